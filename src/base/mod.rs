@@ -1,0 +1,1 @@
+//! Vocabulary: newtypes for every name, field paths, spans, durations, the clock trait. Pure.

@@ -1,0 +1,1 @@
+//! Spec, plan, knowledge and facts to diagnostics; one family of rules per file. Pure.

@@ -1,0 +1,1 @@
+//! Diagnostics: codes, explanations, rendering. Pure.

@@ -1,0 +1,1 @@
+//! What is done, missing, torn or in error; markers and results by adapter. Pure over listings.

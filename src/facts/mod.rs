@@ -1,0 +1,1 @@
+//! Types for what was found on this machine and on the nodes. Pure.

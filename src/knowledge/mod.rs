@@ -1,0 +1,1 @@
+//! Facts about the outside world, as data compiled into tables. Pure.

@@ -1,0 +1,1 @@
+//! Spec to plan: total, a plan *and* diagnostics. Pure.

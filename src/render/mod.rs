@@ -1,0 +1,1 @@
+//! Plan to file set through Tera, with shell quoting on by default. Pure.

@@ -1,0 +1,1 @@
+//! YAML text to a spanned tree to a `ClusterSpec`, with every structural error in one pass. Pure.

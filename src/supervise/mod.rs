@@ -1,0 +1,1 @@
+//! Decide and act: a pure `step` and a thin driver.

@@ -1,0 +1,1 @@
+//! Live, plain, JSON and status views: folds over events.

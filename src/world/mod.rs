@@ -1,0 +1,1 @@
+//! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
