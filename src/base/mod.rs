@@ -1,1 +1,14 @@
-//! Vocabulary: newtypes for every name, field paths, spans, durations, the clock trait. Pure.
+//! Vocabulary: newtypes for every name, field paths, spans, time. Pure.
+
+mod ids;
+mod path;
+mod span;
+mod time;
+
+pub use ids::{
+    ClusterName, ConfigName, Epoch, EvalName, Generation, GpuIndex, InvalidName, LaunchId, Name,
+    NodeName, Port, RunId, UnitId,
+};
+pub use path::{FieldPath, Segment};
+pub use span::Span;
+pub use time::{Clock, InvalidDuration, Millis, Timestamp};

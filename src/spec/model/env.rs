@@ -1,0 +1,71 @@
+//! The environment in which something runs.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::oneof::{ScalarText, TextMap};
+
+/// A text value of an environment variable.
+pub type EnvText = ScalarText;
+
+/// An environment. Levels merge as top < node < model, service or evaluation: lists append, maps
+/// override, and of `conda`, `venv` and `container` the most specific replaces the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Env {
+    /// The name or path of a conda environment to activate.
+    pub conda: Option<String>,
+    /// The path of a virtual environment to activate.
+    pub venv: Option<String>,
+    /// Environment modules to load, in order.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// A container to run in.
+    pub container: Option<Container>,
+    /// Shell lines to run before the program: the one place where YAML is shell.
+    #[serde(default)]
+    pub setup: Vec<String>,
+    /// Names of variables handed on from the caller; everything else that looks like a credential,
+    /// an endpoint or a proxy is dropped.
+    #[serde(default)]
+    pub pass: Vec<String>,
+    /// Variables to set. Numbers keep their source text.
+    #[serde(default)]
+    pub set: TextMap,
+    /// Variables to remove.
+    #[serde(default)]
+    pub unset: Vec<String>,
+    /// The umask for what the program writes, in octal and quoted: `"022"`.
+    pub umask: Option<ScalarText>,
+}
+
+impl Env {
+    /// Variables to set, in order.
+    pub fn set(&self) -> &IndexMap<String, EnvText> {
+        &self.set
+    }
+}
+
+/// A container to run in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// What runs it.
+    pub runtime: ContainerRuntime,
+    /// The image: a path or an address that the runtime understands.
+    pub image: String,
+    /// Directories to mount, `HOST:INSIDE`.
+    #[serde(default)]
+    pub mounts: Vec<String>,
+}
+
+/// What runs a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerRuntime {
+    /// Apptainer, formerly Singularity.
+    Apptainer,
+    /// The SLURM plug-in Pyxis.
+    Pyxis,
+}

@@ -1,0 +1,43 @@
+//! What a rehearsal replaces, and the parameters of simulated servers.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Env;
+use super::oneof::{Duration, ScalarText};
+
+/// What `toolorch rehearse` replaces on a machine that lacks the site's files.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rehearse {
+    /// The environment of the client instead of the evaluation's.
+    pub env: Option<Env>,
+    /// Paths of the site and what stands for them here.
+    #[serde(default)]
+    pub paths: IndexMap<String, ScalarText>,
+    /// Use only the first N questions.
+    #[schemars(range(min = 1))]
+    pub dataset_head: Option<u64>,
+}
+
+/// Parameters of a simulated server.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sim {
+    /// The time from its start until it listens. Default: 200ms.
+    pub startup: Option<Duration>,
+    /// The time that an answer takes. Default: 20ms.
+    pub latency: Option<Duration>,
+    /// Prompt tokens read per second.
+    #[schemars(range(min = 1.0))]
+    pub prefill_rate: Option<f64>,
+    /// Tokens written per second and request.
+    #[schemars(range(min = 0.1))]
+    pub decode_rate: Option<f64>,
+    /// The share of answers that are right, 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub accuracy: Option<f64>,
+    /// Makes every random choice repeatable.
+    pub seed: Option<u64>,
+}

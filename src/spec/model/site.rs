@@ -1,0 +1,49 @@
+//! What a site has: Hugging Face caches and SLURM options.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+use super::oneof::ScalarText;
+
+/// Hugging Face: cache, token, offline mode.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hf {
+    /// The cache directory: `HF_HOME`.
+    pub home: Option<String>,
+    /// Where the token for gated models comes from.
+    pub token: Option<Secret>,
+    /// Never ask the hub: `HF_HUB_OFFLINE=1`.
+    pub offline: Option<bool>,
+    /// A local directory to copy weights to before they are loaded.
+    pub stage: Option<String>,
+}
+
+/// Options of SLURM jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slurm {
+    /// The partition.
+    pub partition: Option<String>,
+    /// The account.
+    pub account: Option<String>,
+    /// The quality of service.
+    pub qos: Option<String>,
+    /// The time limit, quoted: `"04:00:00"`. Required where jobs are submitted.
+    pub time: Option<String>,
+    /// The generic resource of a GPU. Default: `gpu`.
+    pub gres: Option<String>,
+    /// Features that nodes must have.
+    pub constraint: Option<String>,
+    /// Nodes to avoid.
+    pub exclude: Option<String>,
+    /// The login node from which jobs are submitted. Default: this machine.
+    pub login: Option<String>,
+    /// Submit a successor before the time limit ends.
+    pub renew: Option<bool>,
+    /// More `#SBATCH` options, name and value.
+    #[serde(default)]
+    pub extra: IndexMap<String, ScalarText>,
+}
