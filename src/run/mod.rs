@@ -1,1 +1,7 @@
-//! What happened: events, the state as their fold, reconciliation. Pure but for `store`.
+//! What happened: events, the state as their fold. Pure but for `store`.
+
+mod event;
+mod state;
+
+pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict};
+pub use state::{EvalState, Phase, RunState, RungState, UnitPhase, UnitState};

@@ -1,0 +1,96 @@
+//! What was seen of a unit, and what a probe brought back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Generation, LaunchId, Port};
+
+/// What was seen of a unit at one look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Observation {
+    /// Nothing of it was ever there.
+    Never,
+    /// Its process lives.
+    Running(RunningUnit),
+    /// It ended, or its start was refused.
+    Exited(Exit),
+    /// Its process is gone and nothing recorded how.
+    Lost {
+        /// The start that was lost.
+        generation: Generation,
+        /// Which launch it was.
+        launch: LaunchId,
+    },
+    /// It could not be looked at. Never taken for dead.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A unit whose process lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningUnit {
+    /// Which start it is.
+    pub generation: Generation,
+    /// Which launch it is.
+    pub launch: LaunchId,
+    /// The leader's process id.
+    pub pid: u32,
+    /// The leader's start time in clock ticks since boot: with the pid it names one process.
+    pub start: u64,
+    /// The unit script's own process id.
+    pub supervisor: u32,
+    /// Whether the unit script still watches it.
+    pub supervised: bool,
+    /// Ports that its processes listen on.
+    pub listening: Vec<Port>,
+}
+
+/// How a unit ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Which start it was.
+    pub generation: Generation,
+    /// Which launch it was.
+    pub launch: LaunchId,
+    /// The exit code, where it is known.
+    pub code: Option<i32>,
+    /// The signal inferred from the code: bash cannot tell `exit 139` from a segmentation fault.
+    pub signal: Option<String>,
+    /// Whether somebody asked for it.
+    pub requested: bool,
+    /// Why a start was refused: the port's owner, a missing variable.
+    pub reason: Option<String>,
+    /// The last lines of its log, control characters stripped.
+    pub tail: Vec<String>,
+}
+
+/// What a probe of one rung brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum ProbeOutcome {
+    /// Proved; what was learnt, such as a context length.
+    Passed {
+        /// For people: `40960 tokens`.
+        detail: String,
+    },
+    /// Not yet: a server that is still loading.
+    NotYet {
+        /// Why.
+        why: String,
+    },
+    /// Disproved.
+    Failed(ProbeFailure),
+}
+
+/// Why a rung was disproved, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeFailure {
+    /// What was seen.
+    pub why: String,
+    /// What to change.
+    pub fix: String,
+    /// Waiting will not mend it.
+    pub permanent: bool,
+}

@@ -1,0 +1,373 @@
+//! The plan: every unit, file and evaluation, decided before anything is touched.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base::{
+    ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
+};
+use crate::spec::model::{
+    AfterState, ClientConfigFormat, Finished, LauncherKind, RetryErrors, TransportKind, WhenDone,
+};
+
+/// All that an `up` will do; its JSON form is versioned by `format`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this form: 1.
+    pub format: u32,
+    /// The cluster's name.
+    pub cluster: ClusterName,
+    /// Nodes that are used, in the order of the YAML.
+    pub nodes: Vec<PlanNode>,
+    /// Servers and evaluations, in the order of the YAML.
+    pub units: Vec<Unit>,
+    /// Models and services with all that serves each, in the order of the YAML.
+    pub groups: Vec<Group>,
+    /// Endpoints that are not started here.
+    pub externals: Vec<ExternalPlan>,
+    /// Files from which clients learn the endpoints.
+    pub configs: Vec<ClientConfigPlan>,
+    /// Evaluations, earlier ones first.
+    pub evals: Vec<EvalPlan>,
+    /// What happens to the servers at the end.
+    pub when_done: WhenDone,
+    /// Units stop themselves when the controller is gone and nothing moves for this long.
+    pub idle: Option<Millis>,
+}
+
+impl Plan {
+    /// The unit of this name.
+    pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
+        self.units.iter().find(|unit| &unit.id == id)
+    }
+
+    /// Replicas and services: what must be ready before an evaluation.
+    pub fn servers(&self) -> impl Iterator<Item = &Unit> {
+        self.units
+            .iter()
+            .filter(|unit| !matches!(unit.kind, UnitKind::Eval { .. }))
+    }
+
+    /// The evaluation of this name.
+    pub fn eval(&self, name: &EvalName) -> Option<&EvalPlan> {
+        self.evals.iter().find(|eval| &eval.name == name)
+    }
+}
+
+/// A node as the plan uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanNode {
+    /// Its key in the YAML; `controller` for this machine where only evaluations run.
+    pub name: NodeName,
+    /// What clients connect to.
+    pub address: String,
+    /// How commands reach it.
+    pub transport: TransportKind,
+    /// Its GPUs.
+    pub gpus: Vec<GpuIndex>,
+    /// Their kind.
+    pub gpu: Option<String>,
+}
+
+/// Whatever is started and watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its name, unique in the cluster.
+    pub id: UnitId,
+    /// What it is.
+    pub kind: UnitKind,
+    /// Where it runs.
+    pub node: NodeName,
+    /// What clients connect to.
+    pub address: String,
+    /// How it is started.
+    pub launcher: LauncherKind,
+    /// Its GPUs.
+    pub gpus: Vec<GpuIndex>,
+    /// Its port; none for an evaluation.
+    pub port: Option<Port>,
+    /// The port was chosen here, so that another may be taken if it is busy.
+    pub port_auto: bool,
+    /// The program and its arguments, placeholders filled in.
+    pub argv: Vec<String>,
+    /// The environment it runs in.
+    pub env: UnitEnv,
+    /// The directory it runs in; may start with `~/`, which is resolved where it runs.
+    pub cwd: Option<String>,
+    /// Compile caches; resolved where it runs.
+    pub cache_dir: Option<String>,
+    /// The limit of open files to ask for.
+    pub open_files: u64,
+    /// How long it may take to end after TERM.
+    pub grace: Millis,
+    /// When it may start.
+    pub start: Start,
+    /// What proves that it is ready.
+    pub ready: ReadyRule,
+    /// How often it is started again.
+    pub restart: RestartRule,
+    /// With evaluations: the directory whose files are counted by `observe`.
+    pub results_dir: Option<String>,
+    /// Where it comes from.
+    pub origin: FieldPath,
+}
+
+/// What a unit is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum UnitKind {
+    /// One server of a model.
+    Replica {
+        /// The model's name in the YAML.
+        model: Name,
+        /// Which of its replicas, from 0.
+        index: usize,
+    },
+    /// Another server.
+    Service {
+        /// Its name in the YAML.
+        name: Name,
+    },
+    /// An evaluation's client.
+    Eval {
+        /// Its name in the YAML.
+        name: EvalName,
+    },
+}
+
+/// The environment of a unit, all levels merged.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UnitEnv {
+    /// A conda environment to activate.
+    pub conda: Option<String>,
+    /// A virtual environment to activate.
+    pub venv: Option<String>,
+    /// Modules to load.
+    pub modules: Vec<String>,
+    /// Shell lines to run.
+    pub setup: Vec<String>,
+    /// Names handed on from the caller.
+    pub pass: Vec<String>,
+    /// Variables to set, placeholders filled in.
+    pub set: IndexMap<String, String>,
+    /// Variables to remove.
+    pub unset: Vec<String>,
+    /// The umask, in octal.
+    pub umask: Option<String>,
+}
+
+/// When a unit may start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Start {
+    /// Units that must be ready before.
+    pub after_ready: Vec<UnitId>,
+    /// The pause since the run's start, or since those units were ready.
+    pub delay: Millis,
+}
+
+/// What proves that a unit is ready: rungs climbed in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadyRule {
+    /// The rungs, lowest first. The port's listener being ours is always the first.
+    pub rungs: Vec<Rung>,
+    /// The longest time from start to ready.
+    pub timeout: Millis,
+}
+
+/// One rung of the ready ladder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rung", rename_all = "kebab-case")]
+pub enum Rung {
+    /// Our process listens on the port.
+    Listening,
+    /// A path answers 200.
+    Health {
+        /// The path.
+        path: String,
+    },
+    /// `/v1/models` has this id, with a context that fits.
+    Models {
+        /// The id, byte for byte.
+        id: String,
+        /// The tokens that the evaluation needs: prompt and output.
+        context: Option<u64>,
+    },
+    /// `/version` says this release.
+    Release {
+        /// The release.
+        version: String,
+    },
+    /// A completion of one token.
+    Completion {
+        /// The model id.
+        id: String,
+    },
+    /// An automatic tool call comes back as `tool_calls`.
+    ToolCall {
+        /// The model id.
+        id: String,
+    },
+    /// With thinking switched off no reasoning text comes back.
+    NoThinking {
+        /// The model id.
+        id: String,
+    },
+    /// Warm-up requests.
+    Warmup(WarmupRequest),
+}
+
+impl Rung {
+    /// Its name for people and journals.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Health { .. } => "health",
+            Self::Models { .. } => "models",
+            Self::Release { .. } => "release",
+            Self::Completion { .. } => "completion",
+            Self::ToolCall { .. } => "tool call",
+            Self::NoThinking { .. } => "no thinking",
+            Self::Warmup(_) => "warm-up",
+        }
+    }
+}
+
+/// Requests that warm a service up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WarmupRequest {
+    /// The path to post to.
+    pub path: String,
+    /// The body.
+    pub json: Value,
+    /// How many.
+    pub requests: u32,
+}
+
+/// How often a unit is started again after a death that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    /// Starts within `window` after which it is given up.
+    pub attempts: u32,
+    /// The pause before the first restart; three times longer before each further one.
+    pub backoff: Millis,
+    /// The time in which attempts are counted.
+    pub window: Millis,
+}
+
+/// An endpoint that is not started here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalPlan {
+    /// Its name in the YAML.
+    pub name: Name,
+    /// Its base URL.
+    pub url: String,
+    /// Models asked for there.
+    pub models: Vec<String>,
+    /// The variable that holds its key.
+    pub api_key_env: Option<String>,
+}
+
+/// A file from which a client learns the endpoints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClientConfigPlan {
+    /// Its name: `default` for `client_config`.
+    pub name: ConfigName,
+    /// Its shape.
+    pub format: ClientConfigFormat,
+    /// Its absolute final path.
+    pub path: String,
+    /// The absolute path of a user's template.
+    pub template: Option<String>,
+    /// Keys merged over those that are generated.
+    pub extra: IndexMap<String, Value>,
+    /// Where it comes from.
+    pub origin: FieldPath,
+}
+
+/// A model or service with all that serves it: one key of a client's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The model or service of the YAML.
+    pub name: Name,
+    /// The client's key, byte for byte: a model's `model`, a service's name.
+    pub key: String,
+    /// Where it can be asked.
+    pub endpoints: Vec<Endpoint>,
+    /// How many must be ready before an evaluation starts.
+    pub min_ready: usize,
+}
+
+/// Where a client can ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The unit that answers there.
+    pub unit: UnitId,
+    /// The host name or address.
+    pub host: String,
+    /// The port.
+    pub port: Port,
+}
+
+/// An evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvalPlan {
+    /// Its name in the YAML.
+    pub name: EvalName,
+    /// The unit that runs its client.
+    pub unit: UnitId,
+    /// The adapter's name.
+    pub adapter: String,
+    /// The absolute path of the questions.
+    pub dataset: Option<String>,
+    /// Keys that may hold an id.
+    pub id_fields: Vec<String>,
+    /// Only these ids.
+    pub tasks: Option<Vec<String>>,
+    /// Where the client writes.
+    pub results: ResultsPlan,
+    /// When it is finished.
+    pub finished: Finished,
+    /// A regular expression for the line that marks a finished question.
+    pub marker: Option<String>,
+    /// Models, services and externals without which it cannot run.
+    pub requires: Vec<Name>,
+    /// The client configuration it reads.
+    pub config: Option<ConfigName>,
+    /// Questions in flight.
+    pub concurrency: Option<u32>,
+    /// Rounds per question.
+    pub max_rounds: Option<u32>,
+    /// Evaluations that come first.
+    pub after: IndexMap<EvalName, AfterState>,
+    /// Which results in error are tried again.
+    pub retry_errors: RetryErrors,
+    /// Without a finished id, output or a token for this long, it has stalled.
+    pub stall: Millis,
+    /// The client must show a marker or result within this time.
+    pub first_result: Millis,
+    /// What the results depend on: other values may not be mixed in one directory.
+    pub identity: IndexMap<String, Value>,
+    /// Where it comes from.
+    pub origin: FieldPath,
+}
+
+/// Where a client writes its results; absolute paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum ResultsPlan {
+    /// One file per id.
+    Dir {
+        /// The directory.
+        dir: String,
+        /// The file of an id, with `{id}`.
+        pattern: String,
+        /// Keys that a complete result has.
+        valid: Vec<String>,
+    },
+    /// One object per line.
+    Jsonl {
+        /// The file.
+        file: String,
+    },
+}

@@ -1,0 +1,283 @@
+//! The facts of a run, one after the other; everything that people see is folded from them.
+//!
+//! The JSON form is versioned by [`Record::FORMAT`]: change a field, raise the number.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{
+    ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Port, RunId, Timestamp,
+    UnitId,
+};
+use crate::facts::{Exit, ProbeFailure};
+use crate::spec::model::LauncherKind;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of this form.
+    pub v: u32,
+    /// Counts lines of the run from 1, across epochs.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who owned the run.
+    pub epoch: Epoch,
+    /// What.
+    pub event: Event,
+}
+
+impl Record {
+    /// The version of the form that this program writes.
+    pub const FORMAT: u32 = 1;
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// A run began.
+    RunStarted {
+        /// Its name.
+        run: RunId,
+        /// The cluster.
+        cluster: ClusterName,
+        /// SHA-256 of `plan.json`.
+        plan_sha256: String,
+        /// The version of this program.
+        version: String,
+    },
+    /// A controller took the run.
+    OwnerTook {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A unit is about to be started; durable before it is.
+    LaunchIntended {
+        /// Which.
+        unit: UnitId,
+        /// The n-th start.
+        generation: Generation,
+        /// The launch id that its processes will carry.
+        launch: LaunchId,
+    },
+    /// The launcher did its part.
+    Launched {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Where to find it again.
+        handle: Handle,
+    },
+    /// The launcher could not start it.
+    LaunchFailed {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// What was tried and what went wrong.
+        why: String,
+    },
+    /// Its process was seen.
+    Started {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// The leader's process id.
+        pid: u32,
+        /// The leader's start time.
+        start: u64,
+        /// It was running already when this controller came.
+        adopted: bool,
+    },
+    /// A rung of the ready ladder was proved.
+    Climbed {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// The rung's name.
+        rung: String,
+        /// What was learnt.
+        detail: String,
+        /// Since the unit's start.
+        after: Millis,
+    },
+    /// A rung was disproved.
+    Refuted {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// The rung's name.
+        rung: String,
+        /// Why, and what to do.
+        failure: ProbeFailure,
+    },
+    /// All rungs were proved.
+    Ready {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Since the unit's start.
+        after: Millis,
+    },
+    /// It ended.
+    Exited {
+        /// Which.
+        unit: UnitId,
+        /// How.
+        exit: Exit,
+    },
+    /// It will not be started again.
+    GaveUp {
+        /// Which.
+        unit: UnitId,
+        /// Why.
+        why: GaveUp,
+    },
+    /// A client configuration stands at its final path.
+    ConfigWritten {
+        /// Which.
+        config: ConfigName,
+        /// Where.
+        path: String,
+        /// SHA-256 of its bytes.
+        sha256: String,
+        /// How many endpoints it names.
+        endpoints: usize,
+    },
+    /// What the results say; written when it changes, at most every few seconds.
+    EvalProgress {
+        /// Which.
+        eval: EvalName,
+        /// Ids with a complete result.
+        done: usize,
+        /// Of these, those that say `error`.
+        errors: usize,
+        /// Of these, those that say that they are right, where results say so.
+        correct: Option<usize>,
+        /// Torn files that were set aside so far.
+        torn: usize,
+        /// All ids.
+        total: usize,
+    },
+    /// An evaluation is over.
+    EvalEnded {
+        /// Which.
+        eval: EvalName,
+        /// How.
+        verdict: Verdict,
+    },
+    /// A unit is about to be stopped.
+    StopIntended {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Why.
+        why: StopWhy,
+    },
+    /// Nothing of it is left.
+    Stopped {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+    },
+    /// Something that a person should know.
+    Alarm {
+        /// A stable word: `first-results-all-errors`.
+        alarm: String,
+        /// Which unit, if one.
+        unit: Option<UnitId>,
+        /// What, in words.
+        text: String,
+    },
+    /// The controller left; servers and evaluation go on.
+    OwnerLeft {
+        /// Why: a signal's name, `detached`.
+        why: String,
+    },
+    /// The run is over.
+    RunEnded {
+        /// The exit code.
+        code: u8,
+        /// One line for people.
+        summary: String,
+    },
+}
+
+/// Where a started unit can be found again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    /// How it was started.
+    pub launcher: LauncherKind,
+    /// The launcher's own name for it: a process id, a tmux window, a job id.
+    pub native: String,
+    /// Its port, where it has one.
+    pub port: Option<Port>,
+    /// Its log.
+    pub log: String,
+}
+
+/// Why a unit is not started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum GaveUp {
+    /// Starting it again would end the same way.
+    Permanent {
+        /// What it is and what to do.
+        why: String,
+    },
+    /// The restart budget is spent.
+    Budget {
+        /// How many starts there were.
+        starts: u32,
+    },
+    /// It was not ready in time.
+    NotReady {
+        /// The rung it stopped at, and what was seen.
+        why: String,
+    },
+}
+
+/// How an evaluation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every id has a result.
+    Complete,
+    /// Ids are missing or in error.
+    Incomplete {
+        /// Ids without a complete result.
+        missing: usize,
+        /// Why no further attempt was made.
+        why: String,
+    },
+    /// It was not started.
+    NotStarted {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why a unit is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum StopWhy {
+    /// The run is over and `when_done` says so.
+    Done,
+    /// `toolorch down`.
+    Down,
+    /// It was not ready in time, or a rung was disproved for good.
+    NotReady,
+    /// The client shows no sign of work.
+    NoProgress,
+    /// Others that it needs are gone.
+    Needless,
+}

@@ -1,0 +1,310 @@
+//! The state of a run: the fold of its events, and nothing else.
+
+use std::collections::BTreeMap;
+
+use super::event::{Event, GaveUp, Handle, Record, Verdict};
+use crate::base::{
+    ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
+};
+use crate::facts::{Exit, ProbeFailure};
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Nothing was recorded.
+    #[default]
+    New,
+    /// It goes on.
+    Running,
+    /// It is over, with this exit code.
+    Ended(u8),
+}
+
+/// The state of a run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunState {
+    /// How far it is.
+    pub phase: Phase,
+    /// Its name.
+    pub run: Option<RunId>,
+    /// SHA-256 of the plan it follows.
+    pub plan_sha256: String,
+    /// When it began.
+    pub since: Timestamp,
+    /// The last line's number.
+    pub seq: u64,
+    /// The highest epoch seen.
+    pub epoch: Epoch,
+    /// Units that were ever started or judged.
+    pub units: BTreeMap<UnitId, UnitState>,
+    /// Client configurations by name, with the digest of the last one written.
+    pub configs: BTreeMap<ConfigName, String>,
+    /// Evaluations.
+    pub evals: BTreeMap<EvalName, EvalState>,
+    /// Alarms, oldest first.
+    pub alarms: Vec<(Timestamp, String)>,
+}
+
+/// What is recorded of a unit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnitState {
+    /// Its last start.
+    pub generation: Generation,
+    /// The launch id of its last start.
+    pub launch: Option<LaunchId>,
+    /// How far it is.
+    pub phase: UnitPhase,
+    /// Where to find it.
+    pub handle: Option<Handle>,
+    /// When its last start was intended.
+    pub since: Timestamp,
+    /// When each of its starts was intended, for the restart budget.
+    pub starts: Vec<Timestamp>,
+    /// The highest rung proved in this start.
+    pub rung: Option<RungState>,
+    /// The last rung that was disproved in this start.
+    pub refuted: Option<(String, ProbeFailure)>,
+    /// How it last ended.
+    pub exit: Option<Exit>,
+}
+
+/// A rung that was proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RungState {
+    /// Its name.
+    pub name: String,
+    /// What was learnt.
+    pub detail: String,
+}
+
+/// How far a unit is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum UnitPhase {
+    /// Never started.
+    #[default]
+    Planned,
+    /// A start was intended; whether it happened is not recorded yet.
+    Intended,
+    /// The launcher did its part.
+    Launched,
+    /// Its process was seen.
+    Started,
+    /// All rungs were proved, this long after its start.
+    Ready(Millis),
+    /// A stop was intended.
+    Stopping,
+    /// It ended; another start may follow.
+    Exited,
+    /// Nothing of it is left and it is not wanted.
+    Stopped,
+    /// It is not started again.
+    GaveUp(GaveUp),
+}
+
+impl UnitPhase {
+    /// Something of it may be running.
+    pub fn may_live(&self) -> bool {
+        matches!(
+            self,
+            Self::Intended | Self::Launched | Self::Started | Self::Ready(_) | Self::Stopping
+        )
+    }
+}
+
+/// What is recorded of an evaluation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EvalState {
+    /// Ids with a complete result.
+    pub done: usize,
+    /// Of these, in error.
+    pub errors: usize,
+    /// Of these, right, where results say so.
+    pub correct: Option<usize>,
+    /// Torn files set aside.
+    pub torn: usize,
+    /// All ids.
+    pub total: usize,
+    /// When `done` last grew.
+    pub moved: Timestamp,
+    /// How it ended.
+    pub verdict: Option<Verdict>,
+}
+
+impl RunState {
+    /// The state after all these records.
+    pub fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut state = Self::default();
+        for record in records {
+            state.apply(record);
+        }
+        state
+    }
+
+    /// Takes one more record. Records of a superseded epoch change nothing.
+    pub fn apply(&mut self, record: &Record) {
+        if record.epoch < self.epoch {
+            return;
+        }
+        self.epoch = record.epoch;
+        self.seq = record.seq;
+        let at = record.at;
+        match &record.event {
+            Event::RunStarted {
+                run, plan_sha256, ..
+            } => {
+                self.phase = Phase::Running;
+                self.run = Some(run.clone());
+                self.plan_sha256.clone_from(plan_sha256);
+                self.since = at;
+            }
+            Event::OwnerTook { .. } => self.phase = Phase::Running,
+            Event::ConfigWritten { config, sha256, .. } => {
+                self.configs.insert(config.clone(), sha256.clone());
+            }
+            Event::EvalProgress { .. } | Event::EvalEnded { .. } => {
+                self.apply_eval(at, &record.event);
+            }
+            Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
+            Event::OwnerLeft { .. } => {}
+            Event::RunEnded { code, .. } => self.phase = Phase::Ended(*code),
+            event => self.apply_unit(at, event),
+        }
+    }
+
+    fn apply_eval(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::EvalProgress {
+                eval,
+                done,
+                errors,
+                correct,
+                torn,
+                total,
+            } => {
+                let state = self.evals.entry(eval.clone()).or_default();
+                if *done > state.done || state.total == 0 {
+                    state.moved = at;
+                }
+                state.done = *done;
+                state.errors = *errors;
+                state.correct = *correct;
+                state.torn = *torn;
+                state.total = *total;
+            }
+            Event::EvalEnded { eval, verdict } => {
+                self.evals.entry(eval.clone()).or_default().verdict = Some(verdict.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_unit(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::LaunchIntended {
+                unit,
+                generation,
+                launch,
+            } => {
+                let state = self.units.entry(unit.clone()).or_default();
+                state.generation = *generation;
+                state.launch = Some(launch.clone());
+                state.phase = UnitPhase::Intended;
+                state.since = at;
+                state.starts.push(at);
+                state.handle = None;
+                state.rung = None;
+                state.refuted = None;
+            }
+            Event::Launched {
+                unit,
+                generation,
+                handle,
+            } => self.change(unit, *generation, |state| {
+                state.handle = Some(handle.clone());
+                if state.phase == UnitPhase::Intended {
+                    state.phase = UnitPhase::Launched;
+                }
+            }),
+            Event::LaunchFailed {
+                unit,
+                generation,
+                why,
+            } => self.change(unit, *generation, |state| {
+                state.phase = UnitPhase::Exited;
+                state.exit = Some(Exit {
+                    generation: *generation,
+                    launch: state.launch.clone().unwrap_or_else(|| LaunchId::new("")),
+                    code: None,
+                    signal: None,
+                    requested: false,
+                    reason: Some(why.clone()),
+                    tail: Vec::new(),
+                });
+            }),
+            Event::Started {
+                unit, generation, ..
+            } => self.change(unit, *generation, |state| {
+                if !matches!(state.phase, UnitPhase::Stopping) {
+                    state.phase = UnitPhase::Started;
+                }
+                state.rung = None;
+            }),
+            Event::Climbed {
+                unit,
+                generation,
+                rung,
+                detail,
+                ..
+            } => self.change(unit, *generation, |state| {
+                state.rung = Some(RungState {
+                    name: rung.clone(),
+                    detail: detail.clone(),
+                });
+                state.refuted = None;
+            }),
+            Event::Refuted {
+                unit,
+                generation,
+                rung,
+                failure,
+            } => self.change(unit, *generation, |state| {
+                state.refuted = Some((rung.clone(), failure.clone()));
+            }),
+            Event::Ready {
+                unit,
+                generation,
+                after,
+            } => self.change(unit, *generation, |state| {
+                state.phase = UnitPhase::Ready(*after);
+            }),
+            Event::Exited { unit, exit } => self.change(unit, exit.generation, |state| {
+                state.phase = UnitPhase::Exited;
+                state.exit = Some(exit.clone());
+            }),
+            Event::StopIntended {
+                unit, generation, ..
+            } => self.change(unit, *generation, |state| state.phase = UnitPhase::Stopping),
+            Event::Stopped { unit, generation } => {
+                self.change(unit, *generation, |state| state.phase = UnitPhase::Stopped);
+            }
+            Event::GaveUp { unit, why } => {
+                self.units.entry(unit.clone()).or_default().phase = UnitPhase::GaveUp(why.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Changes a unit's state unless the event speaks of an earlier start.
+    fn change(&mut self, unit: &UnitId, generation: Generation, change: impl Fn(&mut UnitState)) {
+        let state = self.units.entry(unit.clone()).or_default();
+        if generation >= state.generation {
+            state.generation = generation;
+            change(state);
+        }
+    }
+
+    /// The unit's state; a unit without records is planned.
+    pub fn unit(&self, id: &UnitId) -> UnitState {
+        self.units.get(id).cloned().unwrap_or_default()
+    }
+}
