@@ -1,1 +1,18 @@
 //! Facts about the outside world, as data compiled into tables. Pure.
+//!
+//! `data/vllm.yaml` is the source (each entry says where it was seen), `tables/` is generated from it by
+//! `UPDATE=1 cargo test --test it knowledge`, and the same test fails when the two differ. Nothing is parsed
+//! when the program starts: the tables are constants in the binary.
+
+pub mod adapters;
+pub mod failures;
+pub mod families;
+pub mod flags;
+pub mod gpus;
+pub mod memory;
+pub mod metrics;
+pub mod parsers;
+pub mod pattern;
+pub mod recipes;
+pub mod release;
+mod tables;

@@ -1,0 +1,1 @@
+//! Data of the evaluation clients that are known by name.

@@ -1,0 +1,75 @@
+//! What vLLM does with GPU memory: its default share, and KV-cache bytes per token of known models.
+//!
+//! The budget is `gpu_memory_utilization × device memory`; vLLM refuses to start when less than that is free, and
+//! what weights, activations and CUDA graphs leave of it is KV cache.
+
+use super::pattern::{self, Pattern};
+use super::release::Release;
+use super::tables;
+
+/// KV-cache bytes per token of a known model, unsharded.
+#[derive(Debug)]
+pub struct KvBytes {
+    /// Which model names it is for.
+    pub pattern: Pattern,
+    /// Bytes per token at tensor parallel 1.
+    pub bytes: u32,
+    /// How the figure comes about.
+    pub note: &'static str,
+}
+
+/// KV-cache bytes per token at tensor parallel 1 of a model known by name; without its `config.json`.
+pub fn kv_bytes_of(model: &str) -> Option<u32> {
+    let table = tables::memory::KV_BYTES;
+    pattern::name_parts(model)
+        .find_map(|part| {
+            table
+                .iter()
+                .find(|entry| pattern::matches(entry.pattern, part))
+        })
+        .map(|entry| entry.bytes)
+}
+
+/// KV-cache bytes per token of a dense transformer: two tensors per layer, one vector per KV head. With tensor
+/// parallel each rank holds its share of the heads, but at least one.
+pub fn kv_bytes_per_token(
+    layers: u64,
+    kv_heads: u64,
+    head_dim: u64,
+    element_bytes: u64,
+    tensor_parallel: u64,
+) -> u64 {
+    let heads = (kv_heads / tensor_parallel.max(1)).max(1);
+    2 * layers * heads * head_dim * element_bytes
+}
+
+/// The default of `--gpu-memory-utilization`: 0.9 up to 0.20, 0.92 in 0.32.
+pub fn default_utilization(release: Release) -> f64 {
+    if release < Release::new(0, 32, 0) {
+        0.9
+    } else {
+        0.92
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_formula_gives_the_figures_that_were_checked() {
+        assert_eq!(kv_bytes_per_token(2, 1, 32, 2, 1), 256);
+        assert_eq!(kv_bytes_per_token(36, 8, 128, 2, 1), 147_456);
+        assert_eq!(kv_bytes_per_token(64, 8, 128, 2, 16), 32_768);
+    }
+
+    #[test]
+    fn models_of_the_log_are_known_by_name() {
+        assert_eq!(
+            kv_bytes_of("/ckpt/nvidia/Nemotron-Orchestrator-8B/"),
+            Some(147_456)
+        );
+        assert_eq!(kv_bytes_of("Qwen/Qwen3-32B-FP8"), Some(262_144));
+        assert_eq!(kv_bytes_of("meta-llama/Llama-3.1-8B"), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! Names in vLLM's `/metrics`, and the releases that have them (vllm.md §B8).
+
+use super::release::Release;
+
+/// Requests being computed (gauge).
+pub const RUNNING: &str = "vllm:num_requests_running";
+/// Requests in the queue (gauge).
+pub const WAITING: &str = "vllm:num_requests_waiting";
+/// Finished requests by `finished_reason` (counter).
+pub const SUCCESS: &str = "vllm:request_success_total";
+/// Prompt tokens computed (counter).
+pub const PROMPT_TOKENS: &str = "vllm:prompt_tokens_total";
+/// Tokens generated (counter).
+pub const GENERATION_TOKENS: &str = "vllm:generation_tokens_total";
+/// Requests preempted for lack of KV cache (counter).
+pub const PREEMPTIONS: &str = "vllm:num_preemptions_total";
+/// Seconds from arrival to the last token (histogram).
+pub const E2E_LATENCY: &str = "vllm:e2e_request_latency_seconds";
+/// Seconds from arrival to the first token (histogram).
+pub const TIME_TO_FIRST_TOKEN: &str = "vllm:time_to_first_token_seconds";
+/// Seconds in the queue (histogram).
+pub const QUEUE_TIME: &str = "vllm:request_queue_time_seconds";
+/// Tool-parser calls by `outcome` (counter): a parser that never yields `tool_call` does not fit its model. In 0.32.
+pub const TOOL_PARSER_INVOCATIONS: &str = "vllm:tool_call_parser_invocations_total";
+/// HTTP requests by `handler`, `method` and `status` (counter, from the instrumentator).
+pub const HTTP_REQUESTS: &str = "http_requests_total";
+
+/// The gauge of KV-cache use (0 to 1): `gpu_cache_usage_perc` until 0.11, `kv_cache_usage_perc` since.
+pub fn kv_cache_usage(release: Release) -> &'static str {
+    if release < Release::new(0, 9, 2) {
+        "vllm:gpu_cache_usage_perc"
+    } else {
+        "vllm:kv_cache_usage_perc"
+    }
+}
+
+/// The histogram of seconds between tokens: `time_per_output_token` before 0.11, `inter_token_latency` since.
+pub fn inter_token_latency(release: Release) -> &'static str {
+    if release < Release::new(0, 11, 0) {
+        "vllm:time_per_output_token_seconds"
+    } else {
+        "vllm:inter_token_latency_seconds"
+    }
+}
+
+/// Whether `/metrics` counts what the tool parser found (seen in 0.32; older samples lack it).
+pub fn counts_tool_parser(release: Release) -> bool {
+    release >= Release::new(0, 32, 0)
+}
