@@ -52,7 +52,7 @@ def serve(handler, host, port):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with Server((host, port), handler) as server:
-            print("listening on http://%s:%d" % (host, port), flush=True)
+            print("listening on http://%s:%d" % server.server_address[:2], flush=True)
             server.serve_forever()
     except KeyboardInterrupt:
         pass
