@@ -1,5 +1,18 @@
 //! Diagnostics: codes, explanations, rendering. Pure.
 
+pub mod codes;
 mod diagnostic;
+mod explain;
+mod github;
+mod human;
+mod json;
+mod sarif;
+mod sources;
 
 pub use diagnostic::{Applicability, Code, Diagnostic, Fix, Label, Place, Report, Severity};
+pub use explain::explain;
+pub use github::github;
+pub use human::{human, summary};
+pub use json::json_lines;
+pub use sarif::sarif;
+pub use sources::{Found, NoSources, Sources};

@@ -1,4 +1,6 @@
 //! The one integration-test binary: a module per area.
 
 mod clients;
+mod codes;
 mod knowledge;
+mod pages;

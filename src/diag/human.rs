@@ -1,0 +1,127 @@
+//! Findings for people, as rustc shows them: place, reason, help and patches.
+
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group, Level, Message, Patch, Renderer, Snippet,
+};
+
+use super::diagnostic::{Diagnostic, Fix, Label, Severity};
+use super::sources::{Found, Sources};
+
+/// All findings and a summary line; empty text for none. `styled` adds ANSI colours.
+pub fn human(diagnostics: &[Diagnostic], sources: &dyn Sources, styled: bool) -> String {
+    let renderer = if styled {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut text = String::new();
+    for diagnostic in diagnostics {
+        text.push_str(&renderer.render(&groups(diagnostic, sources)));
+        text.push_str("\n\n");
+    }
+    if let Some((severity, line)) = summary(diagnostics, sources.name()) {
+        let title = Group::with_title(level(severity).primary_title(line));
+        text.push_str(&renderer.render(&[title]));
+        text.push('\n');
+    }
+    text
+}
+
+/// How many findings of which kind there are in `name`; none if there are none.
+pub fn summary(diagnostics: &[Diagnostic], name: &str) -> Option<(Severity, String)> {
+    let worst = diagnostics.iter().map(|finding| finding.severity).max()?;
+    let counts: Vec<String> = [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Note, "note"),
+    ]
+    .into_iter()
+    .filter_map(|(severity, word)| {
+        let of_this = |finding: &&Diagnostic| finding.severity == severity;
+        match diagnostics.iter().filter(of_this).count() {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            count => Some(format!("{count} {word}s")),
+        }
+    })
+    .collect();
+    Some((worst, format!("{} in {name}", counts.join(", "))))
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    }
+}
+
+fn groups<'a>(diagnostic: &'a Diagnostic, sources: &'a dyn Sources) -> Vec<Group<'a>> {
+    let title = level(diagnostic.severity)
+        .primary_title(diagnostic.title.as_str())
+        .id(diagnostic.code.0);
+    let mut first = Group::with_title(title);
+    for snippet in snippets(&diagnostic.labels, sources) {
+        first = first.element(snippet);
+    }
+    let mut groups = vec![first.elements(diagnostic.help.iter().map(help))];
+    groups.extend(diagnostic.fixes.iter().map(|fix| patch(fix, sources)));
+    groups
+}
+
+fn help(text: &String) -> Message<'_> {
+    Level::HELP.message(text.as_str())
+}
+
+/// One snippet per file, in the order in which the labels name them.
+fn snippets<'a>(labels: &'a [Label], sources: &'a dyn Sources) -> Vec<Snippet<'a, Annotation<'a>>> {
+    let mut files: Vec<(Found<'a>, Vec<Annotation<'a>>)> = Vec::new();
+    for label in labels {
+        let Some(found) = sources.find(&label.place) else {
+            continue;
+        };
+        let kind = if label.primary {
+            AnnotationKind::Primary
+        } else {
+            AnnotationKind::Context
+        };
+        let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
+        let annotation = kind.span(shown(found)).label(text);
+        match files.iter_mut().find(|(file, _)| file.name == found.name) {
+            Some((_, annotations)) => annotations.push(annotation),
+            None => files.push((found, vec![annotation])),
+        }
+    }
+    files
+        .into_iter()
+        .map(|(file, annotations)| {
+            Snippet::source(file.text)
+                .path(file.name)
+                .annotations(annotations)
+        })
+        .collect()
+}
+
+/// What is underlined: of a place that spans lines only the first, so that a snippet stays small.
+fn shown(found: Found<'_>) -> std::ops::Range<usize> {
+    let range = found.span.range();
+    let text = found.text.get(range.clone()).unwrap_or_default();
+    let first_line = text.find('\n').unwrap_or(text.len());
+    range.start..range.start + text[..first_line].trim_end().len()
+}
+
+fn patch<'a>(fix: &'a Fix, sources: &'a dyn Sources) -> Group<'a> {
+    let title = Group::with_title(Level::HELP.secondary_title(fix.title.as_str()));
+    match sources.find(&fix.place) {
+        Some(found) => title.element(
+            Snippet::source(found.text)
+                .path(found.name)
+                .patch(Patch::new(found.span.range(), fix.replacement.as_str())),
+        ),
+        None => title,
+    }
+}
+
+#[cfg(test)]
+#[path = "human_tests.rs"]
+mod tests;
