@@ -4,4 +4,4 @@ mod event;
 mod state;
 
 pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict};
-pub use state::{EvalState, Phase, RunState, RungState, UnitPhase, UnitState};
+pub use state::{EvalState, Owner, Phase, RunState, RungState, UnitPhase, UnitState};

@@ -1,6 +1,6 @@
 //! The state of a run: the fold of its events, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::event::{Event, GaveUp, Handle, Record, Verdict};
 use crate::base::{
@@ -35,6 +35,8 @@ pub struct RunState {
     pub seq: u64,
     /// The highest epoch seen.
     pub epoch: Epoch,
+    /// Who watches, or watched last.
+    pub owner: Option<Owner>,
     /// Units that were ever started or judged.
     pub units: BTreeMap<UnitId, UnitState>,
     /// Client configurations by name, with the digest of the last one written.
@@ -43,6 +45,19 @@ pub struct RunState {
     pub evals: BTreeMap<EvalName, EvalState>,
     /// Alarms, oldest first.
     pub alarms: Vec<(Timestamp, String)>,
+}
+
+/// A controller that took the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Its host.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it left, if it said so; a killed one could not.
+    pub left: Option<String>,
 }
 
 /// What is recorded of a unit.
@@ -126,8 +141,32 @@ pub struct EvalState {
     pub total: usize,
     /// When `done` last grew.
     pub moved: Timestamp,
+    /// Counts of `done` since this owner came, oldest first: the recent pace is read from them.
+    pub recent: VecDeque<(Timestamp, usize)>,
     /// How it ended.
     pub verdict: Option<Verdict>,
+}
+
+impl EvalState {
+    /// The time that [`Self::recent`] looks back, unless that leaves fewer than `FEWEST` counts.
+    const WINDOW: Millis = Millis::from_secs(600);
+    const FEWEST: usize = 8;
+
+    /// Keeps a count for the pace; one below the last (results were set aside) begins anew.
+    fn remember(&mut self, at: Timestamp, done: usize) {
+        if done < self.done {
+            self.recent.clear();
+        }
+        self.recent.push_back((at, done));
+        while self.recent.len() > Self::FEWEST
+            && self
+                .recent
+                .front()
+                .is_some_and(|(first, _)| at.since(*first) > Self::WINDOW)
+        {
+            self.recent.pop_front();
+        }
+    }
 }
 
 impl RunState {
@@ -157,7 +196,17 @@ impl RunState {
                 self.plan_sha256.clone_from(plan_sha256);
                 self.since = at;
             }
-            Event::OwnerTook { .. } => self.phase = Phase::Running,
+            Event::OwnerTook { host, pid } => {
+                self.phase = Phase::Running;
+                self.owner = Some(Owner {
+                    host: host.clone(),
+                    pid: *pid,
+                    since: at,
+                    left: None,
+                });
+                // The time without an owner says nothing about the pace.
+                self.evals.values_mut().for_each(|eval| eval.recent.clear());
+            }
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
             }
@@ -165,7 +214,11 @@ impl RunState {
                 self.apply_eval(at, &record.event);
             }
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
-            Event::OwnerLeft { .. } => {}
+            Event::OwnerLeft { why } => {
+                if let Some(owner) = &mut self.owner {
+                    owner.left = Some(why.clone());
+                }
+            }
             Event::RunEnded { code, .. } => self.phase = Phase::Ended(*code),
             event => self.apply_unit(at, event),
         }
@@ -185,6 +238,7 @@ impl RunState {
                 if *done > state.done || state.total == 0 {
                     state.moved = at;
                 }
+                state.remember(at, *done);
                 state.done = *done;
                 state.errors = *errors;
                 state.correct = *correct;
