@@ -1,10 +1,12 @@
-//! Vocabulary: newtypes for every name, field paths, spans, time. Pure.
+//! Vocabulary: newtypes for every name, field paths, spans, time, exit codes. Pure.
 
+mod exit;
 mod ids;
 mod path;
 mod span;
 mod time;
 
+pub use exit::ExitStatus;
 pub use ids::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, GpuIndex, InvalidName, LaunchId, Name,
     NodeName, Port, RunId, UnitId,

@@ -1,8 +1,8 @@
 //! The command line: clap, the printer, one file per command.
 
-use std::process::ExitCode;
+mod exit;
+mod printer;
+mod program;
 
-/// Runs the program for the arguments of this process.
-pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
-}
+pub use printer::{Printer, Verbosity};
+pub use program::main;
