@@ -259,10 +259,19 @@ pub enum Verdict {
         /// Why no further attempt was made.
         why: String,
     },
+    /// It was given up: the restart budget is spent, or it stalled.
+    GaveUp {
+        /// Ids without a complete result.
+        missing: usize,
+        /// Why.
+        why: String,
+    },
     /// It was not started.
     NotStarted {
         /// Why.
         why: String,
+        /// The exit code that says it.
+        code: u8,
     },
 }
 

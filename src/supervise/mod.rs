@@ -1,1 +1,16 @@
 //! Decide and act: a pure `step` and a thin driver.
+//!
+//! [`Brain::step`] takes one input and the time and answers with effects; the driver performs
+//! them and feeds back what came of it.  Nothing here but the driver touches the world.
+
+mod brain;
+mod effect;
+mod evals;
+mod input;
+mod ladder;
+mod restart;
+mod servers;
+
+pub use brain::{Brain, Goal};
+pub use effect::{Effect, Outcome};
+pub use input::{Counts, Input, Signal, Signs};

@@ -1,0 +1,115 @@
+//! What the world tells the brain.
+
+use crate::base::{ConfigName, EvalName, Generation, UnitId};
+use crate::facts::{Observation, ProbeOutcome};
+use crate::run::Handle;
+
+/// One piece of news.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The run is ours; this is what was found.
+    Begin {
+        /// Every unit of the plan, looked at once.
+        seen: Vec<(UnitId, Observation)>,
+        /// The results of every evaluation, counted once.
+        counted: Vec<(EvalName, Counts)>,
+    },
+    /// Time passed.
+    Tick,
+    /// A launcher did its part, or could not.
+    LaunchDone {
+        /// Which unit.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Where to find it, or what went wrong.
+        result: Result<Handle, String>,
+    },
+    /// A unit was looked at.
+    Seen {
+        /// Which unit.
+        unit: UnitId,
+        /// What was seen.
+        observation: Observation,
+    },
+    /// A probe came back.
+    Probed {
+        /// Which unit.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Which rung of its ladder.
+        rung: usize,
+        /// What it brought.
+        outcome: ProbeOutcome,
+    },
+    /// Results were made ready for a start of the client: torn ones set aside, identity stamped.
+    Prepared {
+        /// Which evaluation.
+        eval: EvalName,
+        /// What is done already, or why the results refuse this evaluation.
+        result: Result<Counts, String>,
+    },
+    /// Results were counted while the client runs, or right after it ended.
+    Counted {
+        /// Which evaluation.
+        eval: EvalName,
+        /// What is done.
+        counts: Counts,
+        /// Signs of work.
+        signs: Signs,
+    },
+    /// A client configuration was written, or could not be.
+    ConfigDone {
+        /// Which.
+        config: ConfigName,
+        /// Path, digest and number of endpoints.
+        result: Result<(String, String, usize), String>,
+    },
+    /// A stop came to its end.
+    StopDone {
+        /// Which unit.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Nothing is left, or what could not be stopped.
+        result: Result<(), String>,
+    },
+    /// Somebody asked the controller to go.
+    Leave(Signal),
+}
+
+/// What the results of an evaluation say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Ids with a complete result.
+    pub done: usize,
+    /// Of these, in error.
+    pub errors: usize,
+    /// Of these, right, where results say so.
+    pub correct: Option<usize>,
+    /// Torn files set aside so far.
+    pub torn: usize,
+    /// All ids.
+    pub total: usize,
+    /// The evaluation's own rule says that it is finished.
+    pub finished: bool,
+}
+
+/// Signs that a client works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Signs {
+    /// Lines of its log that mark a finished question.
+    pub markers: u64,
+    /// Bytes of its log.
+    pub log_bytes: u64,
+}
+
+/// Why the controller should go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// A polite kill.
+    Terminate,
+}
