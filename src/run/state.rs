@@ -206,6 +206,7 @@ impl RunState {
                 });
                 // The time without an owner says nothing about the pace.
                 self.evals.values_mut().for_each(|eval| eval.recent.clear());
+                self.judge_afresh();
             }
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
@@ -345,6 +346,19 @@ impl RunState {
                 self.units.entry(unit.clone()).or_default().phase = UnitPhase::GaveUp(why.clone());
             }
             _ => {}
+        }
+    }
+
+    /// A new owner tries again what an earlier one gave up, with a budget of its own.
+    fn judge_afresh(&mut self) {
+        for unit in self.units.values_mut() {
+            if !unit.phase.may_live() {
+                unit.phase = UnitPhase::Planned;
+                unit.starts.clear();
+            }
+        }
+        for eval in self.evals.values_mut() {
+            eval.verdict = None;
         }
     }
 

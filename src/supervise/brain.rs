@@ -6,7 +6,7 @@ use super::effect::{Effect, Outcome};
 use super::evals::EvalWork;
 use super::input::{Input, Signal};
 use super::servers::ServerWork;
-use crate::base::{ConfigName, Epoch, EvalName, Millis, Timestamp, UnitId};
+use crate::base::{ConfigName, Epoch, EvalName, Timestamp, UnitId};
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::{Event, Phase, Record, RunState, StopWhy, UnitPhase};
 use crate::spec::model::WhenDone;
@@ -283,10 +283,5 @@ impl Brain {
         self.plan
             .unit(id)
             .filter(|unit| !matches!(unit.kind, UnitKind::Eval { .. }))
-    }
-
-    /// The time since the run's first look around.
-    pub(super) fn age(&self, now: Timestamp) -> Millis {
-        now.since(self.began)
     }
 }

@@ -542,9 +542,15 @@ impl Brain {
         let why = if let Some(why) = ending.permanent {
             Some(why)
         } else if silent {
-            Some(format!("{} before it finished a single question", ending.how))
+            Some(format!(
+                "{} before it finished a single question",
+                ending.how
+            ))
         } else if hopeless {
-            Some(format!("{}, and all its {done} results are errors", ending.how))
+            Some(format!(
+                "{}, and all its {done} results are errors",
+                ending.how
+            ))
         } else {
             None
         };
@@ -562,7 +568,10 @@ impl Brain {
                 work.start_at = Some(at);
             }
             Again::Spent(starts) => {
-                let why = format!("{} after {starts} starts: the restart budget is spent", ending.how);
+                let why = format!(
+                    "{} after {starts} starts: the restart budget is spent",
+                    ending.how
+                );
                 self.end_eval(eval, Verdict::GaveUp { missing, why }, now);
             }
         }

@@ -42,9 +42,18 @@ mod tests {
         };
         let now = Timestamp(1_000_000);
         let recent = |n| vec![Timestamp(900_000); n];
-        assert_eq!(again(rule, &recent(1), now), Again::At(Timestamp(1_005_000)));
-        assert_eq!(again(rule, &recent(2), now), Again::At(Timestamp(1_015_000)));
-        assert_eq!(again(rule, &recent(3), now), Again::At(Timestamp(1_045_000)));
+        assert_eq!(
+            again(rule, &recent(1), now),
+            Again::At(Timestamp(1_005_000))
+        );
+        assert_eq!(
+            again(rule, &recent(2), now),
+            Again::At(Timestamp(1_015_000))
+        );
+        assert_eq!(
+            again(rule, &recent(3), now),
+            Again::At(Timestamp(1_045_000))
+        );
         assert_eq!(again(rule, &recent(4), now), Again::Spent(4));
         let old = vec![Timestamp(0); 9];
         assert_eq!(again(rule, &old, now), Again::At(Timestamp(1_005_000)));

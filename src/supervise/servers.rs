@@ -7,7 +7,7 @@ use super::restart::{Again, again};
 use crate::base::{Generation, LaunchId, Timestamp, UnitId};
 use crate::facts::{Exit, Observation, ProbeOutcome, RunningUnit};
 use crate::knowledge::failures;
-use crate::plan::{Unit, UnitKind};
+use crate::plan::Unit;
 use crate::run::{Event, GaveUp, Handle, StopWhy, UnitPhase};
 
 /// What the owner remembers of a server beside the journal.
@@ -46,21 +46,17 @@ impl Brain {
                 self.listening(unit, &running, now);
             }
             Observation::Unknown { .. } => self.ask(Effect::Watch { unit: unit.clone() }),
-            Observation::Exited(exit) => {
-                if self.phase(unit).may_live() {
-                    self.exited(unit, exit, now);
-                }
-            }
-            Observation::Lost { generation, launch } => {
-                if self.phase(unit).may_live() {
-                    self.exited(unit, lost(generation, launch), now);
-                }
-            }
-            Observation::Never => {
+            Observation::Exited(_) | Observation::Lost { .. } | Observation::Never => {
                 let state = self.state.unit(unit);
-                if let (true, Some(launch)) = (state.phase.may_live(), state.launch) {
-                    self.exited(unit, lost(state.generation, launch), now);
-                }
+                let (true, Some(launch)) = (state.phase.may_live(), state.launch) else {
+                    return;
+                };
+                let exit = match observation {
+                    // An older start's end says nothing about the one that was intended since.
+                    Observation::Exited(exit) if exit.generation == state.generation => exit,
+                    _ => lost(state.generation, launch),
+                };
+                self.exited(unit, exit, now);
             }
         }
     }
@@ -117,7 +113,9 @@ impl Brain {
             return;
         };
         let rungs = server.ready.rungs.len();
-        let ours = server.port.is_none_or(|port| running.listening.contains(&port));
+        let ours = server
+            .port
+            .is_none_or(|port| running.listening.contains(&port));
         let waits = self.work(unit).ladder.as_ref();
         if ours && waits.is_some_and(Ladder::waits_for_port) {
             self.climb(unit, running.generation, 0, String::new(), rungs, now);
@@ -458,13 +456,6 @@ impl Brain {
             UnitPhase::Planned if !self.goal.start_servers => Some(false),
             _ => None,
         }
-    }
-
-    /// Whether the unit is an evaluation's client.
-    pub(super) fn is_client(&self, unit: &UnitId) -> bool {
-        self.plan
-            .unit(unit)
-            .is_some_and(|unit| matches!(unit.kind, UnitKind::Eval { .. }))
     }
 }
 
