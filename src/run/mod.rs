@@ -2,6 +2,7 @@
 
 mod event;
 mod state;
+pub mod store;
 
 pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict};
 pub use state::{EvalState, Owner, Phase, RunState, RungState, UnitPhase, UnitState};

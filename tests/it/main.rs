@@ -4,3 +4,4 @@ mod clients;
 mod codes;
 mod knowledge;
 mod pages;
+mod store;

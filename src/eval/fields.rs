@@ -1,0 +1,84 @@
+//! Reads single top-level keys of a JSON object and skips the rest without building it.
+//!
+//! Results of real clients hold whole conversations; only a few short keys of each matter here.
+
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// The keys of one JSON object, and the values of those that were asked for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Fields {
+    /// The values that were asked for; the last one wins where a key is there twice.
+    pub(super) values: Map<String, Value>,
+    /// All keys, in the order of the text.
+    pub(super) keys: Vec<String>,
+}
+
+/// Reads `text`, which must be one JSON object and nothing else, and keeps the values of `wanted`.
+///
+/// # Errors
+/// The parser's words, with the column where it matters.
+pub(super) fn read(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, String> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    parser
+        .deserialize_map(Keep { wanted })
+        .and_then(|fields| parser.end().map(|()| fields))
+        .map_err(|error| {
+            let why = error.to_string();
+            if why.starts_with("invalid type: ") && error.column() == 0 {
+                "not a JSON object".to_owned()
+            } else {
+                why
+            }
+        })
+}
+
+struct Keep<W> {
+    wanted: W,
+}
+
+impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Keep<W> {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+        let mut fields = Fields::default();
+        while let Some(key) = map.next_key::<String>()? {
+            if (self.wanted)(&key) {
+                fields.values.insert(key.clone(), map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+            fields.keys.push(key);
+        }
+        Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_wanted_values_are_built() {
+        let fields = read(r#"{"id": 7, "deep": [[{"x": 1}]], "id": 8}"#, |key| {
+            key == "id"
+        });
+        let fields = fields.unwrap();
+        assert_eq!(fields.keys, ["id", "deep", "id"]);
+        assert_eq!(fields.values["id"], 8);
+        assert_eq!(fields.values.len(), 1);
+    }
+
+    #[test]
+    fn anything_but_one_whole_object_is_refused() {
+        for bad in ["", "[]", "7", "{", r#"{"a": 1"#, "{} {}", "{}x", "null"] {
+            assert!(read(bad, |_| true).is_err(), "{bad}");
+        }
+    }
+}

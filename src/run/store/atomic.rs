@@ -1,0 +1,127 @@
+//! Files that are there completely or not at all, even after a power cut.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use super::StoreError;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What the caller's umask allows: files that clients read.
+    Shared,
+    /// The owner alone: our own state.
+    Private,
+    /// The owner alone, and it can be run.
+    Script,
+}
+
+impl Mode {
+    fn bits(self) -> u32 {
+        match self {
+            Self::Shared => 0o666,
+            Self::Private => 0o600,
+            Self::Script => 0o700,
+        }
+    }
+}
+
+/// Writes a file by way of a temporary one beside it: sync, rename, sync of the directory.
+///
+/// # Errors
+/// Names the file and the step. Whatever stood at `path` is still there then.
+pub fn write_atomically(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), StoreError> {
+    let parent = parent(path);
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".toolorch-")
+        .permissions(Permissions::from_mode(mode.bits()))
+        .tempfile_in(parent)
+        .map_err(StoreError::io("create a file in", parent))?;
+    temporary
+        .write_all(bytes)
+        .and_then(|()| temporary.as_file().sync_all())
+        .map_err(StoreError::io("write", path))?;
+    temporary
+        .persist(path)
+        .map_err(|error| StoreError::io("replace", path)(error.error))?;
+    sync_dir(parent)
+}
+
+/// Makes a directory of ours, and those above it: 0700.
+///
+/// # Errors
+/// Names the directory.
+pub fn make_dir(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(StoreError::io("create", path))
+}
+
+/// Makes renames and new files in a directory durable.
+pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(StoreError::io("sync", path))
+}
+
+/// The text of a file; none if there is no such file.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, StoreError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io("read", path)(error)),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_has_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        write_atomically(&path, b"one", Mode::Private).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        write_atomically(&path, b"two", Mode::Script).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failure_names_the_file_and_leaves_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("taken");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("inside"), "kept").unwrap();
+        let error = write_atomically(&path, b"x", Mode::Private).unwrap_err();
+        assert!(error.to_string().starts_with("cannot replace `"), "{error}");
+        assert_eq!(fs::read_to_string(path.join("inside")).unwrap(), "kept");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn our_directories_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        make_dir(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        assert_eq!(mode(&dir.path().join("a")), 0o700);
+    }
+}

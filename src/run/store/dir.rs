@@ -1,0 +1,295 @@
+//! Where runs live: `$TOOLORCH_HOME/runs/NAME/N/`, and what a run is called.
+
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::atomic::{Mode, make_dir, sync_dir, write_atomically};
+use super::{StoreError, host_name, read_journal};
+use crate::base::{ClusterName, ConfigName, RunId};
+use crate::run::{Phase, RunState};
+
+/// The directory that holds every run; one per clone of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    path: PathBuf,
+}
+
+impl Home {
+    /// `$TOOLORCH_HOME` as given in `variable`, else the nearest `.toolorch` in `folder` or above
+    /// it, else `.toolorch` in `folder`. Makes nothing.
+    pub fn find(folder: &Path, variable: Option<&Path>) -> Self {
+        let path = match variable.filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => folder.join(path),
+            None => folder
+                .ancestors()
+                .map(|above| above.join(".toolorch"))
+                .find(|path| path.join("runs").is_dir())
+                .unwrap_or_else(|| folder.join(".toolorch")),
+        };
+        Self { path }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The runs of a cluster, oldest first.
+    ///
+    /// # Errors
+    /// A directory cannot be listed.
+    pub fn runs_of(&self, cluster: &ClusterName) -> Result<Vec<RunDir>, StoreError> {
+        let dir = self.cluster_dir(cluster);
+        let numbers = names(&dir)?
+            .into_iter()
+            .filter_map(|name| name.parse().ok());
+        let mut runs: Vec<RunDir> = numbers
+            .map(|number| self.run_dir(cluster, number))
+            .collect();
+        runs.sort_unstable_by_key(RunDir::number);
+        Ok(runs)
+    }
+
+    /// All runs, by cluster, oldest first.
+    ///
+    /// # Errors
+    /// A directory cannot be listed.
+    pub fn runs(&self) -> Result<Vec<RunDir>, StoreError> {
+        let mut clusters = names(&self.path.join("runs"))?;
+        clusters.sort_unstable();
+        let mut runs = Vec::new();
+        for cluster in clusters {
+            runs.extend(self.runs_of(&ClusterName::new(cluster))?);
+        }
+        Ok(runs)
+    }
+
+    /// The last run of a cluster.
+    ///
+    /// # Errors
+    /// A directory cannot be listed.
+    pub fn latest(&self, cluster: &ClusterName) -> Result<Option<RunDir>, StoreError> {
+        Ok(self.runs_of(cluster)?.pop())
+    }
+
+    /// The run that an `up` goes on with: the last one, or a new one if that is over or there is
+    /// none. Two callers at once get the same.
+    ///
+    /// # Errors
+    /// A directory cannot be made, or the last run's journal is damaged.
+    pub fn current(&self, cluster: &ClusterName) -> Result<RunDir, StoreError> {
+        loop {
+            let number = match self.latest(cluster)? {
+                Some(run) if !run.is_over()? => return Ok(run),
+                Some(run) => run.number() + 1,
+                None => 1,
+            };
+            if let Some(run) = self.create(cluster, number)? {
+                return Ok(run);
+            }
+        }
+    }
+
+    /// Makes a run's directory; none if another made it first.
+    fn create(&self, cluster: &ClusterName, number: u64) -> Result<Option<RunDir>, StoreError> {
+        let parent = self.cluster_dir(cluster);
+        make_dir(&parent)?;
+        self.hide_from_git()?;
+        let run = self.run_dir(cluster, number);
+        match DirBuilder::new().mode(0o700).create(run.path()) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            other => other.map_err(StoreError::io("create", run.path()))?,
+        }
+        for path in [run.scripts(), run.logs(), run.report()] {
+            make_dir(&path)?;
+        }
+        point(&parent.join("latest"), number)?;
+        sync_dir(&parent)?;
+        Ok(Some(run))
+    }
+
+    /// A client's git state must not change because we keep our books beside it.
+    fn hide_from_git(&self) -> Result<(), StoreError> {
+        let ignore = self.path.join(".gitignore");
+        if ignore.exists() {
+            return Ok(());
+        }
+        write_atomically(&ignore, b"*\n", Mode::Private)
+    }
+
+    fn cluster_dir(&self, cluster: &ClusterName) -> PathBuf {
+        self.path.join("runs").join(cluster.as_str())
+    }
+
+    fn run_dir(&self, cluster: &ClusterName, number: u64) -> RunDir {
+        // Symbolic links must not give one run two names.
+        let home = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        RunDir {
+            path: home
+                .join("runs")
+                .join(cluster.as_str())
+                .join(number.to_string()),
+            id: run_id(cluster, number, &host_name(), &home),
+            cluster: cluster.clone(),
+            number,
+        }
+    }
+}
+
+/// `NAME-N-xxxx`: two clones, or two hosts without a shared disk, never have the same.
+fn run_id(cluster: &ClusterName, number: u64, host: &str, home: &Path) -> RunId {
+    let mut hash = Sha256::new();
+    hash.update(host.as_bytes());
+    hash.update([0]);
+    hash.update(home.as_os_str().as_encoded_bytes());
+    let digest = hash.finalize();
+    RunId::new(format!(
+        "{cluster}-{number}-{:02x}{:02x}",
+        digest[0], digest[1]
+    ))
+}
+
+/// The directory of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+    id: RunId,
+    cluster: ClusterName,
+    number: u64,
+}
+
+impl RunDir {
+    /// Its absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run's name.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.cluster
+    }
+
+    /// Counts the cluster's runs from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The plan that it follows.
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// The scripts that were rendered for it.
+    pub fn scripts(&self) -> PathBuf {
+        self.path.join("scripts")
+    }
+
+    /// The copy of a client configuration: `model_config.json`, or `model_config.NAME.json`.
+    pub fn client_config(&self, name: &ConfigName) -> PathBuf {
+        match name.as_str() {
+            "default" => self.path.join("model_config.json"),
+            name => self.path.join(format!("model_config.{name}.json")),
+        }
+    }
+
+    /// The units' logs.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Reports.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report")
+    }
+
+    /// Whether its journal says that it is over.
+    ///
+    /// # Errors
+    /// The journal is damaged or cannot be read.
+    pub fn is_over(&self) -> Result<bool, StoreError> {
+        let state = RunState::fold(&read_journal(&self.path)?);
+        Ok(matches!(state.phase, Phase::Ended(_)))
+    }
+}
+
+/// The names in a directory; none if it does not exist.
+fn names(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(StoreError::io("list", dir))?,
+    };
+    entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<std::io::Result<_>>()
+        .map_err(StoreError::io("list", dir))
+}
+
+/// Points a symbolic link at a run, by rename, so that it always leads somewhere.
+fn point(link: &Path, number: u64) -> Result<(), StoreError> {
+    let fresh = link.with_extension(format!("{}", std::process::id()));
+    std::os::unix::fs::symlink(number.to_string(), &fresh)
+        .and_then(|()| fs::rename(&fresh, link))
+        .map_err(StoreError::io("link", link))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster() -> ClusterName {
+        ClusterName::new("hle-oss")
+    }
+
+    #[test]
+    fn home_is_the_variable_else_the_nearest_above() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("a/b");
+        fs::create_dir_all(&deep).unwrap();
+        let found = |variable: Option<&str>| {
+            let home = Home::find(&deep, variable.map(Path::new));
+            home.path().strip_prefix(root.path()).unwrap().to_owned()
+        };
+        assert_eq!(found(None), Path::new("a/b/.toolorch"));
+        fs::create_dir_all(root.path().join("a/.toolorch/runs")).unwrap();
+        assert_eq!(found(None), Path::new("a/.toolorch"));
+        assert_eq!(found(Some("x")), Path::new("a/b/x"));
+        assert_eq!(found(Some("")), Path::new("a/.toolorch"));
+    }
+
+    #[test]
+    fn a_run_goes_on_until_it_is_over() {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home::find(root.path(), None);
+        assert_eq!(home.latest(&cluster()).unwrap(), None);
+        let first = home.current(&cluster()).unwrap();
+        assert_eq!(first.number(), 1);
+        assert_eq!(home.current(&cluster()).unwrap(), first);
+        let ended = r#"{"v":1,"seq":1,"at":1,"epoch":1,"event":{"kind":"run-ended","code":0,"summary":""}}"#;
+        let crc = crc32fast::hash(ended.as_bytes());
+        let line = format!("{{\"crc\":\"{crc:08x}\",\"record\":{ended}}}\n");
+        fs::write(first.path().join("journal.1.jsonl"), line).unwrap();
+        let second = home.current(&cluster()).unwrap();
+        assert_eq!(second.number(), 2);
+        assert_eq!(home.runs().unwrap(), [first, second]);
+        let latest = fs::read_link(home.path().join("runs/hle-oss/latest")).unwrap();
+        assert_eq!(latest, Path::new("2"));
+    }
+
+    #[test]
+    fn two_clones_and_two_hosts_have_other_names() {
+        let id = |host, home| run_id(&cluster(), 3, host, Path::new(home));
+        assert_eq!(id("login", "/a/.toolorch"), id("login", "/a/.toolorch"));
+        assert_ne!(id("login", "/a/.toolorch"), id("login", "/b/.toolorch"));
+        assert_ne!(id("login", "/a/.toolorch"), id("other", "/a/.toolorch"));
+        assert!(id("login", "/a").as_str().starts_with("hle-oss-3-"));
+    }
+}

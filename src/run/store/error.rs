@@ -1,0 +1,81 @@
+//! What can go wrong with the files of a run, and with which exit code it ends.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::base::Epoch;
+
+/// What went wrong with the files of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("cannot {doing} `{path}`: {source}")]
+    Io {
+        /// What was tried: `write`, `create`.
+        doing: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// A line in the middle of a journal is not what was written.
+    #[error("the journal is damaged: `{path}` line {line}: {why}")]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file was written by a program that knows more than this one.
+    #[error(
+        "`{path}` has format {found}, this toolorch reads up to {known}: use the newer toolorch"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that is known here.
+        known: u32,
+    },
+    /// Another toolorch owns the run.
+    #[error(
+        "another toolorch owns this run: {who}; `toolorch status` shows it, `toolorch down` ends the run"
+    )]
+    Owned {
+        /// Its process, host and since when.
+        who: String,
+    },
+    /// This toolorch owned the run until another one took it.
+    #[error("this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}")]
+    Superseded {
+        /// Our epoch.
+        ours: Epoch,
+        /// The epoch that the owner's file names now.
+        theirs: Epoch,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: what was tried, where.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+
+    /// The exit code that it ends with: 65 damaged, 75 owned by another, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Damaged { .. } | Self::Newer { .. } => 65,
+            Self::Owned { .. } | Self::Superseded { .. } => 75,
+            Self::Io { .. } => 1,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The durable side of a run: its directory, its journal, its owner. The one effectful room of `run`.
+
+mod atomic;
+mod dir;
+mod error;
+mod journal;
+mod owner;
+mod process;
+
+pub use atomic::{Mode, make_dir, write_atomically};
+pub use dir::{Home, RunDir};
+pub use error::StoreError;
+pub use journal::{Durability, Journal, SegmentRead, read_journal, read_segment};
+pub use owner::{Owner, OwnerRecord, TIME_TO_LIVE, Watch};
+pub use process::{ProcessId, boot_id, host_name, own_process};

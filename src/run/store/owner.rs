@@ -1,0 +1,343 @@
+//! One owner per run: who it is, how long it is believed, how another takes over.
+//!
+//! An epoch is claimed by creating its journal segment, which only one process can do, on NFS too;
+//! the lock on `owner.lock` and `owner.json` keep a second `up` from trying.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::atomic::{Mode, read_if_there, sync_dir, write_atomically};
+use super::journal::{highest_epoch, segment_path};
+use super::process::{Life, ProcessId, own_process};
+use crate::base::{Epoch, Millis, Timestamp};
+
+/// How long an owner that cannot be looked at is believed after its last heartbeat.
+pub const TIME_TO_LIVE: Millis = Millis::from_secs(60);
+/// The version of `owner.json`.
+const FORMAT: u32 = 1;
+
+/// What `owner.json` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRecord {
+    /// The version of this form.
+    pub v: u32,
+    /// The n-th owner of the run.
+    pub epoch: Epoch,
+    /// The controller's process.
+    pub process: ProcessId,
+    /// When it took the run.
+    pub since: Timestamp,
+    /// When it last said that it lives.
+    pub heartbeat: Timestamp,
+    /// When it left of its own accord.
+    pub left: Option<Timestamp>,
+}
+
+impl OwnerRecord {
+    /// Whether it must be taken for alive: seen so on this machine, else by its heartbeat.
+    pub fn lives(&self, here: &ProcessId, now: Timestamp) -> bool {
+        self.left.is_none()
+            && match self.process.life(here) {
+                Life::Alive => true,
+                Life::Dead => false,
+                Life::Unknown => now.since(self.heartbeat) < TIME_TO_LIVE,
+            }
+    }
+
+    fn owned(&self) -> StoreError {
+        StoreError::Owned {
+            who: format!(
+                "process {} on `{}`, since {}",
+                self.process.pid, self.process.host, self.since
+            ),
+        }
+    }
+}
+
+/// Who watches a run, as a bystander sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watch {
+    /// Nobody ever did.
+    Nobody,
+    /// This controller does.
+    Alive(OwnerRecord),
+    /// This one did, and left or died.
+    Gone(OwnerRecord),
+}
+
+impl Watch {
+    /// Who watches the run in this directory.
+    ///
+    /// # Errors
+    /// `owner.json` cannot be read.
+    pub fn look(run_dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        Ok(match read(run_dir)? {
+            None => Self::Nobody,
+            Some(record) if record.lives(&own_process(), now) => Self::Alive(record),
+            Some(record) => Self::Gone(record),
+        })
+    }
+}
+
+/// The right to change a run; it ends with [`Owner::leave`], with the process, or by a take-over.
+#[derive(Debug)]
+pub struct Owner {
+    dir: PathBuf,
+    record: OwnerRecord,
+    /// Held for as long as this lives; none where the file system has no locks.
+    lock: Option<File>,
+}
+
+impl Owner {
+    /// Takes the run in this directory, if nobody alive has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Owned`] with who has it, or a file cannot be written.
+    pub fn take(run_dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        let lock = lock(run_dir)?;
+        let process = own_process();
+        let last = read(run_dir)?;
+        if let Some(last) = last.as_ref().filter(|last| last.lives(&process, now)) {
+            return Err(last.owned());
+        }
+        let seen = last.map_or(Epoch(0), |last| last.epoch);
+        let epoch = Epoch(seen.max(highest_epoch(run_dir)?).0 + 1);
+        claim(run_dir, epoch)?;
+        let record = OwnerRecord {
+            v: FORMAT,
+            epoch,
+            process,
+            since: now,
+            heartbeat: now,
+            left: None,
+        };
+        let owner = Self {
+            dir: run_dir.to_owned(),
+            record,
+            lock,
+        };
+        owner.write()?;
+        Ok(owner)
+    }
+
+    /// Which owner this is.
+    pub fn epoch(&self) -> Epoch {
+        self.record.epoch
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Looks whether the run is still ours: one small read and one look for a later segment.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`] if it is not; the run's directory is gone.
+    pub fn still_owner(&self) -> Result<(), StoreError> {
+        let ours = self.epoch();
+        let path = owner_path(&self.dir);
+        let record = read(&self.dir)?
+            .ok_or_else(|| StoreError::io("read", &path)(std::io::ErrorKind::NotFound.into()))?;
+        let next = Epoch(ours.0 + 1);
+        // A late heartbeat of an earlier owner can hide a later one's file, never its segment.
+        let theirs = if record.epoch > ours {
+            record.epoch
+        } else if segment_path(&self.dir, next).exists() {
+            next
+        } else {
+            return Ok(());
+        };
+        Err(StoreError::Superseded { ours, theirs })
+    }
+
+    /// Says that this owner lives, if it has not said so for a third of [`TIME_TO_LIVE`].
+    ///
+    /// # Errors
+    /// As [`Owner::still_owner`], or the file cannot be written.
+    pub fn renew(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if now.since(self.record.heartbeat).0 * 3 < TIME_TO_LIVE.0 {
+            return Ok(());
+        }
+        self.still_owner()?;
+        self.record.heartbeat = now;
+        self.write()
+    }
+
+    /// Gives the run up, so that another can have it at once.
+    ///
+    /// # Errors
+    /// As [`Owner::renew`].
+    pub fn leave(mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.still_owner()?;
+        self.record.left = Some(now);
+        self.write()?;
+        // Only now: whoever gets the lock must find the file that says that we left.
+        drop(self.lock.take());
+        Ok(())
+    }
+
+    fn write(&self) -> Result<(), StoreError> {
+        let text = serde_json::to_string(&self.record)
+            .map_err(|error| StoreError::io("write", &owner_path(&self.dir))(error.into()))?;
+        write_atomically(&owner_path(&self.dir), text.as_bytes(), Mode::Private)
+    }
+}
+
+fn owner_path(run_dir: &Path) -> PathBuf {
+    run_dir.join("owner.json")
+}
+
+fn read(run_dir: &Path) -> Result<Option<OwnerRecord>, StoreError> {
+    let path = owner_path(run_dir);
+    let Some(text) = read_if_there(&path)? else {
+        return Ok(None);
+    };
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| StoreError::Damaged {
+            path,
+            line: error.line(),
+            why: error.to_string(),
+        })
+}
+
+/// The lock, or none where the file system has none; then the claim of the epoch decides alone.
+fn lock(run_dir: &Path) -> Result<Option<File>, StoreError> {
+    let path = run_dir.join("owner.lock");
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(busy(run_dir)?),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// The error for a run that is taken, or is being taken just now.
+fn busy(run_dir: &Path) -> Result<StoreError, StoreError> {
+    Ok(match read(run_dir)? {
+        Some(record) if record.left.is_none() => record.owned(),
+        _ => StoreError::Owned {
+            who: "it has just begun".to_owned(),
+        },
+    })
+}
+
+fn claim(run_dir: &Path, epoch: Epoch) -> Result<(), StoreError> {
+    let path = segment_path(run_dir, epoch);
+    let created = fs::File::options()
+        .create_new(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path);
+    match created {
+        Ok(_) => sync_dir(run_dir),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(busy(run_dir)?),
+        Err(error) => Err(StoreError::io("create", &path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn edit(dir: &Path, change: impl Fn(&mut OwnerRecord)) {
+        let mut record = read(dir).unwrap().unwrap();
+        change(&mut record);
+        fs::write(owner_path(dir), serde_json::to_string(&record).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_second_one_is_told_who_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Owner::take(dir.path(), NOW).unwrap();
+        let error = Owner::take(dir.path(), NOW).unwrap_err();
+        assert_eq!(error.exit_code(), 75);
+        let who = format!("process {} on `", std::process::id());
+        assert!(error.to_string().contains(&who), "{error}");
+        first.still_owner().unwrap();
+        first.leave(NOW).unwrap();
+        assert_eq!(Owner::take(dir.path(), NOW).unwrap().epoch(), Epoch(2));
+    }
+
+    #[test]
+    fn a_dead_owner_here_is_replaced_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Owner::take(dir.path(), NOW).unwrap());
+        assert!(matches!(
+            Owner::take(dir.path(), NOW),
+            Err(StoreError::Owned { .. })
+        ));
+        edit(dir.path(), |record| record.process.start += 1);
+        assert!(matches!(Watch::look(dir.path(), NOW), Ok(Watch::Gone(_))));
+        assert_eq!(Owner::take(dir.path(), NOW).unwrap().epoch(), Epoch(2));
+    }
+
+    #[test]
+    fn an_owner_elsewhere_is_believed_for_its_time_to_live() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Owner::take(dir.path(), NOW).unwrap());
+        edit(dir.path(), |record| {
+            "elsewhere".clone_into(&mut record.process.host);
+        });
+        let before = NOW + Millis(TIME_TO_LIVE.0 - 1);
+        assert!(Owner::take(dir.path(), before).is_err());
+        assert_eq!(
+            Owner::take(dir.path(), NOW + TIME_TO_LIVE).unwrap().epoch(),
+            Epoch(2)
+        );
+    }
+
+    #[test]
+    fn whoever_lost_the_run_notices_even_behind_a_late_heartbeat() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = Owner::take(dir.path(), NOW).unwrap();
+        let ours = read(dir.path()).unwrap().unwrap();
+        first.lock = None;
+        edit(dir.path(), |record| record.process.start += 1);
+        let second = Owner::take(dir.path(), NOW).unwrap();
+        let lost = |owner: &Owner| {
+            matches!(
+                owner.still_owner(),
+                Err(StoreError::Superseded {
+                    theirs: Epoch(2),
+                    ..
+                })
+            )
+        };
+        assert!(lost(&first));
+        edit(dir.path(), |record| *record = ours.clone());
+        assert!(lost(&first));
+        second.still_owner().unwrap();
+    }
+
+    #[test]
+    fn a_heartbeat_is_written_when_it_is_due() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut owner = Owner::take(dir.path(), NOW).unwrap();
+        let beat = || read(dir.path()).unwrap().unwrap().heartbeat;
+        owner.renew(NOW + Millis::from_secs(19)).unwrap();
+        assert_eq!(beat(), NOW);
+        owner.renew(NOW + Millis::from_secs(20)).unwrap();
+        assert_eq!(beat(), NOW + Millis::from_secs(20));
+    }
+
+    #[test]
+    fn a_lost_race_for_the_epoch_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        claim(dir.path(), Epoch(1)).unwrap();
+        let error = claim(dir.path(), Epoch(1)).unwrap_err();
+        assert_eq!(error.exit_code(), 75);
+    }
+}

@@ -1,0 +1,238 @@
+//! The durable side of a run, as another process and another version find it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use toolorch::base::{ClusterName, Epoch, RunId, Timestamp, UnitId};
+use toolorch::run::store::{Durability, Journal, Owner, StoreError, read_journal, read_segment};
+use toolorch::run::{Event, RunState};
+
+const NOW: Timestamp = Timestamp(1_767_139_200_000);
+
+fn open(dir: &Path) -> Journal {
+    Journal::open(Owner::take(dir, NOW).unwrap()).unwrap().0
+}
+
+fn alarm(text: &str) -> Event {
+    Event::Alarm {
+        alarm: "test".to_owned(),
+        unit: Some(UnitId::new("a-0")),
+        text: text.to_owned(),
+    }
+}
+
+fn started() -> Event {
+    Event::RunStarted {
+        run: RunId::new("quick-1-abcd"),
+        cluster: ClusterName::new("quick"),
+        plan_sha256: String::new(),
+        version: "0.1.0".to_owned(),
+    }
+}
+
+/// A journal of five lines; the bytes of its one segment.
+fn five_lines() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    journal.append(NOW, started(), Durability::Synced).unwrap();
+    for text in ["one", "two \"quoted\"", "drei äöü", "four\nlines"] {
+        journal
+            .append(NOW, alarm(text), Durability::Buffered)
+            .unwrap();
+    }
+    fs::read(dir.path().join("journal.1.jsonl")).unwrap()
+}
+
+#[test]
+fn what_was_appended_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    let mut written = vec![journal.append(NOW, started(), Durability::Synced).unwrap()];
+    written.push(
+        journal
+            .append(NOW, alarm("x"), Durability::Buffered)
+            .unwrap(),
+    );
+    journal.leave(NOW).unwrap();
+    let (mut journal, before) = Journal::open(Owner::take(dir.path(), NOW).unwrap()).unwrap();
+    assert_eq!(before, written);
+    written.push(
+        journal
+            .append(NOW, alarm("y"), Durability::Buffered)
+            .unwrap(),
+    );
+    let records = read_journal(dir.path()).unwrap();
+    assert_eq!(records, written);
+    let seqs: Vec<(u64, u64)> = records.iter().map(|r| (r.epoch.0, r.seq)).collect();
+    assert_eq!(seqs, [(1, 1), (1, 2), (2, 3)]);
+}
+
+#[test]
+fn a_cut_at_any_byte_leaves_a_prefix() {
+    let bytes = five_lines();
+    let whole = read_segment(Path::new("j"), &bytes).unwrap().records;
+    assert_eq!(whole.len(), 5);
+    for cut in 0..=bytes.len() {
+        let lines = bytes[..cut].split(|byte| *byte == b'\n').count() - 1;
+        let read = read_segment(Path::new("j"), &bytes[..cut]).unwrap();
+        assert_eq!(read.records, whole[..lines], "cut at {cut}");
+        assert_eq!(read.whole + read.torn, cut);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_change_before_the_last_line_is_refused(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+        let mut bytes = five_lines();
+        let last = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+        let at = at.index(last);
+        bytes[at] ^= 1 << bit;
+        let error = read_segment(Path::new("/runs/j"), &bytes).unwrap_err();
+        let damaged = matches!(error, StoreError::Damaged { .. });
+        prop_assert!(damaged, "{error}");
+        prop_assert_eq!(error.exit_code(), 65);
+    }
+}
+
+#[test]
+fn damage_is_named_with_file_and_line() {
+    let say = |edit: &dyn Fn(&str) -> String| {
+        let text = String::from_utf8(five_lines()).unwrap();
+        let error = read_segment(Path::new("/runs/j"), edit(&text).as_bytes()).unwrap_err();
+        error.to_string()
+    };
+    let without_third = |text: &str| {
+        let mut lines: Vec<&str> = text.split_inclusive('\n').collect();
+        lines.remove(2);
+        lines.concat()
+    };
+    let seen = [
+        say(&|text| text.replace("\"one\"", "\"eno\"")),
+        say(&|text| format!("hello\n{text}")),
+        say(&without_third),
+    ];
+    insta::assert_snapshot!(seen.join("\n"), @r"
+    the journal is damaged: `/runs/j` line 2: the checksum does not fit
+    the journal is damaged: `/runs/j` line 1: not a line of a journal
+    the journal is damaged: `/runs/j` line 3: record 4 follows record 2
+    ");
+}
+
+#[test]
+fn a_torn_tail_is_kept_aside_and_the_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = five_lines();
+    let segment = dir.path().join("journal.1.jsonl");
+    fs::write(&segment, &bytes[..bytes.len() - 20]).unwrap();
+    let torn = read_segment(&segment, &bytes[..bytes.len() - 20]).unwrap();
+    // A bystander reads the prefix and changes nothing.
+    assert_eq!(read_journal(dir.path()).unwrap().len(), 4);
+    assert_eq!(fs::read(&segment).unwrap().len(), bytes.len() - 20);
+
+    let (mut journal, records) = Journal::open(Owner::take(dir.path(), NOW).unwrap()).unwrap();
+    assert_eq!(journal.owner().epoch(), Epoch(2));
+    assert_eq!(records.len(), 4);
+    assert_eq!(fs::read(&segment).unwrap(), bytes[..torn.whole]);
+    let aside = fs::read(dir.path().join("journal.1.jsonl.torn")).unwrap();
+    assert_eq!(aside, bytes[torn.whole..bytes.len() - 20]);
+    journal
+        .append(NOW, alarm("next"), Durability::Synced)
+        .unwrap();
+    assert_eq!(read_journal(dir.path()).unwrap().last().unwrap().seq, 5);
+}
+
+#[test]
+fn lines_of_an_owner_who_lost_the_run_are_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = five_lines();
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let segment = dir.path().join("journal.1.jsonl");
+    fs::write(&segment, lines[..2].concat()).unwrap();
+    let mut second = open(dir.path());
+    second
+        .append(NOW, alarm("by the second owner"), Durability::Synced)
+        .unwrap();
+    // The first owner wakes up and writes on.
+    fs::write(&segment, lines.concat()).unwrap();
+    let epochs: Vec<(u64, u64)> = read_journal(dir.path())
+        .unwrap()
+        .iter()
+        .map(|record| (record.epoch.0, record.seq))
+        .collect();
+    assert_eq!(epochs, [(1, 1), (1, 2), (2, 3)]);
+}
+
+#[test]
+fn an_owner_who_lost_the_run_cannot_append() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path());
+    journal.append(NOW, started(), Durability::Synced).unwrap();
+    fs::write(dir.path().join("journal.2.jsonl"), "").unwrap();
+    let error = journal
+        .append(NOW, alarm("x"), Durability::Synced)
+        .unwrap_err();
+    insta::assert_snapshot!(error, @"this toolorch no longer owns the run: epoch 1 was superseded by 2");
+    assert_eq!(error.exit_code(), 75);
+    assert_eq!(read_journal(dir.path()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_journal_of_a_newer_toolorch_says_so() {
+    let record = r#"{"v":2,"seq":1,"what":"is this"}"#;
+    let crc = crc32fast::hash(record.as_bytes());
+    let line = format!("{{\"crc\":\"{crc:08x}\",\"record\":{record}}}\n");
+    let error = read_segment(Path::new("/runs/j"), line.as_bytes()).unwrap_err();
+    insta::assert_snapshot!(error, @"`/runs/j` has format 2, this toolorch reads up to 1: use the newer toolorch");
+}
+
+/// The journal in `tests/golden/journal` was written by format 1 and must be read for ever: where
+/// this test fails, the reader is wrong, never the file.
+#[test]
+fn the_golden_journal_replays_for_ever() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journal");
+    let records = read_journal(&golden).unwrap();
+    let mut kinds: Vec<String> = records
+        .iter()
+        .map(|record| serde_json::to_value(&record.event).unwrap()["kind"].to_string())
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds.len(), 19, "every kind of event: {kinds:?}");
+    insta::assert_snapshot!(in_short(&RunState::fold(&records)), @r#"
+    Ended(5) Some(RunId("hle-oss-1-3f2a")) since 2025-12-31T00:00:00.000Z seq 30 epoch 2
+    eval-hle GaveUp(Permanent { why: "the client ended" }) starts 1 exit Some(Some(137))
+    orchestrator-0 Stopped starts 2 exit Some(Some(143))
+    search-0 GaveUp(Budget { starts: 3 }) starts 1 exit Some(None)
+    hle 3/5 Some(Incomplete { missing: 2, why: "the client ended" })
+    2025-12-31T00:00:26.000Z no result for 60m – „still“ waiting
+    "#);
+}
+
+/// What a reader of any later format must still find.
+fn in_short(state: &RunState) -> String {
+    let mut lines = vec![format!(
+        "{:?} {:?} since {} seq {} epoch {}",
+        state.phase, state.run, state.since, state.seq, state.epoch
+    )];
+    for (id, unit) in &state.units {
+        let code = unit.exit.as_ref().map(|exit| exit.code);
+        let starts = unit.starts.len();
+        lines.push(format!(
+            "{id} {:?} starts {starts} exit {code:?}",
+            unit.phase
+        ));
+    }
+    for (name, eval) in &state.evals {
+        lines.push(format!(
+            "{name} {}/{} {:?}",
+            eval.done, eval.total, eval.verdict
+        ));
+    }
+    lines.extend(state.alarms.iter().map(|(at, text)| format!("{at} {text}")));
+    lines.join("\n")
+}
