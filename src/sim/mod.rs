@@ -1,1 +1,30 @@
-//! The simulated vLLM server.
+//! The simulated vLLM server: vLLM's command line, refusals, log lines, HTTP API and metrics, without a model.
+//!
+//! From the inside out: `answers` says what a model would say, `toolcalls` and `chat` what vLLM makes of it, `openai` and
+//! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
+//! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
+
+mod answers;
+mod argparse;
+#[cfg(test)]
+mod argparse_tests;
+mod arithmetic;
+mod chat;
+mod config;
+mod errors;
+mod host;
+mod http;
+mod log;
+mod main;
+mod metrics;
+mod openai;
+mod refusal;
+mod scheduler;
+mod server;
+mod settings;
+mod tokens;
+mod toolcalls;
+
+pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, SimConfig};
+pub use host::{Hosted, host};
+pub use main::main;

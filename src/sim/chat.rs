@@ -1,0 +1,274 @@
+//! One chat request → the completion or the error that vLLM gives for it. Pure.
+
+use serde_json::{Map, Value};
+
+use super::answers::{self, Call, Choice, Message, Tool};
+use super::config::SimConfig;
+use super::errors::ApiError;
+use super::tokens;
+use super::toolcalls::{self, Rendered};
+
+/// Tokens that a chat template adds to each message, and to the prompt.
+const PER_MESSAGE: usize = 4;
+
+/// A completed chat request.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Completion {
+    /// The text that the server splits off as reasoning.
+    pub(super) reasoning: Option<String>,
+    /// The text.
+    pub(super) content: Option<String>,
+    /// The tool call that the server parsed.
+    pub(super) call: Option<Call>,
+    /// `stop`, `length` or `tool_calls`.
+    pub(super) finish: &'static str,
+    /// Tokens of the prompt.
+    pub(super) prompt_tokens: usize,
+    /// Tokens of the answer.
+    pub(super) completion_tokens: usize,
+    /// What the tool parser found, where it was asked.
+    pub(super) parsed: Option<Parsed>,
+}
+
+/// What the tool parser found in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parsed {
+    /// A tool call.
+    ToolCall,
+    /// None.
+    NoToolCall,
+}
+
+/// The parts of a chat request that matter here.
+#[derive(Debug)]
+pub(super) struct ChatRequest {
+    /// The model's id, as the client sent it.
+    pub(super) model: Option<String>,
+    /// Whether it is streamed.
+    pub(super) stream: bool,
+    /// `stream_options.include_usage`.
+    pub(super) include_usage: bool,
+    messages: Vec<Message>,
+    tools: Vec<Tool>,
+    choice: Choice,
+    max_tokens: Option<usize>,
+    template_kwargs: Map<String, Value>,
+    reasoning_effort_none: bool,
+    prompt_tokens: usize,
+}
+
+impl ChatRequest {
+    /// Reads a request body; refuses what vLLM's own validation refuses.
+    pub(super) fn read(body: &Value) -> Result<Self, ApiError> {
+        let Some(messages) = body["messages"].as_array() else {
+            return Err(ApiError::missing_field("messages"));
+        };
+        let messages: Vec<Message> = messages.iter().map(message).collect();
+        let tools: Vec<Tool> = body["tools"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(tool)
+            .collect();
+        let choice = match &body["tool_choice"] {
+            Value::String(word) if word == "none" => Choice::None,
+            Value::String(word) if word == "required" => Choice::Required,
+            Value::Object(named) => Choice::Named(
+                named["function"]["name"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
+            _ if tools.is_empty() => Choice::None,
+            _ => Choice::Auto,
+        };
+        let number = |key: &str| {
+            body[key]
+                .as_u64()
+                .and_then(|value| usize::try_from(value).ok())
+        };
+        let texts: usize = messages
+            .iter()
+            .map(|message| tokens::count(&message.text) + PER_MESSAGE)
+            .sum();
+        let offered = if tools.is_empty() {
+            0
+        } else {
+            tokens::count(&body["tools"].to_string())
+        };
+        Ok(Self {
+            model: body["model"].as_str().map(str::to_owned),
+            stream: body["stream"].as_bool().unwrap_or(false),
+            include_usage: body["stream_options"]["include_usage"]
+                .as_bool()
+                .unwrap_or(false),
+            messages,
+            tools,
+            choice,
+            max_tokens: number("max_completion_tokens").or(number("max_tokens")),
+            template_kwargs: body["chat_template_kwargs"]
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+            reasoning_effort_none: body["reasoning_effort"] == "none",
+            prompt_tokens: texts + offered + PER_MESSAGE,
+        })
+    }
+}
+
+fn message(value: &Value) -> Message {
+    let text = match &value["content"] {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts
+            .iter()
+            .filter_map(|part| part["text"].as_str())
+            .collect::<Vec<_>>()
+            .join("\n"),
+        _ => String::new(),
+    };
+    let calls = value["tool_calls"].as_array().into_iter().flatten();
+    let calls = calls
+        .filter_map(|call| call["function"]["name"].as_str())
+        .map(str::to_owned)
+        .collect();
+    Message {
+        role: value["role"].as_str().unwrap_or_default().to_owned(),
+        text,
+        calls,
+    }
+}
+
+fn tool(value: &Value) -> Tool {
+    let function = &value["function"];
+    Tool {
+        name: function["name"].as_str().unwrap_or_default().to_owned(),
+        parameters: function["parameters"].clone(),
+    }
+}
+
+/// Answers a request as `server` does.
+pub(super) fn complete(server: &SimConfig, request: &ChatRequest) -> Result<Completion, ApiError> {
+    toolcalls::check_choice(server, &request.choice)?;
+    let room = room(server, request.prompt_tokens, request.max_tokens)?;
+    let answer = answers::answer(&request.messages, &request.tools, &request.choice);
+    let rendered = toolcalls::render(server, &request.choice, answer, request.stream)?;
+    let thoughts = thinks(server, request).then(|| answers::reasoning(&request.messages));
+    let (reasoning, rendered) = split_reasoning(server, thoughts, rendered);
+    Ok(cut(reasoning, rendered, room, request.prompt_tokens))
+}
+
+/// How many tokens may be generated; refuses a prompt or a wish that does not fit.
+pub(super) fn room(
+    server: &SimConfig,
+    prompt: usize,
+    wanted: Option<usize>,
+) -> Result<usize, ApiError> {
+    let limit = usize::try_from(server.max_model_len).unwrap_or(usize::MAX);
+    let room = limit.saturating_sub(prompt);
+    if room == 0 || wanted.is_some_and(|wanted| wanted > room) {
+        return Err(ApiError::context(server.release, limit, prompt, wanted));
+    }
+    Ok(wanted.unwrap_or(room))
+}
+
+/// Whether the model reasons aloud for this request.
+fn thinks(server: &SimConfig, request: &ChatRequest) -> bool {
+    let Some(family) = server.family() else {
+        return false;
+    };
+    let Some(thinking) = family.thinking else {
+        // Without a switch, a family that has a reasoning parser always thinks.
+        return family.reasoning_parser.is_some()
+            && !(family.name == "gpt-oss" && request.reasoning_effort_none);
+    };
+    let key = thinking
+        .off
+        .trim_start_matches(['{', '"'])
+        .split('"')
+        .next()
+        .unwrap_or_default();
+    let said = request
+        .template_kwargs
+        .get(key)
+        .or(server.template_kwargs.get(key));
+    said.and_then(Value::as_bool).unwrap_or(thinking.by_default)
+}
+
+/// Reasoning goes to its own field with a reasoning parser (and always for gpt-oss, whose channels vLLM reads
+/// itself), else it stays in the text between `<think>` tags.
+fn split_reasoning(
+    server: &SimConfig,
+    thoughts: Option<String>,
+    mut rendered: Rendered,
+) -> (Option<String>, Rendered) {
+    let Some(thoughts) = thoughts else {
+        return (None, rendered);
+    };
+    if server.reasoning_parser.is_some() || server.is_gpt_oss() {
+        return (Some(thoughts), rendered);
+    }
+    // A forced call is decoded from its schema; nothing is thought aloud before it.
+    if rendered.content.is_some() || rendered.finish == "tool_calls" {
+        let said = rendered.content.take().unwrap_or_default();
+        rendered.content = Some(format!("<think>\n{thoughts}\n</think>\n\n{said}"));
+    }
+    (None, rendered)
+}
+
+fn cut(
+    reasoning: Option<String>,
+    rendered: Rendered,
+    room: usize,
+    prompt_tokens: usize,
+) -> Completion {
+    let Rendered {
+        mut content,
+        mut call,
+        mut finish,
+        parsed,
+    } = rendered;
+    let spoken = reasoning.as_deref().map_or(0, tokens::count);
+    let said = content.as_deref().map_or(0, tokens::count);
+    let called = call.as_ref().map_or(0, |call| {
+        tokens::count(&call.name) + tokens::count(&call.arguments.to_string())
+    });
+    let total = spoken + said + called + 1;
+    if total <= room {
+        return Completion {
+            reasoning,
+            content,
+            call,
+            finish,
+            prompt_tokens,
+            completion_tokens: total,
+            parsed,
+        };
+    }
+    finish = "length";
+    call = None;
+    let reasoning = reasoning.map(|text| tokens::head(&text, room).to_owned());
+    let left = room.saturating_sub(spoken);
+    content = content
+        .map(|text| tokens::head(&text, left).to_owned())
+        .filter(|text| !text.is_empty());
+    Completion {
+        reasoning,
+        content,
+        call,
+        finish,
+        prompt_tokens,
+        completion_tokens: room,
+        parsed,
+    }
+}
+
+/// A plain text of at most `room` tokens, as a completion.
+pub(super) fn cut_text(text: &str, room: usize, prompt_tokens: usize) -> Completion {
+    let rendered = Rendered {
+        content: Some(text.to_owned()),
+        call: None,
+        finish: "stop",
+        parsed: None,
+    };
+    cut(None, rendered, room, prompt_tokens)
+}

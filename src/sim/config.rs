@@ -1,0 +1,85 @@
+//! What one simulated server is: the settings that its command line, its model directory and its environment give it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::knowledge::families::{self, Family};
+use crate::knowledge::release::Release;
+
+/// The release that a simulated server claims unless told otherwise.
+pub const DEFAULT_RELEASE: Release = Release::new(0, 12, 0);
+
+/// The context length in tokens of a model about which nothing is known.
+pub const DEFAULT_CONTEXT: u32 = 32_768;
+
+/// One simulated server.
+#[derive(Debug, Clone)]
+pub struct SimConfig {
+    /// The vLLM release that it behaves like.
+    pub release: Release,
+    /// The model argument; `root` in `/v1/models`.
+    pub model: String,
+    /// The ids that it answers to, at least one.
+    pub served: Vec<String>,
+    /// The address to bind, a literal or a name; empty for all addresses.
+    pub host: String,
+    /// The port to bind; 0 lets the system choose.
+    pub port: u16,
+    /// The context length in tokens.
+    pub max_model_len: u32,
+    /// `--enable-auto-tool-choice`.
+    pub auto_tool_choice: bool,
+    /// `--tool-call-parser`.
+    pub tool_parser: Option<String>,
+    /// `--reasoning-parser`.
+    pub reasoning_parser: Option<String>,
+    /// `--default-chat-template-kwargs`, an object.
+    pub template_kwargs: Map<String, Value>,
+    /// `model_type` of the model's `config.json`, where there is one.
+    pub model_type: Option<String>,
+    /// Keys of which one must be shown; empty for none.
+    pub api_keys: Vec<String>,
+    /// Requests computed at once; the others wait.
+    pub max_num_seqs: usize,
+    /// How long an answer takes from the first token's computation to the last.
+    pub latency: Duration,
+    /// Whether log lines are written to this process's stdout and stderr.
+    pub log: bool,
+}
+
+impl SimConfig {
+    /// A quiet server of `model` on `host:port` with everything else at its default.
+    pub fn new(model: &str, host: &str, port: u16) -> Self {
+        Self {
+            release: DEFAULT_RELEASE,
+            model: model.to_owned(),
+            served: vec![model.to_owned()],
+            host: host.to_owned(),
+            port,
+            max_model_len: DEFAULT_CONTEXT,
+            auto_tool_choice: false,
+            tool_parser: None,
+            reasoning_parser: None,
+            template_kwargs: Map::new(),
+            model_type: None,
+            api_keys: Vec::new(),
+            max_num_seqs: 256,
+            latency: Duration::from_millis(20),
+            log: false,
+        }
+    }
+
+    /// The model's family by its name.
+    pub fn family(&self) -> Option<&'static Family> {
+        families::family_of(&self.model)
+    }
+
+    /// Whether vLLM treats the model as gpt-oss: by `model_type`, else by name.
+    pub fn is_gpt_oss(&self) -> bool {
+        match self.model_type.as_deref() {
+            Some(model_type) => model_type == "gpt_oss",
+            None => self.family().is_some_and(|family| family.name == "gpt-oss"),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! vLLM's error answers, in the words and the shape of each release. Pure.
+
+use serde_json::{Value, json};
+
+use crate::knowledge::release::Release;
+
+/// An HTTP error of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApiError {
+    /// The HTTP status.
+    pub(super) status: u16,
+    message: String,
+    kind: &'static str,
+    param: Option<&'static str>,
+}
+
+impl ApiError {
+    /// A 400 with vLLM's own message.
+    pub(super) fn bad_request(message: &str) -> Self {
+        Self {
+            status: 400,
+            message: message.to_owned(),
+            kind: "BadRequestError",
+            param: None,
+        }
+    }
+
+    /// An exception inside the handler.
+    pub(super) fn internal(message: &str) -> Self {
+        Self {
+            status: 500,
+            message: message.to_owned(),
+            kind: "Internal Server Error",
+            param: None,
+        }
+    }
+
+    /// A body that is no JSON.
+    pub(super) fn bad_json() -> Self {
+        let message = "1 validation error:\n  {'type': 'json_invalid', 'loc': ('body', 0), 'msg': 'JSON decode error', \
+                       'input': {}, 'ctx': {'error': 'Expecting value'}}";
+        Self {
+            status: 400,
+            message: message.to_owned(),
+            kind: "Bad Request",
+            param: None,
+        }
+    }
+
+    /// A body without a required field.
+    pub(super) fn missing_field(field: &str) -> Self {
+        let message = format!(
+            "1 validation error:\n  {{'type': 'missing', 'loc': ('body', '{field}'), 'msg': 'Field required', 'input': {{}}}}"
+        );
+        Self {
+            status: 400,
+            message,
+            kind: "Bad Request",
+            param: None,
+        }
+    }
+
+    /// A model id that this server does not answer to; 0.32 lists those that it does, and hides paths.
+    pub(super) fn no_such_model(release: Release, asked: &str, served: &[String]) -> Self {
+        let plain = format!("The model `{asked}` does not exist.");
+        if release < Release::new(0, 32, 0) {
+            return Self {
+                status: 404,
+                message: plain,
+                kind: "NotFoundError",
+                param: None,
+            };
+        }
+        let shown = |id: &String| {
+            if id.starts_with(['/', '.', '~']) {
+                "<path>".to_owned()
+            } else {
+                id.clone()
+            }
+        };
+        let aliases: Vec<String> = served.iter().map(shown).collect();
+        let message = format!("{plain} Valid aliases: {}", aliases.join(", "));
+        Self {
+            status: 404,
+            message,
+            kind: "NotFoundError",
+            param: Some("model"),
+        }
+    }
+
+    /// A prompt, or a prompt with the tokens asked for, that exceeds the context length, in the wording of the release.
+    pub(super) fn context(
+        release: Release,
+        limit: usize,
+        prompt: usize,
+        wanted: Option<usize>,
+    ) -> Self {
+        let head = format!("This model's maximum context length is {limit} tokens.");
+        let message = if release >= Release::new(0, 32, 0)
+            && wanted.is_some_and(|wanted| wanted > limit)
+        {
+            let wanted = wanted.unwrap_or_default();
+            format!(
+                "max_tokens={wanted} cannot be greater than max_model_len={limit}. Please request fewer output tokens. \
+                 (parameter=max_tokens, value={wanted})"
+            )
+        } else if release >= Release::new(0, 32, 0) && prompt >= limit {
+            // Tokenization stops early, so the number is a lower bound.
+            let at_least = limit + 1;
+            format!(
+                "{head} However, your prompt contains at least {at_least} input tokens, which exceeds this limit even \
+                 without any output tokens. Please reduce the length of the input prompt. (parameter=input_tokens, \
+                 value={at_least})"
+            )
+        } else if release >= Release::new(0, 20, 0) {
+            let wanted = wanted.unwrap_or(1);
+            let total = prompt + wanted;
+            format!(
+                "{head} However, you requested {wanted} output tokens and your prompt contains at least {prompt} input \
+                 tokens, for a total of at least {total} tokens. Please reduce the length of the input prompt or the \
+                 number of requested output tokens. (parameter=input_tokens, value={prompt})"
+            )
+        } else if prompt >= limit {
+            format!(
+                "{head} However, your request has {prompt} input tokens. Please reduce the length of the input messages."
+            )
+        } else {
+            let wanted = wanted.unwrap_or_default();
+            old_wish(release, limit, prompt, wanted)
+        };
+        Self {
+            status: 400,
+            message,
+            kind: "BadRequestError",
+            param: None,
+        }
+    }
+
+    /// The body: `{"error": …}` since 0.10.1, the bare object before.
+    pub(super) fn body(&self, release: Release) -> Value {
+        let Self {
+            status,
+            message,
+            kind,
+            param,
+        } = self;
+        if release < Release::new(0, 10, 1) {
+            return json!({"object": "error", "message": message, "type": kind, "param": param, "code": status});
+        }
+        json!({"error": {"message": message, "type": kind, "param": param, "code": status}})
+    }
+}
+
+fn old_wish(release: Release, limit: usize, prompt: usize, wanted: usize) -> String {
+    if release < Release::new(0, 11, 0) {
+        let total = prompt + wanted;
+        return format!(
+            "This model's maximum context length is {limit} tokens. However, you requested {total} tokens ({prompt} in the \
+             messages, {wanted} in the completion). Please reduce the length of the messages or completion."
+        );
+    }
+    format!(
+        "'max_tokens' or 'max_completion_tokens' is too large: {wanted}. This model's maximum context length is {limit} \
+         tokens and your request has {prompt} input tokens ({wanted} > {limit} - {prompt})."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::failures;
+
+    fn message(release: &str, prompt: usize, wanted: Option<usize>) -> String {
+        ApiError::context(release.parse().unwrap(), 1024, prompt, wanted).message
+    }
+
+    #[test]
+    fn each_release_has_its_wording_and_the_signatures_know_it() {
+        let known = |text: &str| failures::classify_line(text).map(|found| found.failure.id);
+        assert_eq!(
+            known(&message("0.12.0", 2000, None)),
+            Some("ctx-overflow-0.11-0.14")
+        );
+        assert_eq!(
+            known(&message("0.24.0", 2000, Some(5))),
+            Some("ctx-overflow-0.20-0.28")
+        );
+        assert_eq!(
+            known(&message("0.32.0", 2000, None)),
+            Some("ctx-overflow-new")
+        );
+        assert_eq!(
+            known(&message("0.32.0", 10, Some(5000))),
+            Some("max-tokens-too-big")
+        );
+        insta::assert_snapshot!(message("0.12.0", 1000, Some(100)), @"'max_tokens' or 'max_completion_tokens' is too large: 100. This model's maximum context length is 1024 tokens and your request has 1000 input tokens (100 > 1024 - 1000).");
+        insta::assert_snapshot!(message("0.10.2", 1000, Some(100)), @"This model's maximum context length is 1024 tokens. However, you requested 1100 tokens (1000 in the messages, 100 in the completion). Please reduce the length of the messages or completion.");
+    }
+
+    #[test]
+    fn an_unknown_model_is_named_and_paths_are_hidden_in_0_32() {
+        let served = ["/models/tiny".to_owned(), "alias".to_owned()];
+        let new = ApiError::no_such_model(Release::new(0, 32, 0), "x", &served);
+        assert_eq!(
+            new.message,
+            "The model `x` does not exist. Valid aliases: <path>, alias"
+        );
+        let old = ApiError::no_such_model(Release::new(0, 12, 0), "x", &served);
+        assert_eq!(old.message, "The model `x` does not exist.");
+        assert!(old.body(Release::new(0, 9, 2))["object"] == "error");
+    }
+}

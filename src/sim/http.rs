@@ -1,0 +1,448 @@
+//! The HTTP face of a simulated server: routes, admission, streaming.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::answers::{self, Answer, Choice, Message};
+use super::chat::{self, ChatRequest, Completion};
+use super::config::SimConfig;
+use super::errors::ApiError;
+use super::log::{Log, Writer};
+use super::metrics::{Finished, Metrics};
+use super::openai::{self, Shape, Stamp};
+use super::{scheduler, tokens};
+
+/// One simulated server at run time.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// What it is.
+    pub(super) config: SimConfig,
+    /// Its log.
+    pub(super) log: Log,
+    /// Its counters.
+    pub(super) metrics: Metrics,
+    slots: Arc<Semaphore>,
+    answers: AtomicU64,
+}
+
+impl Endpoint {
+    /// A server that has answered nothing yet.
+    pub(super) fn new(config: SimConfig) -> Self {
+        let slots = Arc::new(Semaphore::new(
+            config.max_num_seqs.min(Semaphore::MAX_PERMITS),
+        ));
+        Self {
+            log: Log::new(&config),
+            metrics: Metrics::new(),
+            slots,
+            answers: AtomicU64::new(0),
+            config,
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        let number = self.answers.fetch_add(1, Ordering::Relaxed);
+        let seed = (u64::from(std::process::id()) << 20) ^ u64::from(self.config.port);
+        let created = jiff::Timestamp::now().as_second();
+        Stamp {
+            id: format!(
+                "{:016x}{number:016x}",
+                seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ),
+            created,
+        }
+    }
+
+    fn refuse(&self, error: &ApiError) -> Response {
+        if error.status == 500 {
+            let text = format!(
+                "Error in chat completion: {}",
+                error.body(self.config.release)
+            );
+            self.log
+                .line(Writer::Api, "ERROR", "serving_chat.py:1500", &text);
+        }
+        let status =
+            StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(error.body(self.config.release))).into_response()
+    }
+}
+
+/// Which server a connection reached, and from where.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// The server.
+    pub(super) endpoint: Arc<Endpoint>,
+    /// The other end; `None` for the listener itself.
+    pub(super) remote: Option<SocketAddr>,
+}
+
+type From = ConnectInfo<Peer>;
+
+/// The routes, the same for every server: which one is meant comes with the connection.
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/health", get(|| async {}))
+        .route("/ping", get(|| async {}).post(|| async {}))
+        .route("/load", get(|| async { Json(json!({"server_load": 0})) }))
+        .route("/version", get(version))
+        .route("/metrics", get(metrics))
+        .route("/v1/models", get(models))
+        .route("/v1/chat/completions", post(chat_completions))
+        .route("/v1/completions", post(completions))
+        .route("/tokenize", post(tokenize))
+        .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({"detail": "Not Found"}))) })
+        .method_not_allowed_fallback(|| async {
+            (
+                StatusCode::METHOD_NOT_ALLOWED,
+                Json(json!({"detail": "Method Not Allowed"})),
+            )
+        })
+        .layer(middleware::from_fn(watch))
+        .layer(DefaultBodyLimit::disable())
+}
+
+/// Keys, access log and HTTP counters.
+async fn watch(ConnectInfo(peer): From, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let keys = &peer.endpoint.config.api_keys;
+    let response =
+        if path.starts_with("/v1") && !keys.is_empty() && !has_key(request.headers(), keys) {
+            (
+                StatusCode::UNAUTHORIZED,
+                Json(json!({"error": "Unauthorized"})),
+            )
+                .into_response()
+        } else {
+            next.run(request).await
+        };
+    let status = response.status();
+    let remote = peer
+        .remote
+        .map_or_else(|| "-".to_owned(), |remote| remote.to_string());
+    let reason = status.canonical_reason().unwrap_or_default();
+    peer.endpoint
+        .log
+        .access(&remote, method.as_str(), &path, status.as_u16(), reason);
+    // vLLM's instrumentator leaves the probes out.
+    if !["/health", "/ping", "/load", "/version", "/metrics"].contains(&path.as_str()) {
+        peer.endpoint.metrics.http(&path, status.as_u16());
+    }
+    response
+}
+
+fn has_key(headers: &HeaderMap, keys: &[String]) -> bool {
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    shown
+        .and_then(|text| text.strip_prefix("Bearer "))
+        .is_some_and(|key| keys.iter().any(|have| have == key))
+}
+
+async fn version(ConnectInfo(peer): From) -> Json<Value> {
+    Json(json!({"version": peer.endpoint.config.release.to_string()}))
+}
+
+async fn metrics(ConnectInfo(peer): From) -> Response {
+    let SimConfig {
+        served,
+        release,
+        max_num_seqs,
+        ..
+    } = &peer.endpoint.config;
+    let text = peer.endpoint.metrics.text(
+        served.first().map_or("", String::as_str),
+        *release,
+        *max_num_seqs,
+    );
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
+}
+
+async fn models(ConnectInfo(peer): From) -> Json<Value> {
+    Json(openai::models(
+        &peer.endpoint.config,
+        &peer.endpoint.stamp(),
+    ))
+}
+
+async fn tokenize(ConnectInfo(peer): From, body: Bytes) -> Response {
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+        return peer.endpoint.refuse(&ApiError::bad_json());
+    };
+    let text = body["prompt"]
+        .as_str()
+        .map_or_else(|| body["messages"].to_string(), str::to_owned);
+    let count = tokens::count(&text);
+    let ids: Vec<usize> = (0..count).collect();
+    Json(
+        json!({"count": count, "max_model_len": peer.endpoint.config.max_model_len, "tokens": ids}),
+    )
+    .into_response()
+}
+
+async fn chat_completions(ConnectInfo(peer): From, body: Bytes) -> Response {
+    let arrived = Instant::now();
+    let endpoint = peer.endpoint;
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+        return endpoint.refuse(&ApiError::bad_json());
+    };
+    let prepared = ChatRequest::read(&body).and_then(|request| {
+        let model = known_model(&endpoint.config, request.model.as_deref())?;
+        let completion = chat::complete(&endpoint.config, &request)?;
+        Ok(Prepared {
+            shape: Shape::Chat,
+            model,
+            stream: request.stream,
+            include_usage: request.include_usage,
+            completion,
+        })
+    });
+    match prepared {
+        Ok(prepared) => respond(endpoint, prepared, arrived).await,
+        Err(error) => endpoint.refuse(&error),
+    }
+}
+
+async fn completions(ConnectInfo(peer): From, body: Bytes) -> Response {
+    let arrived = Instant::now();
+    let endpoint = peer.endpoint;
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+        return endpoint.refuse(&ApiError::bad_json());
+    };
+    match text_completion(&endpoint.config, &body) {
+        Ok(prepared) => respond(endpoint, prepared, arrived).await,
+        Err(error) => endpoint.refuse(&error),
+    }
+}
+
+fn text_completion(server: &SimConfig, body: &Value) -> Result<Prepared, ApiError> {
+    let prompt = match &body["prompt"] {
+        Value::Null => return Err(ApiError::missing_field("prompt")),
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts
+            .first()
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        other => other.to_string(),
+    };
+    let model = known_model(server, body["model"].as_str())?;
+    let prompt_tokens = tokens::count(&prompt);
+    let wanted = body["max_tokens"]
+        .as_u64()
+        .and_then(|wanted| usize::try_from(wanted).ok())
+        .unwrap_or(16);
+    let room = chat::room(server, prompt_tokens, Some(wanted))?;
+    let message = Message {
+        role: "user".to_owned(),
+        text: prompt,
+        calls: Vec::new(),
+    };
+    let text = match answers::answer(&[message], &[], &Choice::None) {
+        Answer::Text(text) => text,
+        Answer::Call(call) => call.arguments.to_string(),
+    };
+    let completion = chat::cut_text(&text, room, prompt_tokens);
+    let stream = body["stream"].as_bool().unwrap_or(false);
+    let include_usage = body["stream_options"]["include_usage"]
+        .as_bool()
+        .unwrap_or(false);
+    Ok(Prepared {
+        shape: Shape::Text,
+        model,
+        stream,
+        include_usage,
+        completion,
+    })
+}
+
+/// The id to answer with: what the client sent, or the first one.
+fn known_model(server: &SimConfig, asked: Option<&str>) -> Result<String, ApiError> {
+    match asked.filter(|asked| !asked.is_empty()) {
+        None => Ok(server.served.first().cloned().unwrap_or_default()),
+        Some(asked) if server.served.iter().any(|id| id == asked) => Ok(asked.to_owned()),
+        Some(asked) => Err(ApiError::no_such_model(
+            server.release,
+            asked,
+            &server.served,
+        )),
+    }
+}
+
+/// An answer that only has to be timed and sent.
+struct Prepared {
+    shape: Shape,
+    model: String,
+    stream: bool,
+    include_usage: bool,
+    completion: Completion,
+}
+
+/// A place in the running batch. Dropped before its end (the client left), it counts as an abort.
+struct Running {
+    endpoint: Arc<Endpoint>,
+    _slot: Option<OwnedSemaphorePermit>,
+    request: Finished,
+    arrived: Instant,
+    done: bool,
+}
+
+impl Running {
+    async fn admit(endpoint: Arc<Endpoint>, completion: &Completion, arrived: Instant) -> Self {
+        let queue = Queued::enter(&endpoint);
+        let slot = Arc::clone(&endpoint.slots).acquire_owned().await.ok();
+        drop(queue);
+        endpoint.metrics.started();
+        let queued = arrived.elapsed();
+        let request = Finished {
+            reason: "abort",
+            prompt_tokens: completion.prompt_tokens,
+            completion_tokens: 0,
+            total: Duration::ZERO,
+            queued,
+            first_token: queued,
+            parsed: None,
+        };
+        Self {
+            endpoint,
+            _slot: slot,
+            request,
+            arrived,
+            done: false,
+        }
+    }
+
+    fn first_token(&mut self) {
+        self.request.first_token = self.arrived.elapsed();
+    }
+
+    fn finish(&mut self, completion: &Completion) {
+        self.done = true;
+        self.request.reason = completion.finish;
+        self.request.completion_tokens = completion.completion_tokens;
+        self.request.parsed = completion.parsed;
+        self.request.total = self.arrived.elapsed();
+        self.endpoint.metrics.finished(&self.request);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.endpoint.metrics.stopped();
+        if !self.done {
+            self.request.total = self.arrived.elapsed();
+            self.endpoint.metrics.finished(&self.request);
+        }
+    }
+}
+
+/// A place in the queue, left however the waiting ends.
+struct Queued<'a>(&'a Endpoint);
+
+impl<'a> Queued<'a> {
+    fn enter(endpoint: &'a Endpoint) -> Self {
+        endpoint.metrics.queued();
+        Self(endpoint)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.unqueued();
+    }
+}
+
+async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) -> Response {
+    let mut running = Running::admit(Arc::clone(&endpoint), &prepared.completion, arrived).await;
+    let Prepared {
+        shape,
+        model,
+        stream,
+        include_usage,
+        completion,
+    } = prepared;
+    let stamp = endpoint.stamp();
+    let latency = endpoint.config.latency;
+    if completion.parsed == Some(chat::Parsed::NoToolCall)
+        && completion
+            .content
+            .as_deref()
+            .is_some_and(|text| text.contains("<tool_call>"))
+    {
+        endpoint.log.line(
+            Writer::Api,
+            "ERROR",
+            "hermes_tool_parser.py:165",
+            "Error in extracting tool call from response.",
+        );
+    }
+    if !stream {
+        let pace = scheduler::pace(latency, completion.completion_tokens);
+        tokio::time::sleep(pace.first).await;
+        running.first_token();
+        tokio::time::sleep(latency.saturating_sub(pace.first)).await;
+        running.finish(&completion);
+        let body = match shape {
+            Shape::Chat => openai::chat(&endpoint.config, &model, &stamp, &completion),
+            Shape::Text => openai::text(&model, &stamp, &completion),
+        };
+        return Json(body).into_response();
+    }
+    let events = openai::events(
+        &endpoint.config,
+        shape,
+        &model,
+        &stamp,
+        &completion,
+        include_usage,
+    );
+    let pace = scheduler::pace(latency, events.len());
+    let chunks: Vec<String> = events.chunks(pace.burst).map(<[String]>::concat).collect();
+    let state = (chunks.into_iter(), running, completion, true);
+    let body = futures_util::stream::unfold(
+        state,
+        move |(mut chunks, mut running, completion, first)| async move {
+            let Some(chunk) = chunks.next() else {
+                return None;
+            };
+            tokio::time::sleep(if first { pace.first } else { pace.gap }).await;
+            if first {
+                running.first_token();
+            }
+            if chunks.len() == 0 {
+                running.finish(&completion);
+            }
+            Some((
+                Ok::<_, Infallible>(chunk),
+                (chunks, running, completion, false),
+            ))
+        },
+    );
+    (
+        [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")],
+        Body::from_stream(body),
+    )
+        .into_response()
+}

@@ -1,0 +1,362 @@
+//! The counters of one simulated server, and their text in vLLM's names and labels.
+//!
+//! Atomics, so that 1,000 servers in one process stay small and need no lock.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::chat::Parsed;
+use crate::knowledge::metrics as names;
+use crate::knowledge::release::Release;
+
+/// Buckets of request latencies in seconds (vLLM's own).
+const LATENCY_BUCKETS: [f64; 21] = [
+    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0,
+    480.0, 960.0, 1920.0, 7680.0,
+];
+/// Buckets of the time to the first token in seconds (vLLM's own).
+const FIRST_TOKEN_BUCKETS: [f64; 22] = [
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    20.0, 40.0, 80.0, 160.0, 640.0, 2560.0,
+];
+/// Buckets of the time between tokens in seconds (vLLM's own).
+const TOKEN_BUCKETS: [f64; 19] = [
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
+    40.0, 80.0,
+];
+
+const REASONS: [&str; 3] = ["stop", "length", "abort"];
+const HANDLERS: [&str; 4] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/models",
+    "none",
+];
+
+/// A histogram over fixed buckets.
+#[derive(Debug)]
+struct Histogram<const N: usize> {
+    buckets: &'static [f64; N],
+    counts: [AtomicU64; N],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+impl<const N: usize> Histogram<N> {
+    fn new(buckets: &'static [f64; N]) -> Self {
+        let counts = std::array::from_fn(|_| AtomicU64::new(0));
+        Self {
+            buckets,
+            counts,
+            count: AtomicU64::new(0),
+            micros: AtomicU64::new(0),
+        }
+    }
+
+    fn observe(&self, value: Duration) {
+        let seconds = value.as_secs_f64();
+        if let Some(at) = self.buckets.iter().position(|&limit| seconds <= limit) {
+            self.counts[at].fetch_add(1, Relaxed);
+        }
+        self.count.fetch_add(1, Relaxed);
+        self.micros.fetch_add(
+            u64::try_from(value.as_micros()).unwrap_or(u64::MAX),
+            Relaxed,
+        );
+    }
+
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        head(out, name, "histogram");
+        let mut below = 0;
+        for (limit, count) in self.buckets.iter().zip(&self.counts) {
+            below += count.load(Relaxed);
+            line(
+                out,
+                &format!("{name}_bucket"),
+                &format!("{labels},le=\"{limit:?}\""),
+                below,
+            );
+        }
+        let count = self.count.load(Relaxed);
+        line(
+            out,
+            &format!("{name}_bucket"),
+            &format!("{labels},le=\"+Inf\""),
+            count,
+        );
+        line(out, &format!("{name}_count"), labels, count);
+        let seconds = Duration::from_micros(self.micros.load(Relaxed)).as_secs_f64();
+        push(out, format_args!("{name}_sum{{{labels}}} {seconds}\n"));
+    }
+}
+
+/// The counters of one server.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    running: AtomicU64,
+    waiting: AtomicU64,
+    prompt_tokens: AtomicU64,
+    generation_tokens: AtomicU64,
+    finished: [AtomicU64; 3],
+    parsed: [AtomicU64; 2],
+    http: [[AtomicU64; 3]; 4],
+    latency: Histogram<21>,
+    queue: Histogram<21>,
+    first_token: Histogram<22>,
+    token: Histogram<19>,
+}
+
+/// How one request went.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finished {
+    /// `stop`, `length`, `tool_calls` or `abort`.
+    pub(super) reason: &'static str,
+    /// Tokens of the prompt.
+    pub(super) prompt_tokens: usize,
+    /// Tokens generated.
+    pub(super) completion_tokens: usize,
+    /// From arrival to the last token.
+    pub(super) total: Duration,
+    /// From arrival to the computation's start.
+    pub(super) queued: Duration,
+    /// From arrival to the first token.
+    pub(super) first_token: Duration,
+    /// What the tool parser found, where it was asked.
+    pub(super) parsed: Option<Parsed>,
+}
+
+impl Metrics {
+    /// All zero.
+    pub(super) fn new() -> Self {
+        Self {
+            running: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            prompt_tokens: AtomicU64::new(0),
+            generation_tokens: AtomicU64::new(0),
+            finished: std::array::from_fn(|_| AtomicU64::new(0)),
+            parsed: std::array::from_fn(|_| AtomicU64::new(0)),
+            http: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
+            latency: Histogram::new(&LATENCY_BUCKETS),
+            queue: Histogram::new(&LATENCY_BUCKETS),
+            first_token: Histogram::new(&FIRST_TOKEN_BUCKETS),
+            token: Histogram::new(&TOKEN_BUCKETS),
+        }
+    }
+
+    /// A request entered the queue.
+    pub(super) fn queued(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+    }
+
+    /// A request left the queue.
+    pub(super) fn unqueued(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// A request's computation began.
+    pub(super) fn started(&self) {
+        self.running.fetch_add(1, Relaxed);
+    }
+
+    /// A request's computation ended.
+    pub(super) fn stopped(&self) {
+        self.running.fetch_sub(1, Relaxed);
+    }
+
+    /// A request was answered, or its client left.
+    pub(super) fn finished(&self, request: &Finished) {
+        let reason = REASONS
+            .iter()
+            .position(|reason| *reason == request.reason)
+            .unwrap_or(0);
+        self.finished[reason].fetch_add(1, Relaxed);
+        self.prompt_tokens
+            .fetch_add(whole(request.prompt_tokens), Relaxed);
+        self.generation_tokens
+            .fetch_add(whole(request.completion_tokens), Relaxed);
+        self.latency.observe(request.total);
+        self.queue.observe(request.queued);
+        self.first_token.observe(request.first_token);
+        let gaps = u32::try_from(request.completion_tokens.saturating_sub(1)).unwrap_or(u32::MAX);
+        if let Some(gap) = request
+            .total
+            .saturating_sub(request.first_token)
+            .checked_div(gaps)
+        {
+            (0..gaps).for_each(|_| self.token.observe(gap));
+        }
+        if let Some(parsed) = request.parsed {
+            self.parsed[usize::from(parsed == Parsed::NoToolCall)].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// An HTTP request to `path` was answered with `status`.
+    pub(super) fn http(&self, path: &str, status: u16) {
+        let handler = HANDLERS
+            .iter()
+            .position(|handler| *handler == path)
+            .unwrap_or(HANDLERS.len() - 1);
+        let class = usize::from(status / 100).clamp(2, 5);
+        let class = [0, 0, 0, 0, 1, 2][class];
+        self.http[handler][class].fetch_add(1, Relaxed);
+    }
+
+    /// Tokens read and written so far, and requests running and waiting.
+    pub(super) fn totals(&self) -> [u64; 4] {
+        [
+            &self.prompt_tokens,
+            &self.generation_tokens,
+            &self.running,
+            &self.waiting,
+        ]
+        .map(|counter| counter.load(Relaxed))
+    }
+
+    /// The text of `/metrics`; `capacity` is how many requests fit at once.
+    pub(super) fn text(&self, model: &str, release: Release, capacity: usize) -> String {
+        let escaped = model
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        let labels = &format!("engine=\"0\",model_name=\"{escaped}\"");
+        let [prompt, generated, running, waiting] = self.totals();
+        let mut out = String::with_capacity(12_000);
+        let mut one = |name: &str, kind: &str, value: u64| {
+            head(&mut out, name, kind);
+            line(&mut out, name, labels, value);
+        };
+        one(names::RUNNING, "gauge", running);
+        one(names::WAITING, "gauge", waiting);
+        one(names::PREEMPTIONS, "counter", 0);
+        one(names::PROMPT_TOKENS, "counter", prompt);
+        one(names::GENERATION_TOKENS, "counter", generated);
+        let usage = names::kv_cache_usage(release);
+        head(&mut out, usage, "gauge");
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a share of a few thousand requests"
+        )]
+        let share = (running as f64 / capacity.max(1) as f64).min(1.0);
+        push(&mut out, format_args!("{usage}{{{labels}}} {share}\n"));
+        head(&mut out, names::SUCCESS, "counter");
+        for (reason, counter) in REASONS.iter().zip(&self.finished) {
+            line(
+                &mut out,
+                names::SUCCESS,
+                &format!("engine=\"0\",finished_reason=\"{reason}\",model_name=\"{escaped}\""),
+                counter.load(Relaxed),
+            );
+        }
+        if names::counts_tool_parser(release) {
+            head(&mut out, names::TOOL_PARSER_INVOCATIONS, "counter");
+            for (outcome, counter) in ["tool_call", "no_tool_call"].iter().zip(&self.parsed) {
+                let labels = format!(
+                    "mode=\"auto\",model_name=\"{escaped}\",outcome=\"{outcome}\",request_type=\"chat\""
+                );
+                line(
+                    &mut out,
+                    names::TOOL_PARSER_INVOCATIONS,
+                    &labels,
+                    counter.load(Relaxed),
+                );
+            }
+        }
+        self.first_token
+            .write(&mut out, names::TIME_TO_FIRST_TOKEN, labels);
+        self.token
+            .write(&mut out, names::inter_token_latency(release), labels);
+        self.latency.write(&mut out, names::E2E_LATENCY, labels);
+        self.queue.write(&mut out, names::QUEUE_TIME, labels);
+        self.write_http(&mut out);
+        out
+    }
+
+    fn write_http(&self, out: &mut String) {
+        head(out, names::HTTP_REQUESTS, "counter");
+        for (handler, classes) in HANDLERS.iter().zip(&self.http) {
+            for (class, counter) in ["2xx", "4xx", "5xx"].iter().zip(classes) {
+                let count = counter.load(Relaxed);
+                if count > 0 {
+                    let method = if *handler == "/v1/models" {
+                        "GET"
+                    } else {
+                        "POST"
+                    };
+                    let labels =
+                        format!("handler=\"{handler}\",method=\"{method}\",status=\"{class}\"");
+                    line(out, names::HTTP_REQUESTS, &labels, count);
+                }
+            }
+        }
+    }
+}
+
+fn whole(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn head(out: &mut String, name: &str, kind: &str) {
+    // prometheus_client announces a counter without its `_total`.
+    let family = if kind == "counter" {
+        name
+    } else {
+        name.trim_end_matches("_total")
+    };
+    push(
+        out,
+        format_args!("# HELP {family} Simulated.\n# TYPE {family} {kind}\n"),
+    );
+}
+
+fn line(out: &mut String, name: &str, labels: &str, value: u64) {
+    push(out, format_args!("{name}{{{labels}}} {value}.0\n"));
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Finished {
+        let ms = Duration::from_millis;
+        Finished {
+            reason: "tool_calls",
+            prompt_tokens: 10,
+            completion_tokens: 3,
+            total: ms(900),
+            queued: ms(0),
+            first_token: ms(500),
+            parsed: Some(Parsed::ToolCall),
+        }
+    }
+
+    #[test]
+    fn counters_follow_the_traffic() {
+        let metrics = Metrics::new();
+        metrics.finished(&request());
+        metrics.http("/v1/chat/completions", 200);
+        metrics.queued();
+        let text = metrics.text("a\"b", Release::new(0, 12, 0), 256);
+        for line in [
+            "vllm:generation_tokens_total{engine=\"0\",model_name=\"a\\\"b\"} 3.0",
+            "vllm:num_requests_waiting{engine=\"0\",model_name=\"a\\\"b\"} 1.0",
+            "vllm:request_success_total{engine=\"0\",finished_reason=\"stop\",model_name=\"a\\\"b\"} 1.0",
+            "vllm:e2e_request_latency_seconds_bucket{engine=\"0\",model_name=\"a\\\"b\",le=\"1.0\"} 1.0",
+            "vllm:e2e_request_latency_seconds_bucket{engine=\"0\",model_name=\"a\\\"b\",le=\"0.8\"} 0.0",
+            "vllm:inter_token_latency_seconds_count{engine=\"0\",model_name=\"a\\\"b\"} 2.0",
+            "http_requests_total{handler=\"/v1/chat/completions\",method=\"POST\",status=\"2xx\"} 1.0",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line}\n{text}");
+        }
+        assert!(!text.contains(names::TOOL_PARSER_INVOCATIONS));
+        assert!(
+            metrics
+                .text("m", Release::new(0, 32, 0), 1)
+                .contains("outcome=\"tool_call\",request_type=\"chat\"} 1.0")
+        );
+    }
+}

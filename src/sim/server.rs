@@ -1,0 +1,197 @@
+//! One process as `vllm serve`: its checks in vLLM's order, its log, its signals.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpSocket;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::argparse::{self, Parsed};
+use super::config::SimConfig;
+use super::host::{self, EndpointListener};
+use super::http::{self, Endpoint};
+use super::log::{self, Log, Writer};
+use super::refusal::Refusal;
+use super::settings::{self, ModelOnDisk, Surroundings};
+
+/// How often the statistics line is written, as in vLLM.
+const STATISTICS_EVERY: Duration = Duration::from_secs(10);
+
+/// Runs `vllm serve ARGS` until a signal ends it.
+pub(super) async fn serve(args: &[String], around: &Surroundings, startup: Duration) -> ExitCode {
+    match start(args, around).await {
+        Ok((socket, config)) => run(socket, config, startup).await,
+        Err(refusal) => {
+            let text = format!("{}\n", refusal.stderr);
+            std::io::stderr()
+                .lock()
+                .write_all(text.as_bytes())
+                .unwrap_or_default();
+            ExitCode::from(refusal.code)
+        }
+    }
+}
+
+/// Everything that vLLM does before it loads a model. The port is bound before the model is looked at.
+async fn start(args: &[String], around: &Surroundings) -> Result<(TcpSocket, SimConfig), Refusal> {
+    let parsed = argparse::parse(args, around.release)?;
+    let model = parsed.model.clone().unwrap_or_default();
+    let mut early = SimConfig::new(&model, parsed.value("--host").unwrap_or_default(), 8000);
+    early.release = around.release;
+    early.log = true;
+    if let Some(port) = parsed.value("--port").and_then(|port| port.parse().ok()) {
+        early.port = port;
+    }
+    announce(&early, &parsed);
+    settings::check_before_bind(&parsed, around.release)?;
+    let socket = host::bind(&early)
+        .await
+        .map_err(|error| bind_refusal(&error))?;
+    let config = settings::configure(&parsed, &look_at(&model), around)?;
+    Ok((socket, config))
+}
+
+fn announce(server: &SimConfig, parsed: &Parsed) {
+    let log = Log::new(server);
+    log.line(
+        Writer::Api,
+        "INFO",
+        "api_server.py:1977",
+        &format!("vLLM API server version {}", server.release),
+    );
+    let mut given: Vec<String> = vec![format!(
+        "'model_tag': {}",
+        argparse::python_repr(&server.model)
+    )];
+    for (name, values) in &parsed.values {
+        let key = name.trim_start_matches('-').replace('-', "_");
+        let shown: Vec<String> = values.iter().map(|value| python_value(value)).collect();
+        let shown = if values.len() == 1 {
+            shown.concat()
+        } else {
+            format!("[{}]", shown.join(", "))
+        };
+        given.push(format!("'{key}': {shown}"));
+    }
+    log.line(
+        Writer::Api,
+        "INFO",
+        "utils.py:253",
+        &format!("non-default args: {{{}}}", given.join(", ")),
+    );
+}
+
+fn python_value(text: &str) -> String {
+    let plain = text.parse::<f64>().is_ok() || ["True", "False"].contains(&text);
+    if plain {
+        text.to_owned()
+    } else {
+        argparse::python_repr(text)
+    }
+}
+
+/// What Python says when the bind fails.
+fn bind_refusal(error: &std::io::Error) -> Refusal {
+    let words = match error.raw_os_error() {
+        Some(98) => "OSError: [Errno 98] Address already in use".to_owned(),
+        Some(99) => "OSError: [Errno 99] Cannot assign requested address".to_owned(),
+        Some(13) => "PermissionError: [Errno 13] Permission denied".to_owned(),
+        Some(code) => format!("OSError: [Errno {code}] {error}"),
+        None => "socket.gaierror: [Errno -2] Name or service not known".to_owned(),
+    };
+    Refusal::exception(&words)
+}
+
+/// What the model argument is on this machine. A directory without `config.json` is taken for a stub and accepted,
+/// where vLLM would refuse it: rehearsals make such directories.
+fn look_at(model: &str) -> ModelOnDisk {
+    let path = Path::new(model);
+    if model.is_empty() || !path.is_dir() {
+        return ModelOnDisk::Absent;
+    }
+    let text = std::fs::read(path.join("config.json")).ok();
+    ModelOnDisk::Directory(text.and_then(|text| serde_json::from_slice::<Value>(&text).ok()))
+}
+
+async fn run(socket: TcpSocket, config: SimConfig, startup: Duration) -> ExitCode {
+    let (Ok(mut term), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return ExitCode::FAILURE;
+    };
+    let log = Log::new(&config);
+    let lines = log::startup(&config);
+    let step = startup
+        .checked_div(u32::try_from(lines.len()).unwrap_or(1))
+        .unwrap_or_default();
+    for (writer, place, text) in lines {
+        log.line(writer, "INFO", place, &text);
+        tokio::select! {
+            () = tokio::time::sleep(step) => {}
+            () = either(&mut term, &mut interrupt) => return ExitCode::SUCCESS,
+        }
+    }
+    let Ok(listener) = socket.listen(2048) else {
+        let refusal = Refusal::exception("OSError: [Errno 98] Address already in use");
+        std::io::stderr()
+            .lock()
+            .write_all(refusal.stderr.as_bytes())
+            .unwrap_or_default();
+        return ExitCode::from(refusal.code);
+    };
+    let endpoint = Arc::new(Endpoint::new(config));
+    let serving = host::serve(
+        EndpointListener {
+            listener,
+            endpoint: Arc::clone(&endpoint),
+        },
+        http::router(),
+    );
+    log.uvicorn(&format!("Started server process [{}]", std::process::id()));
+    log.uvicorn("Waiting for application startup.");
+    log.uvicorn("Application startup complete.");
+    tokio::select! {
+        () = serving => {}
+        () = statistics(&endpoint) => {}
+        () = either(&mut term, &mut interrupt) => {}
+    }
+    log.uvicorn("Shutting down");
+    log.uvicorn("Waiting for application shutdown.");
+    log.uvicorn("Application shutdown complete.");
+    log.uvicorn(&format!("Finished server process [{}]", std::process::id()));
+    ExitCode::SUCCESS
+}
+
+async fn either(term: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// The line that vLLM writes every ten seconds while something moves.
+async fn statistics(endpoint: &Endpoint) {
+    let mut before = [0, 0];
+    loop {
+        tokio::time::sleep(STATISTICS_EVERY).await;
+        let [prompt, generated, running, waiting] = endpoint.metrics.totals();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+        let rate = |now: u64, then: u64| (now - then) as f64 / STATISTICS_EVERY.as_secs_f64();
+        let [read, written] = [rate(prompt, before[0]), rate(generated, before[1])];
+        if read + written > 0.0 || running + waiting > 0 {
+            let text = format!(
+                "Engine 000: Avg prompt throughput: {read:.1} tokens/s, Avg generation throughput: {written:.1} tokens/s, \
+                 Running: {running} reqs, Waiting: {waiting} reqs, GPU KV cache usage: 0.0%, Prefix cache hit rate: 0.0%"
+            );
+            endpoint
+                .log
+                .line(Writer::Api, "INFO", "loggers.py:248", &text);
+        }
+        before = [prompt, generated];
+    }
+}

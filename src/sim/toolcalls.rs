@@ -1,0 +1,270 @@
+//! What becomes of a tool call on its way through vLLM: the parser that was asked for, against the format that the
+//! model speaks, by release. Pure.
+
+use serde_json::{Value, json};
+
+use super::answers::{Answer, Call, Choice};
+use super::chat::Parsed;
+use super::config::SimConfig;
+use super::errors::ApiError;
+use crate::knowledge::families::Fit;
+use crate::knowledge::release::Release;
+
+/// An answer as the API shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rendered {
+    /// The text.
+    pub(super) content: Option<String>,
+    /// The call that was parsed.
+    pub(super) call: Option<Call>,
+    /// `stop` or `tool_calls`.
+    pub(super) finish: &'static str,
+    /// What the tool parser found, where it was asked.
+    pub(super) parsed: Option<Parsed>,
+}
+
+/// Refuses a tool choice that the server's flags do not allow.
+pub(super) fn check_choice(server: &SimConfig, choice: &Choice) -> Result<(), ApiError> {
+    let without_parser = server.tool_parser.is_none() && server.release >= Release::new(0, 32, 0);
+    let message = match choice {
+        Choice::Auto if !server.auto_tool_choice || server.tool_parser.is_none() => {
+            "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set"
+        }
+        Choice::Required if without_parser => {
+            "tool_choice=\"required\" requires --tool-call-parser to be set"
+        }
+        Choice::Named(_) if without_parser => {
+            "tool_choice=<named> requires --tool-call-parser to be set"
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::bad_request(message))
+}
+
+/// Passes an answer through the server's parser.
+pub(super) fn render(
+    server: &SimConfig,
+    choice: &Choice,
+    answer: Answer,
+    stream: bool,
+) -> Result<Rendered, ApiError> {
+    if !stream && let Some(error) = broken_parser(server, choice) {
+        return Err(ApiError::internal(&error));
+    }
+    let asked = (*choice == Choice::Auto).then_some(Parsed::NoToolCall);
+    let call = match answer {
+        Answer::Text(text) => {
+            return Ok(Rendered {
+                content: Some(text),
+                call: None,
+                finish: "stop",
+                parsed: asked,
+            });
+        }
+        Answer::Call(call) => call,
+    };
+    if *choice == Choice::Auto && !understands(server) {
+        let content = Some(native(server, &call));
+        return Ok(Rendered {
+            content,
+            call: None,
+            finish: "stop",
+            parsed: asked,
+        });
+    }
+    // Measured: a call to a named function finishes with `stop`.
+    let finish = if matches!(choice, Choice::Named(_)) {
+        "stop"
+    } else {
+        "tool_calls"
+    };
+    Ok(Rendered {
+        content: None,
+        call: Some(call),
+        finish,
+        parsed: asked.map(|_| Parsed::ToolCall),
+    })
+}
+
+/// The exception of a parser that can't work with this model at all; only where the answer is not streamed.
+fn broken_parser(server: &SimConfig, choice: &Choice) -> Option<String> {
+    let parser = server
+        .tool_parser
+        .as_deref()
+        .filter(|_| server.auto_tool_choice)?;
+    // From 0.10.2 until some release before 0.24, every parser was handed the token ids of a gpt-oss answer, with or
+    // without tools in the request; only the openai parser takes them.
+    let handed =
+        Release::new(0, 10, 2) <= server.release && server.release < Release::new(0, 24, 0);
+    if server.is_gpt_oss() {
+        let class = parser_class(parser);
+        let words = "extract_tool_calls() got an unexpected keyword argument 'token_ids'";
+        return (handed && parser != "openai").then(|| format!("{class}.{words}"));
+    }
+    let text_only = parser == "openai" && *choice == Choice::Auto;
+    text_only.then(|| {
+        "OpenAIToolParser requires token IDs and does not support text-based extraction.".to_owned()
+    })
+}
+
+fn parser_class(parser: &str) -> String {
+    match parser {
+        "hermes" => "Hermes2ProToolParser".to_owned(),
+        "llama3_json" | "llama4_json" => "Llama3JsonToolParser".to_owned(),
+        "openai" => "OpenAIToolParser".to_owned(),
+        other => {
+            let words = other.split(['_', '-']).map(|word| {
+                let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+                first.to_uppercase() + rest
+            });
+            words.collect::<String>() + "ToolParser"
+        }
+    }
+}
+
+/// Parsers that read each other's format.
+const ALIKE: [&[&str]; 4] = [
+    &["hermes", "qwen3_json"],
+    &["qwen3_coder", "qwen3_xml"],
+    &["llama3_json", "llama4_json"],
+    &["pythonic", "llama4_pythonic"],
+];
+
+/// Whether the server's parser reads what the model writes; a model of no known family gets the benefit of the doubt.
+fn understands(server: &SimConfig) -> bool {
+    let Some(parser) = server.tool_parser.as_deref() else {
+        return false;
+    };
+    if server.is_gpt_oss() {
+        return true;
+    }
+    let Some(family) = server.family() else {
+        return true;
+    };
+    let own = family.tool_parser;
+    let alike = ALIKE
+        .iter()
+        .any(|group| group.contains(&parser) && own.is_some_and(|own| group.contains(&own)));
+    alike || family.fit(parser) == Fit::Right
+}
+
+/// The call as the model writes it.
+fn native(server: &SimConfig, call: &Call) -> String {
+    let Call { name, arguments } = call;
+    let pairs = arguments.as_object().into_iter().flatten();
+    match server
+        .family()
+        .and_then(|family| family.tool_parser)
+        .unwrap_or("hermes")
+    {
+        "qwen3_coder" | "qwen3_xml" => {
+            let show = |value: &Value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            };
+            let parameters: String = pairs
+                .map(|(key, value)| format!("<parameter={key}>\n{}\n</parameter>\n", show(value)))
+                .collect();
+            format!("<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>")
+        }
+        "llama3_json" | "llama4_json" => json!({"name": name, "parameters": arguments}).to_string(),
+        "mistral" => format!(
+            "[TOOL_CALLS]{}",
+            json!([{"name": name, "arguments": arguments}])
+        ),
+        "pythonic" | "llama4_pythonic" => {
+            let parameters: Vec<String> =
+                pairs.map(|(key, value)| format!("{key}={value}")).collect();
+            format!("[{name}({})]", parameters.join(", "))
+        }
+        _ => format!(
+            "<tool_call>\n{}\n</tool_call>",
+            json!({"name": name, "arguments": arguments})
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(model: &str, parser: &str, release: &str) -> SimConfig {
+        SimConfig {
+            release: release.parse().unwrap(),
+            auto_tool_choice: true,
+            tool_parser: Some(parser.to_owned()),
+            ..SimConfig::new(model, "127.0.0.1", 0)
+        }
+    }
+
+    fn shown(server: &SimConfig, stream: bool) -> Result<Rendered, ApiError> {
+        let call = Call {
+            name: "search".to_owned(),
+            arguments: json!({"query": "why"}),
+        };
+        render(server, &Choice::Auto, Answer::Call(call), stream)
+    }
+
+    #[test]
+    fn the_right_parser_gives_a_tool_call() {
+        for (model, parser) in [
+            ("Qwen/Qwen3-8B", "hermes"),
+            ("openai/gpt-oss-20b", "openai"),
+            ("mystery", "xlam"),
+        ] {
+            let rendered = shown(&server(model, parser, "0.12.0"), false).unwrap();
+            assert_eq!(
+                (rendered.finish, rendered.parsed),
+                ("tool_calls", Some(Parsed::ToolCall)),
+                "{model}"
+            );
+        }
+    }
+
+    #[test]
+    fn gpt_oss_with_another_parser_fails_until_0_24() {
+        let error =
+            |release| shown(&server("openai/gpt-oss-20b", "hermes", release), false).unwrap_err();
+        let expected = ApiError::internal(
+            "Hermes2ProToolParser.extract_tool_calls() got an unexpected keyword argument 'token_ids'",
+        );
+        assert_eq!(error("0.12.0"), expected);
+        assert_eq!(error("0.20.2"), expected);
+        assert!(shown(&server("openai/gpt-oss-20b", "hermes", "0.24.0"), false).is_ok());
+        assert!(shown(&server("openai/gpt-oss-20b", "hermes", "0.12.0"), true).is_ok());
+    }
+
+    #[test]
+    fn the_openai_parser_reads_no_other_model() {
+        let error = shown(&server("Qwen/Qwen3-8B", "openai", "0.12.0"), false).unwrap_err();
+        assert_eq!(error.status, 500);
+    }
+
+    #[test]
+    fn a_silent_mismatch_leaves_the_raw_call_in_the_text() {
+        let rendered = shown(
+            &server("Qwen/Qwen3-Coder-30B-A3B-Instruct", "hermes", "0.12.0"),
+            false,
+        )
+        .unwrap();
+        assert_eq!((rendered.call, rendered.finish), (None, "stop"));
+        insta::assert_snapshot!(rendered.content.unwrap(), @r"
+        <tool_call>
+        <function=search>
+        <parameter=query>
+        why
+        </parameter>
+        </function>
+        </tool_call>
+        ");
+    }
+
+    #[test]
+    fn tools_without_the_flags_are_refused() {
+        let bare = SimConfig::new("Qwen/Qwen3-8B", "127.0.0.1", 0);
+        assert!(check_choice(&bare, &Choice::Auto).is_err());
+        assert!(check_choice(&bare, &Choice::Required).is_ok());
+        assert!(check_choice(&bare, &Choice::None).is_ok());
+    }
+}
