@@ -297,15 +297,9 @@ fn whole(count: usize) -> u64 {
 }
 
 fn head(out: &mut String, name: &str, kind: &str) {
-    // prometheus_client announces a counter without its `_total`.
-    let family = if kind == "counter" {
-        name
-    } else {
-        name.trim_end_matches("_total")
-    };
     push(
         out,
-        format_args!("# HELP {family} Simulated.\n# TYPE {family} {kind}\n"),
+        format_args!("# HELP {name} Simulated.\n# TYPE {name} {kind}\n"),
     );
 }
 
