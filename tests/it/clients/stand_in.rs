@@ -237,6 +237,27 @@ fn a_replica_that_answers_500_costs_thirty_requests_and_the_task() {
 }
 
 #[test]
+fn a_failed_expert_is_a_result_in_error_with_the_name_of_the_exception() {
+    let (mut lab, broken) = (
+        ToolOrchestra::new(1, Fake::new()),
+        Fake::answering(StatusCode::SERVICE_UNAVAILABLE),
+    );
+    for (expert, error) in [
+        (broken.port, "InternalServerError"),
+        (1, "APIConnectionError"),
+    ] {
+        lab.config["openai/gpt-oss-20b"] = at(&[expert]);
+        let output = lab.hle().output().unwrap();
+        assert_eq!(
+            markers(&output, "HLE"),
+            [format!("id=a-0 status=error error_type={error}")]
+        );
+        assert_eq!(result(lab.folder.path(), "a-0")["error_type"], error);
+        fs::remove_file(lab.folder.path().join("out/a-0.json")).unwrap();
+    }
+}
+
+#[test]
 fn a_missing_key_or_dataset_is_told_by_nothing_or_by_the_exit_code() {
     let mut lab = ToolOrchestra::new(2, Fake::new());
     lab.config
