@@ -15,14 +15,20 @@ pub struct InvalidName {
     pub why: &'static str,
 }
 
+/// What [`Name::parse`] accepts, for the JSON Schema.
+const NAME_PATTERN: &str = "^[a-z][a-z0-9_-]{0,62}$";
+
+/// Host names, addresses and pools, for the JSON Schema.
+const NODE_PATTERN: &str = "^[A-Za-z0-9_:][A-Za-z0-9._:-]{0,252}$";
+
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident $(matches $pattern:ident)?) => {
         $(#[$doc])*
         #[derive(
             Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
         )]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name($(#[schemars(regex(pattern = $pattern))])? String);
 
         impl $name {
             /// Wraps a text that was checked, or is checked by the rules of names later.
@@ -58,23 +64,23 @@ macro_rules! text_id {
 
 text_id! {
     /// The cluster's name: the `name` key of the YAML.
-    ClusterName
+    ClusterName matches NAME_PATTERN
 }
 text_id! {
     /// A node or pool: a key of `nodes` or `pools`, often a host name or address.
-    NodeName
+    NodeName matches NODE_PATTERN
 }
 text_id! {
     /// A model, service, external or evaluation: one namespace, `[a-z][a-z0-9_-]*`.
-    Name
+    Name matches NAME_PATTERN
 }
 text_id! {
     /// An evaluation: a key of `evals`.
-    EvalName
+    EvalName matches NAME_PATTERN
 }
 text_id! {
     /// A client configuration: a key of `client_configs`, or `default` for `client_config`.
-    ConfigName
+    ConfigName matches NAME_PATTERN
 }
 text_id! {
     /// Whatever is started and watched: `orchestrator-0`, `retrieval`, `eval-hle`.

@@ -1,5 +1,25 @@
 //! YAML text to a spanned tree to a [`ClusterSpec`], with every structural error in one pass. Pure.
 
+mod build;
+mod document;
+mod lower;
 pub mod model;
+mod origin;
+mod overrides;
+mod parse;
+mod scalar;
+mod schema;
+mod shape;
+mod similar;
+mod source;
+mod syntax;
+mod tree;
 
+pub use document::Document;
 pub use model::ClusterSpec;
+pub use origin::{Origin, Sourced};
+pub use overrides::Override;
+pub use parse::{Parsed, parse};
+pub use schema::schema;
+pub use source::{MAX_BYTES, Source};
+pub use tree::{Entry, Kind, Node, Scalar, Tree};

@@ -4,4 +4,5 @@ mod clients;
 mod codes;
 mod knowledge;
 mod pages;
+mod spec;
 mod store;

@@ -16,4 +16,10 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "A node's key is its host name or address: letters, digits, `.`, `-`, `_` and `:` (IPv6), not \
                starting with `-` or `.`. It is handed to ssh and to SLURM, where anything else would do harm.",
     },
+    CodeInfo {
+        code: "E0203",
+        title: "not the name of an environment variable",
+        text: "Names of variables consist of letters, digits and `_`, and do not start with a digit. They are \
+               written into scripts, where anything else would be read as shell.",
+    },
 ];

@@ -83,7 +83,7 @@ pub enum WhenDone {
 #[serde(deny_unknown_fields)]
 pub struct Notify {
     /// The program and its arguments.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source-text" = true))]
     pub command: Vec<String>,
     /// Kinds of events to hear of. Default: alarms and the end.
     #[serde(default)]

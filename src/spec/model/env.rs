@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::oneof::{ScalarText, TextMap};
+use crate::spec::schema::VARIABLE;
 
 /// A text value of an environment variable.
 pub type EnvText = ScalarText;
@@ -13,6 +14,7 @@ pub type EnvText = ScalarText;
 /// override, and of `conda`, `venv` and `container` the most specific replaces the others.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-exclusive" = [["conda", "venv", "container"]]))]
 pub struct Env {
     /// The name or path of a conda environment to activate.
     pub conda: Option<String>,
@@ -29,12 +31,15 @@ pub struct Env {
     /// Names of variables handed on from the caller; everything else that looks like a credential,
     /// an endpoint or a proxy is dropped.
     #[serde(default)]
+    #[schemars(inner(regex(pattern = VARIABLE)))]
     pub pass: Vec<String>,
     /// Variables to set. Numbers keep their source text.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = { "pattern": VARIABLE }))]
     pub set: TextMap,
     /// Variables to remove.
     #[serde(default)]
+    #[schemars(inner(regex(pattern = VARIABLE)))]
     pub unset: Vec<String>,
     /// The umask for what the program writes, in octal and quoted: `"022"`.
     pub umask: Option<ScalarText>,

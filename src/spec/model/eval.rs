@@ -26,6 +26,7 @@ pub struct Eval {
     pub env: Option<Env>,
     /// The program and its arguments; `{dataset}`, `{results}`, `{config}`, `{concurrency}`,
     /// `{max_rounds}`, `{name}` are filled in.
+    #[schemars(length(min = 1), extend("x-source-text" = true))]
     pub command: Option<Vec<String>>,
     /// The questions, one JSON object a line, from `cwd`.
     /// Not needed with `finished: {count: N}` or `{file: F}`.
@@ -37,6 +38,7 @@ pub struct Eval {
     /// When the evaluation is finished. Default: `ids`.
     pub finished: Option<Finished>,
     /// Only these ids.
+    #[schemars(extend("x-source-text" = true))]
     pub tasks: Option<Vec<String>>,
     /// The model that drives the tools; `--model_name` of ToolOrchestra. Default: the one with `tools: true`.
     pub orchestrator: Option<Name>,

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::schema::VARIABLE;
+
 /// An endpoint that is not started here: a judge's API, a server already up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,8 +21,10 @@ pub struct External {
 /// Where a secret comes from. The YAML names secrets, it never holds them: just one of the keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub struct Secret {
     /// A variable of the caller's environment.
+    #[schemars(regex(pattern = VARIABLE))]
     pub env: Option<String>,
     /// A file of mode 0600.
     pub file: Option<String>,

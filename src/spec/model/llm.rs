@@ -78,6 +78,7 @@ pub struct ModelSpec {
     /// What serves it. Default: `vllm`.
     pub engine: Option<Engine>,
     /// With `engine: command`: the program and its arguments.
+    #[schemars(length(min = 1), extend("x-source-text" = true))]
     pub command: Option<Vec<String>>,
     /// The vLLM release and environment, over those at the top.
     pub vllm: Option<Vllm>,
@@ -115,6 +116,7 @@ pub struct ModelSpec {
     /// More flags of the server, checked against the release: `true` gives `--flag`, `false`
     /// `--no-flag`, a list repeated values, a map JSON.
     #[serde(default)]
+    #[schemars(extend("x-no-null" = true))]
     pub args: IndexMap<String, serde_json::Value>,
     /// The shortest time between two starts of this model on one node.
     pub stagger: Option<Duration>,

@@ -11,6 +11,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Millis, NodeName, Port};
+use crate::spec::schema::DURATION;
 
 /// A length of time with a unit: `90s`, `60m`, `1h30m`, `500ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,7 +38,7 @@ impl JsonSchema for Duration {
         json_schema!({
             "type": "string",
             "format": "duration",
-            "pattern": "^([0-9]+(ms|s|m|min|h|d))+$",
+            "pattern": DURATION,
             "description": "A length of time with a unit: `90s`, `60m`, `1h30m`."
         })
     }
@@ -83,12 +84,13 @@ impl JsonSchema for NodeChoice {
         "NodeChoice".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let node = generator.subschema_for::<NodeName>();
         json_schema!({
             "description": "The name of a node or pool, or a list of nodes to spread over.",
             "anyOf": [
-                { "type": "string" },
-                { "type": "array", "items": { "type": "string" }, "minItems": 1 }
+                node,
+                { "type": "array", "items": node, "minItems": 1 }
             ]
         })
     }

@@ -23,7 +23,7 @@ pub struct Service {
     /// The directory it runs in. Default: the YAML's folder.
     pub cwd: Option<String>,
     /// The program and its arguments; `{port}`, `{host}`, `{name}` and `{gpus}` are filled in.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-source-text" = true))]
     pub command: Vec<String>,
     /// What proves that it is ready. Default: its port listens.
     pub ready: Option<Ready>,

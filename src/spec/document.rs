@@ -1,0 +1,82 @@
+//! The YAML as it was read, `--set` included: texts, tree, and where a value comes from.
+
+use super::origin::Origin;
+use super::tree::Tree;
+use crate::base::{FieldPath, Span};
+use crate::diag::{Found, Place, Sources};
+
+/// The YAML as it was read. Bytes past the end of the file's text mean the command line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    pub(super) name: String,
+    pub(super) text: String,
+    /// `--set PATH=VALUE` lines.
+    pub(super) command_line: String,
+    pub(super) tree: Tree,
+    /// Values given on the command line.
+    pub(super) overridden: Vec<FieldPath>,
+}
+
+impl Document {
+    /// The file's text, lines ended with LF.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the file says, with what the command line says in its place.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Whether the user gave the value at `path`, in the file or on the command line.
+    pub fn has(&self, path: &FieldPath) -> bool {
+        self.tree.has(path)
+    }
+
+    /// Where the value at `path` comes from; none if the user gave none.
+    pub fn origin(&self, path: &FieldPath) -> Option<Origin> {
+        if !self.has(path) {
+            return None;
+        }
+        let given = |on_line: &FieldPath| path.segments().starts_with(on_line.segments());
+        Some(if self.overridden.iter().any(given) {
+            Origin::CommandLine(path.clone())
+        } else {
+            Origin::Yaml(path.clone())
+        })
+    }
+
+    /// The line of the file, from 1, in which `place` begins; none on the command line.
+    pub fn line(&self, place: &Place) -> Option<usize> {
+        let start = self.tree.locate(place).start;
+        let before = self.text.get(..start)?;
+        Some(before.matches('\n').count() + 1)
+    }
+}
+
+impl Sources for Document {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn find(&self, place: &Place) -> Option<Found<'_>> {
+        let span = self.tree.locate(place);
+        let base = self.text.len() + 1;
+        if self.text.is_empty() && self.command_line.is_empty() {
+            return None;
+        }
+        Some(if span.start < base {
+            Found {
+                name: &self.name,
+                text: &self.text,
+                span,
+            }
+        } else {
+            Found {
+                name: "command line",
+                text: &self.command_line,
+                span: Span::new(span.start - base..span.end - base),
+            }
+        })
+    }
+}
