@@ -1,8 +1,32 @@
 //! Spec to plan: total, a plan *and* diagnostics. Pure.
 
+mod args;
+pub(crate) mod argv;
+mod build;
+mod configs;
+mod env;
+pub(crate) mod evals;
+pub(crate) mod family;
+mod fill;
+mod identity;
+pub(crate) mod inherit;
+mod jobs;
+pub(crate) mod paths;
+mod place;
+#[cfg(test)]
+pub(crate) mod plan_tests;
+pub(crate) mod ports;
+mod ready;
+pub(crate) mod similar;
+mod sites;
+mod start;
 mod types;
 
+pub use build::plan;
+pub use configs::DEFAULT_CONFIG;
+pub use evals::CONTROLLER;
+pub use ready::needed_context;
 pub use types::{
-    ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, Plan, PlanNode, ReadyRule,
+    ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, Plan, PlanNode, ReadyRule,
     RestartRule, ResultsPlan, Rung, Start, Unit, UnitEnv, UnitKind, WarmupRequest,
 };

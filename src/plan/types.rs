@@ -8,7 +8,8 @@ use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
 };
 use crate::spec::model::{
-    AfterState, ClientConfigFormat, Finished, LauncherKind, RetryErrors, TransportKind, WhenDone,
+    AfterState, ClientConfigFormat, Finished, LauncherKind, RetryErrors, Slurm, TransportKind,
+    WhenDone,
 };
 
 /// All that an `up` will do; its JSON form is versioned by `format`.
@@ -30,6 +31,8 @@ pub struct Plan {
     pub configs: Vec<ClientConfigPlan>,
     /// Evaluations, earlier ones first.
     pub evals: Vec<EvalPlan>,
+    /// SLURM jobs, each with all units of one node.
+    pub jobs: Vec<JobPlan>,
     /// What happens to the servers at the end.
     pub when_done: WhenDone,
     /// Units stop themselves when the controller is gone and nothing moves for this long.
@@ -37,6 +40,9 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The version of the form that this program writes.
+    pub const FORMAT: u32 = 1;
+
     /// The unit of this name.
     pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
         self.units.iter().find(|unit| &unit.id == id)
@@ -111,6 +117,25 @@ pub struct Unit {
     pub results_dir: Option<String>,
     /// Where it comes from.
     pub origin: FieldPath,
+}
+
+/// A SLURM job: it holds all units of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPlan {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// The node of the plan; with a pool a number stands for the node that SLURM will choose.
+    pub node: NodeName,
+    /// The pool whose node it takes.
+    pub pool: Option<NodeName>,
+    /// What SLURM calls the node; none lets it choose.
+    pub nodelist: Option<String>,
+    /// The units that it holds.
+    pub units: Vec<UnitId>,
+    /// The GPUs that they use, counted from those that the job is given.
+    pub gpus: Vec<GpuIndex>,
+    /// Options of `sbatch`: the pool's over those at the top.
+    pub options: Slurm,
 }
 
 /// What a unit is.

@@ -1,0 +1,328 @@
+//! From a spec and facts to a plan: puts the answers of the other files together.
+
+use std::collections::HashSet;
+
+use crate::base::{FieldPath, Name, NodeName, Port, UnitId};
+use crate::diag::Report;
+use crate::facts::Facts;
+use crate::spec::ClusterSpec;
+use crate::spec::model::{LauncherKind, ModelSpec, PortChoice, Service, TransportKind, WhenDone};
+
+use super::evals::{self, CONTROLLER, GRACE, OPEN_FILES};
+use super::fill::Values;
+use super::place::{Slot, place};
+use super::ports::{self, Ports};
+use super::sites::Sites;
+use super::{
+    Endpoint, ExternalPlan, Group, Plan, PlanNode, Start, Unit, UnitEnv, UnitKind, argv, configs,
+    env, inherit, jobs, paths, ready, start,
+};
+
+/// Plans a cluster: always a plan, as complete as can be, and all that stands in its way.
+///
+/// Nothing is started while the report holds an error; the plan is then for looking at. The cost is
+/// linear in the number of replicas.
+pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
+    let mut report = Report::new();
+    let sites = Sites::of(spec, facts);
+    let placement = place(spec, &sites, &mut report);
+    let mut builder = Builder {
+        spec,
+        facts,
+        sites: &sites,
+        ports: Ports::new(&sites, facts),
+        units: Vec::with_capacity(placement.models.iter().map(Vec::len).sum()),
+        groups: Vec::new(),
+        report,
+    };
+    let ports = builder.assign_ports(&placement.models, &placement.services);
+    for ((name, model), (slots, ports)) in
+        (spec.models.iter()).zip(placement.models.iter().zip(ports.models))
+    {
+        builder.model(name, model, slots, &ports);
+    }
+    for ((name, service), (slot, port)) in
+        (spec.services.iter()).zip(placement.services.iter().zip(ports.services))
+    {
+        builder.service(name, service, slot.as_ref(), port);
+    }
+    let Builder {
+        mut units,
+        groups,
+        mut report,
+        ..
+    } = builder;
+    let mut planned_evals = Vec::with_capacity(spec.evals.len());
+    for (name, eval) in evals::in_order(spec, &mut report) {
+        let (plan, unit) = evals::one(spec, facts, &sites, name, eval, &mut report);
+        planned_evals.push(plan);
+        units.push(unit);
+    }
+    let jobs = jobs::all(spec, &sites, &units, &mut report);
+    let plan = Plan {
+        format: Plan::FORMAT,
+        cluster: spec.name.clone(),
+        nodes: nodes(&sites, &units),
+        when_done: when_done(spec, &units),
+        units,
+        groups,
+        externals: externals(spec),
+        configs: configs::all(spec, facts),
+        evals: planned_evals,
+        jobs,
+        idle: spec.idle.map(|length| length.0),
+    };
+    (plan, report)
+}
+
+struct Builder<'a> {
+    spec: &'a ClusterSpec,
+    facts: &'a Facts,
+    sites: &'a Sites<'a>,
+    ports: Ports,
+    units: Vec<Unit>,
+    groups: Vec<Group>,
+    report: Report,
+}
+
+/// A port for each unit; none where there is no more.
+struct Assigned {
+    models: Vec<Vec<Option<Port>>>,
+    services: Vec<Option<Port>>,
+}
+
+impl Builder<'_> {
+    /// Ports that are written down first, so that `auto` goes around all of them.
+    fn assign_ports(&mut self, models: &[Vec<Slot>], services: &[Option<Slot>]) -> Assigned {
+        let spec = self.spec;
+        let mut assigned = Assigned {
+            models: models.iter().map(|slots| vec![None; slots.len()]).collect(),
+            services: vec![None; services.len()],
+        };
+        for auto in [false, true] {
+            for ((name, model), (slots, into)) in
+                (spec.models.iter()).zip(models.iter().zip(&mut assigned.models))
+            {
+                let choice = ports::wanted(model.port);
+                if matches!(choice, PortChoice::Auto) != auto {
+                    continue;
+                }
+                for (index, (slot, port)) in slots.iter().zip(into.iter_mut()).enumerate() {
+                    *port = self.take(choice, slot.site, index);
+                }
+                if into.iter().any(Option::is_none) {
+                    let origin = FieldPath::root().key("models").key(name.as_str());
+                    ports::no_port(name.as_str(), choice, &origin, &mut self.report);
+                }
+            }
+            for ((name, service), (slot, port)) in
+                (spec.services.iter()).zip(services.iter().zip(&mut assigned.services))
+            {
+                let choice = ports::wanted(service.port);
+                let Some(slot) = slot.as_ref() else { continue };
+                if matches!(choice, PortChoice::Auto) != auto {
+                    continue;
+                }
+                *port = self.take(choice, slot.site, 0);
+                if port.is_none() {
+                    let origin = FieldPath::root().key("services").key(name.as_str());
+                    ports::no_port(name.as_str(), choice, &origin, &mut self.report);
+                }
+            }
+        }
+        assigned
+    }
+
+    fn take(&mut self, choice: PortChoice, site: usize, index: usize) -> Option<Port> {
+        match choice {
+            PortChoice::Fixed(first) => self.ports.fixed(site, first, index),
+            PortChoice::Auto => self.ports.auto(site),
+        }
+    }
+
+    /// All servers of a model, and the group that they form.
+    fn model(&mut self, name: &Name, model: &ModelSpec, slots: &[Slot], ports: &[Option<Port>]) {
+        let origin = FieldPath::root().key("models").key(name.as_str());
+        let (spec, facts) = (self.spec, self.facts);
+        let command = argv::command(spec, facts, name, model, &origin, &mut self.report);
+        let ready = ready::of_model(spec, facts, name, model);
+        let restart = ready::restart(model.restart.as_ref());
+        let mut endpoints = Vec::with_capacity(slots.len());
+        let mut block: Option<Block> = None;
+        for (index, (slot, port)) in slots.iter().zip(ports).enumerate() {
+            // A unit without a port cannot be started; the report says why it has none.
+            let Some(port) = *port else { continue };
+            let site = self.sites.at(slot.site);
+            let id = UnitId::replica(name, index);
+            if slot.position == 0 || block.is_none() {
+                let mut env = inherit::model_env(spec, site, model);
+                env::add_for_model(spec, model, &mut env);
+                block = Some(Block {
+                    env,
+                    launcher: inherit::launcher(spec, site, model.launcher, &origin).value,
+                    first: id.clone(),
+                });
+            }
+            let Some(block) = &block else { continue };
+            let values = Values::default()
+                .with("port", port.to_string())
+                .with("host", site.address.as_str())
+                .with("name", id.as_str())
+                .with("gpus", argv::gpu_list(&slot.gpus));
+            // What is wrong with one replica's texts is wrong with all: said once.
+            let mut report = (index == 0).then_some(&mut self.report);
+            let mut env = block.env.clone();
+            env::fill_set(&mut env, &values, &origin, report.as_deref_mut());
+            let argv = match &command {
+                Some(command) => command.at(&site.address, port),
+                None => {
+                    let own = model.command.as_deref().unwrap_or_default();
+                    env::fill_command(own, &values, &origin, report)
+                }
+            };
+            endpoints.push(Endpoint {
+                unit: id.clone(),
+                host: site.address.clone(),
+                port,
+            });
+            self.units.push(Unit {
+                kind: UnitKind::Replica {
+                    model: name.clone(),
+                    index,
+                },
+                node: site.name.clone(),
+                address: site.address.clone(),
+                launcher: block.launcher,
+                gpus: slot.gpus.clone(),
+                port: Some(port),
+                port_auto: matches!(ports::wanted(model.port), PortChoice::Auto),
+                argv,
+                env,
+                cwd: Some(paths::anchored(".", &facts.yaml_dir)),
+                cache_dir: env::cache_dir(spec, name, model, id.as_str()),
+                open_files: OPEN_FILES,
+                grace: GRACE,
+                start: start::of_replica(model, slot.position, &block.first),
+                ready: ready.clone(),
+                restart,
+                results_dir: None,
+                origin: origin.clone(),
+                id,
+            });
+        }
+        let wanted = model
+            .min_ready
+            .map_or(endpoints.len(), |number| number as usize);
+        self.groups.push(Group {
+            name: name.clone(),
+            key: argv::served_id(model).to_owned(),
+            min_ready: wanted.min(endpoints.len()),
+            endpoints,
+        });
+    }
+
+    /// The unit of a service, and its group of one.
+    fn service(&mut self, name: &Name, service: &Service, slot: Option<&Slot>, port: Option<Port>) {
+        let origin = FieldPath::root().key("services").key(name.as_str());
+        let mut group = Group {
+            name: name.clone(),
+            key: name.to_string(),
+            endpoints: Vec::new(),
+            min_ready: 1,
+        };
+        if let (Some(slot), Some(port)) = (slot, port) {
+            let site = self.sites.at(slot.site);
+            let id = UnitId::service(name);
+            let values = Values::default()
+                .with("port", port.to_string())
+                .with("host", site.address.as_str())
+                .with("name", id.as_str())
+                .with("gpus", argv::gpu_list(&slot.gpus));
+            let mut env: UnitEnv = inherit::service_env(self.spec, site, service);
+            env::fill_set(&mut env, &values, &origin, Some(&mut self.report));
+            let argv =
+                env::fill_command(&service.command, &values, &origin, Some(&mut self.report));
+            let cwd = service.cwd.as_deref().unwrap_or(".");
+            group.endpoints.push(Endpoint {
+                unit: id.clone(),
+                host: site.address.clone(),
+                port,
+            });
+            self.units.push(Unit {
+                id,
+                kind: UnitKind::Service { name: name.clone() },
+                node: site.name.clone(),
+                address: site.address.clone(),
+                launcher: inherit::launcher(self.spec, site, service.launcher, &origin).value,
+                gpus: slot.gpus.clone(),
+                port: Some(port),
+                port_auto: matches!(ports::wanted(service.port), PortChoice::Auto),
+                argv,
+                env,
+                cwd: Some(paths::anchored(cwd, &self.facts.yaml_dir)),
+                cache_dir: None,
+                open_files: service.open_files.unwrap_or(OPEN_FILES),
+                grace: GRACE,
+                start: Start::default(),
+                ready: ready::of_service(service),
+                restart: ready::restart(service.restart.as_ref()),
+                results_dir: None,
+                origin,
+            });
+        }
+        self.groups.push(group);
+    }
+}
+
+/// What all servers of a model on one node have in common.
+struct Block {
+    env: UnitEnv,
+    launcher: LauncherKind,
+    first: UnitId,
+}
+
+/// The nodes on which something runs, in the order of the YAML; this machine last.
+fn nodes(sites: &Sites<'_>, units: &[Unit]) -> Vec<PlanNode> {
+    let used: HashSet<&str> = units.iter().map(|unit| unit.node.as_str()).collect();
+    let mut nodes: Vec<PlanNode> = (sites.all().iter())
+        .filter(|site| used.contains(site.name.as_str()))
+        .map(|site| PlanNode {
+            name: site.name.clone(),
+            address: site.address.clone(),
+            transport: site.transport,
+            gpus: site.gpus.clone(),
+            gpu: site.gpu.map(str::to_owned),
+        })
+        .collect();
+    if used.contains(CONTROLLER) {
+        nodes.push(PlanNode {
+            name: NodeName::new(CONTROLLER),
+            address: "localhost".to_owned(),
+            transport: TransportKind::Local,
+            gpus: Vec::new(),
+            gpu: None,
+        });
+    }
+    nodes
+}
+
+/// Under SLURM an idle server costs somebody else's turn; elsewhere a warm one is worth keeping.
+fn when_done(spec: &ClusterSpec, units: &[Unit]) -> WhenDone {
+    let all_slurm = (units.iter().filter(|unit| unit.port.is_some()))
+        .all(|unit| unit.launcher == LauncherKind::Slurm);
+    spec.when_done.unwrap_or(if all_slurm {
+        WhenDone::Down
+    } else {
+        WhenDone::Keep
+    })
+}
+
+fn externals(spec: &ClusterSpec) -> Vec<ExternalPlan> {
+    let one = |(name, external): (&Name, &crate::spec::model::External)| ExternalPlan {
+        name: name.clone(),
+        url: external.url.clone(),
+        models: external.models.clone(),
+        api_key_env: external.api_key.as_ref().and_then(|key| key.env.clone()),
+    };
+    spec.externals.iter().map(one).collect()
+}

@@ -1,0 +1,160 @@
+//! The places where units can run: each node, and each node that a pool will be given.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::base::{FieldPath, GpuIndex, NodeName};
+use crate::diag::{Code, Diagnostic, Place, Report};
+use crate::facts::Facts;
+use crate::spec::ClusterSpec;
+use crate::spec::model::{Env, LauncherKind, Node, NodeChoice, Pool, Slurm, TransportKind};
+
+use super::similar::{MaybeFix as _, did_you_mean};
+
+/// One place where units can run.
+#[derive(Debug, Clone)]
+pub(crate) struct Site<'a> {
+    /// The node's key; a pool's key and a number for a node that SLURM will choose.
+    pub name: NodeName,
+    /// What clients connect to; a site of a pool has its own name until the job says more.
+    pub address: String,
+    /// How commands reach it.
+    pub transport: TransportKind,
+    /// Its GPUs.
+    pub gpus: Vec<GpuIndex>,
+    /// Their kind.
+    pub gpu: Option<&'a str>,
+    /// The node's own word on how units are started.
+    pub launcher: Option<LauncherKind>,
+    /// The node's own environment.
+    pub env: Option<&'a Env>,
+    /// With a pool's site: the pool.
+    pub pool: Option<&'a NodeName>,
+    /// What SLURM calls it.
+    pub slurm_name: Option<&'a str>,
+    /// The pool's own SLURM options.
+    pub slurm: Option<&'a Slurm>,
+    /// Where it comes from.
+    pub origin: FieldPath,
+}
+
+impl Site<'_> {
+    /// Whether its processes are processes of this machine, so that what is known about this
+    /// machine holds there.
+    pub(crate) fn is_here(&self) -> bool {
+        self.transport == TransportKind::Local && self.pool.is_none()
+    }
+}
+
+/// All sites, in the order of the YAML, found by the key of their node or pool.
+#[derive(Debug)]
+pub(crate) struct Sites<'a> {
+    all: Vec<Site<'a>>,
+    by_key: HashMap<&'a str, Range<usize>>,
+}
+
+impl<'a> Sites<'a> {
+    /// The sites of a cluster.
+    pub(crate) fn of(spec: &'a ClusterSpec, facts: &Facts) -> Self {
+        let mut all = Vec::with_capacity(spec.nodes.len());
+        let mut by_key = HashMap::with_capacity(spec.nodes.len());
+        for (name, node) in &spec.nodes {
+            by_key.insert(name.as_str(), all.len()..all.len() + 1);
+            all.push(of_node(name, node, facts));
+        }
+        for (name, pool) in &spec.pools {
+            let first = all.len();
+            all.extend((0..pool.nodes).map(|index| of_pool(name, pool, index)));
+            by_key.entry(name.as_str()).or_insert(first..all.len());
+        }
+        Self { all, by_key }
+    }
+
+    /// The site at an index.
+    pub(crate) fn at(&self, index: usize) -> &Site<'a> {
+        &self.all[index]
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Site<'a>] {
+        &self.all
+    }
+
+    /// The site of a node (the first of a pool).
+    pub(crate) fn find(&self, name: &NodeName) -> Option<&Site<'a>> {
+        let range = self.by_key.get(name.as_str())?;
+        self.all.get(range.start)
+    }
+
+    /// The sites that a `node:` key names; unknown names are reported and left out.
+    pub(crate) fn chosen(
+        &self,
+        choice: &NodeChoice,
+        origin: &FieldPath,
+        report: &mut Report,
+    ) -> Vec<usize> {
+        let mut sites = Vec::new();
+        let single = choice.0.len() == 1;
+        for (index, name) in choice.0.iter().enumerate() {
+            if let Some(range) = self.by_key.get(name.as_str()) {
+                sites.extend(range.clone());
+            } else {
+                let path = origin.key("node");
+                let path = if single { path } else { path.index(index) };
+                report.push(self.unknown(name, path));
+            }
+        }
+        sites
+    }
+
+    /// The finding that a name is neither a node nor a pool.
+    pub(crate) fn unknown(&self, name: &NodeName, path: FieldPath) -> Diagnostic {
+        let known = self.by_key.keys().copied();
+        let place = Place::Value(path);
+        Diagnostic::error(Code("E0203"), format!("there is no node or pool `{name}`"))
+            .at(place.clone(), "not a key of `nodes` or `pools`")
+            .maybe_fix(did_you_mean(name.as_str(), known, place))
+    }
+}
+
+fn of_node<'a>(name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
+    let address = node.address.as_deref().unwrap_or(name.as_str());
+    let own = |text: &str| text == "localhost" || facts.own_names.iter().any(|own| own == text);
+    let transport = node.transport.unwrap_or_else(|| {
+        if own(name.as_str()) || own(address) {
+            TransportKind::Local
+        } else {
+            TransportKind::Ssh2
+        }
+    });
+    Site {
+        name: name.clone(),
+        address: address.to_owned(),
+        transport,
+        gpus: node.gpus.indices(),
+        gpu: node.gpu.as_deref(),
+        launcher: node.launcher,
+        env: node.env.as_ref(),
+        pool: None,
+        slurm_name: node.slurm_name.as_deref(),
+        slurm: None,
+        origin: FieldPath::root().key("nodes").key(name.as_str()),
+    }
+}
+
+fn of_pool<'a>(name: &'a NodeName, pool: &'a Pool, index: u32) -> Site<'a> {
+    let site = format!("{name}-{index}");
+    Site {
+        name: NodeName::new(site.as_str()),
+        address: site,
+        transport: TransportKind::Local,
+        gpus: (0..pool.gpus).map(GpuIndex).collect(),
+        gpu: pool.gpu.as_deref(),
+        launcher: Some(LauncherKind::Slurm),
+        env: pool.env.as_ref(),
+        pool: Some(name),
+        slurm_name: None,
+        slurm: pool.slurm.as_ref(),
+        origin: FieldPath::root().key("pools").key(name.as_str()),
+    }
+}
