@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use toolorch::knowledge::adapters;
 
 use super::fake::Fake;
 use super::{
@@ -44,31 +45,30 @@ impl ToolOrchestra {
         }
     }
 
-    fn client(&self, script: &str, model_name: &str) -> Command {
-        let dataset = if script.contains("frames") {
-            "--example_file_path"
-        } else {
-            "--example_path"
-        };
+    /// The command of an adapter that toolorch knows, filled in as an evaluation would.
+    fn client(&self, adapter: &str, model_name: &str) -> Command {
+        let adapter = adapters::adapter(adapter).unwrap();
+        let more = adapter
+            .optional
+            .iter()
+            .flat_map(|(_, arguments)| *arguments);
+        let arguments = adapter
+            .command
+            .iter()
+            .chain(more)
+            .map(|argument| match *argument {
+                "{orchestrator}" => model_name,
+                "{results}" => "out",
+                "{config}" => "model_config.json",
+                "{dataset}" => "data.jsonl",
+                "{concurrency}" => "2",
+                "{max_rounds}" => "5",
+                literal => literal,
+            });
         model_config(self.folder.path(), self.config.clone());
-        let mut command = python(self.folder.path(), script);
+        let mut command = python(self.folder.path(), adapter.command[1]);
         command
-            .args([
-                "--model_name",
-                model_name,
-                "--output_dir",
-                "out",
-                "--model_config",
-                "model_config.json",
-            ])
-            .args([
-                dataset,
-                "data.jsonl",
-                "--concurrency",
-                "2",
-                "--max_rounds",
-                "5",
-            ])
+            .args(arguments.skip(2))
             .env("CLIENT_TIME_SCALE", "0")
             .env(
                 "OPENAI_BASE_URL",
@@ -80,7 +80,7 @@ impl ToolOrchestra {
     }
 
     fn hle(&self) -> Command {
-        self.client("eval_hle_oss.py", &checkpoint(self.folder.path()))
+        self.client("toolorchestra-hle", &checkpoint(self.folder.path()))
     }
 
     fn results(&self) -> usize {
@@ -155,6 +155,27 @@ fn the_hle_stand_in_writes_what_the_real_client_writes() {
 }
 
 #[test]
+fn the_adapters_know_the_stand_ins_markers_and_results() {
+    let lab = ToolOrchestra::new(1, Fake::new());
+    for name in ["toolorchestra-hle", "toolorchestra-frames"] {
+        let adapter = adapters::adapter(name).unwrap();
+        let output = lab
+            .client(name, &checkpoint(lab.folder.path()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let marker = regex_lite::Regex::new(adapter.marker.unwrap()).unwrap();
+        let found = marker.captures(&text).unwrap();
+        assert_eq!((&found["id"], &found["status"]), ("a-0", "done"));
+        let done = result(lab.folder.path(), "a-0");
+        for key in adapter.valid {
+            assert!(done.get(key).is_some(), "{name}: {key}");
+        }
+        fs::remove_file(lab.folder.path().join("out/a-0.json")).unwrap();
+    }
+}
+
+#[test]
 fn the_hle_stand_in_skips_whatever_file_exists() {
     let lab = ToolOrchestra::new(3, Fake::new());
     fs::create_dir(lab.folder.path().join("out")).unwrap();
@@ -177,7 +198,7 @@ fn the_stand_ins_ask_the_judge_where_the_answer_differs() {
     let other = r#"{"id": "b", "question": "What is 1 + 1?", "answer": "2"}"#;
     fs::write(lab.folder.path().join("data.jsonl"), other).unwrap();
     let output = lab
-        .client("eval_frames_oss.py", &checkpoint(lab.folder.path()))
+        .client("toolorchestra-frames", &checkpoint(lab.folder.path()))
         .output()
         .unwrap();
     assert_eq!(
@@ -202,12 +223,12 @@ fn without_a_path_as_model_name_no_tools_are_sent() {
     let mut lab = ToolOrchestra::new(2, Fake::new());
     lab.config[ORCHESTRATOR] = at(&[lab.model.port]);
     let frames = lab
-        .client("eval_frames_oss.py", ORCHESTRATOR)
+        .client("toolorchestra-frames", ORCHESTRATOR)
         .output()
         .unwrap();
     assert_eq!((frames.status.code(), lab.results()), (Some(0), 0));
     let hle = lab
-        .client("eval_hle_oss.py", ORCHESTRATOR)
+        .client("toolorchestra-hle", ORCHESTRATOR)
         .output()
         .unwrap();
     assert_eq!(
