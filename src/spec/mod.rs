@@ -2,11 +2,13 @@
 
 mod build;
 mod document;
+mod later;
 mod lower;
 pub mod model;
 mod origin;
 mod overrides;
 mod parse;
+pub mod resolve;
 mod scalar;
 mod schema;
 mod shape;
@@ -16,6 +18,7 @@ mod syntax;
 mod tree;
 
 pub use document::Document;
+pub use later::{LaterKey, later_keys, later_note, later_refusal};
 pub use model::ClusterSpec;
 pub use origin::{Origin, Sourced};
 pub use overrides::Override;

@@ -79,6 +79,17 @@ pub(in crate::spec) struct Field {
 }
 
 impl Shape {
+    /// What a key of a value of this shape must be; none if there can be no such key.
+    pub(in crate::spec) fn key(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Record(record) => record.fields.get(key).map(|field| &field.shape),
+            Self::Dict { value, .. } => Some(value),
+            Self::OneOf(forms) => forms.iter().find_map(|form| form.key(key)),
+            Self::Any => Some(self),
+            _ => None,
+        }
+    }
+
     /// Of several forms the one that the kind of node chooses; none if there is none.
     pub(in crate::spec) fn of_node<'a>(forms: &'a [Self], node: &Node) -> Option<&'a Self> {
         let fits = |form: &&Self| match (&node.kind, form) {
