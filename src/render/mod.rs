@@ -1,1 +1,17 @@
 //! Plan to file set through Tera, with shell quoting on by default. Pure.
+//!
+//! [`Renderer`] holds the templates (the built-in ones, overridden by name), [`context`] the values they see,
+//! [`FileSet`] what comes out. Reading a user's template directory and writing the files is the world's job.
+
+pub mod context;
+mod engine;
+mod error;
+mod files;
+mod plan;
+mod quote;
+
+pub use engine::{BUILT_IN, Renderer};
+pub use error::RenderError;
+pub use files::{File, FileSet, MANIFEST};
+pub use plan::render_plan;
+pub use quote::{QuoteError, directive, quote};

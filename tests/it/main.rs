@@ -6,3 +6,4 @@ mod knowledge;
 mod pages;
 mod spec;
 mod store;
+mod unit_script;

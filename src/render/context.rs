@@ -1,0 +1,244 @@
+//! What the templates see: the contract with a user's own templates, so its keys are stable.
+
+use serde::Serialize;
+
+use super::error::RenderError;
+use crate::base::Millis;
+use crate::plan::{Plan, Unit, UnitKind};
+
+/// One unit, as `unit.sh.tera` sees it under `unit`. Absent values are null and render as `''`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct UnitContext {
+    /// Its name: `[a-z][a-z0-9_-]*`.
+    pub name: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// `replica`, `service` or `evaluation`.
+    pub kind: String,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Variables to set, last of all.
+    pub set: Vec<Variable>,
+    /// Names whose values come from the secrets file or the caller.
+    pub pass: Vec<String>,
+    /// Names to remove.
+    pub unset: Vec<String>,
+    /// What is activated before the setup lines.
+    pub env: EnvContext,
+    /// Lines of shell, evaluated one by one.
+    pub setup: Vec<String>,
+    /// The program's umask in octal; the caller's where absent.
+    pub umask: Option<String>,
+    /// Where it runs; may start with `~/`. The home directory where absent.
+    pub cwd: Option<String>,
+    /// Its GPUs; empty hides all of them.
+    pub gpus: Vec<u16>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// The address it binds to; another listener on this port but another address is no conflict.
+    pub host: Option<String>,
+    /// A directory to make before the start; may start with `~/`.
+    pub cache_dir: Option<String>,
+    /// Open files: the soft limit is raised to this or to the hard limit.
+    pub open_files: Option<u64>,
+    /// Whole seconds between TERM and KILL.
+    pub grace_s: u64,
+    /// With evaluations: what `observe` counts. Relative to `cwd`.
+    pub results_dir: Option<String>,
+    /// It stops itself when nothing moves for so many seconds.
+    pub idle_s: Option<u64>,
+}
+
+/// One variable of a program's environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Variable {
+    /// Its name: a letter or `_`, then letters, digits and `_`.
+    pub name: String,
+    /// Its value: anything but NUL.
+    pub value: String,
+}
+
+/// What is activated before the setup lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct EnvContext {
+    /// A conda environment: a name or a directory.
+    pub conda: Option<String>,
+    /// A directory with `bin/activate`.
+    pub venv: Option<String>,
+    /// Environment modules, in order.
+    pub modules: Vec<String>,
+}
+
+impl UnitContext {
+    /// What the script of a planned unit says.
+    pub fn of(plan: &Plan, unit: &Unit) -> Self {
+        let env = &unit.env;
+        Self {
+            name: unit.id.to_string(),
+            cluster: plan.cluster.to_string(),
+            kind: match unit.kind {
+                UnitKind::Replica { .. } => "replica",
+                UnitKind::Service { .. } => "service",
+                UnitKind::Eval { .. } => "evaluation",
+            }
+            .to_owned(),
+            argv: unit.argv.clone(),
+            set: env
+                .set
+                .iter()
+                .map(|(name, value)| Variable {
+                    name: name.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+            pass: env.pass.clone(),
+            unset: env.unset.clone(),
+            env: EnvContext {
+                conda: env.conda.clone(),
+                venv: env.venv.clone(),
+                modules: env.modules.clone(),
+            },
+            setup: env.setup.clone(),
+            umask: env.umask.clone(),
+            cwd: unit.cwd.clone(),
+            gpus: unit.gpus.iter().map(|gpu| gpu.0).collect(),
+            port: unit.port.map(|port| port.0),
+            host: unit.port.map(|_| unit.address.clone()),
+            cache_dir: unit.cache_dir.clone(),
+            open_files: Some(unit.open_files),
+            grace_s: whole_seconds(unit.grace),
+            results_dir: unit.results_dir.clone(),
+            idle_s: plan.idle.map(whole_seconds),
+        }
+    }
+
+    /// Refuses what no script can carry: the last line of defence, `check` says it with the place in the YAML.
+    ///
+    /// # Errors
+    /// The unit, the value and what is wrong with it.
+    pub fn check(&self) -> Result<(), RenderError> {
+        let refuse = |what: String, why: &str| {
+            Err(RenderError::Value {
+                unit: self.name.clone(),
+                what,
+                why: why.to_owned(),
+            })
+        };
+        for (what, text) in [("name", &self.name), ("cluster", &self.cluster)] {
+            if !is_plain(text) {
+                return refuse(
+                    what.to_owned(),
+                    "only letters, digits, `.`, `_` and `-` may be used",
+                );
+            }
+        }
+        if self.argv.first().is_none_or(String::is_empty) {
+            return refuse("argv".to_owned(), "there is no program to start");
+        }
+        let set = self.set.iter().map(|pair| ("env.set", &pair.name));
+        let pass = self.pass.iter().map(|name| ("env.pass", name));
+        let unset = self.unset.iter().map(|name| ("env.unset", name));
+        for (what, name) in set.chain(pass).chain(unset) {
+            if !is_variable(name) {
+                return refuse(
+                    format!("{what}: `{name}`"),
+                    "it is not a name of a variable",
+                );
+            }
+        }
+        if self.umask.as_ref().is_some_and(|mask| !is_octal(mask)) {
+            return refuse("umask".to_owned(), "write it in octal, such as `0027`");
+        }
+        Ok(())
+    }
+}
+
+fn whole_seconds(length: Millis) -> u64 {
+    length.0.div_ceil(1000)
+}
+
+fn is_plain(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c))
+}
+
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+}
+
+fn is_octal(mask: &str) -> bool {
+    (1..=4).contains(&mask.len()) && mask.bytes().all(|c| (b'0'..=b'7').contains(&c))
+}
+
+/// A unit as the scripts that start several of them see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MemberContext {
+    /// Its name.
+    pub name: String,
+    /// It needs values of the caller's environment.
+    pub passes: bool,
+    /// How many GPUs it takes.
+    pub gpus: usize,
+    /// Its port.
+    pub port: Option<u16>,
+    /// Another port may be taken if this one is busy.
+    pub port_auto: bool,
+}
+
+impl From<&Unit> for MemberContext {
+    fn from(unit: &Unit) -> Self {
+        Self {
+            name: unit.id.to_string(),
+            passes: !unit.env.pass.is_empty(),
+            gpus: unit.gpus.len(),
+            port: unit.port.map(|port| port.0),
+            port_auto: unit.port_auto,
+        }
+    }
+}
+
+/// What `tmux.sh.tera` sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeContext {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The node's key in the YAML.
+    pub node: String,
+    /// The tmux session: the node's name without what tmux would rewrite.
+    pub session: String,
+    /// The units, in the order of the plan.
+    pub units: Vec<MemberContext>,
+}
+
+/// What `group.sbatch.tera` sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupContext {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The job's name.
+    pub job: String,
+    /// GPUs of all units together.
+    pub gpus: usize,
+    /// The generic resource of one GPU, such as `gpu` or `gpu:h100`.
+    pub gres: String,
+    /// The time limit.
+    pub time: String,
+    /// Seconds before the time limit at which TERM comes.
+    pub signal_s: u64,
+    /// More options, `--name=value`.
+    pub options: Vec<OptionContext>,
+    /// The units, in the order of the plan.
+    pub units: Vec<MemberContext>,
+}
+
+/// One option of sbatch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OptionContext {
+    /// Its long name, without dashes.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}

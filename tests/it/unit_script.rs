@@ -1,0 +1,9 @@
+//! The unit script, run for real: bash, /proc, and children that misbehave.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod ending;
+mod environment;
+pub(crate) mod lab;
+mod observing;
+mod starting;

@@ -1,0 +1,292 @@
+//! Starts: exit codes, refusals, fences, double starts.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::lab::{Lab, kill, lives, wait_for};
+
+#[test]
+fn the_programs_own_end_is_reported() {
+    for (line, code, state) in [
+        ("exit 0", 0, "phase=exited exit_code=0 signal= requested=0"),
+        (
+            "exit 17",
+            17,
+            "phase=exited exit_code=17 signal= requested=0",
+        ),
+        (
+            "kill -SEGV $$",
+            139,
+            "phase=exited exit_code=139 signal=SIGSEGV requested=0",
+        ),
+        (
+            "kill -9 $$",
+            137,
+            "phase=exited exit_code=137 signal=SIGKILL requested=0",
+        ),
+        (
+            "kill -TERM $$",
+            143,
+            "phase=exited exit_code=143 signal=SIGTERM requested=0",
+        ),
+        (
+            "exit 78",
+            78,
+            "phase=exited exit_code=78 signal= requested=0",
+        ),
+    ] {
+        let lab = Lab::new(&["sh", "-c", line]);
+        let said = lab.say("run");
+        assert_eq!(said.code, Some(code), "{line}: {said:?}");
+        assert_eq!(lab.states("phase exit_code signal requested"), state);
+    }
+}
+
+#[test]
+fn status_tells_running_exited_and_never() {
+    let lab = Lab::new(&["sleep", "60"]);
+    let never = lab.say("status");
+    assert_eq!(
+        (never.code, never.out.as_str()),
+        (
+            Some(3),
+            format!("u: never started in run {}\n", lab.run()).as_str()
+        )
+    );
+    let running = lab.start("--launch L1");
+    let status = lab.say("status");
+    let pid = running.program();
+    let log = lab.file("log");
+    assert_eq!(status.code, Some(0));
+    assert_eq!(
+        status.out,
+        format!(
+            "u: running generation=1 pid={pid} port= gpus= launch=L1 supervised=yes log={}\n",
+            log.display()
+        )
+    );
+    assert_eq!(lab.say("stop").code, Some(0));
+    assert_eq!(running.wait().code, Some(0));
+    assert_eq!(lab.say("status").code, Some(1));
+    assert_eq!(
+        lab.states("phase exit_code signal requested"),
+        "phase=exited exit_code=143 signal=SIGTERM requested=1"
+    );
+}
+
+#[test]
+fn a_second_supervisor_is_refused_and_changes_nothing() {
+    let lab = Lab::new(&["sleep", "60"]);
+    let running = lab.start("--generation 4 --epoch 2");
+    let before = lab.read("state");
+    let said = lab.say("run --generation 5");
+    assert_eq!(said.code, Some(75));
+    assert!(said.err.contains("already supervised"), "{said:?}");
+    assert_eq!(lab.read("state"), before);
+    assert!(lives(running.program()));
+}
+
+#[test]
+fn older_generations_and_epochs_are_refused() {
+    let lab = Lab::new(&["true"]);
+    assert_eq!(lab.say("run --generation 3 --epoch 5").code, Some(0));
+    let before = lab.read("state");
+    for (words, why) in [
+        (
+            "--generation 3 --epoch 5",
+            "superseded: generation 3, but 3 was started already",
+        ),
+        (
+            "--generation 2 --epoch 6",
+            "superseded: generation 2, but 3 was started already",
+        ),
+        (
+            "--generation 4 --epoch 4",
+            "superseded: epoch 4, but epoch 5 owns this run",
+        ),
+    ] {
+        let said = lab.say(&format!("run {words}"));
+        assert_eq!(
+            (said.code, said.err),
+            (Some(73), format!("toolorch: u: {why}\n"))
+        );
+    }
+    assert_eq!(lab.read("state"), before);
+    assert_eq!(lab.say("run").code, Some(0), "by hand it takes the next");
+    assert_eq!(lab.states("generation epoch"), "generation=4 epoch=5");
+}
+
+#[test]
+fn many_starts_at_once_give_one_program() {
+    let lab = Lab::new(&["sleep", "60"]);
+    let mut starts: Vec<_> = (0..8)
+        .map(|_| lab.command("run").spawn().unwrap())
+        .collect();
+    let ended = wait_for("seven refusals", || {
+        let codes: Vec<_> = starts
+            .iter_mut()
+            .filter_map(|start| start.try_wait().unwrap())
+            .map(|status| status.code())
+            .collect();
+        (codes.len() == 7).then_some(codes)
+    });
+    assert_eq!(ended, [Some(75); 7]);
+    assert_eq!(lab.say("stop").code, Some(0));
+    for start in &mut starts {
+        start.wait().unwrap();
+    }
+    assert_eq!(lab.states("generation phase"), "generation=1 phase=exited");
+}
+
+#[test]
+fn a_program_without_its_supervisor_is_not_started_twice() {
+    let lab = Lab::new(&["sleep", "60"]);
+    let running = lab.start("");
+    let program = running.program();
+    kill("KILL", running.pid());
+    assert_eq!(running.wait().code, None);
+    let status = lab.say("status");
+    assert_eq!(status.code, Some(0));
+    assert!(status.out.contains("supervised=no"), "{status:?}");
+    assert_eq!(lab.observe()["supervised"], false);
+    let said = lab.say("run");
+    assert_eq!(said.code, Some(75));
+    assert!(
+        said.err.contains(&format!(
+            "already runs, without a supervisor (pid {program})"
+        )),
+        "{said:?}"
+    );
+    assert_eq!(lab.say("stop").code, Some(0));
+    assert!(!lives(program));
+    assert_eq!(
+        lab.states("phase exit_code requested"),
+        "phase=exited exit_code= requested=1"
+    );
+    assert_eq!(lab.say("status").code, Some(1));
+}
+
+#[test]
+fn a_taken_port_is_refused_with_its_owner() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let lab = Lab::with(&["sleep", "60"], |unit| unit.port = Some(port));
+    let said = lab.say("run");
+    assert_eq!(said.code, Some(69));
+    let me = std::process::id();
+    assert!(
+        said.err
+            .contains(&format!("port {port} is in use by pid {me} (")),
+        "{said:?}"
+    );
+    assert_eq!(
+        lab.states("phase exit_code requested"),
+        "phase=refused exit_code=69 requested=0"
+    );
+    assert!(lab.state("reason").unwrap().contains(&me.to_string()));
+    assert_eq!(lab.say("status").code, Some(1));
+}
+
+#[test]
+fn the_same_port_at_another_address_is_free() {
+    let listener = TcpListener::bind("127.0.5.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let lab = Lab::with(&["true"], |unit| {
+        unit.port = Some(port);
+        unit.host = Some("127.0.5.2".to_owned());
+    });
+    assert_eq!(lab.say("run").code, Some(0));
+    let lab = Lab::with(&["true"], |unit| {
+        unit.port = Some(port);
+        unit.host = Some("127.0.5.1".to_owned());
+    });
+    assert_eq!(lab.say("run").code, Some(69));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let refused = |lab: &Lab, why: &str| {
+        let said = lab.say("run");
+        assert_eq!(said.code, Some(78), "{said:?}");
+        assert_eq!(lab.state("phase").as_deref(), Some("refused"));
+        let reason = lab.state("reason").unwrap();
+        assert!(reason.starts_with(why), "{reason}");
+    };
+    let lab = Lab::with(&["true"], |unit| {
+        unit.pass = vec!["K_ONE".to_owned(), "K_TWO".to_owned()]
+    });
+    refused(&lab, "no value for `K_ONE`, `K_TWO`: `pass` names it");
+    let lab = Lab::with(&["true"], |unit| {
+        unit.cwd = Some("/no/such/place".to_owned())
+    });
+    refused(&lab, "working directory `/no/such/place` does not exist");
+    let lab = Lab::new(&["no-such-program-here"]);
+    refused(
+        &lab,
+        "command `no-such-program-here` not found or not executable (PATH=",
+    );
+    let lab = Lab::new(&["./u.sh"]);
+    refused(&lab, "command `./u.sh` not found or not executable");
+    let lab = Lab::with(&["true"], |unit| unit.env.conda = Some("nope".to_owned()));
+    refused(
+        &lab,
+        "conda env `nope` is asked for, but no conda was found",
+    );
+    let lab = Lab::with(&["true"], |unit| unit.env.venv = Some("~/venv".to_owned()));
+    let place = lab.path().join("venv");
+    refused(
+        &lab,
+        &format!("venv `{}` has no bin/activate", place.display()),
+    );
+    let lab = Lab::with(&["true"], |unit| unit.setup = vec!["exit 3".to_owned()]);
+    refused(&lab, "a setup line ended the shell");
+    let lab = Lab::with(&["true"], |unit| {
+        unit.setup = vec!["set -u; echo $NOBODY_SET_THIS".to_owned()]
+    });
+    refused(&lab, "a setup line ended the shell");
+}
+
+#[test]
+fn a_state_directory_of_somebody_else_is_refused() {
+    let lab = Lab::new(&["true"]);
+    let elsewhere = lab.path().join("elsewhere");
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    symlink(&elsewhere, lab.path().join("state")).unwrap();
+    for verb in ["run", "stop", "status", "observe"] {
+        let said = lab.say(verb);
+        assert_eq!(said.code, Some(78), "{verb}: {said:?}");
+        assert!(said.err.contains("is a symbolic link"), "{said:?}");
+    }
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
+    std::fs::remove_file(lab.path().join("state")).unwrap();
+    std::fs::create_dir(lab.path().join("state")).unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(lab.path().join("state"), open).unwrap();
+    let said = lab.say("run");
+    assert_eq!(said.code, Some(78));
+    assert!(said.err.contains("others can write in"), "{said:?}");
+}
+
+#[test]
+fn usage_errors_are_64() {
+    let lab = Lab::new(&["true"]);
+    for words in [
+        "",
+        "fly",
+        "run --generation 0",
+        "run --epoch x",
+        "run --port 65536",
+        "run --what 1",
+        "run --grace soon",
+    ] {
+        assert_eq!(lab.say(words).code, Some(64), "{words}");
+    }
+    let bad = lab
+        .command("run")
+        .args(["--run", "../up"])
+        .output()
+        .unwrap();
+    assert_eq!(bad.status.code(), Some(64));
+    let bad = lab.command("run").args(["--launch"]).output().unwrap();
+    assert_eq!(bad.status.code(), Some(64));
+}
