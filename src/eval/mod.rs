@@ -1,14 +1,24 @@
 //! What is done, missing, torn or in error; markers and results by adapter. Pure over listings.
 
+mod calls;
 mod cause;
 mod dataset;
 mod expected;
 mod fields;
+mod identity;
 mod ids;
+mod markers;
 mod results;
+mod summary;
 
+pub use calls::{Call, CallStats, calls_of, quantile, statistics};
 pub use cause::Cause;
 pub use dataset::DatasetReader;
 pub use expected::Expected;
+pub use identity::{Change, Difference, Judgement, Stamp, refusal};
 pub use ids::{is_safe_file_name, select};
-pub use results::{Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result};
+pub use markers::{MarkerReader, Marks};
+pub use results::{
+    Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,
+};
+pub use summary::{Summary, summary_text};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::ids::id_of;
 use super::{Cause, Expected, fields};
 use crate::spec::model::Finished;
 
@@ -44,6 +45,24 @@ pub fn parse_result(text: &[u8], valid: &[String]) -> Parsed {
             None => Parsed::Whole(Whole::of(&found)),
         },
     }
+}
+
+/// Reads one line of a results file: the id it is for, if it has one, and what it is.
+pub fn parse_result_line(
+    line: &[u8],
+    id_fields: &[String],
+    valid: &[String],
+) -> (Option<String>, Parsed) {
+    let wanted = |key: &str| id_fields.iter().any(|field| field == key);
+    let id = std::str::from_utf8(line)
+        .ok()
+        .and_then(|text| fields::read(text.trim(), wanted).ok())
+        .and_then(|found| id_of(&found.values, id_fields));
+    let parsed = match parse_result(line, valid) {
+        Parsed::Whole(_) if id.is_none() => Parsed::Torn("it has no id".to_owned()),
+        parsed => parsed,
+    };
+    (id, parsed)
 }
 
 impl Whole {
@@ -109,6 +128,13 @@ pub struct ResultError {
     pub error_type: Option<String>,
     /// Who is to blame.
     pub cause: Cause,
+}
+
+impl ResultError {
+    /// Servers or the network are to blame, not the answer.
+    pub fn is_infra(&self) -> bool {
+        self.cause == Cause::Infra
+    }
 }
 
 /// How far an evaluation is, by its results alone.

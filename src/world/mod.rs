@@ -1,1 +1,8 @@
 //! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
+
+mod files;
+mod result_lines;
+mod results;
+
+pub use files::{FileError, books, read_dataset, read_identity, write_identity};
+pub use results::ResultScanner;

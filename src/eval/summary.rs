@@ -1,0 +1,202 @@
+//! The tables at the end of a run: what came out, who was asked, how long it took.
+
+use std::fmt::Write as _;
+
+use super::Progress;
+use super::calls::{Call, CallStats, statistics};
+use crate::base::EvalName;
+
+/// What came out of one evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// Which.
+    pub eval: EvalName,
+    /// Its results.
+    pub progress: Progress,
+    /// The calls that its results report.
+    pub calls: Vec<Call>,
+}
+
+/// The tables for people; the same results always give the same text.
+pub fn summary_text(summaries: &[Summary]) -> String {
+    let mut rows = vec![
+        [
+            "evaluation",
+            "total",
+            "done",
+            "correct",
+            "errors",
+            "missing",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    rows.extend(summaries.iter().map(result_row));
+    let mut text = table(&rows, 1);
+    for summary in summaries.iter().filter(|summary| !summary.calls.is_empty()) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\ncalls of `{}`\n", summary.eval);
+        text.push_str(&table(&call_rows(&summary.calls), 2));
+    }
+    text
+}
+
+fn result_row(summary: &Summary) -> Vec<String> {
+    let progress = &summary.progress;
+    let answered = progress.done.len() - progress.errors.len();
+    let correct = match progress.correct {
+        None => "-".to_owned(),
+        Some(correct) => format!("{correct}{}", share(correct, answered)),
+    };
+    let errors = match progress
+        .errors
+        .iter()
+        .filter(|error| error.is_infra())
+        .count()
+    {
+        0 => progress.errors.len().to_string(),
+        infra => format!("{} ({infra} by servers)", progress.errors.len()),
+    };
+    vec![
+        summary.eval.to_string(),
+        progress.total.to_string(),
+        progress.done.len().to_string(),
+        correct,
+        errors,
+        progress.to_come().to_string(),
+    ]
+}
+
+/// The share of those answered: results in error are no wrong answers.
+fn share(part: usize, whole: usize) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "fewer results than 2^52")]
+    let percent = 100.0 * part as f64 / whole as f64;
+    format!(" ({percent:.1} %)")
+}
+
+fn call_rows(calls: &[Call]) -> Vec<Vec<String>> {
+    let header = [
+        "model", "replica", "calls", "failed", "mean", "P50", "P90", "P99",
+    ];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for ((model, endpoint), stats) in &statistics(calls) {
+        let (model, endpoint) = match endpoint.as_str() {
+            "" => (model.as_str(), "all"),
+            endpoint => ("", endpoint),
+        };
+        let mut row = vec![plain(model), plain(endpoint)];
+        row.extend(stats_cells(stats));
+        rows.push(row);
+    }
+    rows
+}
+
+/// Names come from files that a client wrote: what would move a terminal's cursor is left out.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn stats_cells(stats: &CallStats) -> [String; 6] {
+    let time = |ms: f64| match ms {
+        _ if stats.timed == 0 => "-".to_owned(),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.2} s", ms / 1000.0),
+    };
+    [
+        stats.calls.to_string(),
+        stats.failed.to_string(),
+        time(stats.mean),
+        time(stats.p50),
+        time(stats.p90),
+        time(stats.p99),
+    ]
+}
+
+/// Aligns columns: the first `left` to the left, the others to the right.
+fn table(rows: &[Vec<String>], left: usize) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
+    rows.iter().fold(String::new(), |mut text, row| {
+        let cells: Vec<String> = (row.iter().zip(&widths).enumerate())
+            .map(|(column, (cell, &width))| match column < left {
+                true => format!("{cell:<width$}"),
+                false => format!("{cell:>width$}"),
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::{Expected, Listing, parse_result};
+    use crate::spec::model::Finished;
+
+    fn call(model: &str, port: u16, ms: f64) -> Call {
+        Call {
+            model: model.to_owned(),
+            endpoint: Some(format!("127.0.0.1:{port}")),
+            ms: Some(ms),
+            failed: ms > 1500.0,
+        }
+    }
+
+    #[test]
+    fn the_tables_read_well() {
+        let texts = [
+            ("a", r#"{"status": "done", "correct": true}"#),
+            ("b", r#"{"status": "done", "correct": false}"#),
+            ("c", r#"{"status": "error", "error_type": "ReadTimeout"}"#),
+        ];
+        let results = texts.map(|(id, text)| (id.to_owned(), parse_result(text.as_bytes(), &[])));
+        let listing = Listing {
+            results: results.into(),
+            ..Listing::default()
+        };
+        let ids = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let progress = Progress::count(&Expected::new(ids, Finished::Ids), &listing);
+        let mut untimed = call("judge", 1, 1.0);
+        (untimed.ms, untimed.endpoint) = (None, None);
+        let summaries = [
+            Summary {
+                eval: EvalName::new("hle"),
+                progress,
+                calls: vec![
+                    call("Qwen/Qwen3-32B-FP8", 1820, 250.0),
+                    call("Qwen/Qwen3-32B-FP8", 1821, 1250.0),
+                    call("Qwen/Qwen3-32B-FP8", 1821, 2250.0),
+                    untimed,
+                ],
+            },
+            Summary {
+                eval: EvalName::new("frames"),
+                progress: Progress {
+                    total: 824,
+                    ..Progress::default()
+                },
+                calls: Vec::new(),
+            },
+        ];
+        insta::assert_snapshot!(summary_text(&summaries), @"
+        evaluation  total  done     correct            errors  missing
+        hle             4     3  1 (50.0 %)  1 (1 by servers)        1
+        frames        824     0           -                 0      824
+
+        calls of `hle`
+        model               replica         calls  failed    mean     P50     P90     P99
+        Qwen/Qwen3-32B-FP8  all                 3       1  1.25 s  1.25 s  2.05 s  2.23 s
+                            127.0.0.1:1820      1       0  250 ms  250 ms  250 ms  250 ms
+                            127.0.0.1:1821      2       1  1.75 s  1.75 s  2.15 s  2.24 s
+        judge               all                 1       0       -       -       -       -
+        ");
+    }
+}

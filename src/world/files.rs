@@ -1,0 +1,201 @@
+//! The files of an evaluation that are read or written as a whole: datasets, the identity stamp.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use crate::eval::{DatasetReader, Stamp};
+use crate::facts::{DatasetProblem, DatasetSummary};
+use crate::plan::ResultsPlan;
+use crate::run::store::{Mode, StoreError, make_dir, write_atomically};
+
+/// What went wrong with a file of an evaluation.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// A file operation failed.
+    #[error("cannot {doing} `{path}`: {source}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Our own file says something that cannot be.
+    #[error("`{path}` cannot be read: {why}; move it away to go on with the results as they are")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file could not be written whole.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl FileError {
+    /// For `map_err`: what was tried, where.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+}
+
+/// Reads a dataset line by line; whatever is wrong is in the summary.
+pub fn read_dataset(path: &Path, id_fields: &[String]) -> DatasetSummary {
+    let shown = path.to_string_lossy();
+    let failed = |error: &io::Error| DatasetSummary {
+        path: shown.to_string(),
+        problems: vec![match error.kind() {
+            io::ErrorKind::NotFound => DatasetProblem::Missing,
+            _ => DatasetProblem::Unreadable(error.to_string()),
+        }],
+        ..DatasetSummary::default()
+    };
+    let mut file = match File::open(path) {
+        Ok(file) => BufReader::with_capacity(1 << 16, file),
+        Err(error) => return failed(&error),
+    };
+    let mut reader = DatasetReader::new(id_fields);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match file.read_until(b'\n', &mut line) {
+            Ok(0) => return reader.finish(&shown),
+            Ok(_) => reader.line(&line),
+            Err(error) => return failed(&error),
+        }
+    }
+}
+
+/// Where our books about results are kept: beside them, where no client's `*.json` matches.
+pub fn books(results: &ResultsPlan) -> PathBuf {
+    match results {
+        ResultsPlan::Dir { dir, .. } => Path::new(dir).join(".toolorch"),
+        ResultsPlan::Jsonl { file } => {
+            let file = Path::new(file);
+            let name = file.file_name().unwrap_or(file.as_os_str());
+            file.with_file_name(".toolorch").join(name)
+        }
+    }
+}
+
+/// Reads the stamp of results; none if they have none.
+///
+/// # Errors
+/// It cannot be read, or says what no toolorch wrote, or a newer one did.
+pub fn read_identity(results: &ResultsPlan) -> Result<Option<Stamp>, FileError> {
+    let path = books(results).join("identity.json");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::io("read", &path)(error)),
+    };
+    let damaged = |why| FileError::Damaged { path, why };
+    let stamp: Stamp = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    if stamp.v > Stamp::FORMAT {
+        let why = format!(
+            "it has format {}, this toolorch knows {}",
+            stamp.v,
+            Stamp::FORMAT
+        );
+        return Err(damaged(why));
+    }
+    Ok(Some(stamp))
+}
+
+/// Writes the stamp of results, and makes their directory if need be.
+///
+/// # Errors
+/// Names the file.
+pub fn write_identity(results: &ResultsPlan, stamp: &Stamp) -> Result<(), FileError> {
+    let books = make_books(results)?;
+    let path = books.join("identity.json");
+    let mut text = serde_json::to_string_pretty(stamp)
+        .map_err(|error| FileError::io("write", &path)(error.into()))?;
+    text.push('\n');
+    write_atomically(&path, text.as_bytes(), Mode::Shared)?;
+    Ok(())
+}
+
+/// Makes the books' directory, which a client's git must not see; the results' own directory gets
+/// the user's umask.
+pub(super) fn make_books(results: &ResultsPlan) -> Result<PathBuf, FileError> {
+    let books = books(results);
+    let parent = match results {
+        ResultsPlan::Dir { dir, .. } => Path::new(dir),
+        ResultsPlan::Jsonl { file } => Path::new(file).parent().unwrap_or(Path::new(".")),
+    };
+    fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
+    if !books.is_dir() {
+        make_dir(&books)?;
+        write_atomically(&books.join(".gitignore"), b"*\n", Mode::Shared)?;
+    }
+    Ok(books)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dataset_that_cannot_be_read_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let problems = |path: &Path| read_dataset(path, &["id".to_owned()]).problems;
+        assert_eq!(problems(&dir.path().join("x")), [DatasetProblem::Missing]);
+        assert!(matches!(
+            problems(dir.path())[..],
+            [DatasetProblem::Unreadable(_)]
+        ));
+        let file = dir.path().join("d.jsonl");
+        fs::write(&file, "{\"id\": 1}\n{\"id\": 2}").unwrap();
+        let summary = read_dataset(&file, &["id".to_owned()]);
+        assert_eq!(summary.ids, ["1", "2"]);
+        assert_eq!(summary.path, file.to_string_lossy());
+    }
+
+    #[test]
+    fn a_stamp_comes_back_and_a_broken_one_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let results = ResultsPlan::Dir {
+            dir: dir.path().join("out").to_string_lossy().into_owned(),
+            pattern: "{id}.json".to_owned(),
+            valid: Vec::new(),
+        };
+        assert_eq!(read_identity(&results).unwrap(), None);
+        let stamp = Stamp {
+            v: Stamp::FORMAT,
+            since: crate::base::Timestamp(1),
+            adopted: 0,
+            identity: [("max_rounds".to_owned(), 50.into())].into(),
+            operational: indexmap::IndexMap::new(),
+            changes: Vec::new(),
+        };
+        write_identity(&results, &stamp).unwrap();
+        assert_eq!(read_identity(&results).unwrap(), Some(stamp.clone()));
+        let newer = Stamp { v: 9, ..stamp };
+        write_identity(&results, &newer).unwrap();
+        let error = read_identity(&results).unwrap_err().to_string();
+        assert!(
+            error.contains("it has format 9, this toolorch knows 1"),
+            "{error}"
+        );
+        fs::write(books(&results).join("identity.json"), "{").unwrap();
+        assert!(read_identity(&results).is_err());
+    }
+
+    #[test]
+    fn the_books_of_a_jsonl_stand_beside_it() {
+        let results = ResultsPlan::Jsonl {
+            file: "/out/r.jsonl".to_owned(),
+        };
+        assert_eq!(books(&results), Path::new("/out/.toolorch/r.jsonl"));
+    }
+}

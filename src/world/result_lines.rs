@@ -1,0 +1,161 @@
+//! Results as lines of one growing file: only what was appended is read.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+
+use super::files::FileError;
+use super::results::{Version, free_place};
+use crate::eval::{Call, Listing, Parsed, calls_of, parse_result_line};
+use crate::plan::ResultsPlan;
+
+/// One object per line.
+#[derive(Debug)]
+pub(super) struct ResultLines {
+    file: PathBuf,
+    id_fields: Vec<String>,
+    version: Option<Version>,
+    /// Everything before it are whole lines that were read.
+    offset: u64,
+    lines: u64,
+    /// What whole lines said.
+    results: BTreeMap<String, Parsed>,
+    /// What follows the last line end.
+    tail: Tail,
+}
+
+/// What follows the last line end of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    /// Nothing.
+    None,
+    /// A complete result that lacks only its line end.
+    Whole,
+    /// Part of a line.
+    Torn,
+}
+
+impl ResultLines {
+    pub(super) fn new(file: PathBuf, id_fields: Vec<String>) -> Self {
+        Self {
+            file,
+            id_fields,
+            version: None,
+            offset: 0,
+            lines: 0,
+            results: BTreeMap::new(),
+            tail: Tail::None,
+        }
+    }
+
+    pub(super) fn scan(&mut self, listing: &mut Listing) -> Result<(), FileError> {
+        let doing = FileError::io("read", &self.file);
+        match self.read(listing) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.forget();
+                listing.results.clear();
+                Ok(())
+            }
+            other => other.map_err(doing),
+        }
+    }
+
+    fn read(&mut self, listing: &mut Listing) -> io::Result<()> {
+        let mut file = File::open(&self.file)?;
+        let version = Version::of(&file.metadata()?);
+        if self.version == Some(version) {
+            return Ok(());
+        }
+        let replaced = self
+            .version
+            .is_some_and(|old| old.inode() != version.inode());
+        if replaced || version.size() < self.offset {
+            self.forget();
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut reader = BufReader::new(file);
+        let mut line = Vec::new();
+        self.tail = Tail::None;
+        loop {
+            line.clear();
+            let length = reader.read_until(b'\n', &mut line)?;
+            if !line.ends_with(b"\n") {
+                break;
+            }
+            self.offset += length as u64;
+            self.lines += 1;
+            if !line.trim_ascii().is_empty() {
+                let (id, parsed) = self.parse(&line);
+                add(&mut self.results, id, parsed);
+            }
+        }
+        listing.results.clone_from(&self.results);
+        if !line.is_empty() {
+            let (id, parsed) = self.parse(&line);
+            self.tail = match parsed {
+                Parsed::Whole(_) => Tail::Whole,
+                Parsed::Torn(_) => Tail::Torn,
+            };
+            add(&mut listing.results, id, parsed);
+        }
+        self.version = Some(version);
+        Ok(())
+    }
+
+    fn parse(&self, line: &[u8]) -> (String, Parsed) {
+        let (id, parsed) = parse_result_line(line, &self.id_fields, &[]);
+        (id.unwrap_or_else(|| format!("line {}", self.lines)), parsed)
+    }
+
+    fn forget(&mut self) {
+        (self.version, self.offset, self.lines) = (None, 0, 0);
+        self.results.clear();
+        self.tail = Tail::None;
+    }
+
+    /// Ends the last line, or cuts what is torn of it: whatever is appended next would be glued to
+    /// it. Torn lines in the middle do no harm, their ids run again.
+    pub(super) fn set_aside_torn(&mut self, results: &ResultsPlan) -> Result<usize, FileError> {
+        if self.tail == Tail::None {
+            return Ok(0);
+        }
+        let moved = usize::from(self.tail == Tail::Torn);
+        let name = self.file.file_name().unwrap_or_default();
+        let place = match self.tail {
+            Tail::Torn => Some(free_place(results, &name.to_string_lossy())?),
+            _ => None,
+        };
+        self.mend(place)
+            .map_err(FileError::io("mend", &self.file))?;
+        Ok(moved)
+    }
+
+    fn mend(&self, place: Option<PathBuf>) -> io::Result<()> {
+        let mut file = File::options().read(true).append(true).open(&self.file)?;
+        match place {
+            None => file.write_all(b"\n")?,
+            Some(place) => {
+                let mut torn = Vec::new();
+                file.seek(SeekFrom::Start(self.offset))?;
+                file.read_to_end(&mut torn)?;
+                fs::write(place, torn)?;
+                file.set_len(self.offset)?;
+            }
+        }
+        file.sync_all()
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        text.lines().flat_map(calls_of).collect()
+    }
+}
+
+/// The last word counts, but half a line takes nothing back.
+fn add(results: &mut BTreeMap<String, Parsed>, id: String, parsed: Parsed) {
+    let torn = matches!(parsed, Parsed::Torn(_));
+    if !(torn && results.contains_key(&id)) {
+        results.insert(id, parsed);
+    }
+}

@@ -1,0 +1,424 @@
+//! Looks at results again and again, and reads each of them once per change.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::files::{FileError, books, make_books};
+use super::result_lines::ResultLines;
+use crate::eval::{Call, Listing, Parsed, Pattern, calls_of, parse_result};
+use crate::plan::{EvalPlan, ResultsPlan};
+use crate::spec::model::Finished;
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Version {
+    inode: u64,
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Version {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            size: metadata.size(),
+            seconds: metadata.mtime(),
+            nanoseconds: metadata.mtime_nsec(),
+        }
+    }
+
+    pub(super) fn inode(self) -> u64 {
+        self.inode
+    }
+
+    pub(super) fn size(self) -> u64 {
+        self.size
+    }
+}
+
+/// Watches the results of one evaluation.
+#[derive(Debug)]
+pub struct ResultScanner {
+    results: ResultsPlan,
+    finished: Finished,
+    source: Source,
+    listing: Listing,
+}
+
+#[derive(Debug)]
+enum Source {
+    Dir(ResultFiles),
+    Lines(ResultLines),
+}
+
+impl ResultScanner {
+    /// A scanner of this evaluation's results.
+    ///
+    /// # Errors
+    /// As [`ResultScanner::new`].
+    pub fn of(eval: &EvalPlan) -> Result<Self, String> {
+        Self::new(&eval.results, &eval.id_fields, &eval.finished)
+    }
+
+    /// A scanner that has seen nothing yet.
+    ///
+    /// # Errors
+    /// The pattern of the results cannot be read backwards, from a file name to an id.
+    pub fn new(
+        results: &ResultsPlan,
+        id_fields: &[String],
+        finished: &Finished,
+    ) -> Result<Self, String> {
+        let source = match results {
+            ResultsPlan::Dir {
+                dir,
+                pattern,
+                valid,
+            } => Source::Dir(ResultFiles {
+                dir: dir.into(),
+                pattern: Pattern::parse(pattern).ok_or_else(|| {
+                    format!("`pattern: {pattern}` must be a file name with `{{id}}` in it")
+                })?,
+                valid: valid.clone(),
+                seen: HashMap::new(),
+                round: 0,
+            }),
+            ResultsPlan::Jsonl { file } => {
+                Source::Lines(ResultLines::new(file.into(), id_fields.to_vec()))
+            }
+        };
+        let aside = books(results).join("set-aside");
+        Ok(Self {
+            results: results.clone(),
+            finished: finished.clone(),
+            source,
+            listing: Listing {
+                set_aside: fs::read_dir(aside).map_or(0, Iterator::count),
+                ..Listing::default()
+            },
+        })
+    }
+
+    /// Looks again; reads only what changed. Results that do not exist yet are no error.
+    ///
+    /// # Errors
+    /// The directory or file cannot be read. A single result that cannot be is torn.
+    pub fn scan(&mut self) -> Result<&Listing, FileError> {
+        match &mut self.source {
+            Source::Dir(files) => files.scan(&mut self.listing)?,
+            Source::Lines(lines) => lines.scan(&mut self.listing)?,
+        }
+        if let Finished::File(file) = &self.finished {
+            self.listing.finished_file =
+                fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
+        }
+        Ok(&self.listing)
+    }
+
+    /// Moves torn results to `.toolorch/set-aside/`, so that a client which skips what exists runs
+    /// them again. Only while no client runs: a result being written looks torn.
+    ///
+    /// # Errors
+    /// A file cannot be moved; those before it are.
+    pub fn set_aside_torn(&mut self) -> Result<usize, FileError> {
+        self.scan()?;
+        let moved = match &mut self.source {
+            Source::Dir(files) => files.set_aside_torn(&self.listing, &self.results)?,
+            Source::Lines(lines) => lines.set_aside_torn(&self.results)?,
+        };
+        self.scan()?;
+        self.listing.set_aside += moved;
+        Ok(moved)
+    }
+
+    /// The calls that complete results report; reads all of them once more, so only at the end.
+    pub fn calls(&self) -> Vec<Call> {
+        match &self.source {
+            Source::Dir(files) => files.calls(&self.listing),
+            Source::Lines(lines) => lines.calls(),
+        }
+    }
+}
+
+/// One file per id.
+#[derive(Debug)]
+struct ResultFiles {
+    dir: PathBuf,
+    pattern: Pattern,
+    valid: Vec<String>,
+    seen: HashMap<OsString, Seen>,
+    round: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    version: Version,
+    /// The round in which it was last there.
+    round: u64,
+}
+
+impl ResultFiles {
+    fn scan(&mut self, listing: &mut Listing) -> Result<(), FileError> {
+        self.round += 1;
+        match fs::read_dir(&self.dir) {
+            Ok(entries) => {
+                for entry in entries {
+                    self.look(&entry.map_err(FileError::io("list", &self.dir))?, listing);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(FileError::io("list", &self.dir)(error)),
+        }
+        let (round, pattern) = (self.round, &self.pattern);
+        self.seen.retain(|name, seen| {
+            let there = seen.round == round;
+            if let (false, Some(id)) = (there, id_in(pattern, name)) {
+                listing.results.remove(id);
+            }
+            there
+        });
+        Ok(())
+    }
+
+    fn look(&mut self, entry: &fs::DirEntry, listing: &mut Listing) {
+        let name = entry.file_name();
+        let Some(id) = id_in(&self.pattern, &name) else {
+            return;
+        };
+        // Looked at before it is read: a change in between shows at the next look.
+        let metadata = match entry.metadata() {
+            Ok(metadata) if metadata.is_symlink() => fs::metadata(entry.path()),
+            other => other,
+        };
+        let Some(metadata) = metadata.ok().filter(Metadata::is_file) else {
+            return;
+        };
+        let version = Version::of(&metadata);
+        let round = self.round;
+        if let Some(seen) = self.seen.get_mut(&name)
+            && seen.version == version
+        {
+            seen.round = round;
+            return;
+        }
+        let parsed = match fs::read(entry.path()) {
+            Ok(bytes) => parse_result(&bytes, &self.valid),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => Parsed::Torn(format!("it cannot be read: {error}")),
+        };
+        listing.results.insert(id.to_owned(), parsed);
+        self.seen.insert(name, Seen { version, round });
+    }
+
+    fn set_aside_torn(&self, listing: &Listing, results: &ResultsPlan) -> Result<usize, FileError> {
+        let torn = listing.results.iter();
+        let torn = torn.filter(|(_, parsed)| matches!(parsed, Parsed::Torn(_)));
+        let mut moved = 0;
+        for (id, _) in torn {
+            let name = self.pattern.file(id);
+            let from = self.dir.join(&name);
+            let to = free_place(results, &name)?;
+            fs::rename(&from, &to).map_err(FileError::io("set aside", &from))?;
+            moved += 1;
+        }
+        Ok(moved)
+    }
+
+    fn calls(&self, listing: &Listing) -> Vec<Call> {
+        let whole = listing.results.iter();
+        let whole = whole.filter(|(_, parsed)| matches!(parsed, Parsed::Whole(_)));
+        whole
+            .filter_map(|(id, _)| fs::read_to_string(self.dir.join(self.pattern.file(id))).ok())
+            .flat_map(|text| calls_of(&text))
+            .collect()
+    }
+}
+
+fn id_in<'a>(pattern: &Pattern, name: &'a OsStr) -> Option<&'a str> {
+    pattern.id(name.to_str()?)
+}
+
+/// A path in `set-aside` that nothing has yet.
+pub(super) fn free_place(results: &ResultsPlan, name: &str) -> Result<PathBuf, FileError> {
+    let aside = make_books(results)?.join("set-aside");
+    fs::create_dir_all(&aside).map_err(FileError::io("create", &aside))?;
+    let place = |number: usize| aside.join(format!("{name}.{number}"));
+    let taken = |path: &Path| path.symlink_metadata().is_ok();
+    Ok((1..)
+        .map(place)
+        .find(|path| !taken(path))
+        .unwrap_or_else(|| aside.join(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::eval::{Expected, Progress};
+
+    struct Place {
+        dir: tempfile::TempDir,
+        results: ResultsPlan,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let results = ResultsPlan::Dir {
+                dir: dir.path().to_string_lossy().into_owned(),
+                pattern: "{id}.json".to_owned(),
+                valid: vec!["status".to_owned()],
+            };
+            Self { dir, results }
+        }
+
+        fn put(&self, name: &str, text: &str) {
+            fs::write(self.dir.path().join(name), text).unwrap();
+        }
+
+        fn scanner(&self) -> ResultScanner {
+            ResultScanner::new(&self.results, &[], &Finished::Ids).unwrap()
+        }
+    }
+
+    fn said(listing: &Listing) -> Vec<(&str, bool)> {
+        let results = listing.results.iter();
+        results
+            .map(|(id, parsed)| (id.as_str(), matches!(parsed, Parsed::Whole(_))))
+            .collect()
+    }
+
+    const DONE: &str = r#"{"status": "done", "correct": true}"#;
+
+    #[test]
+    fn results_come_change_and_go() {
+        let place = Place::new();
+        let mut scanner = place.scanner();
+        assert_eq!(said(scanner.scan().unwrap()), []);
+        place.put("a.json", DONE);
+        place.put("b.json", "{\"stat");
+        place.put("c.json.part", DONE);
+        fs::create_dir(place.dir.path().join("step_1.json")).unwrap();
+        assert_eq!(said(scanner.scan().unwrap()), [("a", true), ("b", false)]);
+        place.put("b.json", DONE);
+        assert_eq!(said(scanner.scan().unwrap()), [("a", true), ("b", true)]);
+        fs::remove_file(place.dir.path().join("a.json")).unwrap();
+        assert_eq!(said(scanner.scan().unwrap()), [("b", true)]);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_has_no_results() {
+        let place = Place::new();
+        let mut scanner = place.scanner();
+        place.put("a.json", DONE);
+        scanner.scan().unwrap();
+        fs::remove_dir_all(place.dir.path()).unwrap();
+        assert_eq!(said(scanner.scan().unwrap()), []);
+    }
+
+    #[test]
+    fn torn_results_are_moved_and_counted_across_restarts() {
+        let place = Place::new();
+        place.put("a.json", DONE);
+        for _ in 0..2 {
+            place.put("b.json", "");
+            assert_eq!(place.scanner().set_aside_torn().unwrap(), 1);
+        }
+        let mut scanner = place.scanner();
+        assert_eq!(said(scanner.scan().unwrap()), [("a", true)]);
+        assert_eq!(scanner.scan().unwrap().set_aside, 2);
+        assert_eq!(scanner.set_aside_torn().unwrap(), 0);
+        let aside = place.dir.path().join(".toolorch/set-aside");
+        assert!(aside.join("b.json.1").exists() && aside.join("b.json.2").exists());
+    }
+
+    #[test]
+    fn the_end_can_be_a_file() {
+        let place = Place::new();
+        let end = place.dir.path().join("end").to_string_lossy().into_owned();
+        let finished = Finished::File(end);
+        let mut scanner = ResultScanner::new(&place.results, &[], &finished).unwrap();
+        assert!(!scanner.scan().unwrap().finished_file);
+        place.put("end", "");
+        assert!(!scanner.scan().unwrap().finished_file);
+        place.put("end", "x");
+        assert!(scanner.scan().unwrap().finished_file);
+    }
+
+    #[test]
+    fn a_pattern_must_lead_back_to_the_id() {
+        let results = ResultsPlan::Dir {
+            dir: "/out".to_owned(),
+            pattern: "{id}/x.json".to_owned(),
+            valid: Vec::new(),
+        };
+        let error = ResultScanner::new(&results, &[], &Finished::Ids).unwrap_err();
+        assert_eq!(
+            error,
+            "`pattern: {id}/x.json` must be a file name with `{id}` in it"
+        );
+    }
+
+    #[test]
+    fn two_thousand_results_are_looked_at_quickly() {
+        let place = Place::new();
+        for id in 0..2_000 {
+            place.put(&format!("{id}.json"), DONE);
+        }
+        let ids: Vec<String> = (0..2_000).map(|id: u32| id.to_string()).collect();
+        let expected = Expected::new(ids, Finished::Ids);
+        let mut scanner = place.scanner();
+        scanner.scan().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test that measures")]
+        let started = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(scanner.scan().unwrap().results.len(), 2_000);
+        }
+        let each = started.elapsed() / 10;
+        assert!(Progress::count(&expected, scanner.scan().unwrap()).finished);
+        // Unoptimized, on a busy machine; a release build needs a tenth of it.
+        assert!(each.as_millis() < 200, "{each:?}");
+    }
+
+    #[test]
+    fn lines_are_read_as_they_come_and_a_torn_end_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("r.jsonl");
+        let results = ResultsPlan::Jsonl {
+            file: file.to_string_lossy().into_owned(),
+        };
+        let id = ["id".to_owned()];
+        let mut scanner = ResultScanner::new(&results, &id, &Finished::Ids).unwrap();
+        assert_eq!(said(scanner.scan().unwrap()), []);
+        let a = "{\"id\": \"a\", \"calls\": [{\"model\": \"m\"}]}\n";
+        fs::write(&file, format!("{a}nope\n{{\"id\": \"b\"}}")).unwrap();
+        let seen = [("a", true), ("b", true), ("line 2", false)];
+        assert_eq!(said(scanner.scan().unwrap()), seen);
+        // A whole line gets its end, so that the next one does not stick to it.
+        assert_eq!(scanner.set_aside_torn().unwrap(), 0);
+        assert!(fs::read_to_string(&file).unwrap().ends_with("\"b\"}\n"));
+        let before = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{before}{{\"id\": \"c\", \"st")).unwrap();
+        let torn = [
+            ("a", true),
+            ("b", true),
+            ("line 2", false),
+            ("line 3", false),
+        ];
+        assert_eq!(said(scanner.scan().unwrap()), torn);
+        assert_eq!(scanner.set_aside_torn().unwrap(), 1);
+        assert_eq!(fs::read_to_string(&file).unwrap(), before);
+        assert_eq!(said(scanner.scan().unwrap()), seen);
+        assert_eq!(scanner.calls().len(), 1);
+        // Another file under the name is read from its beginning.
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, a).unwrap();
+        assert_eq!(said(scanner.scan().unwrap()), [("a", true)]);
+    }
+}
