@@ -170,7 +170,7 @@ mod tests {
     fn a_line_without_end_does_not_fill_the_memory() {
         let mut reader = MarkerReader::new(HLE).unwrap();
         for _ in 0..10 {
-            reader.feed(&[b'x'; LONGEST]);
+            reader.feed(&vec![b'x'; LONGEST]);
         }
         assert!(reader.partial.len() <= LONGEST);
         reader.feed(b"\n[HLE_TASK_COMPLETE] id=a status=done\n");

@@ -124,9 +124,12 @@ fn table(rows: &[Vec<String>], left: usize) -> String {
     let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
     rows.iter().fold(String::new(), |mut text, row| {
         let cells: Vec<String> = (row.iter().zip(&widths).enumerate())
-            .map(|(column, (cell, &width))| match column < left {
-                true => format!("{cell:<width$}"),
-                false => format!("{cell:>width$}"),
+            .map(|(column, (cell, &width))| {
+                if column < left {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
             })
             .collect();
         text.push_str(cells.join("  ").trim_end());

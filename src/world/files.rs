@@ -98,7 +98,10 @@ pub fn read_identity(results: &ResultsPlan) -> Result<Option<Stamp>, FileError> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::io("read", &path)(error)),
     };
-    let damaged = |why| FileError::Damaged { path, why };
+    let damaged = |why| FileError::Damaged {
+        path: path.clone(),
+        why,
+    };
     let stamp: Stamp = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
     if stamp.v > Stamp::FORMAT {
         let why = format!(

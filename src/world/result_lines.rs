@@ -50,14 +50,13 @@ impl ResultLines {
     }
 
     pub(super) fn scan(&mut self, listing: &mut Listing) -> Result<(), FileError> {
-        let doing = FileError::io("read", &self.file);
         match self.read(listing) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.forget();
                 listing.results.clear();
                 Ok(())
             }
-            other => other.map_err(doing),
+            other => other.map_err(FileError::io("read", &self.file)),
         }
     }
 
