@@ -1,1 +1,28 @@
-//! Live, plain, JSON and status views: folds over events.
+//! Live, plain, JSON and status views: folds over events. Pure but for `live` and `serve`.
+
+mod json;
+mod live;
+mod pace;
+mod plain;
+mod rows;
+mod sink;
+mod status;
+mod summary;
+mod text;
+mod wall;
+mod words;
+
+#[cfg(test)]
+mod testing;
+
+pub use json::{Json, line as json_line, visible};
+pub use live::{Background, Live};
+pub use pace::Pace;
+pub use plain::{Plain, Weight, line as plain_line, weight};
+pub use rows::{Row, rows};
+pub use sink::{Quiet, Tails, View};
+pub use status::{AlarmStatus, EvalStatus, GroupStatus, Iso, Status, UnitStatus, Watcher};
+pub use summary::{Ending, summary};
+pub use text::{clean, cut, last_line};
+pub use wall::{moment, time};
+pub use words::{Mood, ended, gave_up, verdict};

@@ -1,0 +1,411 @@
+//! One line per event, for logs and pipes: `08:12:03 orchestrator-0 ready after 41.2s`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write;
+
+use jiff::tz::TimeZone;
+
+use super::sink::{Tails, View};
+use super::text::clean;
+use super::{wall, words};
+use crate::base::{EvalName, Millis, Timestamp};
+use crate::run::{Event, Record, RunState};
+
+/// How much an event matters to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// A step on the way.
+    Detail,
+    /// Worth a line.
+    Normal,
+    /// Worth a line even beside a live display.
+    Loud,
+}
+
+/// How much this event matters.
+pub fn weight(event: &Event) -> Weight {
+    match event {
+        Event::LaunchIntended { .. }
+        | Event::Launched { .. }
+        | Event::Started { adopted: false, .. }
+        | Event::Climbed { .. }
+        | Event::StopIntended { .. } => Weight::Detail,
+        Event::Exited { exit, .. } if exit.requested => Weight::Detail,
+        Event::Refuted { failure, .. } if !failure.permanent => Weight::Detail,
+        Event::Exited { .. }
+        | Event::Refuted { .. }
+        | Event::LaunchFailed { .. }
+        | Event::GaveUp { .. }
+        | Event::Alarm { .. }
+        | Event::EvalEnded { .. } => Weight::Loud,
+        _ => Weight::Normal,
+    }
+}
+
+/// The record in one line, without its end.
+pub fn line(record: &Record, zone: &TimeZone) -> String {
+    format!(
+        "{} {}",
+        wall::time(record.at, zone),
+        sentence(&record.event)
+    )
+}
+
+/// What happened, in words.
+pub(super) fn sentence(event: &Event) -> String {
+    match event {
+        Event::RunStarted {
+            run,
+            cluster,
+            version,
+            ..
+        } => format!("run {run} of {cluster} began, toolorch {version}"),
+        Event::OwnerTook { host, pid } => format!("watched by {}, pid {pid}", clean(host)),
+        Event::ConfigWritten {
+            path, endpoints, ..
+        } => format!(
+            "client config with {endpoints} endpoints written to {}",
+            clean(path)
+        ),
+        Event::EvalProgress { eval, .. } => format!("{eval} {}", progress(event)),
+        Event::EvalEnded { eval, verdict } => format!("{eval} {}", words::verdict(verdict)),
+        Event::Alarm { alarm, unit, text } => {
+            let unit = unit
+                .as_ref()
+                .map_or_else(String::new, |id| format!(" {id}"));
+            format!("alarm{unit} {}: {}", clean(alarm), clean(text))
+        }
+        Event::OwnerLeft { why } => {
+            format!(
+                "no longer watched ({}); what was started goes on",
+                clean(why)
+            )
+        }
+        Event::RunEnded { code, summary } => format!("run ended, exit {code}: {}", clean(summary)),
+        event => of_unit(event),
+    }
+}
+
+fn of_unit(event: &Event) -> String {
+    match event {
+        Event::LaunchIntended {
+            unit, generation, ..
+        } => format!("{unit} to be started, start {generation}"),
+        Event::Launched { unit, handle, .. } => {
+            let port = handle
+                .port
+                .map_or_else(String::new, |port| format!(", port {port}"));
+            format!("{unit} launched as {}{port}", clean(&handle.native))
+        }
+        Event::LaunchFailed { unit, why, .. } => {
+            format!("{unit} could not be started: {}", clean(why))
+        }
+        Event::Started {
+            unit, pid, adopted, ..
+        } => {
+            let how = if *adopted { "found running" } else { "started" };
+            format!("{unit} {how}, pid {pid}")
+        }
+        Event::Climbed {
+            unit,
+            rung,
+            detail,
+            after,
+            ..
+        } => {
+            let detail = clean(detail);
+            let gap = if detail.is_empty() { "" } else { ": " };
+            format!("{unit} {} proved after {after}{gap}{detail}", clean(rung))
+        }
+        Event::Refuted {
+            unit,
+            rung,
+            failure,
+            ..
+        } => format!(
+            "{unit} {} refuted: {}; {}",
+            clean(rung),
+            clean(&failure.why),
+            clean(&failure.fix)
+        ),
+        Event::Ready { unit, after, .. } => format!("{unit} ready after {after}"),
+        Event::Exited { unit, exit } => format!("{unit} ended {}", words::ended(exit)),
+        Event::GaveUp { unit, why } => format!("{unit} given up: {}", words::gave_up(why)),
+        Event::StopIntended { unit, why, .. } => {
+            format!("{unit} to be stopped: {}", words::stop_why(why))
+        }
+        Event::Stopped { unit, .. } => format!("{unit} stopped"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// `812/2158, 12 in error, 301 correct`; empty for other events.
+fn progress(event: &Event) -> String {
+    let Event::EvalProgress {
+        done,
+        errors,
+        correct,
+        torn,
+        total,
+        ..
+    } = event
+    else {
+        return String::new();
+    };
+    let mut text = format!("{done}/{total}");
+    for (count, what) in [
+        (*errors, "in error"),
+        (correct.unwrap_or(0), "correct"),
+        (*torn, "torn"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    text
+}
+
+/// Writes lines; progress is thinned out, but its first and last line always appear.
+#[derive(Debug)]
+pub struct Plain<W> {
+    out: W,
+    zone: TimeZone,
+    least: Weight,
+    progress: BTreeMap<EvalName, Progress>,
+}
+
+/// What was last written of an evaluation, and what was held back since.
+#[derive(Debug, Default)]
+struct Progress {
+    written: Option<Timestamp>,
+    held: Option<Record>,
+}
+
+impl<W: Write> Plain<W> {
+    /// The shortest time between two lines about one evaluation.
+    const PAUSE: Millis = Millis::from_secs(5);
+
+    /// Lines for events that matter at least so much.
+    pub fn new(out: W, zone: TimeZone, least: Weight) -> Self {
+        Self {
+            out,
+            zone,
+            least,
+            progress: BTreeMap::new(),
+        }
+    }
+
+    fn write(&mut self, record: &Record) {
+        let line = line(record, &self.zone);
+        self.put(&line);
+    }
+
+    fn put(&mut self, line: &str) {
+        // A reader that went away does not stop an evaluation.
+        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+
+    fn thin(&mut self, eval: &EvalName, record: &Record) {
+        let known = self.progress.entry(eval.clone()).or_default();
+        let due = known
+            .written
+            .is_none_or(|last| record.at.since(last) >= Self::PAUSE);
+        if due {
+            known.written = Some(record.at);
+            known.held = None;
+            self.write(record);
+        } else {
+            known.held = Some(record.clone());
+        }
+    }
+
+    fn release(&mut self, eval: &EvalName) {
+        if let Some(held) = self.progress.remove(eval).and_then(|known| known.held) {
+            self.write(&held);
+        }
+    }
+}
+
+impl<W: Write> View for Plain<W> {
+    fn event(&mut self, record: &Record, _: &RunState) {
+        match &record.event {
+            event if weight(event) < self.least => {}
+            Event::EvalProgress { eval, .. } => self.thin(eval, record),
+            Event::EvalEnded { eval, .. } => {
+                self.release(eval);
+                self.write(record);
+            }
+            _ => self.write(record),
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, _: &RunState, _: &Tails) {
+        let due: Vec<Record> = self
+            .progress
+            .values_mut()
+            .filter(|known| {
+                known
+                    .written
+                    .is_none_or(|last| now.since(last) >= Self::PAUSE)
+            })
+            .filter_map(|known| {
+                let held = known.held.take()?;
+                known.written = Some(now);
+                Some(held)
+            })
+            .collect();
+        for record in &due {
+            self.write(record);
+        }
+    }
+
+    fn message(&mut self, text: &str) {
+        self.put(text);
+    }
+
+    fn finish(&mut self) {
+        let evals: Vec<EvalName> = self.progress.keys().cloned().collect();
+        for eval in &evals {
+            self.release(eval);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{GaveUp, Verdict};
+    use crate::view::testing::{DAWN, Story};
+
+    fn shown(story: &Story, least: Weight) -> String {
+        let mut out = Vec::new();
+        let mut view = Plain::new(&mut out, TimeZone::UTC, least);
+        for record in &story.records {
+            view.event(record, &story.state);
+        }
+        view.finish();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// One of each event that a short run has.
+    fn run() -> Story {
+        let mut story = Story::begun();
+        story.wait(150).start("orchestrator-0").wait(40_000);
+        story
+            .climb("orchestrator-0", "health")
+            .wait(1200)
+            .ready("orchestrator-0");
+        story.start("retrieval").wait(100);
+        story.die("retrieval", 139, "  \u{1b}]0;x\u{7}Segmentation fault\r");
+        story.refute(
+            "orchestrator-0",
+            "tool call",
+            "it came as text",
+            "set `tool_parser: hermes`",
+        );
+        story.give_up("retrieval", GaveUp::Budget { starts: 3 });
+        story.alarm(
+            "first-results-all-errors",
+            "the first 8 results are all errors",
+        );
+        story.tell(Event::OwnerLeft {
+            why: "SIGTERM".to_owned(),
+        });
+        story.tell(Event::RunEnded {
+            code: 6,
+            summary: "gave up".to_owned(),
+        });
+        story
+    }
+
+    #[test]
+    fn every_event_has_a_line() {
+        insta::assert_snapshot!(shown(&run(), Weight::Detail), @r"
+        00:00:00 run night-1-abcd of night began, toolorch 0.1.0
+        00:00:00 watched by desk, pid 4242
+        00:00:00 orchestrator-0 to be started, start 1
+        00:00:00 orchestrator-0 launched as pid 77, port 1800
+        00:00:00 orchestrator-0 started, pid 77
+        00:00:40 orchestrator-0 health proved after 40.0s
+        00:00:41 orchestrator-0 ready after 41.2s
+        00:00:41 retrieval to be started, start 1
+        00:00:41 retrieval launched as pid 77, port 1800
+        00:00:41 retrieval started, pid 77
+        00:00:41 retrieval ended with code 139 (SIGSEGV inferred): Segmentation fault
+        00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
+        00:00:41 retrieval given up: ended after each of 3 starts
+        00:00:41 alarm first-results-all-errors: the first 8 results are all errors
+        00:00:41 no longer watched (SIGTERM); what was started goes on
+        00:00:41 run ended, exit 6: gave up
+        ");
+    }
+
+    #[test]
+    fn details_are_left_out() {
+        insta::assert_snapshot!(shown(&run(), Weight::Normal), @r"
+        00:00:00 run night-1-abcd of night began, toolorch 0.1.0
+        00:00:00 watched by desk, pid 4242
+        00:00:41 orchestrator-0 ready after 41.2s
+        00:00:41 retrieval ended with code 139 (SIGSEGV inferred): Segmentation fault
+        00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
+        00:00:41 retrieval given up: ended after each of 3 starts
+        00:00:41 alarm first-results-all-errors: the first 8 results are all errors
+        00:00:41 no longer watched (SIGTERM); what was started goes on
+        00:00:41 run ended, exit 6: gave up
+        ");
+        insta::assert_snapshot!(shown(&run(), Weight::Loud), @r"
+        00:00:41 retrieval ended with code 139 (SIGSEGV inferred): Segmentation fault
+        00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
+        00:00:41 retrieval given up: ended after each of 3 starts
+        00:00:41 alarm first-results-all-errors: the first 8 results are all errors
+        ");
+    }
+
+    #[test]
+    fn progress_is_thinned_but_for_its_first_and_last_line() {
+        let mut story = Story::new();
+        for done in 0..=20 {
+            story.progress("hle", done, 20).wait(1000);
+        }
+        story.end("hle", Verdict::Complete);
+        insta::assert_snapshot!(shown(&story, Weight::Normal), @r"
+    00:00:00 hle 0/20
+    00:00:05 hle 5/20, 2 correct
+    00:00:10 hle 10/20, 5 correct
+    00:00:15 hle 15/20, 7 correct
+    00:00:20 hle 20/20, 1 in error, 10 correct
+    00:00:21 hle complete
+    ");
+    }
+
+    #[test]
+    fn held_progress_is_shown_in_time() {
+        let mut story = Story::new();
+        story.progress("hle", 1, 9).wait(1000).progress("hle", 2, 9);
+        let mut out = Vec::new();
+        let mut view = Plain::new(&mut out, TimeZone::UTC, Weight::Normal);
+        for record in &story.records {
+            view.event(record, &story.state);
+        }
+        let tails = Tails::new();
+        view.tick(DAWN + Millis(4000), &story.state, &tails);
+        view.message("a message");
+        view.tick(DAWN + Millis(5000), &story.state, &tails);
+        view.finish();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        00:00:00 hle 1/9
+        a message
+        00:00:01 hle 2/9, 1 correct
+        ");
+    }
+
+    #[test]
+    fn hostile_text_is_harmless() {
+        let mut story = Story::new();
+        story.alarm("x\u{1b}[2J", "a\n08:00:00 orchestrator-0 ready\u{202e}");
+        let text = shown(&story, Weight::Detail);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+    }
+}

@@ -1,0 +1,556 @@
+//! What runs, since when, how far: one reading of plan and state, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
+
+use super::pace::Pace;
+use super::text::clean;
+use super::wall;
+use super::words::{self, Mood};
+use crate::base::{
+    ClusterName, EvalName, ExitStatus, Generation, Millis, Name, NodeName, Port, RunId, Timestamp,
+    UnitId,
+};
+use crate::plan::{EvalPlan, Group, Plan, Unit};
+use crate::run::{Phase, RunState};
+
+/// A cluster at one moment. Its JSON form is versioned by `format`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// The version of this form: 1.
+    pub format: u32,
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The run, once it has a name.
+    pub run: Option<RunId>,
+    /// `new`, `running` or `ended`.
+    pub phase: &'static str,
+    /// The exit code of a run that ended.
+    pub code: Option<u8>,
+    /// When the run began.
+    pub since: Iso,
+    /// The moment of this reading.
+    pub at: Iso,
+    /// Who watches.
+    pub watcher: Watcher,
+    /// Models and services, in the order of the plan.
+    pub groups: Vec<GroupStatus>,
+    /// Evaluations, in the order of the plan.
+    pub evals: Vec<EvalStatus>,
+    /// Alarms, oldest first.
+    pub alarms: Vec<AlarmStatus>,
+}
+
+/// A moment that JSON shows as RFC 3339, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Iso(pub Timestamp);
+
+impl Serialize for Iso {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Who watches a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Watcher {
+    /// Nobody ever did.
+    Nobody,
+    /// This process, as far as the journal says.
+    Watching {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// It said that it leaves.
+    Left {
+        /// Its host.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// It is gone without a word: see [`Status::watcher_is_gone`].
+    Gone {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+    },
+}
+
+/// A model or service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupStatus {
+    /// Its name in the YAML.
+    pub name: Name,
+    /// How many of its units are ready.
+    pub ready: usize,
+    /// How many it has.
+    pub total: usize,
+    /// How many an evaluation needs.
+    pub min_ready: usize,
+    /// Each of them.
+    pub units: Vec<UnitStatus>,
+}
+
+/// A server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnitStatus {
+    /// Its name.
+    pub unit: UnitId,
+    /// Where it runs.
+    pub node: NodeName,
+    /// Its port.
+    pub port: Option<Port>,
+    /// `not started`, `starting`, `loading`, `ready`, `stopping`, `ended`, `stopped` or `given up`.
+    pub phase: &'static str,
+    /// When its last start was intended; none if it was never started.
+    pub since: Option<Iso>,
+    /// The n-th start.
+    pub generation: Generation,
+    /// The highest rung proved in this start.
+    pub rung: Option<String>,
+    /// All of this in words.
+    pub text: String,
+    /// How it is going.
+    #[serde(skip)]
+    pub mood: Mood,
+}
+
+/// An evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvalStatus {
+    /// Its name.
+    pub name: EvalName,
+    /// Ids with a complete result.
+    pub done: usize,
+    /// All ids; 0 before they were counted.
+    pub total: usize,
+    /// Of those done, in error.
+    pub errors: usize,
+    /// Of those done, right, where results say so.
+    pub correct: Option<usize>,
+    /// Torn results that were set aside.
+    pub torn: usize,
+    /// Ids finished per minute, of late.
+    pub per_minute: Option<f64>,
+    /// Milliseconds left at that pace; none if unknown.
+    pub left_ms: Option<Millis>,
+    /// Milliseconds without a finished id, if that is longer than usual.
+    pub still_ms: Option<Millis>,
+    /// It is over.
+    pub ended: bool,
+    /// All of this in words.
+    pub text: String,
+    /// How it is going.
+    #[serde(skip)]
+    pub mood: Mood,
+}
+
+/// Something that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlarmStatus {
+    /// When.
+    pub at: Iso,
+    /// What.
+    pub text: String,
+}
+
+impl Status {
+    /// Reads plan and state at `now`.
+    pub fn new(plan: &Plan, run: &RunState, now: Timestamp) -> Self {
+        let (phase, code) = match run.phase {
+            Phase::New => ("new", None),
+            Phase::Running => ("running", None),
+            Phase::Ended(code) => ("ended", Some(code)),
+        };
+        Self {
+            format: 1,
+            cluster: plan.cluster.clone(),
+            run: run.run.clone(),
+            phase,
+            code,
+            since: Iso(run.since),
+            at: Iso(now),
+            watcher: watcher(run),
+            groups: plan
+                .groups
+                .iter()
+                .map(|group| group_status(group, plan, run, now))
+                .collect(),
+            evals: plan
+                .evals
+                .iter()
+                .map(|eval| eval_status(eval, plan, run, now))
+                .collect(),
+            alarms: run
+                .alarms
+                .iter()
+                .map(|(at, text)| AlarmStatus {
+                    at: Iso(*at),
+                    text: clean(text),
+                })
+                .collect(),
+        }
+    }
+
+    /// Corrects the journal: the watcher's process was looked for and is not there.
+    #[must_use]
+    pub fn watcher_is_gone(mut self) -> Self {
+        if let Watcher::Watching { host, pid } = self.watcher {
+            self.watcher = Watcher::Gone { host, pid };
+        }
+        self
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self)
+            .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }))
+    }
+
+    /// For people, with times in this zone; lines end with a line feed.
+    pub fn text(&self, zone: &TimeZone) -> String {
+        let mut out = self.head(zone);
+        let names = self.groups.iter().map(|group| group.name.as_str());
+        let evals = self.evals.iter().map(|eval| eval.name.as_str());
+        let width = names.chain(evals).map(str::len).max().unwrap_or(0);
+        if !self.groups.is_empty() {
+            out.push_str("\nservers\n");
+        }
+        for group in &self.groups {
+            group_text(group, width, &mut out);
+        }
+        if !self.evals.is_empty() {
+            out.push_str("\nevaluations\n");
+        }
+        for eval in &self.evals {
+            let _ = writeln!(out, "  {:width$}  {}", eval.name.as_str(), eval.text);
+        }
+        if !self.alarms.is_empty() {
+            out.push_str("\nalarms\n");
+        }
+        for alarm in &self.alarms {
+            let _ = writeln!(
+                out,
+                "  {}  {}",
+                wall::moment(alarm.at.0, self.at.0, zone),
+                alarm.text
+            );
+        }
+        out
+    }
+
+    fn head(&self, zone: &TimeZone) -> String {
+        let name = self
+            .run
+            .as_ref()
+            .map_or_else(|| self.cluster.to_string(), ToString::to_string);
+        let age = self.at.0.since(self.since.0);
+        let began = wall::moment(self.since.0, self.at.0, zone);
+        let mut out = match self.code {
+            None if self.phase == "new" => format!("{name}: nothing was started yet\n"),
+            None => format!("{name}: running for {age}, since {began}\n"),
+            Some(code) => {
+                let meaning = ExitStatus::from_code(code)
+                    .map_or_else(|| code.to_string(), |status| status.to_string());
+                format!("{name}: ended with exit code {meaning}, begun at {began}\n")
+            }
+        };
+        if self.phase == "running" {
+            out.push_str(&watcher_text(&self.watcher));
+            out.push('\n');
+        }
+        out
+    }
+}
+
+fn watcher(run: &RunState) -> Watcher {
+    let Some(owner) = &run.owner else {
+        return Watcher::Nobody;
+    };
+    let host = clean(&owner.host);
+    match &owner.left {
+        Some(why) => Watcher::Left {
+            host,
+            why: clean(why),
+        },
+        None => Watcher::Watching {
+            host,
+            pid: owner.pid,
+        },
+    }
+}
+
+fn watcher_text(watcher: &Watcher) -> String {
+    const REMEDY: &str = "what was started goes on; `toolorch up` watches again";
+    match watcher {
+        Watcher::Nobody => "nobody watches".to_owned(),
+        Watcher::Watching { host, pid } => format!("watched by {host}, pid {pid}"),
+        Watcher::Left { host, why } => format!("nobody watches: {host} left ({why}); {REMEDY}"),
+        Watcher::Gone { host, pid } => {
+            format!("nobody watches: pid {pid} on {host} is gone; {REMEDY}")
+        }
+    }
+}
+
+fn group_status(group: &Group, plan: &Plan, run: &RunState, now: Timestamp) -> GroupStatus {
+    let units: Vec<UnitStatus> = group
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| plan.unit(&endpoint.unit))
+        .map(|unit| unit_status(unit, run, now))
+        .collect();
+    GroupStatus {
+        name: group.name.clone(),
+        ready: units.iter().filter(|unit| unit.mood == Mood::Good).count(),
+        total: units.len(),
+        min_ready: group.min_ready,
+        units,
+    }
+}
+
+fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
+    let state = run.unit(&unit.id);
+    UnitStatus {
+        unit: unit.id.clone(),
+        node: unit.node.clone(),
+        port: unit.port,
+        phase: words::phase(&state.phase),
+        since: (state.generation.0 > 0).then_some(Iso(state.since)),
+        generation: state.generation,
+        rung: state.rung.as_ref().map(|rung| clean(&rung.name)),
+        text: words::server(unit, run, now),
+        mood: words::mood(&state),
+    }
+}
+
+fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> EvalStatus {
+    let state = run.evals.get(&eval.name).cloned().unwrap_or_default();
+    let pace = if state.verdict.is_some() {
+        Pace::default()
+    } else {
+        Pace::of(&state, now)
+    };
+    let (text, mood) = words::eval(eval, plan, run, &pace);
+    EvalStatus {
+        name: eval.name.clone(),
+        done: state.done,
+        total: state.total,
+        errors: state.errors,
+        correct: state.correct,
+        torn: state.torn,
+        per_minute: pace.per_minute,
+        left_ms: pace.left,
+        still_ms: pace.still,
+        ended: state.verdict.is_some(),
+        text,
+        mood,
+    }
+}
+
+/// The most units of one group that are shown one by one.
+const SHOWN: usize = 8;
+
+/// The group's line, and one for each unit that is on its way or went wrong.
+fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
+    let name = group.name.as_str();
+    let _ = write!(out, "  {name:width$}  ");
+    if let [only] = group.units.as_slice() {
+        let _ = writeln!(out, "{}", only.text);
+        return;
+    }
+    let _ = write!(out, "{}/{} ready", group.ready, group.total);
+    for phase in ["not started", "stopped"] {
+        let count = group
+            .units
+            .iter()
+            .filter(|unit| unit.phase == phase)
+            .count();
+        if count > 0 {
+            let _ = write!(out, ", {count} {phase}");
+        }
+    }
+    if group.ready < group.min_ready {
+        let _ = write!(out, " (evaluations need {})", group.min_ready);
+    }
+    out.push('\n');
+    let mut shown: Vec<&UnitStatus> = group
+        .units
+        .iter()
+        .filter(|unit| matches!(unit.mood, Mood::Bad | Mood::Busy))
+        .collect();
+    // Stable: what went wrong comes first, each in the order of the plan.
+    shown.sort_by_key(|unit| unit.mood);
+    for unit in shown.iter().take(SHOWN) {
+        let _ = writeln!(out, "    {:width$}  {}", unit.unit.as_str(), unit.text);
+    }
+    if shown.len() > SHOWN {
+        let _ = writeln!(out, "    … and {} more", shown.len() - SHOWN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Event, GaveUp, Verdict};
+    use crate::view::testing::{Story, plan};
+
+    fn text(story: &Story) -> String {
+        Status::new(&plan(4), &story.state, story.now()).text(&TimeZone::UTC)
+    }
+
+    /// A night in which everything happens.
+    fn night() -> Story {
+        let mut story = Story::begun();
+        for unit in ["orchestrator-0", "orchestrator-1", "orchestrator-2"] {
+            story.wait(100).start(unit);
+        }
+        story
+            .wait(20_000)
+            .start("retrieval")
+            .ready("orchestrator-0");
+        story
+            .climb("orchestrator-1", "listening")
+            .climb("orchestrator-1", "health");
+        story.die(
+            "orchestrator-2",
+            139,
+            "\u{1b}[31mCUDA out of memory\u{1b}[0m",
+        );
+        story.wait(5000).start("orchestrator-2").wait(2000);
+        story.refute(
+            "orchestrator-2",
+            "models",
+            "it serves `m2`",
+            "start the model `m`",
+        );
+        story
+    }
+
+    #[test]
+    fn before_anything_happened() {
+        insta::assert_snapshot!(text(&Story::new()), @r"
+        night: nothing was started yet
+
+        servers
+          orchestrator  0/4 ready, 4 not started (evaluations need 1)
+          retrieval     not started
+
+        evaluations
+          hle           waits for servers
+          frames        waits for hle
+        ");
+    }
+
+    #[test]
+    fn while_servers_start() {
+        insta::assert_snapshot!(text(&night()), @r"
+        night-1-abcd: running for 27.3s, since 00:00:00
+        watched by desk, pid 4242
+
+        servers
+          orchestrator  1/4 ready, 1 not started
+            orchestrator-2  models refuted: it serves `m2`; start the model `m` (start 2)
+            orchestrator-1  waits for completion (2/3) for 27.1s
+          retrieval     waits for listening (0/3) for 7.0s
+
+        evaluations
+          hle           waits for servers
+          frames        waits for hle
+        ");
+    }
+
+    #[test]
+    fn while_evaluations_run() {
+        let mut story = Story::begun();
+        for unit in [
+            "orchestrator-0",
+            "orchestrator-1",
+            "orchestrator-2",
+            "orchestrator-3",
+        ] {
+            story.start(unit).ready(unit);
+        }
+        story
+            .start("retrieval")
+            .ready("retrieval")
+            .start("eval-hle");
+        for step in 1..=10 {
+            story.wait(60_000).progress("hle", step * 5, 2158);
+        }
+        story.alarm("slow", "answer-1 answers ten times slower than the others");
+        story.wait(90_000_000);
+        insta::assert_snapshot!(text(&story), @r"
+        night-1-abcd: running for 1d 01h, since Dec 31 00:00
+        watched by desk, pid 4242
+
+        servers
+          orchestrator  4/4 ready
+          retrieval     ready after 0ms
+
+        evaluations
+          hle           50/2158 (2 %) · 2 in error · 25 correct · 1.8/h · nothing finished for 1d 01h, time left unknown
+          frames        waits for hle
+
+        alarms
+          Dec 31 00:10  answer-1 answers ten times slower than the others
+        ");
+    }
+
+    #[test]
+    fn after_a_bad_end() {
+        let mut story = night();
+        story.give_up("orchestrator-2", GaveUp::Budget { starts: 3 });
+        let why = "the client ended with code 1".to_owned();
+        story.progress("hle", 40, 2158);
+        story.end("hle", Verdict::Incomplete { missing: 2118, why });
+        let why = "`hle` is incomplete".to_owned();
+        story.end("frames", Verdict::NotStarted { why });
+        story.tell(Event::RunEnded {
+            code: 6,
+            summary: String::new(),
+        });
+        insta::assert_snapshot!(text(&story), @r"
+        night-1-abcd: ended with exit code 6 (gave up: restart budget spent, or stalled), begun at 00:00:00
+
+        servers
+          orchestrator  1/4 ready, 1 not started
+            orchestrator-2  given up: ended after each of 3 starts
+            orchestrator-1  waits for completion (2/3) for 27.1s
+          retrieval     waits for listening (0/3) for 7.0s
+
+        evaluations
+          hle           incomplete: 2118 missing or in error; the client ended with code 1 · 40/2158 (1 %) · 2 in error · 20 correct
+          frames        not started: `hle` is incomplete
+        ");
+    }
+
+    #[test]
+    fn who_watches_is_said() {
+        let mut story = Story::begun();
+        let gone = Status::new(&plan(1), &story.state, story.now()).watcher_is_gone();
+        insta::assert_snapshot!(gone.head(&TimeZone::UTC), @r"
+        night-1-abcd: running for 0ms, since 00:00:00
+        nobody watches: pid 4242 on desk is gone; what was started goes on; `toolorch up` watches again
+        ");
+        story.tell(Event::OwnerLeft {
+            why: "SIGINT".to_owned(),
+        });
+        let left = Status::new(&plan(1), &story.state, story.now());
+        insta::assert_snapshot!(left.head(&TimeZone::UTC), @r"
+        night-1-abcd: running for 0ms, since 00:00:00
+        nobody watches: desk left (SIGINT); what was started goes on; `toolorch up` watches again
+        ");
+    }
+
+    #[test]
+    fn the_json_form_is_fixed() {
+        let status = Status::new(&plan(3), &night().state, night().now());
+        insta::assert_json_snapshot!(status.json());
+    }
+}

@@ -1,0 +1,170 @@
+//! The last lines of `up`: what ended how, what keeps running, and how to stop it.
+
+use std::fmt::Write as _;
+
+use super::words;
+use crate::base::{ExitStatus, Timestamp};
+use crate::plan::Plan;
+use crate::run::{RunState, UnitPhase};
+
+/// What the summary cannot read from the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending<'a> {
+    /// How `up` ends.
+    pub status: ExitStatus,
+    /// When.
+    pub now: Timestamp,
+    /// The command that stops everything: `toolorch down clusters/hle-oss.yaml`.
+    pub stop_with: &'a str,
+    /// Tables of results, ready to print; empty if there are none.
+    pub tables: &'a str,
+}
+
+/// The last lines of `up`, each with its end.
+pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
+    let mut out = String::new();
+    let width = plan.evals.iter().map(|eval| eval.name.as_str().len()).max();
+    let width = width.unwrap_or(0);
+    for eval in &plan.evals {
+        let (text, _) = words::eval(eval, plan, run, &super::pace::Pace::default());
+        let _ = writeln!(out, "{:width$}  {text}", eval.name.as_str());
+    }
+    for unit in plan.servers() {
+        if let UnitPhase::GaveUp(why) = &run.unit(&unit.id).phase {
+            let _ = writeln!(out, "{} given up: {}", unit.id, words::gave_up(why));
+        }
+    }
+    if !ending.tables.trim().is_empty() {
+        let _ = write!(out, "\n{}\n\n", ending.tables.trim_end());
+    }
+    out.push_str(&left_running(plan, run, ending.stop_with));
+    let length = ending.now.since(run.since);
+    match ending.status {
+        ExitStatus::Done => {
+            let _ = writeln!(out, "done in {length}");
+        }
+        status => {
+            let _ = writeln!(out, "exit code {status}, after {length}");
+        }
+    }
+    out
+}
+
+fn left_running(plan: &Plan, run: &RunState, stop_with: &str) -> String {
+    let living = |is_server: bool| {
+        plan.units
+            .iter()
+            .filter(|unit| unit.port.is_some() == is_server)
+            .filter(|unit| run.unit(&unit.id).phase.may_live())
+            .count()
+    };
+    let (servers, clients) = (living(true), living(false));
+    let count =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let what = match (servers, clients) {
+        (0, 0) => return "nothing of this run is left running\n".to_owned(),
+        (_, 0) => count(servers, "server"),
+        (0, _) => count(clients, "evaluation"),
+        _ => format!(
+            "{} and {}",
+            count(servers, "server"),
+            count(clients, "evaluation")
+        ),
+    };
+    let verb = if servers + clients == 1 {
+        "keeps"
+    } else {
+        "keep"
+    };
+    format!("{what} {verb} running; to stop: {stop_with}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::UnitId;
+    use crate::run::{Event, GaveUp, StopWhy, Verdict};
+    use crate::view::testing::{Story, plan};
+
+    fn text(story: &Story, status: ExitStatus, tables: &str) -> String {
+        let ending = Ending {
+            status,
+            now: story.now(),
+            stop_with: "toolorch down night.yaml",
+            tables,
+        };
+        summary(&plan(2), &story.state, &ending)
+    }
+
+    fn up() -> Story {
+        let mut story = Story::begun();
+        for unit in ["orchestrator-0", "orchestrator-1", "retrieval"] {
+            story.start(unit).ready(unit);
+        }
+        story
+            .start("eval-hle")
+            .wait(21_300)
+            .progress("hle", 200, 200);
+        story
+    }
+
+    #[test]
+    fn a_good_end() {
+        let mut story = up();
+        story.end("hle", Verdict::Complete);
+        story
+            .progress("frames", 824, 824)
+            .end("frames", Verdict::Complete);
+        for unit in ["orchestrator-0", "orchestrator-1", "retrieval", "eval-hle"] {
+            let unit = UnitId::new(unit);
+            let generation = story.state.unit(&unit).generation;
+            story.tell(Event::StopIntended {
+                unit: unit.clone(),
+                generation,
+                why: StopWhy::Done,
+            });
+            story.tell(Event::Stopped { unit, generation });
+        }
+        insta::assert_snapshot!(text(&story, ExitStatus::Done, "model  calls\nm        12\n"), @r"
+        hle     complete · 200/200 (100 %) · 10 in error · 100 correct
+        frames  complete · 824/824 (100 %) · 41 in error · 412 correct
+
+        model  calls
+        m        12
+
+        nothing of this run is left running
+        done in 21.3s
+        ");
+    }
+
+    #[test]
+    fn an_interrupted_run_says_what_goes_on() {
+        insta::assert_snapshot!(text(&up(), ExitStatus::Interrupted, ""), @r"
+        hle     200/200 (100 %) · 10 in error · 100 correct
+        frames  waits for hle
+        3 servers and 1 evaluation keep running; to stop: toolorch down night.yaml
+        exit code 130 (interrupted; servers and evaluation keep running), after 21.3s
+        ");
+    }
+
+    #[test]
+    fn a_bad_end() {
+        let mut story = up();
+        story.die("eval-hle", 1, "Errno 24");
+        let why = "the client ended twice without a new result".to_owned();
+        story.end("hle", Verdict::Incomplete { missing: 12, why });
+        let why = "`hle` is not complete".to_owned();
+        story.end("frames", Verdict::NotStarted { why });
+        let why = GaveUp::Permanent {
+            why: "port 8765 is taken by pid 12".to_owned(),
+        };
+        story.give_up("retrieval", why);
+        insta::assert_snapshot!(text(&story, ExitStatus::GaveUp, ""), @r"
+        hle     incomplete: 12 missing or in error; the client ended twice without a new result · 200/200 (100 %) · 10 in error · 100 correct
+        frames  not started: `hle` is not complete
+        retrieval given up: port 8765 is taken by pid 12
+        2 servers keep running; to stop: toolorch down night.yaml
+        exit code 6 (gave up: restart budget spent, or stalled), after 21.3s
+        ");
+    }
+}

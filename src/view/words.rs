@@ -1,0 +1,239 @@
+//! Sentences about units and evaluations that several views share.
+
+use std::fmt::Write as _;
+
+use super::pace::Pace;
+use super::text::clean;
+use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::facts::Exit;
+use crate::plan::{EvalPlan, Plan, Start, Unit};
+use crate::run::{GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict};
+
+/// How something is going: what colours it, and what is shown first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mood {
+    /// A person should look.
+    Bad,
+    /// On its way.
+    Busy,
+    /// As it should be.
+    Good,
+    /// Not now.
+    Idle,
+}
+
+/// The phase in a word.
+pub(super) fn phase(phase: &UnitPhase) -> &'static str {
+    match phase {
+        UnitPhase::Planned => "not started",
+        UnitPhase::Intended | UnitPhase::Launched => "starting",
+        UnitPhase::Started => "loading",
+        UnitPhase::Ready(_) => "ready",
+        UnitPhase::Stopping => "stopping",
+        UnitPhase::Exited => "ended",
+        UnitPhase::Stopped => "stopped",
+        UnitPhase::GaveUp(_) => "given up",
+    }
+}
+
+/// How a unit in this phase is going.
+pub(super) fn mood(state: &UnitState) -> Mood {
+    match state.phase {
+        UnitPhase::Ready(_) => Mood::Good,
+        UnitPhase::GaveUp(_) | UnitPhase::Exited => Mood::Bad,
+        UnitPhase::Started if state.refuted.is_some() => Mood::Bad,
+        UnitPhase::Planned | UnitPhase::Stopped => Mood::Idle,
+        _ => Mood::Busy,
+    }
+}
+
+/// What is to be said of a server: `health 2/6 for 12.0s: 503`.
+pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
+    let state = run.unit(&unit.id);
+    let age = now.since(state.since);
+    let text = match &state.phase {
+        UnitPhase::Planned => not_started(&unit.start, run),
+        UnitPhase::Intended | UnitPhase::Launched => format!("starting for {age}"),
+        UnitPhase::Started => climbing(unit, &state, age),
+        UnitPhase::Ready(after) => format!("ready after {after}"),
+        UnitPhase::Stopping => "stopping".to_owned(),
+        UnitPhase::Stopped => "stopped".to_owned(),
+        UnitPhase::Exited => state.exit.as_ref().map_or_else(
+            || "ended".to_owned(),
+            |exit| format!("ended {}", ended(exit)),
+        ),
+        UnitPhase::GaveUp(why) => format!("given up: {}", gave_up(why)),
+    };
+    if state.generation.0 > 1 && state.phase.may_live() {
+        format!("{text} (start {})", state.generation)
+    } else {
+        text
+    }
+}
+
+fn not_started(start: &Start, run: &RunState) -> String {
+    let waits: Vec<&str> = start
+        .after_ready
+        .iter()
+        .filter(|id| !matches!(run.unit(id).phase, UnitPhase::Ready(_)))
+        .map(UnitId::as_str)
+        .collect();
+    if waits.is_empty() {
+        "not started".to_owned()
+    } else {
+        format!("waits for {}", waits.join(", "))
+    }
+}
+
+fn climbing(unit: &Unit, state: &UnitState, age: Millis) -> String {
+    let rungs = &unit.ready.rungs;
+    let proved = state.rung.as_ref().map_or(0, |rung| {
+        1 + rungs
+            .iter()
+            .position(|known| known.name() == rung.name)
+            .unwrap_or(0)
+    });
+    if let Some((rung, failure)) = &state.refuted {
+        return format!(
+            "{} refuted: {}; {}",
+            clean(rung),
+            clean(&failure.why),
+            clean(&failure.fix)
+        );
+    }
+    let next = rungs.get(proved).map_or("ready", |rung| rung.name());
+    format!("waits for {next} ({proved}/{}) for {age}", rungs.len())
+}
+
+/// How a unit ended: `with code 139 (SIGSEGV inferred): the last line of its log`.
+pub fn ended(exit: &Exit) -> String {
+    let mut text = match exit.code {
+        Some(code) => format!("with code {code}"),
+        None if exit.reason.is_some() => "before it began".to_owned(),
+        None => "without an exit code".to_owned(),
+    };
+    if let Some(signal) = &exit.signal {
+        let _ = write!(text, " ({} inferred)", clean(signal));
+    }
+    let because = exit.reason.as_ref().or(exit.tail.last());
+    if let Some(because) = because.map(|line| clean(line)) {
+        let because = because.trim();
+        if !because.is_empty() {
+            text.push_str(": ");
+            text.push_str(because);
+        }
+    }
+    text
+}
+
+/// Why a unit is not started again.
+pub fn gave_up(why: &GaveUp) -> String {
+    match why {
+        GaveUp::Permanent { why } => clean(why),
+        GaveUp::Budget { starts } => format!("ended after each of {starts} starts"),
+        GaveUp::NotReady { why } => format!("not ready in time: {}", clean(why)),
+    }
+}
+
+/// Why a unit is stopped.
+pub(super) fn stop_why(why: &StopWhy) -> &'static str {
+    match why {
+        StopWhy::Done => "the run is over",
+        StopWhy::Down => "asked for with `toolorch down`",
+        StopWhy::NotReady => "it was not ready in time",
+        StopWhy::NoProgress => "it shows no sign of work",
+        StopWhy::Needless => "what it needs is gone",
+    }
+}
+
+/// How an evaluation ended.
+pub fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Complete => "complete".to_owned(),
+        Verdict::Incomplete { missing, why } => {
+            format!("incomplete: {missing} missing or in error; {}", clean(why))
+        }
+        Verdict::NotStarted { why } => format!("not started: {}", clean(why)),
+    }
+}
+
+/// What is to be said of an evaluation: `812/2158 (37 %) · 12 in error · about 5h 20m left`.
+pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) -> (String, Mood) {
+    let state = run.evals.get(&eval.name).cloned().unwrap_or_default();
+    let client = run.unit(&eval.unit);
+    let mut parts = Vec::new();
+    if let Some(percent) = (state.done * 100).checked_div(state.total) {
+        parts.push(format!("{}/{} ({percent} %)", state.done, state.total));
+    }
+    for (count, what) in [
+        (state.errors, "in error"),
+        (state.correct.unwrap_or(0), "correct"),
+        (state.torn, "torn"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let pace_words = pace.words();
+    if !pace_words.is_empty() {
+        parts.push(pace_words);
+    }
+    let mood = match (&state.verdict, &client.phase) {
+        (Some(Verdict::Complete), _) => Mood::Good,
+        (None, UnitPhase::Planned) => Mood::Idle,
+        (None, phase) if phase.may_live() && pace.still.is_none() => Mood::Busy,
+        _ => Mood::Bad,
+    };
+    match (&state.verdict, &client.phase) {
+        (Some(end), _) => parts.insert(0, verdict(end)),
+        (None, UnitPhase::Planned) => parts.push(eval_waits(eval, plan, run)),
+        (None, phase) if phase.may_live() => {
+            if client.generation.0 > 1 {
+                parts.push(format!("attempt {}", client.generation));
+            }
+            if parts.is_empty() {
+                parts.push("running".to_owned());
+            }
+        }
+        (None, _) => parts.push(client.exit.as_ref().map_or_else(
+            || "the client ended".to_owned(),
+            |exit| format!("the client ended {}", ended(exit)),
+        )),
+    }
+    (parts.join(" · "), mood)
+}
+
+fn eval_waits(eval: &EvalPlan, plan: &Plan, run: &RunState) -> String {
+    let first: Vec<&str> = eval
+        .after
+        .keys()
+        .filter(|name| {
+            run.evals
+                .get(*name)
+                .is_none_or(|other| other.verdict.is_none())
+        })
+        .map(EvalName::as_str)
+        .collect();
+    if !first.is_empty() {
+        format!("waits for {}", first.join(", "))
+    } else if servers_ready(eval, plan, run) {
+        "not started".to_owned()
+    } else {
+        "waits for servers".to_owned()
+    }
+}
+
+/// Whether every server that an evaluation needs is ready.
+fn servers_ready(eval: &EvalPlan, plan: &Plan, run: &RunState) -> bool {
+    plan.groups
+        .iter()
+        .filter(|group| eval.requires.is_empty() || eval.requires.contains(&group.name))
+        .all(|group| {
+            let ready = group
+                .endpoints
+                .iter()
+                .filter(|at| matches!(run.unit(&at.unit).phase, UnitPhase::Ready(_)))
+                .count();
+            ready >= group.min_ready
+        })
+}
