@@ -510,7 +510,7 @@ mod tests {
         story.progress("hle", 40, 2158);
         story.end("hle", Verdict::Incomplete { missing: 2118, why });
         let why = "`hle` is incomplete".to_owned();
-        story.end("frames", Verdict::NotStarted { why });
+        story.end("frames", Verdict::NotStarted { why, code: 5 });
         story.tell(Event::RunEnded {
             code: 6,
             summary: String::new(),

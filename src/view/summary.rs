@@ -154,7 +154,7 @@ mod tests {
         let why = "the client ended twice without a new result".to_owned();
         story.end("hle", Verdict::Incomplete { missing: 12, why });
         let why = "`hle` is not complete".to_owned();
-        story.end("frames", Verdict::NotStarted { why });
+        story.end("frames", Verdict::NotStarted { why, code: 5 });
         let why = GaveUp::Permanent {
             why: "port 8765 is taken by pid 12".to_owned(),
         };

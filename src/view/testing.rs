@@ -81,6 +81,7 @@ pub(crate) fn plan(replicas: usize) -> Plan {
         externals: Vec::new(),
         configs: Vec::new(),
         evals,
+        jobs: Vec::new(),
         when_done: WhenDone::Keep,
         idle: None,
     }

@@ -153,7 +153,10 @@ pub fn verdict(verdict: &Verdict) -> String {
         Verdict::Incomplete { missing, why } => {
             format!("incomplete: {missing} missing or in error; {}", clean(why))
         }
-        Verdict::NotStarted { why } => format!("not started: {}", clean(why)),
+        Verdict::GaveUp { missing, why } => {
+            format!("given up: {missing} missing or in error; {}", clean(why))
+        }
+        Verdict::NotStarted { why, .. } => format!("not started: {}", clean(why)),
     }
 }
 
