@@ -149,14 +149,11 @@ fn text_answer(messages: &[Message], prompt: &str) -> String {
             if agree { "True" } else { "False" }
         );
     }
-    let results = messages
+    let mut results = messages
         .iter()
         .rev()
         .filter(|message| message.role == "tool");
-    if let Some(found) = results
-        .filter_map(|message| last_boxed(&message.text))
-        .next()
-    {
+    if let Some(found) = results.find_map(|message| last_boxed(&message.text)) {
         return format!("The tools agree. The answer is \\boxed{{{found}}}.");
     }
     if let Some((sum, value)) = arithmetic::first_sum(prompt) {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::refusal::Refusal;
+use super::text::python_repr;
 use crate::knowledge::flags::{self, Flag, Takes};
 use crate::knowledge::release::{Release, Support};
 
@@ -290,26 +291,6 @@ pub(super) fn human_integer(text: &str) -> Option<i64> {
     )]
     let whole = (scaled.is_finite() && scaled.abs() < 9e15).then_some(scaled as i64);
     whole
-}
-
-/// A text as Python's `repr` prints it.
-pub(super) fn python_repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut out = String::from(quote);
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c == quote => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out.push(quote);
-    out
 }
 
 fn normalise(args: &[String]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Tests of the command-line parser; apart from it to keep both files short.
 
-use super::argparse::{Parsed, human_integer, parse, python_repr};
+use super::argparse::{Parsed, human_integer, parse};
 use super::refusal::Refusal;
 use crate::knowledge::release::Release;
 
@@ -138,12 +138,6 @@ fn small_letters_are_thousands_and_capitals_are_powers_of_two() {
     for (text, expected) in cases {
         assert_eq!(human_integer(text), expected, "{text}");
     }
-}
-
-#[test]
-fn repr_quotes_as_python_does() {
-    assert_eq!(python_repr("it's"), "\"it's\"");
-    assert_eq!(python_repr("a\\b"), "'a\\\\b'");
 }
 
 proptest::proptest! {

@@ -82,14 +82,14 @@ fn operator(chars: &[char], end: usize) -> Option<(char, usize)> {
     let before = spaces(end);
     let symbol = *chars.get(end + before)?;
     let after = spaces(end + before + 1);
-    let spaced = before > 0 && after > 0;
+    let apart = before > 0 && after > 0;
     let operator = match symbol {
         '+' => '+',
         '*' | '×' | '·' => '*',
         '÷' => '/',
-        '-' | '−' if spaced => '-',
-        '/' if spaced => '/',
-        'x' if spaced => '*',
+        '-' | '−' if apart => '-',
+        '/' if apart => '/',
+        'x' if apart => '*',
         _ => return None,
     };
     Some((operator, end + before + 1 + after))

@@ -23,9 +23,9 @@ pub(super) struct Completion {
     /// `stop`, `length` or `tool_calls`.
     pub(super) finish: &'static str,
     /// Tokens of the prompt.
-    pub(super) prompt_tokens: usize,
+    pub(super) tokens_in: usize,
     /// Tokens of the answer.
-    pub(super) completion_tokens: usize,
+    pub(super) tokens_out: usize,
     /// What the tool parser found, where it was asked.
     pub(super) parsed: Option<Parsed>,
 }
@@ -53,7 +53,6 @@ pub(super) struct ChatRequest {
     choice: Choice,
     max_tokens: Option<usize>,
     template_kwargs: Map<String, Value>,
-    reasoning_effort_none: bool,
     prompt_tokens: usize,
 }
 
@@ -110,7 +109,6 @@ impl ChatRequest {
                 .as_object()
                 .cloned()
                 .unwrap_or_default(),
-            reasoning_effort_none: body["reasoning_effort"] == "none",
             prompt_tokens: texts + offered + PER_MESSAGE,
         })
     }
@@ -178,8 +176,7 @@ fn thinks(server: &SimConfig, request: &ChatRequest) -> bool {
     };
     let Some(thinking) = family.thinking else {
         // Without a switch, a family that has a reasoning parser always thinks.
-        return family.reasoning_parser.is_some()
-            && !(family.name == "gpt-oss" && request.reasoning_effort_none);
+        return family.reasoning_parser.is_some();
     };
     let key = thinking
         .off
@@ -239,8 +236,8 @@ fn cut(
             content,
             call,
             finish,
-            prompt_tokens,
-            completion_tokens: total,
+            tokens_in: prompt_tokens,
+            tokens_out: total,
             parsed,
         };
     }
@@ -256,8 +253,8 @@ fn cut(
         content,
         call,
         finish,
-        prompt_tokens,
-        completion_tokens: room,
+        tokens_in: prompt_tokens,
+        tokens_out: room,
         parsed,
     }
 }

@@ -60,10 +60,19 @@ impl ApiError {
         }
     }
 
-    /// A model id that this server does not answer to; 0.32 lists those that it does, and hides paths.
+    /// A model id that this server does not answer to; 0.32 lists those that it does, and hides what looks like a path.
     pub(super) fn no_such_model(release: Release, asked: &str, served: &[String]) -> Self {
-        let plain = format!("The model `{asked}` does not exist.");
-        if release < Release::new(0, 32, 0) {
+        let lists = release >= Release::new(0, 32, 0);
+        let shown = |id: &str| {
+            let hidden = lists && id.starts_with(['/', '.', '~']);
+            if hidden {
+                "<path>".to_owned()
+            } else {
+                id.to_owned()
+            }
+        };
+        let plain = format!("The model `{}` does not exist.", shown(asked));
+        if !lists {
             return Self {
                 status: 404,
                 message: plain,
@@ -71,15 +80,12 @@ impl ApiError {
                 param: None,
             };
         }
-        let shown = |id: &String| {
-            if id.starts_with(['/', '.', '~']) {
-                "<path>".to_owned()
-            } else {
-                id.clone()
-            }
-        };
-        let aliases: Vec<String> = served.iter().map(shown).collect();
-        let message = format!("{plain} Valid aliases: {}", aliases.join(", "));
+        let aliases: Vec<String> = served.iter().map(|id| shown(id)).collect();
+        let mut message = format!("{plain} Valid aliases: {}.", aliases.join(", "));
+        // Measured: what hides a path takes the full stop after it for a part of the path.
+        if message.ends_with("<path>.") {
+            message.pop();
+        }
         Self {
             status: 404,
             message,
@@ -199,14 +205,23 @@ mod tests {
 
     #[test]
     fn an_unknown_model_is_named_and_paths_are_hidden_in_0_32() {
-        let served = ["/models/tiny".to_owned(), "alias".to_owned()];
-        let new = ApiError::no_such_model(Release::new(0, 32, 0), "x", &served);
+        let message = |release: &str, served: &[&str]| {
+            let served: Vec<String> = served.iter().map(|id| (*id).to_owned()).collect();
+            ApiError::no_such_model(release.parse().unwrap(), "x", &served).message
+        };
         assert_eq!(
-            new.message,
-            "The model `x` does not exist. Valid aliases: <path>, alias"
+            message("0.32.0", &["/models/tiny"]),
+            "The model `x` does not exist. Valid aliases: <path>"
         );
-        let old = ApiError::no_such_model(Release::new(0, 12, 0), "x", &served);
-        assert_eq!(old.message, "The model `x` does not exist.");
-        assert!(old.body(Release::new(0, 9, 2))["object"] == "error");
+        assert_eq!(
+            message("0.32.0", &["a/b", "c"]),
+            "The model `x` does not exist. Valid aliases: a/b, c."
+        );
+        assert_eq!(
+            message("0.12.0", &["/models/tiny"]),
+            "The model `x` does not exist."
+        );
+        let old = Release::new(0, 9, 2);
+        assert!(ApiError::no_such_model(old, "x", &[]).body(old)["object"] == "error");
     }
 }

@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::config::SimConfig;
-use super::http::{self, Endpoint, Peer};
+use super::endpoint::{Endpoint, Peer};
+use super::http;
 
 /// Simulated servers of this process; they end when this is dropped.
 #[derive(Debug)]

@@ -1,10 +1,8 @@
 //! The HTTP face of a simulated server: routes, admission, streaming.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
@@ -14,81 +12,15 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answers::{self, Answer, Choice, Message};
 use super::chat::{self, ChatRequest, Completion};
 use super::config::SimConfig;
+use super::endpoint::{Endpoint, Peer, Running};
 use super::errors::ApiError;
-use super::log::{Log, Writer};
-use super::metrics::{Finished, Metrics};
-use super::openai::{self, Shape, Stamp};
+use super::log::Writer;
+use super::openai::{self, Shape};
 use super::{scheduler, tokens};
-
-/// One simulated server at run time.
-#[derive(Debug)]
-pub(super) struct Endpoint {
-    /// What it is.
-    pub(super) config: SimConfig,
-    /// Its log.
-    pub(super) log: Log,
-    /// Its counters.
-    pub(super) metrics: Metrics,
-    slots: Arc<Semaphore>,
-    answers: AtomicU64,
-}
-
-impl Endpoint {
-    /// A server that has answered nothing yet.
-    pub(super) fn new(config: SimConfig) -> Self {
-        let slots = Arc::new(Semaphore::new(
-            config.max_num_seqs.min(Semaphore::MAX_PERMITS),
-        ));
-        Self {
-            log: Log::new(&config),
-            metrics: Metrics::new(),
-            slots,
-            answers: AtomicU64::new(0),
-            config,
-        }
-    }
-
-    fn stamp(&self) -> Stamp {
-        let number = self.answers.fetch_add(1, Ordering::Relaxed);
-        let seed = (u64::from(std::process::id()) << 20) ^ u64::from(self.config.port);
-        let created = jiff::Timestamp::now().as_second();
-        Stamp {
-            id: format!(
-                "{:016x}{number:016x}",
-                seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            ),
-            created,
-        }
-    }
-
-    fn refuse(&self, error: &ApiError) -> Response {
-        if error.status == 500 {
-            let text = format!(
-                "Error in chat completion: {}",
-                error.body(self.config.release)
-            );
-            self.log
-                .line(Writer::Api, "ERROR", "serving_chat.py:1500", &text);
-        }
-        let status =
-            StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(error.body(self.config.release))).into_response()
-    }
-}
-
-/// Which server a connection reached, and from where.
-#[derive(Debug, Clone)]
-pub(super) struct Peer {
-    /// The server.
-    pub(super) endpoint: Arc<Endpoint>,
-    /// The other end; `None` for the listener itself.
-    pub(super) remote: Option<SocketAddr>,
-}
 
 type From = ConnectInfo<Peer>;
 
@@ -300,80 +232,6 @@ struct Prepared {
     completion: Completion,
 }
 
-/// A place in the running batch. Dropped before its end (the client left), it counts as an abort.
-struct Running {
-    endpoint: Arc<Endpoint>,
-    _slot: Option<OwnedSemaphorePermit>,
-    request: Finished,
-    arrived: Instant,
-    done: bool,
-}
-
-impl Running {
-    async fn admit(endpoint: Arc<Endpoint>, completion: &Completion, arrived: Instant) -> Self {
-        let queue = Queued::enter(&endpoint);
-        let slot = Arc::clone(&endpoint.slots).acquire_owned().await.ok();
-        drop(queue);
-        endpoint.metrics.started();
-        let queued = arrived.elapsed();
-        let request = Finished {
-            reason: "abort",
-            prompt_tokens: completion.prompt_tokens,
-            completion_tokens: 0,
-            total: Duration::ZERO,
-            queued,
-            first_token: queued,
-            parsed: None,
-        };
-        Self {
-            endpoint,
-            _slot: slot,
-            request,
-            arrived,
-            done: false,
-        }
-    }
-
-    fn first_token(&mut self) {
-        self.request.first_token = self.arrived.elapsed();
-    }
-
-    fn finish(&mut self, completion: &Completion) {
-        self.done = true;
-        self.request.reason = completion.finish;
-        self.request.completion_tokens = completion.completion_tokens;
-        self.request.parsed = completion.parsed;
-        self.request.total = self.arrived.elapsed();
-        self.endpoint.metrics.finished(&self.request);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.endpoint.metrics.stopped();
-        if !self.done {
-            self.request.total = self.arrived.elapsed();
-            self.endpoint.metrics.finished(&self.request);
-        }
-    }
-}
-
-/// A place in the queue, left however the waiting ends.
-struct Queued<'a>(&'a Endpoint);
-
-impl<'a> Queued<'a> {
-    fn enter(endpoint: &'a Endpoint) -> Self {
-        endpoint.metrics.queued();
-        Self(endpoint)
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.0.metrics.unqueued();
-    }
-}
-
 async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) -> Response {
     let mut running = Running::admit(Arc::clone(&endpoint), &prepared.completion, arrived).await;
     let Prepared {
@@ -399,7 +257,7 @@ async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) 
         );
     }
     if !stream {
-        let pace = scheduler::pace(latency, completion.completion_tokens);
+        let pace = scheduler::pace(latency, completion.tokens_out);
         tokio::time::sleep(pace.first).await;
         running.first_token();
         tokio::time::sleep(latency.saturating_sub(pace.first)).await;
@@ -424,9 +282,7 @@ async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) 
     let body = futures_util::stream::unfold(
         state,
         move |(mut chunks, mut running, completion, first)| async move {
-            let Some(chunk) = chunks.next() else {
-                return None;
-            };
+            let chunk = chunks.next()?;
             tokio::time::sleep(if first { pace.first } else { pace.gap }).await;
             if first {
                 running.first_token();

@@ -11,6 +11,7 @@ mod argparse_tests;
 mod arithmetic;
 mod chat;
 mod config;
+mod endpoint;
 mod errors;
 mod host;
 mod http;
@@ -22,6 +23,8 @@ mod refusal;
 mod scheduler;
 mod server;
 mod settings;
+mod startup_log;
+mod text;
 mod tokens;
 mod toolcalls;
 

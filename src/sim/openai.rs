@@ -27,14 +27,14 @@ fn reasoning_field(release: Release) -> &'static str {
 
 fn usage(completion: &Completion) -> Value {
     let Completion {
-        prompt_tokens,
-        completion_tokens,
+        tokens_in,
+        tokens_out,
         ..
     } = completion;
     json!({
-        "prompt_tokens": prompt_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-        "completion_tokens": completion_tokens,
+        "prompt_tokens": tokens_in,
+        "total_tokens": tokens_in + tokens_out,
+        "completion_tokens": tokens_out,
         "prompt_tokens_details": null,
     })
 }

@@ -21,7 +21,8 @@ pub(super) fn pace(latency: Duration, events: usize) -> Pace {
     let burst = events.div_ceil(BURSTS).max(1);
     let bursts = u32::try_from(events.div_ceil(burst)).unwrap_or(u32::MAX);
     let first = latency / 4;
-    let gap = (latency - first)
+    let gap = latency
+        .saturating_sub(first)
         .checked_div(bursts.saturating_sub(1))
         .unwrap_or_default();
     Pace { first, gap, burst }

@@ -12,11 +12,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::argparse::{self, Parsed};
 use super::config::SimConfig;
+use super::endpoint::Endpoint;
 use super::host::{self, EndpointListener};
-use super::http::{self, Endpoint};
-use super::log::{self, Log, Writer};
+use super::http;
+use super::log::{Log, Writer};
 use super::refusal::Refusal;
 use super::settings::{self, ModelOnDisk, Surroundings};
+use super::{startup_log, text};
 
 /// How often the statistics line is written, as in vLLM.
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
@@ -63,10 +65,7 @@ fn announce(server: &SimConfig, parsed: &Parsed) {
         "api_server.py:1977",
         &format!("vLLM API server version {}", server.release),
     );
-    let mut given: Vec<String> = vec![format!(
-        "'model_tag': {}",
-        argparse::python_repr(&server.model)
-    )];
+    let mut given: Vec<String> = vec![format!("'model_tag': {}", text::python_repr(&server.model))];
     for (name, values) in &parsed.values {
         let key = name.trim_start_matches('-').replace('-', "_");
         let shown: Vec<String> = values.iter().map(|value| python_value(value)).collect();
@@ -90,7 +89,7 @@ fn python_value(text: &str) -> String {
     if plain {
         text.to_owned()
     } else {
-        argparse::python_repr(text)
+        text::python_repr(text)
     }
 }
 
@@ -125,12 +124,12 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration) -> ExitCod
         return ExitCode::FAILURE;
     };
     let log = Log::new(&config);
-    let lines = log::startup(&config);
+    let lines = startup_log::lines(&config);
     let step = startup
         .checked_div(u32::try_from(lines.len()).unwrap_or(1))
         .unwrap_or_default();
-    for (writer, place, text) in lines {
-        log.line(writer, "INFO", place, &text);
+    for line in lines {
+        log.line(line.writer, "INFO", line.place, &line.text);
         tokio::select! {
             () = tokio::time::sleep(step) => {}
             () = either(&mut term, &mut interrupt) => return ExitCode::SUCCESS,

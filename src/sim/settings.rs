@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::argparse::{self, Parsed};
 use super::config::{DEFAULT_CONTEXT, SimConfig};
 use super::refusal::Refusal;
+use super::text;
 use crate::knowledge::parsers::Registry;
 use crate::knowledge::recipes;
 use crate::knowledge::release::{Release, Support};
@@ -67,7 +68,7 @@ fn known(registry: Registry, what: &str, name: &str, release: Release) -> Result
     );
     Err(Refusal::exception(&format!(
         "KeyError: {}",
-        argparse::python_repr(&message)
+        text::python_repr(&message)
     )))
 }
 
@@ -129,7 +130,7 @@ fn object(json: Option<&str>) -> Map<String, Value> {
     }
 }
 
-/// What huggingface_hub says to a name that can't be a repository: a path that is not there.
+/// What `huggingface_hub` says to a name that can't be a repository: a path that is not there.
 fn repo_id(model: &str) -> Result<(), Refusal> {
     let legal = |part: &str| {
         !part.is_empty()
@@ -140,7 +141,7 @@ fn repo_id(model: &str) -> Result<(), Refusal> {
             && !part.ends_with(['-', '.'])
     };
     let parts: Vec<&str> = model.split('/').collect();
-    let repr = argparse::python_repr(model);
+    let repr = text::python_repr(model);
     if parts.len() > 2 || model.starts_with('/') || model.ends_with('/') {
         return Err(Refusal::exception(&format!(
             "huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name' or 'namespace/repo_name': \
@@ -193,7 +194,7 @@ fn context(
     Ok(clamp_i64(asked))
 }
 
-/// The length that a `config.json` allows, and the key that says so; a YaRN factor stretches it.
+/// The length that a `config.json` allows, and the key that says so; a factor of `YaRN` stretches it.
 fn derived_context(config: &Value) -> Option<(&'static str, f64)> {
     let text = config
         .get("text_config")

@@ -7,6 +7,7 @@ use super::answers::{Answer, Call, Choice};
 use super::chat::Parsed;
 use super::config::SimConfig;
 use super::errors::ApiError;
+use super::text;
 use crate::knowledge::families::Fit;
 use crate::knowledge::release::Release;
 
@@ -112,13 +113,7 @@ fn parser_class(parser: &str) -> String {
         "hermes" => "Hermes2ProToolParser".to_owned(),
         "llama3_json" | "llama4_json" => "Llama3JsonToolParser".to_owned(),
         "openai" => "OpenAIToolParser".to_owned(),
-        other => {
-            let words = other.split(['_', '-']).map(|word| {
-                let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
-                first.to_uppercase() + rest
-            });
-            words.collect::<String>() + "ToolParser"
-        }
+        other => text::camel(other) + "ToolParser",
     }
 }
 
@@ -163,9 +158,10 @@ fn native(server: &SimConfig, call: &Call) -> String {
                     .as_str()
                     .map_or_else(|| value.to_string(), str::to_owned)
             };
-            let parameters: String = pairs
+            let parameters: Vec<String> = pairs
                 .map(|(key, value)| format!("<parameter={key}>\n{}\n</parameter>\n", show(value)))
                 .collect();
+            let parameters = parameters.concat();
             format!("<tool_call>\n<function={name}>\n{parameters}</function>\n</tool_call>")
         }
         "llama3_json" | "llama4_json" => json!({"name": name, "parameters": arguments}).to_string(),

@@ -4,6 +4,7 @@ mod clients;
 mod codes;
 mod knowledge;
 mod pages;
+mod sim;
 mod spec;
 mod store;
 mod unit_script;

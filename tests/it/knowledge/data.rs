@@ -57,7 +57,8 @@ pub(crate) struct Parser {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Family {
-    pub(crate) family: String,
+    #[serde(rename = "family")]
+    pub(crate) name: String,
     pub(crate) r#match: String,
     pub(crate) tool_parser: Option<String>,
     pub(crate) reasoning_parser: Option<String>,

@@ -72,6 +72,20 @@ fn seen(first: &str, last: &str) -> String {
     )
 }
 
+/// A number with its thousands set apart, as clippy wants it.
+fn number(value: u32) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        let left = digits.len() - at;
+        if at > 0 && digits.len() > 5 && left.is_multiple_of(3) {
+            out.push('_');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 fn pattern(regex: &str) -> String {
     let alternatives: Vec<String> = expand::fragments(regex)
         .iter()
@@ -208,7 +222,7 @@ fn families(data: &Data) -> String {
         );
         format!(
             "Family {{ name: {}, pattern: {}, tool_parser: {}, reasoning_parser: {}, wrong_parsers: {}, min_release: {}, extra_args: {}, thinking: {thinking}, note: {} }}",
-            text(&family.family),
+            text(&family.name),
             pattern(&family.r#match),
             option(family.tool_parser.as_ref()),
             option(family.reasoning_parser.as_ref()),
@@ -264,10 +278,10 @@ fn recipes(data: &Data) -> String {
     sorted.sort_by_key(|recipe| recipe.id.to_ascii_lowercase());
     let rows = sorted.iter().map(|recipe| {
         format!(
-            "Recipe {{ id: {}, min_release: {}, context: {:?}, arch: {}, params: {}, tool_args: {}, reasoning_args: {}, base_args: {} }}",
+            "Recipe {{ id: {}, min_release: {}, context: {}, arch: {}, params: {}, tool_args: {}, reasoning_args: {}, base_args: {} }}",
             text(&recipe.id),
             maybe_release(recipe.min_release.as_ref()),
-            recipe.context,
+            recipe.context.map_or_else(|| "None".to_owned(), |context| format!("Some({})", number(context))),
             text(&recipe.arch),
             text(&recipe.params),
             list(&recipe.tool_args),
@@ -285,7 +299,7 @@ fn memory(data: &Data) -> String {
         format!(
             "KvBytes {{ pattern: {}, bytes: {}, note: {} }}",
             pattern(&entry.r#match),
-            entry.bytes,
+            number(entry.bytes),
             text(&entry.note)
         )
     });
@@ -300,7 +314,7 @@ fn gpus(data: &Data) -> String {
             "Gpu {{ name: {}, words: {}, memory_mib: {}, compute: ({}) }}",
             text(&gpu.name),
             list(&gpu.words),
-            gpu.memory_mib,
+            number(gpu.memory_mib),
             gpu.compute.replace('.', ", "),
         )
     });
