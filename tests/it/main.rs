@@ -2,6 +2,7 @@
 
 mod clients;
 mod codes;
+mod docs;
 mod knowledge;
 mod pages;
 mod sim;
