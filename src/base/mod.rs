@@ -1,11 +1,13 @@
-//! Vocabulary: newtypes for every name, field paths, spans, time, exit codes. Pure.
+//! Vocabulary: newtypes for every name, field paths, spans, time, digests, exit codes. Pure.
 
+mod digest;
 mod exit;
 mod ids;
 mod path;
 mod span;
 mod time;
 
+pub use digest::{hex, sha256};
 pub use exit::ExitStatus;
 pub use ids::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, GpuIndex, InvalidName, LaunchId, Name,

@@ -1,12 +1,12 @@
 //! A dataset read line by line: its ids, its digest, and what is wrong with it.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
 use super::fields;
 use super::ids::{id_of, is_safe_file_name};
+use crate::base::hex;
 use crate::facts::{DatasetProblem, DatasetSummary};
 
 /// How a Git-LFS pointer begins.
@@ -139,14 +139,6 @@ fn first_of_each_kind_first(problems: Vec<DatasetProblem>) -> Vec<DatasetProblem
     first.extend(rest);
     first.truncate(MOST_PROBLEMS);
     first
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

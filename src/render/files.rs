@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use sha2::{Digest, Sha256};
+use crate::base::sha256;
 
 /// The name of the list of files with their hashes; `render --out` overwrites only what the last one lists.
 pub const MANIFEST: &str = "MANIFEST";
@@ -63,10 +63,8 @@ impl FileSet {
     pub fn manifest(&self) -> String {
         let mut text = String::new();
         for (path, file) in self.iter().filter(|(path, _)| *path != MANIFEST) {
-            for byte in Sha256::digest(&file.bytes) {
-                let _ = write!(text, "{byte:02x}");
-            }
-            let _ = writeln!(text, "  {path}");
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}  {path}", sha256(&file.bytes));
         }
         text
     }

@@ -3,6 +3,7 @@
 //! [`Renderer`] holds the templates (the built-in ones, overridden by name), [`context`] the values they see,
 //! [`FileSet`] what comes out. Reading a user's template directory and writing the files is the world's job.
 
+mod client_config;
 pub mod context;
 mod engine;
 mod error;
@@ -10,6 +11,7 @@ mod files;
 mod plan;
 mod quote;
 
+pub use client_config::{ClientConfigError, WRITTEN_BY, client_config, count_endpoints};
 pub use engine::{BUILT_IN, Renderer};
 pub use error::RenderError;
 pub use files::{File, FileSet, MANIFEST};

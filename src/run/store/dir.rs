@@ -5,11 +5,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::atomic::{Mode, make_dir, sync_dir, write_atomically};
 use super::{StoreError, host_name, read_journal};
-use crate::base::{ClusterName, ConfigName, RunId};
+use crate::base::{ClusterName, ConfigName, RunId, sha256};
 use crate::run::{Phase, RunState};
 
 /// The directory that holds every run; one per clone of a project.
@@ -142,15 +140,10 @@ impl Home {
 
 /// `NAME-N-xxxx`: two clones, or two hosts without a shared disk, never have the same.
 fn run_id(cluster: &ClusterName, number: u64, host: &str, home: &Path) -> RunId {
-    let mut hash = Sha256::new();
-    hash.update(host.as_bytes());
-    hash.update([0]);
-    hash.update(home.as_os_str().as_encoded_bytes());
-    let digest = hash.finalize();
-    RunId::new(format!(
-        "{cluster}-{number}-{:02x}{:02x}",
-        digest[0], digest[1]
-    ))
+    let mut whose = host.as_bytes().to_vec();
+    whose.push(0);
+    whose.extend_from_slice(home.as_os_str().as_encoded_bytes());
+    RunId::new(format!("{cluster}-{number}-{}", &sha256(&whose)[..4]))
 }
 
 /// The directory of one run.
