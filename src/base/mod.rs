@@ -5,6 +5,7 @@ mod exit;
 mod ids;
 mod path;
 mod span;
+mod text;
 mod time;
 
 pub use digest::{hex, sha256};
@@ -15,4 +16,5 @@ pub use ids::{
 };
 pub use path::{FieldPath, Segment};
 pub use span::Span;
+pub use text::clean;
 pub use time::{Clock, InvalidDuration, Millis, Timestamp};

@@ -6,4 +6,4 @@ mod observation;
 
 pub use dataset::{DatasetProblem, DatasetSummary};
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
-pub use observation::{Exit, Observation, ProbeFailure, ProbeOutcome, RunningUnit};
+pub use observation::{Exit, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal};

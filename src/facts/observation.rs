@@ -94,3 +94,12 @@ pub struct ProbeFailure {
     /// Waiting will not mend it.
     pub permanent: bool,
 }
+
+/// Why the controller should go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// A polite kill.
+    Terminate,
+}

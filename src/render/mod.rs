@@ -15,5 +15,5 @@ pub use client_config::{ClientConfigError, WRITTEN_BY, client_config, count_endp
 pub use engine::{BUILT_IN, Renderer};
 pub use error::RenderError;
 pub use files::{File, FileSet, MANIFEST};
-pub use plan::render_plan;
+pub use plan::{render_plan, tmux_sessions};
 pub use quote::{QuoteError, directive, quote};

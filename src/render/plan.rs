@@ -1,11 +1,12 @@
 //! The files of a plan: `plan.json`, a script per unit, and one per node that starts several.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{GroupContext, MemberContext, NodeContext, OptionContext, UnitContext};
 use super::engine::Renderer;
 use super::error::RenderError;
 use super::files::FileSet;
+use crate::base::NodeName;
 use crate::plan::{Plan, PlanNode, Unit};
 use crate::spec::model::LauncherKind;
 
@@ -22,12 +23,11 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
         let text = renderer.unit(&UnitContext::of(plan, unit))?;
         files.add_script(format!("units/{}.sh", unit.id), text);
     }
-    let mut sessions = Names::default();
+    let sessions = tmux_sessions(plan);
     for node in &plan.nodes {
-        let units = units_of(plan, node, LauncherKind::Tmux);
-        if !units.is_empty() {
-            let session = sessions.unique(node.name.as_str());
-            let text = renderer.tmux(&node_context(plan, node, &session, &units))?;
+        if let Some(session) = sessions.get(&node.name) {
+            let units = units_of(plan, node, LauncherKind::Tmux);
+            let text = renderer.tmux(&node_context(plan, node, session, &units))?;
             files.add_script(format!("tmux/{session}.sh"), text);
         }
     }
@@ -41,6 +41,16 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
         }
     }
     Ok(files.with_manifest())
+}
+
+/// The tmux session of each node that has units in one; its script is `tmux/SESSION.sh`.
+pub fn tmux_sessions(plan: &Plan) -> BTreeMap<NodeName, String> {
+    let mut names = Names::default();
+    plan.nodes
+        .iter()
+        .filter(|node| !units_of(plan, node, LauncherKind::Tmux).is_empty())
+        .map(|node| (node.name.clone(), names.unique(node.name.as_str())))
+        .collect()
 }
 
 fn units_of<'a>(plan: &'a Plan, node: &PlanNode, launcher: LauncherKind) -> Vec<&'a Unit> {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{Effect, Outcome};
 use super::evals::EvalWork;
-use super::input::{Input, Signal};
+use super::input::Input;
 use super::servers::ServerWork;
 use crate::base::{ConfigName, Epoch, EvalName, Timestamp, UnitId};
+use crate::facts::Signal;
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::{Event, Phase, Record, RunState, StopWhy, UnitPhase};
 use crate::spec::model::WhenDone;

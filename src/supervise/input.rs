@@ -1,7 +1,7 @@
 //! What the world tells the brain.
 
 use crate::base::{ConfigName, EvalName, Generation, UnitId};
-use crate::facts::{Observation, ProbeOutcome};
+use crate::facts::{Observation, ProbeOutcome, Signal};
 use crate::run::Handle;
 
 /// One piece of news.
@@ -103,13 +103,4 @@ pub struct Signs {
     pub markers: u64,
     /// Bytes of its log.
     pub log_bytes: u64,
-}
-
-/// Why the controller should go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// Ctrl-C.
-    Interrupt,
-    /// A polite kill.
-    Terminate,
 }

@@ -13,4 +13,4 @@ mod servers;
 
 pub use brain::{Brain, Goal};
 pub use effect::{Effect, Outcome};
-pub use input::{Counts, Input, Signal, Signs};
+pub use input::{Counts, Input, Signs};

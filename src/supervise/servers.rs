@@ -448,6 +448,14 @@ impl Brain {
         });
     }
 
+    /// Servers that live and whose port does not listen yet.
+    pub fn port_waits(&self) -> impl Iterator<Item = &Unit> {
+        self.servers
+            .iter()
+            .filter(|(_, work)| work.ladder.as_ref().is_some_and(Ladder::waits_for_port))
+            .filter_map(|(unit, _)| self.plan.unit(unit))
+    }
+
     /// Whether a server is ready, or will never be; none while it is on its way.
     pub(super) fn settled(&self, unit: &UnitId) -> Option<bool> {
         match self.phase(unit) {

@@ -1,10 +1,32 @@
 //! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
 
 mod config_file;
+mod clock;
+mod facts;
 mod files;
+mod launcher;
+mod ports;
+mod probe;
+mod procfs;
+mod rendered;
 mod result_lines;
 mod results;
+mod signals;
+mod transport;
+mod unit_dir;
+mod watch;
 
 pub use config_file::{ConfigWritten, write_config};
+pub use clock::SystemClock;
+pub use facts::{add_git_facts, add_plan_facts, find_program, machine_facts};
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
+pub use launcher::{LaunchError, LaunchJob, Launchers};
+pub use ports::{PortWait, PortWatch, listeners, listening};
+pub use probe::Prober;
+pub use procfs::{Process, find_marked, process};
+pub use rendered::{WriteError, read_templates, write_rendered};
 pub use results::ResultScanner;
+pub use signals::signals;
+pub use transport::{LocalTransport, Output, Transport, TransportError};
+pub use unit_dir::{UnitDirs, last_line, tail};
+pub use watch::{Awaited, News, Watcher};

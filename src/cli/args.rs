@@ -1,0 +1,261 @@
+//! The command line as clap sees it; each doc comment is the help that people read.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// From one cluster YAML to a finished, trustworthy evaluation of LLM agents.
+#[derive(Debug, Parser)]
+#[command(name = "toolorch", version, max_term_width = 100)]
+pub(super) struct Cli {
+    /// Colour in what is shown.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(super) color: Colour,
+    /// Say less: errors and warnings alone.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say more: each step.
+    #[arg(long, short, global = true)]
+    pub(super) verbose: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a commented starter YAML.
+    Init(InitArgs),
+    /// Check everything that can be known before a GPU is taken.
+    Check(CheckArgs),
+    /// Show units, nodes, GPUs, ports, flags and where each value came from.
+    Plan(PlanArgs),
+    /// Write the scripts that `up` would run.
+    Render(RenderArgs),
+    /// Check, launch, probe, configure, evaluate and supervise: all of it. Again: adopt and go on.
+    Up(UpArgs),
+    /// Run or resume evaluations on what is up.
+    Eval(EvalArgs),
+    /// Stop everything of the cluster, and prove it.
+    Down(DownArgs),
+    /// What runs, since when, how far, and who watches.
+    Status(StatusArgs),
+    /// The log of a unit.
+    Logs(LogsArgs),
+    /// The journal of a run, for people.
+    Events(EventsArgs),
+    /// List runs.
+    Runs,
+    /// Look at every endpoint once.
+    Probe(ClusterArgs),
+    /// Write the client's model configuration from what is ready.
+    Config(ConfigArgs),
+    /// Explain a diagnostic's code.
+    Explain {
+        /// The code, such as E0102; none lists all.
+        code: Option<String>,
+    },
+    /// Print the JSON Schema of the YAML, for editors.
+    Schema,
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// The simulated vLLM: `toolorch sim vllm serve MODEL …`.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// What follows is the simulator's own command line.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+/// A cluster YAML, with changes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ClusterArgs {
+    /// The cluster's YAML.
+    #[arg(value_name = "CLUSTER.yaml")]
+    pub(super) file: PathBuf,
+    /// Set a value for this call: `--set models.answer.replicas=2`; again for more.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(super) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The file to write.
+    #[arg(default_value = "cluster.yaml")]
+    pub(super) file: PathBuf,
+    /// Overwrite it.
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// How diagnostics are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people, as rustc would.
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// GitHub workflow commands.
+    Github,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// How diagnostics are shown.
+    #[arg(long, value_enum, default_value = "human")]
+    pub(super) format: Format,
+    /// Warnings count as errors.
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// A table for people.
+    Table,
+    /// Versioned JSON.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// How the plan is shown.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: PlanFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenderArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// The folder to write to; only what an earlier MANIFEST lists is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Templates that replace the built-in ones of the same name.
+    #[arg(long, value_name = "DIR")]
+    pub(super) templates: Option<PathBuf>,
+}
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum EventFormat {
+    /// A live display on a terminal, plain lines elsewhere.
+    Auto,
+    /// Plain lines.
+    Plain,
+    /// One JSON object a line, on standard output.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Go on in the background once a controller has the run.
+    #[arg(long)]
+    pub(super) detach: bool,
+    /// Only bring the servers up.
+    #[arg(long)]
+    pub(super) no_eval: bool,
+    /// Only these models, services and evaluations.
+    #[arg(long, value_name = "NAME")]
+    pub(super) only: Vec<String>,
+    /// Warnings count as errors.
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// How events are shown.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) events: EventFormat,
+    /// Templates that replace the built-in ones of the same name.
+    #[arg(long, value_name = "DIR")]
+    pub(super) templates: Option<PathBuf>,
+    /// What the detached controller is started with.
+    #[arg(long, hide = true)]
+    pub(super) detached: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvalArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// The evaluation; all of them if none is named.
+    pub(super) name: Option<String>,
+    /// How events are shown.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) events: EventFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DownArgs {
+    /// The cluster's YAML; without it the only live run.
+    #[arg(value_name = "CLUSTER.yaml")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// The cluster's YAML; without it the only live run.
+    #[arg(value_name = "CLUSTER.yaml")]
+    pub(super) file: Option<PathBuf>,
+    /// Show it again whenever it changes.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) watch: bool,
+    /// Versioned JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogsArgs {
+    /// The unit, such as `orchestrator-0` or `eval-hle`.
+    pub(super) unit: String,
+    /// The cluster's YAML; without it the only live run.
+    #[arg(value_name = "CLUSTER.yaml")]
+    pub(super) file: Option<PathBuf>,
+    /// Go on as the log grows.
+    #[arg(long, short)]
+    pub(super) follow: bool,
+    /// Start with this many last lines.
+    #[arg(long, short = 'n', default_value_t = 100, value_name = "N")]
+    pub(super) lines: usize,
+    /// Control characters as they are.
+    #[arg(long)]
+    pub(super) raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    /// The cluster's YAML; without it the only live run.
+    #[arg(value_name = "CLUSTER.yaml")]
+    pub(super) file: Option<PathBuf>,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Print it instead of writing it.
+    #[arg(long)]
+    pub(super) stdout: bool,
+}

@@ -1,0 +1,36 @@
+//! `toolorch check`.
+
+use crate::base::ExitStatus;
+use crate::cli::args::{CheckArgs, Format};
+use crate::cli::load::load;
+use crate::cli::printer::Printer;
+use crate::diag::{github, human, json_lines, sarif, summary};
+
+pub(in crate::cli) fn run(args: &CheckArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let loaded = load(&args.cluster, printer)?;
+    let (found, document) = (&loaded.diagnostics, &loaded.document);
+    let shown = match args.format {
+        Format::Human => {
+            let text = human(found, document, printer.in_colour());
+            if !text.is_empty() {
+                printer.complain(text.trim_end());
+            }
+            let refused = loaded.refused(args.strict);
+            match summary(found, &document.name) {
+                Some((_, line)) if refused => printer.complain(&line),
+                Some((_, line)) => printer.say(&line),
+                None => printer.say(&format!("`{}` is fine", document.name)),
+            }
+            String::new()
+        }
+        Format::Json => json_lines(found, document),
+        Format::Sarif => sarif(found, document),
+        Format::Github => github(found, document),
+    };
+    printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
+    Ok(if loaded.refused(args.strict) {
+        ExitStatus::Usage
+    } else {
+        ExitStatus::Done
+    })
+}

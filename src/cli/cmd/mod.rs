@@ -1,0 +1,16 @@
+//! One file per command.
+
+pub(super) mod check;
+pub(super) mod config;
+pub(super) mod down;
+pub(super) mod eval;
+pub(super) mod events;
+pub(super) mod explain;
+pub(super) mod init;
+pub(super) mod logs;
+pub(super) mod plan;
+pub(super) mod probe;
+pub(super) mod render;
+pub(super) mod runs;
+pub(super) mod status;
+pub(super) mod up;

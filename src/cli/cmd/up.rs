@@ -1,0 +1,330 @@
+//! `toolorch up`: all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::base::{Clock, EvalName, ExitStatus, UnitId};
+use crate::cli::args::UpArgs;
+use crate::cli::audience::audience;
+use crate::cli::cmd::render::files_of;
+use crate::cli::load::{Cluster, load};
+use crate::cli::preflight::obstacles;
+use crate::cli::printer::Printer;
+use crate::cli::{closing, detach, runs};
+use crate::facts::Observation;
+use crate::plan::{Plan, only};
+use crate::render::{FileSet, tmux_sessions};
+use crate::run::store::{Durability, Journal, Owner, RunDir, make_dir};
+use crate::run::{Event, Phase, Record, RunState};
+use crate::spec::{later_keys, later_refusal};
+use crate::supervise::{Brain, Driver, EvalDesk, Goal, Ground, Outcome};
+use crate::world::{self, SystemClock, UnitDirs};
+
+/// What `up` and `eval` have in common.
+pub(in crate::cli) struct Wanted {
+    pub(in crate::cli) args: UpArgs,
+    /// Servers that are not there may be started.
+    pub(in crate::cli) start_servers: bool,
+    /// Only this evaluation.
+    pub(in crate::cli) eval: Option<String>,
+    /// The command's name, for messages.
+    pub(in crate::cli) command: &'static str,
+}
+
+pub(in crate::cli) fn run(args: UpArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    go(
+        &Wanted {
+            args,
+            start_servers: true,
+            eval: None,
+            command: "up",
+        },
+        printer,
+    )
+}
+
+/// Checks, and does what is wanted.
+pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let mut cluster = checked(wanted, printer)?;
+    world::add_git_facts(&mut cluster.facts, &cluster.plan);
+    let (plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
+    cluster.plan = selected(plan, wanted, printer)?;
+    let goal = goal(&cluster.plan, wanted, printer)?;
+    let mut desks = desks(&cluster, &goal, printer)?;
+    if let Some(status) = nothing_left(&goal, &mut desks, printer)? {
+        return Ok(status);
+    }
+    if wanted.args.detach {
+        return detach::detach(wanted, &cluster.plan, printer);
+    }
+    let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
+    let dir = run_dir(&cluster.plan, printer)?;
+    let (journal, state) = take(&dir, &cluster.plan, &files, printer)?;
+    refuse_obstacles(&cluster, &dir, &goal, printer)?;
+    drive(&cluster, goal, desks, &dir, journal, state, wanted, printer)
+}
+
+fn checked(wanted: &Wanted, printer: Printer) -> Result<Cluster, ExitStatus> {
+    let mut loaded = load(&wanted.args.cluster, printer)?;
+    let later = later_keys(&loaded.document);
+    loaded
+        .diagnostics
+        .extend(later_refusal(&later, wanted.command));
+    loaded.ready(printer, wanted.args.strict)
+}
+
+/// The plan with just what `--only` names.
+fn selected(plan: Plan, wanted: &Wanted, printer: Printer) -> Result<Plan, ExitStatus> {
+    if wanted.args.only.is_empty() {
+        return Ok(plan);
+    }
+    only(&plan, &wanted.args.only).map_err(|why| {
+        printer.complain(&format!("error: --only: {why}"));
+        ExitStatus::Usage
+    })
+}
+
+fn goal(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<Goal, ExitStatus> {
+    let all: Vec<EvalName> = plan.evals.iter().map(|eval| eval.name.clone()).collect();
+    let evals = match &wanted.eval {
+        _ if wanted.args.no_eval => Vec::new(),
+        None => all,
+        Some(name) => {
+            let named: Vec<EvalName> = all.iter().filter(|e| e.as_str() == name).cloned().collect();
+            if named.is_empty() {
+                let names: Vec<&str> = all.iter().map(EvalName::as_str).collect();
+                printer.complain(&format!(
+                    "error: there is no evaluation `{name}`; there are: {}",
+                    names.join(", ")
+                ));
+                return Err(ExitStatus::Usage);
+            }
+            named
+        }
+    };
+    Ok(Goal {
+        start_servers: wanted.start_servers,
+        evals,
+    })
+}
+
+fn desks(
+    cluster: &Cluster,
+    goal: &Goal,
+    printer: Printer,
+) -> Result<Vec<EvalDesk>, ExitStatus> {
+    let mut desks = Vec::new();
+    for eval in &cluster.plan.evals {
+        if !goal.evals.contains(&eval.name) {
+            continue;
+        }
+        let ids = cluster
+            .facts
+            .datasets
+            .get(&eval.name)
+            .and_then(|known| known.get())
+            .map_or(&[][..], |dataset| &dataset.ids);
+        let desk = EvalDesk::new(&cluster.plan, eval, ids).map_err(|why| {
+            printer.complain(&format!("error: evaluation `{}`: {why}", eval.name));
+            ExitStatus::Usage
+        })?;
+        desks.push(desk);
+    }
+    Ok(desks)
+}
+
+/// Where every result is there already nothing is started; results of another evaluation refuse.
+fn nothing_left(
+    goal: &Goal,
+    desks: &mut [EvalDesk],
+    printer: Printer,
+) -> Result<Option<ExitStatus>, ExitStatus> {
+    let mut complete = !goal.evals.is_empty();
+    for desk in desks.iter_mut() {
+        let refused = |why: String| {
+            printer.complain(&format!("error: {why}"));
+            ExitStatus::Refused
+        };
+        desk.identity().map_err(refused)?;
+        complete &= desk.progress().map_err(refused)?.finished;
+    }
+    if !complete {
+        return Ok(None);
+    }
+    let status = closing::results(desks, printer)?;
+    printer.say("every question has its result already: nothing was started");
+    Ok(Some(status))
+}
+
+/// The live run of the cluster, or a new one.
+fn run_dir(plan: &Plan, printer: Printer) -> Result<RunDir, ExitStatus> {
+    runs::home()
+        .current(&plan.cluster)
+        .map_err(|error| runs::store(&error, printer))
+}
+
+/// Takes the run: owner, journal, plan and scripts.
+fn take(
+    dir: &RunDir,
+    plan: &Plan,
+    files: &FileSet,
+    printer: Printer,
+) -> Result<(Journal, RunState), ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let now = SystemClock.now();
+    let owner = Owner::take(dir.path(), now).map_err(failed)?;
+    let process = owner.process().clone();
+    let (mut journal, records) = Journal::open(owner).map_err(failed)?;
+    let mut state = RunState::fold(&records);
+    let live = live_units(dir, plan, &state);
+    refuse_changes(dir, files, &live, printer)?;
+    world::write_rendered(&dir.scripts(), files).map_err(|error| {
+        printer.complain(&format!("error: {error}"));
+        ExitStatus::Internal
+    })?;
+    let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
+    crate::run::store::write_atomically(&dir.plan(), bytes, crate::run::store::Mode::Private)
+        .map_err(failed)?;
+    make_dir(&dir.logs()).map_err(failed)?;
+    let mut events = Vec::new();
+    if state.phase == Phase::New {
+        events.push(Event::RunStarted {
+            run: dir.id().clone(),
+            cluster: plan.cluster.clone(),
+            plan_sha256: hex(&Sha256::digest(bytes)),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        });
+    }
+    events.push(Event::OwnerTook {
+        host: process.host,
+        pid: process.pid,
+    });
+    for event in events {
+        let record: Record = journal
+            .append(now, event, Durability::Synced)
+            .map_err(failed)?;
+        state.apply(&record);
+    }
+    Ok((journal, state))
+}
+
+/// Units of the plan that run at this moment.
+fn live_units(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeSet<UnitId> {
+    let dirs = UnitDirs::new(dir.id());
+    plan.units
+        .iter()
+        .map(|unit| &unit.id)
+        .chain(state.units.keys())
+        .filter(|unit| matches!(dirs.observe(unit), Observation::Running(_)))
+        .cloned()
+        .collect()
+}
+
+/// What runs goes on only if its script is the same: this release restarts nothing by itself.
+fn refuse_changes(
+    dir: &RunDir,
+    files: &FileSet,
+    live: &BTreeSet<UnitId>,
+    printer: Printer,
+) -> Result<(), ExitStatus> {
+    let changed: Vec<&str> = live
+        .iter()
+        .filter(|unit| {
+            let path = format!("units/{unit}.sh");
+            let there = std::fs::read(dir.scripts().join(&path)).unwrap_or_default();
+            files.get(&path).is_none_or(|file| file.bytes != there)
+        })
+        .map(UnitId::as_str)
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    printer.complain(&format!(
+        "error: what runs would change: {}\nhelp: take the change back, or stop the cluster first: toolorch down",
+        changed.join(", ")
+    ));
+    Err(ExitStatus::Usage)
+}
+
+fn refuse_obstacles(
+    cluster: &Cluster,
+    dir: &RunDir,
+    goal: &Goal,
+    printer: Printer,
+) -> Result<(), ExitStatus> {
+    let dirs = UnitDirs::new(dir.id());
+    let starting: BTreeSet<UnitId> = cluster
+        .plan
+        .units
+        .iter()
+        .filter(|unit| goal.starts(unit))
+        .filter(|unit| !matches!(dirs.observe(&unit.id), Observation::Running(_)))
+        .map(|unit| unit.id.clone())
+        .collect();
+    let found = obstacles(&cluster.plan, &cluster.facts, &starting);
+    for obstacle in &found {
+        printer.complain(&format!("error: {obstacle}"));
+    }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        printer.complain("nothing was started");
+        Err(ExitStatus::Refused)
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is made by its own step")]
+fn drive(
+    cluster: &Cluster,
+    goal: Goal,
+    desks: Vec<EvalDesk>,
+    dir: &RunDir,
+    journal: Journal,
+    state: RunState,
+    wanted: &Wanted,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
+    let plan = cluster.plan.clone();
+    let ground = Ground {
+        run: dir.id().clone(),
+        scripts: dir.scripts(),
+        sessions: tmux_sessions(&plan),
+        logs: dir.logs(),
+        environment: std::env::vars().collect::<BTreeMap<_, _>>(),
+        desks,
+    };
+    let mut audience = audience(&plan, dir, wanted.args.events, printer);
+    let brain = Brain::new(plan.clone(), goal, state, journal.owner().epoch());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| ExitStatus::Internal)?;
+    let driven = runtime.block_on(async {
+        let signals = world::signals()?;
+        let driver = Driver::new(brain, journal, ground, &mut audience)?;
+        driver.drive(signals).await
+    });
+    audience.finish();
+    match driven {
+        Ok((outcome, mut desks)) => closing::outcome(&plan, dir, &outcome, &mut desks, printer),
+        Err(error) => {
+            printer.complain(&format!("error: {error}"));
+            Err(error.exit_status())
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The exit status of an outcome.
+pub(in crate::cli) fn status_of(outcome: &Outcome) -> ExitStatus {
+    ExitStatus::from_code(outcome.code).unwrap_or(ExitStatus::Internal)
+}

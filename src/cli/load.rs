@@ -1,0 +1,125 @@
+//! From a file to a checked plan: what every command begins with.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::args::ClusterArgs;
+use super::printer::Printer;
+use crate::base::ExitStatus;
+use crate::diag::{Report, Severity, human, summary};
+use crate::facts::Facts;
+use crate::plan::{Plan, plan};
+use crate::spec::{self, ClusterSpec, Document, Override, Source};
+use crate::world;
+
+/// A cluster as far as it could be read, with everything that was found.
+pub(super) struct Loaded {
+    /// Text, tree and origins.
+    pub(super) document: Document,
+    /// The rest; none where the YAML's structure has errors.
+    pub(super) cluster: Option<Cluster>,
+    /// Every diagnostic, of all floors.
+    pub(super) diagnostics: Report,
+}
+
+/// A cluster whose YAML has the right structure.
+pub(super) struct Cluster {
+    /// What the YAML says.
+    pub(super) spec: ClusterSpec,
+    /// What was found here.
+    pub(super) facts: Facts,
+    /// What is to be done.
+    pub(super) plan: Plan,
+}
+
+impl Loaded {
+    /// The gravest finding.
+    pub(super) fn worst(&self) -> Option<Severity> {
+        self.diagnostics.iter().map(|found| found.severity).max()
+    }
+
+    /// Whether nothing may be started.
+    pub(super) fn refused(&self, strict: bool) -> bool {
+        let limit = if strict {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
+        self.cluster.is_none() || self.worst() >= Some(limit)
+    }
+
+    /// The diagnostics for people, on stderr.
+    pub(super) fn complain(&self, printer: Printer) {
+        if self.diagnostics.is_empty() {
+            return;
+        }
+        let shown = human(&self.diagnostics, &self.document, printer.in_colour());
+        printer.complain(shown.trim_end());
+    }
+
+    /// The cluster, if nothing stands in its way; otherwise the findings are shown.
+    pub(super) fn ready(self, printer: Printer, strict: bool) -> Result<Cluster, ExitStatus> {
+        self.complain(printer);
+        if self.refused(strict) {
+            if let Some((_, line)) = summary(&self.diagnostics, &self.document.name) {
+                printer.complain(&line);
+            }
+            return Err(ExitStatus::Usage);
+        }
+        self.cluster.ok_or(ExitStatus::Usage)
+    }
+}
+
+/// Reads, plans and checks a cluster; starts nothing.
+///
+/// # Errors
+/// A `--set` that cannot be read was said.
+pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitStatus> {
+    let mut overrides = Vec::new();
+    for text in &args.set {
+        match Override::parse(text) {
+            Ok(value) => overrides.push(value),
+            Err(why) => {
+                printer.complain(&format!("error: --set {text}: {why}"));
+                return Err(ExitStatus::Usage);
+            }
+        }
+    }
+    let parsed = spec::parse(read(&args.file), &overrides);
+    let mut diagnostics = parsed.diagnostics;
+    let cluster = parsed.spec.map(|spec| {
+        let mut facts = world::machine_facts(&args.file);
+        // The plan says where datasets are, and what they hold goes into the plan.
+        let (places, _) = plan(&spec, &facts);
+        world::add_plan_facts(&mut facts, &spec, &places);
+        let (plan, found) = plan(&spec, &facts);
+        diagnostics.extend(found);
+        Cluster { spec, facts, plan }
+    });
+    Ok(Loaded {
+        document: parsed.document,
+        cluster,
+        diagnostics,
+    })
+}
+
+/// The file's text; what cannot be read becomes a diagnostic.
+fn read(path: &Path) -> Source {
+    let name = path.display().to_string();
+    if path.is_dir() {
+        return Source::unreadable(name, "it is a directory; name the YAML in it");
+    }
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) => return Source::unreadable(name, &error.to_string()),
+    };
+    let mut bytes = Vec::new();
+    // One byte more than is allowed tells that there are too many.
+    let limit = u64::try_from(spec::MAX_BYTES).unwrap_or(u64::MAX) + 1;
+    match file.take(limit).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() > spec::MAX_BYTES => Source::too_large(name),
+        Ok(_) => Source::new(name, &bytes),
+        Err(error) => Source::unreadable(name, &error.to_string()),
+    }
+}

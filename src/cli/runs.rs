@@ -1,0 +1,113 @@
+//! Which run a command speaks of.
+
+use std::path::{Path, PathBuf};
+
+use super::printer::Printer;
+use crate::base::{ClusterName, ExitStatus};
+use crate::plan::Plan;
+use crate::run::store::{Home, RunDir, StoreError, read_journal};
+use crate::run::{Record, RunState};
+use crate::spec::{self, Source};
+
+/// A run as its directory tells it.
+pub(super) struct Found {
+    pub(super) dir: RunDir,
+    pub(super) plan: Plan,
+    pub(super) records: Vec<Record>,
+    pub(super) state: RunState,
+}
+
+/// Where runs are kept: `$TOOLORCH_HOME`, else the nearest `.toolorch`.
+pub(super) fn home() -> Home {
+    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let variable = std::env::var_os("TOOLORCH_HOME").map(PathBuf::from);
+    Home::find(&folder, variable.as_deref())
+}
+
+/// The last run of this YAML's cluster, or the only live run where no YAML is named.
+///
+/// # Errors
+/// There is none, or more than one: said, with the list.
+pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
+    let home = home();
+    let dir = match file {
+        Some(file) => {
+            let cluster = cluster_of(file, printer)?;
+            let latest = home.latest(&cluster).map_err(|error| store(&error, printer))?;
+            latest.ok_or_else(|| {
+                printer.complain(&format!(
+                    "error: `{cluster}` has no run in `{}`\nhelp: start one: toolorch up {}",
+                    home.path().display(),
+                    file.display()
+                ));
+                ExitStatus::Usage
+            })?
+        }
+        None => only_live(&home, printer)?,
+    };
+    read(dir).map_err(|error| store(&error, printer))
+}
+
+/// Reads a run's directory.
+///
+/// # Errors
+/// The journal is damaged, or a file cannot be read.
+pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
+    let records = read_journal(dir.path())?;
+    let path = dir.plan();
+    let io = StoreError::io("read", &path);
+    let plan = std::fs::read(&path)
+        .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
+        .map_err(io)?;
+    let state = RunState::fold(&records);
+    Ok(Found {
+        dir,
+        plan,
+        records,
+        state,
+    })
+}
+
+fn only_live(home: &Home, printer: Printer) -> Result<RunDir, ExitStatus> {
+    let runs = home.runs().map_err(|error| store(&error, printer))?;
+    let all = runs.len();
+    let mut live: Vec<RunDir> = runs
+        .into_iter()
+        .filter(|run| !run.is_over().unwrap_or(false))
+        .collect();
+    if live.len() == 1 {
+        return Ok(live.remove(0));
+    }
+    let names: Vec<&str> = live.iter().map(|run| run.cluster().as_str()).collect();
+    printer.complain(&match (names.is_empty(), all) {
+        (true, 0) => format!("error: there is no run in `{}`", home.path().display()),
+        (true, _) => "error: no run is live\nhelp: name the cluster's YAML; `toolorch runs` lists all runs".to_owned(),
+        (false, _) => format!(
+            "error: several runs are live: {}\nhelp: name the cluster's YAML",
+            names.join(", ")
+        ),
+    });
+    Err(ExitStatus::Usage)
+}
+
+/// The cluster's name, even of a YAML with errors elsewhere.
+fn cluster_of(file: &Path, printer: Printer) -> Result<ClusterName, ExitStatus> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).map_err(|error| {
+        printer.complain(&format!("error: cannot read `{shown}`: {error}"));
+        ExitStatus::Usage
+    })?;
+    let parsed = spec::parse(Source::new(shown.to_string(), &bytes), &[]);
+    parsed.spec.map(|spec| spec.name).ok_or_else(|| {
+        printer.complain(&format!(
+            "error: `{shown}` has errors: toolorch check {shown}"
+        ));
+        ExitStatus::Usage
+    })
+}
+
+/// Says a failure of the store, and its exit code.
+pub(super) fn store(error: &StoreError, printer: Printer) -> ExitStatus {
+    printer.complain(&format!("error: {error}"));
+    error.exit_status()
+}

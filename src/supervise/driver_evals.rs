@@ -1,0 +1,181 @@
+//! The driver's desk for one evaluation: its results counted, its identity stamped, its log read.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{Counts, Signs};
+use crate::base::{Clock, ConfigName, EvalName, RunId, UnitId};
+use crate::eval::{
+    Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal,
+};
+use crate::plan::{EvalPlan, Plan, ResultsPlan};
+use crate::render::client_config;
+use crate::world::{
+    ResultScanner, SystemClock, read_identity, write_client_config, write_identity,
+};
+
+/// One evaluation's results and log.
+#[derive(Debug)]
+pub struct EvalDesk {
+    plan: EvalPlan,
+    stamp: Stamp,
+    expected: Expected,
+    scanner: ResultScanner,
+    markers: Option<MarkerReader>,
+    /// The log that is read, and how far.
+    log: Option<(PathBuf, u64)>,
+    /// What people should hear of.
+    said: Vec<String>,
+}
+
+impl EvalDesk {
+    /// A desk for an evaluation of this plan; `dataset_ids` is empty without a dataset.
+    ///
+    /// # Errors
+    /// The evaluation's pattern or marker cannot be read.
+    pub fn new(plan: &Plan, eval: &EvalPlan, dataset_ids: &[String]) -> Result<Self, String> {
+        Ok(Self {
+            stamp: Stamp::new(plan, eval, SystemClock.now()),
+            expected: Expected::of(eval, dataset_ids),
+            scanner: ResultScanner::new(eval)?,
+            markers: eval.marker.as_deref().map(MarkerReader::new).transpose()?,
+            log: None,
+            said: Vec::new(),
+            plan: eval.clone(),
+        })
+    }
+
+    /// The evaluation's name.
+    pub fn name(&self) -> &EvalName {
+        &self.plan.name
+    }
+
+    /// What should be said to people since the last call.
+    pub fn take_said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// What the results say now.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn progress(&mut self) -> Result<Progress, String> {
+        let listing = self.scanner.scan().map_err(|error| error.to_string())?;
+        Ok(Progress::count(&self.expected, listing))
+    }
+
+    /// The calls that complete results report; reads all of them once more.
+    pub fn calls(&self) -> Vec<Call> {
+        self.scanner.calls()
+    }
+
+    /// Whether the results may take this evaluation's, as a dry look.
+    ///
+    /// # Errors
+    /// They belong to another evaluation, or the stamp cannot be read.
+    pub fn identity(&mut self) -> Result<Judgement, String> {
+        let progress = self.progress()?;
+        let found = read_identity(&self.plan.results).map_err(|error| error.to_string())?;
+        let judgement = self.stamp.clone().judge(found, progress.done.len());
+        match &judgement {
+            Judgement::Other { differences } => {
+                Err(refusal(results_place(&self.plan.results), differences))
+            }
+            _ => Ok(judgement),
+        }
+    }
+
+    /// Makes the results ready for a start of the client: identity first, torn ones set aside.
+    ///
+    /// # Errors
+    /// The results belong to another evaluation, or cannot be read or written.
+    pub fn prepare(&mut self) -> Result<Counts, String> {
+        let stamp = match self.identity()? {
+            Judgement::Fits { write } => write,
+            Judgement::Changed { write, differences } => {
+                let changes: Vec<String> = differences.iter().map(ToString::to_string).collect();
+                self.said.push(format!("{}: {}", self.plan.name, changes.join(", ")));
+                Some(write)
+            }
+            Judgement::Adopted { write } => {
+                let count = write.adopted;
+                let name = &self.plan.name;
+                self.said.push(format!(
+                    "{name}: took over {count} results that were there before, of unknown origin"
+                ));
+                Some(write)
+            }
+            // `identity` has refused it.
+            Judgement::Other { .. } => None,
+        };
+        if let Some(stamp) = stamp {
+            write_identity(&self.plan.results, &stamp).map_err(|error| error.to_string())?;
+        }
+        let torn = self.scanner.set_aside_torn().map_err(|error| error.to_string())?;
+        if torn > 0 {
+            self.said
+                .push(format!("{}: set {torn} torn results aside", self.plan.name));
+        }
+        self.progress().map(|progress| counts(&progress))
+    }
+
+    /// What the results and the client's log say. What cannot be read counts for nothing.
+    pub fn count(&mut self, log: Option<&Path>) -> (Counts, Signs) {
+        let counts = self.progress().map(|progress| counts(&progress));
+        (counts.unwrap_or_default(), self.read_log(log))
+    }
+
+    fn read_log(&mut self, log: Option<&Path>) -> Signs {
+        let Some(path) = log else {
+            return Signs::default();
+        };
+        if self.log.as_ref().is_none_or(|(known, _)| known != path) {
+            self.log = Some((path.to_owned(), 0));
+            let marker = self.plan.marker.as_deref();
+            self.markers = marker.and_then(|marker| MarkerReader::new(marker).ok());
+        }
+        let Some((_, read)) = &mut self.log else {
+            return Signs::default();
+        };
+        if let Some(fresh) = read_from(path, *read) {
+            *read += fresh.len() as u64;
+            if let Some(markers) = &mut self.markers {
+                markers.feed(&fresh);
+            }
+        }
+        Signs {
+            markers: self.markers.as_ref().map_or(0, |markers| markers.marks().all()),
+            log_bytes: *read,
+        }
+    }
+}
+
+/// What a log holds from `offset` on; a bounded piece, the rest comes with the next call.
+fn read_from(path: &Path, offset: u64) -> Option<Vec<u8>> {
+    const PIECE: u64 = 4 << 20;
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    let mut fresh = Vec::new();
+    file.take(PIECE).read_to_end(&mut fresh).ok()?;
+    Some(fresh)
+}
+
+fn results_place(results: &ResultsPlan) -> &str {
+    match results {
+        ResultsPlan::Dir { dir, .. } => dir,
+        ResultsPlan::Jsonl { file } => file,
+    }
+}
+
+fn counts(progress: &Progress) -> Counts {
+    Counts {
+        done: progress.done.len(),
+        errors: progress.errors.len(),
+        correct: progress.correct,
+        torn: progress.set_aside,
+        total: progress.total,
+        finished: progress.finished,
+    }
+}

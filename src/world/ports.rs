@@ -1,0 +1,261 @@
+//! Who listens on this machine: one pass over `/proc/net` for all units.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::base::{Port, UnitId};
+use crate::facts::{Known, Listener};
+
+use super::procfs::{processes, socket_inodes};
+
+/// A listening socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Socket {
+    port: Port,
+    address: String,
+    inode: u64,
+}
+
+/// Listening sockets of this machine.
+fn sockets() -> std::io::Result<Vec<Socket>> {
+    let mut found = parse(&fs::read_to_string("/proc/net/tcp")?);
+    // A kernel without IPv6 has no such file.
+    found.extend(parse(
+        &fs::read_to_string("/proc/net/tcp6").unwrap_or_default(),
+    ));
+    Ok(found)
+}
+
+fn parse(text: &str) -> Vec<Socket> {
+    text.lines()
+        .skip(1)
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            // 0A is LISTEN.
+            if *fields.get(3)? != "0A" {
+                return None;
+            }
+            let (address, port) = fields.get(1)?.split_once(':')?;
+            Some(Socket {
+                port: Port(u16::from_str_radix(port, 16).ok()?),
+                address: address_text(address)?,
+                inode: fields.get(9)?.parse().ok()?,
+            })
+        })
+        .collect()
+}
+
+/// The kernel prints addresses as 32-bit words in the machine's byte order.
+fn address_text(hex: &str) -> Option<String> {
+    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok();
+    if hex.len() == 8 {
+        return Some(std::net::Ipv4Addr::from(word(0)?.to_le_bytes()).to_string());
+    }
+    let mut bytes = [0; 16];
+    for part in 0..4 {
+        bytes[part * 4..part * 4 + 4].copy_from_slice(&word(part * 8)?.to_le_bytes());
+    }
+    Some(std::net::Ipv6Addr::from(bytes).to_string())
+}
+
+/// Who listens on this machine; owners are not looked up, which costs a pass over all processes.
+pub fn listening() -> Known<Vec<Listener>> {
+    match sockets() {
+        Ok(sockets) => Known::Known(sockets.into_iter().map(unowned).collect()),
+        Err(error) => unknown(&error),
+    }
+}
+
+/// Who listens on this machine, with the owners that can be seen.
+pub fn listeners() -> Known<Vec<Listener>> {
+    let sockets = match sockets() {
+        Ok(sockets) => sockets,
+        Err(error) => return unknown(&error),
+    };
+    let wanted: BTreeSet<u64> = sockets.iter().map(|socket| socket.inode).collect();
+    let mut owners = BTreeMap::new();
+    for process in processes() {
+        for inode in socket_inodes(process.pid) {
+            if wanted.contains(&inode) {
+                owners.entry(inode).or_insert(process.pid);
+            }
+        }
+    }
+    let described = sockets.into_iter().map(|socket| {
+        let pid = owners.get(&socket.inode).copied();
+        Listener {
+            pid,
+            command: pid.and_then(command),
+            user: pid.and_then(user),
+            ..unowned(socket)
+        }
+    });
+    Known::Known(described.collect())
+}
+
+fn unowned(socket: Socket) -> Listener {
+    Listener {
+        port: socket.port,
+        address: socket.address,
+        pid: None,
+        command: None,
+        user: None,
+    }
+}
+
+fn unknown(error: &std::io::Error) -> Known<Vec<Listener>> {
+    Known::Unknown(format!("cannot read `/proc/net/tcp`: {error}"))
+}
+
+fn command(pid: u32) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<_> = bytes
+        .split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty())
+        .map(String::from_utf8_lossy)
+        .collect();
+    let line = crate::base::clean(&words.join(" "));
+    Some(line.chars().take(120).collect())
+}
+
+fn user(pid: u32) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    let users = sysinfo::Users::new_with_refreshed_list().ok();
+    let name = users
+        .iter()
+        .flat_map(|users| users.iter())
+        .find(|user| **user.id() == uid)
+        .map(|user| user.name().to_owned());
+    Some(name.unwrap_or_else(|| uid.to_string()))
+}
+
+/// A unit whose port is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortWait {
+    /// The unit.
+    pub unit: UnitId,
+    /// Its port.
+    pub port: Port,
+    /// The leader of its processes.
+    pub leader: u32,
+}
+
+/// Tells when ports of ours begin to listen.
+///
+/// A new listener is looked up once: whose it is costs a pass over the unit's own processes.
+#[derive(Debug, Default)]
+pub struct PortWatch {
+    /// Sockets, by inode, that are not of the unit with this leader.
+    foreign: BTreeSet<(u64, u32)>,
+}
+
+impl PortWatch {
+    /// Of the units waited for, those whose processes listen on their port: in the leader's
+    /// session, or descended from it.
+    pub fn listening(&mut self, waits: &[PortWait]) -> Vec<UnitId> {
+        let Ok(sockets) = sockets() else {
+            return Vec::new();
+        };
+        let mut by_port: BTreeMap<Port, Vec<u64>> = BTreeMap::new();
+        for socket in sockets {
+            by_port.entry(socket.port).or_default().push(socket.inode);
+        }
+        let mut trees = None;
+        let mut ours = Vec::new();
+        for wait in waits {
+            let fresh: BTreeSet<u64> = by_port
+                .get(&wait.port)
+                .into_iter()
+                .flatten()
+                .copied()
+                .filter(|inode| !self.foreign.contains(&(*inode, wait.leader)))
+                .collect();
+            if fresh.is_empty() {
+                continue;
+            }
+            let trees = trees.get_or_insert_with(Trees::look);
+            let held = trees.of(wait.leader).into_iter().any(|pid| {
+                let inodes = socket_inodes(pid);
+                inodes.iter().any(|inode| fresh.contains(inode))
+            });
+            if held {
+                ours.push(wait.unit.clone());
+            } else {
+                let seen = fresh.into_iter().map(|inode| (inode, wait.leader));
+                self.foreign.extend(seen);
+            }
+        }
+        ours
+    }
+}
+
+/// Who descends from whom, and who shares whose session.
+struct Trees {
+    by_parent: BTreeMap<u32, Vec<u32>>,
+    by_session: BTreeMap<u32, Vec<u32>>,
+}
+
+impl Trees {
+    fn look() -> Self {
+        let mut trees = Self {
+            by_parent: BTreeMap::new(),
+            by_session: BTreeMap::new(),
+        };
+        for process in processes() {
+            let siblings = trees.by_parent.entry(process.parent).or_default();
+            siblings.push(process.pid);
+            let session = trees.by_session.entry(process.session).or_default();
+            session.push(process.pid);
+        }
+        trees
+    }
+
+    fn of(&self, leader: u32) -> BTreeSet<u32> {
+        let mut found = BTreeSet::new();
+        let mut todo = vec![leader];
+        todo.extend(self.by_session.get(&leader).into_iter().flatten());
+        while let Some(pid) = todo.pop() {
+            if found.insert(pid) {
+                todo.extend(self.by_parent.get(&pid).into_iter().flatten());
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_addresses_are_read() {
+        assert_eq!(address_text("0100007F").as_deref(), Some("127.0.0.1"));
+        assert_eq!(
+            address_text("00000000000000000000000001000000").as_deref(),
+            Some("::1")
+        );
+        assert_eq!(address_text("xyz"), None);
+    }
+
+    #[test]
+    fn our_own_listener_is_seen_as_ours() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = Port(socket.local_addr().unwrap().port());
+        let wait = |leader| {
+            [PortWait {
+                unit: UnitId::new("u"),
+                port,
+                leader,
+            }]
+        };
+        let ours = PortWatch::default().listening(&wait(std::process::id()));
+        assert_eq!(ours, [UnitId::new("u")]);
+        assert!(PortWatch::default().listening(&wait(999_999)).is_empty());
+        let Known::Known(all) = listeners() else {
+            panic!("listeners are known on Linux");
+        };
+        let own = all.iter().find(|listener| listener.port == port).unwrap();
+        assert_eq!(own.pid, Some(std::process::id()));
+    }
+}

@@ -1,0 +1,106 @@
+//! Processes of this machine, from `/proc` alone.
+
+use std::fs;
+
+/// What `/proc/PID/stat` says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
+    /// Its session.
+    pub session: u32,
+    /// Its start in clock ticks since boot: with the pid it names one process.
+    pub start: u64,
+}
+
+/// The process of this id, unless there is none or it is a zombie.
+pub fn process(pid: u32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse(pid, &stat)
+}
+
+fn parse(pid: u32, stat: &str) -> Option<Process> {
+    // The command's name stands in parentheses and may itself hold some.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    if matches!(*fields.first()?, "Z" | "X") {
+        return None;
+    }
+    Some(Process {
+        pid,
+        parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        start: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// All live processes, in one pass.
+pub(super) fn processes() -> Vec<Process> {
+    pids().filter_map(process).collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+/// Live processes whose environment has `TOOLORCH_UNIT=PREFIX…`; those of other users cannot be
+/// seen. One pass over `/proc`.
+pub fn find_marked(prefix: &str) -> Vec<u32> {
+    let wanted = format!("TOOLORCH_UNIT={prefix}");
+    let wanted = wanted.as_bytes();
+    pids()
+        .filter(|pid| process(*pid).is_some())
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+                environ
+                    .split(|byte| *byte == 0)
+                    .any(|pair| pair.starts_with(wanted))
+            })
+        })
+        .collect()
+}
+
+/// Inodes of the sockets that a process holds.
+pub(super) fn socket_inodes(pid: u32) -> Vec<u64> {
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let target = fs::read_link(entry.ok()?.path()).ok()?;
+            let text = target.to_str()?;
+            text.strip_prefix("socket:[")?
+                .strip_suffix(']')?
+                .parse()
+                .ok()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_parentheses_is_read() {
+        let stat = "42 (a) S) x) S 7 42 41 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 1";
+        let read = parse(42, stat).unwrap();
+        assert_eq!((read.parent, read.session, read.start), (7, 41, 123_456));
+    }
+
+    #[test]
+    fn a_zombie_is_no_process() {
+        let stat = "42 (a) Z 7 42 41 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 1";
+        assert_eq!(parse(42, stat), None);
+    }
+
+    #[test]
+    fn this_process_lives() {
+        let own = process(std::process::id()).unwrap();
+        assert!(processes().contains(&own));
+    }
+}

@@ -1,0 +1,88 @@
+//! Writes what was rendered, and reads a user's templates.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::render::{FileSet, MANIFEST};
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A file stands there that no earlier call wrote.
+    #[error("`{0}` is there and no earlier `render` wrote it: choose another folder, or move it")]
+    Foreign(PathBuf),
+    /// The system refused.
+    #[error("cannot write `{path}`: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+}
+
+/// Writes the files below a folder and removes those that an earlier call wrote and this one does
+/// not; touches nothing else, and nothing at all if a foreign file is in the way. Answers with the
+/// number of files.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_rendered(folder: &Path, files: &FileSet) -> Result<usize, WriteError> {
+    let manifest = fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
+    let mut earlier: BTreeSet<&str> = FileSet::listed(&manifest).into_iter().collect();
+    if !manifest.is_empty() {
+        earlier.insert(MANIFEST);
+    }
+    let foreign = files
+        .iter()
+        .find(|(path, _)| !earlier.contains(path) && folder.join(path).exists());
+    if let Some((path, _)) = foreign {
+        return Err(WriteError::Foreign(folder.join(path)));
+    }
+    for (path, file) in files.iter() {
+        let target = folder.join(path);
+        let failed = |source| WriteError::Io {
+            path: target.clone(),
+            source,
+        };
+        // A running bash reads its script as it goes: an unchanged file is left as it is, a
+        // changed one is replaced and not written over.
+        if fs::read(&target).is_ok_and(|there| there == file.bytes) {
+            continue;
+        }
+        let parent = target.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(failed)?;
+        let mut fresh = tempfile::NamedTempFile::new_in(parent).map_err(failed)?;
+        std::io::Write::write_all(&mut fresh, &file.bytes).map_err(failed)?;
+        let mode = fs::Permissions::from_mode(file.mode);
+        fresh.as_file().set_permissions(mode).map_err(failed)?;
+        fresh.persist(&target).map_err(|error| failed(error.error))?;
+    }
+    for gone in earlier {
+        let safe = !gone.starts_with('/') && !gone.split('/').any(|part| part == "..");
+        if files.get(gone).is_none() && safe {
+            let _ = fs::remove_file(folder.join(gone));
+        }
+    }
+    Ok(files.len())
+}
+
+/// The templates of a user's folder, by file name.
+///
+/// # Errors
+/// The folder or a template cannot be read.
+pub fn read_templates(folder: &Path) -> Result<BTreeMap<String, String>, String> {
+    let failed = |error| format!("cannot read templates from `{}`: {error}", folder.display());
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_file() && name.ends_with(".tera") {
+            let text = fs::read_to_string(&path).map_err(failed)?;
+            found.insert(name.into_owned(), text.replace("\r\n", "\n"));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,205 @@
+//! The node-local directory of each unit: its state, its secrets, its log.
+//!
+//! The unit script writes `state`; this file reads it and says what it means.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::base::{Generation, LaunchId, RunId, UnitId};
+use crate::facts::{Exit, Observation, RunningUnit};
+use crate::run::store::{Mode, boot_id, write_atomically};
+use crate::world::procfs::process;
+
+/// How much of a log's end is kept with the record of a death.
+const TAIL_LINES: usize = 40;
+const TAIL_BYTES: u64 = 32 * 1024;
+
+/// Where the units of a run keep their state on this machine.
+#[derive(Debug, Clone)]
+pub struct UnitDirs {
+    root: PathBuf,
+    boot: String,
+}
+
+impl UnitDirs {
+    /// `$TOOLORCH_STATE`, or `/tmp/toolorch-$UID`, and below it the run.
+    pub fn new(run: &RunId) -> Self {
+        let base = std::env::var_os("TOOLORCH_STATE").map_or_else(
+            || PathBuf::from(format!("/tmp/toolorch-{}", rustix::process::getuid().as_raw())),
+            PathBuf::from,
+        );
+        Self {
+            root: base.join(run.as_str()),
+            boot: boot_id(),
+        }
+    }
+
+    /// The directory of a unit.
+    pub fn of(&self, unit: &UnitId) -> PathBuf {
+        self.root.join(unit.as_str())
+    }
+
+    /// Makes the directory of a unit, ours alone.
+    ///
+    /// # Errors
+    /// It cannot be made, or stands there as somebody else's or as a link.
+    pub fn make(&self, unit: &UnitId) -> Result<PathBuf, String> {
+        let base = self.root.parent().unwrap_or(&self.root).to_owned();
+        let dir = self.of(unit);
+        for dir in [&base, &self.root, &dir] {
+            match fs::DirBuilder::new().mode(0o700).create(dir) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    let found = fs::symlink_metadata(dir)
+                        .map_err(|error| format!("cannot look at `{}`: {error}", dir.display()))?;
+                    let ours = found.uid() == rustix::process::getuid().as_raw();
+                    if !found.is_dir() || !ours {
+                        return Err(format!(
+                            "`{}` is not a directory of yours: remove it, or set TOOLORCH_STATE",
+                            dir.display()
+                        ));
+                    }
+                }
+                Err(error) => {
+                    return Err(format!("cannot make `{}`: {error}", dir.display()));
+                }
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Keeps the values that a unit takes from the caller, for its eyes only; those of an earlier
+    /// start that are not given now stay, so that a restart tomorrow still has them.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn put_secrets(&self, unit: &UnitId, values: &[(String, String)]) -> Result<(), String> {
+        let path = self.make(unit)?.join("secrets");
+        let mut kept: BTreeMap<Vec<u8>, Vec<u8>> = fs::read(&path)
+            .unwrap_or_default()
+            .split(|byte| *byte == 0)
+            .filter_map(|pair| {
+                let at = pair.iter().position(|byte| *byte == b'=')?;
+                Some((pair[..at].to_vec(), pair[at + 1..].to_vec()))
+            })
+            .collect();
+        for (name, value) in values {
+            kept.insert(name.clone().into_bytes(), value.clone().into_bytes());
+        }
+        let mut bytes = Vec::new();
+        for (name, value) in kept {
+            bytes.extend([name.as_slice(), b"=", value.as_slice(), b"\0"].concat());
+        }
+        write_atomically(&path, &bytes, Mode::Private).map_err(|error| error.to_string())
+    }
+
+    /// What the state file and `/proc` say of a unit; listeners are not looked for.
+    pub fn observe(&self, unit: &UnitId) -> Observation {
+        let path = self.of(unit).join("state");
+        match fs::read_to_string(&path) {
+            Ok(text) => self.judge(&StateFile::parse(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Observation::Never,
+            Err(error) => Observation::Unknown {
+                why: format!("cannot read `{}`: {error}", path.display()),
+            },
+        }
+    }
+
+    fn judge(&self, state: &StateFile) -> Observation {
+        let generation = Generation(state.number("generation").unwrap_or_default());
+        let launch = LaunchId::new(state.text("launch"));
+        if matches!(state.text("phase"), "exited" | "refused") {
+            return Observation::Exited(Exit {
+                generation,
+                launch,
+                code: state.text("exit_code").parse().ok(),
+                signal: state.filled("signal"),
+                requested: state.text("requested") == "1",
+                reason: state.filled("reason"),
+                tail: tail(Path::new(state.text("log"))),
+            });
+        }
+        let alive = |pid: &str, start: &str| {
+            let pid = u32::try_from(state.number(pid)?).ok()?;
+            let found = process(pid)?;
+            let same = self.boot == state.text("boot") && Some(found.start) == state.number(start);
+            same.then_some(found)
+        };
+        let supervisor = alive("super", "super_start");
+        let leader = alive("pid", "start");
+        match (leader, state.text("phase"), supervisor) {
+            (Some(leader), _, supervisor) => Observation::Running(RunningUnit {
+                generation,
+                launch,
+                pid: leader.pid,
+                start: leader.start,
+                supervisor: supervisor.map_or(0, |found| found.pid),
+                supervised: supervisor.is_some(),
+                listening: Vec::new(),
+            }),
+            // The script is between two lines: it has not recorded the child, or its end, yet.
+            (None, _, Some(_)) => Observation::Unknown {
+                why: "the unit script is at work".to_owned(),
+            },
+            (None, _, None) => Observation::Lost { generation, launch },
+        }
+    }
+}
+
+/// `key=value` lines, as the unit script writes them.
+struct StateFile(BTreeMap<String, String>);
+
+impl StateFile {
+    fn parse(text: &str) -> Self {
+        Self(
+            text.lines()
+                .filter_map(|line| line.split_once('='))
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
+    fn filled(&self, key: &str) -> Option<String> {
+        Some(self.text(key).to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        self.text(key).parse().ok()
+    }
+}
+
+/// The last lines of a log; an unreadable log has none.
+pub fn tail(path: &Path) -> Vec<String> {
+    let text = end_of(path, TAIL_BYTES).unwrap_or_default();
+    let lines: Vec<String> = text
+        .split(['\n', '\r'])
+        .map(crate::base::clean)
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+}
+
+/// The last line of a log that says anything.
+pub fn last_line(path: &Path) -> Option<String> {
+    let text = end_of(path, 2048)?;
+    text.split(['\n', '\r'])
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .map(crate::base::clean)
+}
+
+fn end_of(path: &Path, bytes: u64) -> Option<String> {
+    let mut file = fs::File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes))).ok()?;
+    let mut end = Vec::new();
+    file.take(bytes).read_to_end(&mut end).ok()?;
+    Some(String::from_utf8_lossy(&end).into_owned())
+}
