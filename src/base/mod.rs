@@ -16,5 +16,5 @@ pub use ids::{
 };
 pub use path::{FieldPath, Segment};
 pub use span::Span;
-pub use text::clean;
+pub use text::{clean, cut, is_hidden, last_line};
 pub use time::{Clock, InvalidDuration, Millis, Timestamp};

@@ -1,85 +1,183 @@
-//! Text from outside, made safe to show.
+//! Text from logs and servers, made harmless before a terminal sees it.
+//!
+//! A log is written by others: it may move the cursor, set the window's title, put text on the
+//! clipboard, or turn the reading direction around.
 
-/// Strips what could act on a terminal or mislead a reader: escape sequences, control characters
-/// other than tab, bidirectional marks, and the separators U+2028 and U+2029.
+use std::iter::Peekable;
+use std::str::Chars;
+
+use unicode_width::UnicodeWidthChar;
+
+/// One line of plain text: escape sequences and invisible characters are gone, line ends and tabs
+/// are spaces.
 ///
-/// Kubernetes learnt it the hard way: CVE-2021-25743.
+/// Nothing visible is dropped: `error\rfine` becomes `error fine`, although a terminal would show
+/// `finer`.
 pub fn clean(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
         match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            // The 8-bit forms of CSI and of the string introducers.
-            '\u{9b}' => skip_control_sequence(&mut chars),
-            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => skip_string(&mut chars),
-            '\t' => shown.push('\t'),
-            c if c.is_control() || is_invisible(c) => {}
-            c => shown.push(c),
-        }
-    }
-    shown
-}
-
-/// Characters that reorder or break lines without being seen.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-}
-
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
-fn skip_escape(chars: &mut Chars<'_>) {
-    match chars.next() {
-        Some('[') => skip_control_sequence(chars),
-        Some(']' | 'P' | 'X' | '^' | '_') => skip_string(chars),
-        // Intermediate bytes, then a final one.
-        Some(' '..='/') => {
-            while chars.next_if(|c| matches!(c, ' '..='/')).is_some() {}
-            chars.next();
-        }
-        _ => {}
-    }
-}
-
-fn skip_control_sequence(chars: &mut Chars<'_>) {
-    while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-    chars.next_if(|c| matches!(c, '@'..='~'));
-}
-
-/// To the string's end: BEL or ST.
-fn skip_string(chars: &mut Chars<'_>) {
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{7}' | '\u{9c}' => return,
-            '\u{1b}' => {
-                chars.next_if_eq(&'\\');
-                return;
+            '\u{1b}' => skip_escape(&mut rest),
+            '\u{9b}' => skip_csi(&mut rest),
+            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => skip_string(&mut rest),
+            '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                out.push(' ');
             }
-            _ => {}
+            c if is_hidden(c) => {}
+            c => out.push(c),
         }
     }
+    out
+}
+
+/// Whether a character is invisible and changes how others are shown: controls, reading
+/// directions, line separators, zero-width spaces, tags.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Skips what follows ESC.
+fn skip_escape(rest: &mut Peekable<Chars>) {
+    match rest.peek() {
+        Some('[') => {
+            rest.next();
+            skip_csi(rest);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            rest.next();
+            skip_string(rest);
+        }
+        _ => {
+            while rest.next_if(|c| matches!(c, ' '..='/')).is_some() {}
+            rest.next_if(|c| matches!(c, '0'..='~'));
+        }
+    }
+}
+
+/// Skips parameters and the final letter of a control sequence.
+fn skip_csi(rest: &mut Peekable<Chars>) {
+    while rest.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+    rest.next_if(|c| matches!(c, '@'..='~'));
+}
+
+/// Skips a string up to BEL or ST; one that never ends is shown, so that it can hide nothing.
+fn skip_string(rest: &mut Peekable<Chars>) {
+    let mut ahead = rest.clone();
+    while let Some(c) = ahead.next() {
+        let ended = match c {
+            '\u{7}' | '\u{9c}' => true,
+            '\u{1b}' => ahead.next_if_eq(&'\\').is_some(),
+            _ => false,
+        };
+        if ended {
+            *rest = ahead;
+            return;
+        }
+    }
+}
+
+/// The last line of a log's tail that says something; a progress bar's last state, not its first.
+pub fn last_line(tail: &str) -> String {
+    tail.rsplit(['\n', '\r'])
+        .map(clean)
+        .map(|line| line.trim().to_owned())
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+}
+
+/// Cuts a line to so many columns, with `…` where something is missing.
+pub fn cut(line: &str, columns: usize) -> String {
+    let width = |c: char| c.width().unwrap_or(0);
+    if line.chars().map(width).sum::<usize>() <= columns {
+        return line.to_owned();
+    }
+    let mut used = 1;
+    let mut out: String = line
+        .chars()
+        .take_while(|c| {
+            used += width(*c);
+            used <= columns
+        })
+        .collect();
+    if columns > 0 {
+        out.push('…');
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn nothing_acts_on_the_terminal() {
-        let cases = [
-            ("plain text\twith a tab", "plain text\twith a tab"),
-            ("\u{1b}[31mred\u{1b}[0m", "red"),
-            ("a\u{1b}[2Jb", "ab"),
-            ("\u{1b}]0;title\u{7}after", "after"),
-            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
-            ("loading\rREADY", "loadingREADY"),
-            ("a\u{202e}b\u{2028}c", "abc"),
-            ("\u{9b}1mx", "x"),
-            ("\u{1b}", ""),
-        ];
-        for (raw, shown) in cases {
+    fn escape_sequences_are_gone() {
+        for (raw, shown) in [
+            ("\u{1b}[2J\u{1b}[1;1Hall fine", "all fine"),
+            ("\u{1b}[1;31merror\u{1b}[0m: no", "error: no"),
+            ("\u{1b}]0;owned\u{7}title", "title"),
+            (
+                "\u{1b}]8;;http://evil\u{1b}\\link\u{1b}]8;;\u{1b}\\",
+                "link",
+            ),
+            ("\u{1b}]52;c;ZWNobw==\u{7}clipboard", "clipboard"),
+            ("\u{9b}31mred\u{9d}0;t\u{9c}!", "red!"),
+            ("\u{1b}Pq#0\u{1b}\\sixel", "sixel"),
+            ("\u{1b}(Bascii\u{1b}7\u{1b}=", "ascii"),
+            ("\u{1b}]0;never ended", "0;never ended"),
+            ("cut off \u{1b}[", "cut off "),
+            ("cut off \u{1b}", "cut off "),
+        ] {
             assert_eq!(clean(raw), shown, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_visible_is_hidden() {
+        assert_eq!(
+            clean("ERROR: out of memory\rINFO: ready"),
+            "ERROR: out of memory INFO: ready"
+        );
+        assert_eq!(clean("abc\u{8}\u{8}\u{8}xyz"), "abcxyz");
+        assert_eq!(clean("a\u{202e}txt.exe\u{202c}b\u{2067}c"), "atxt.exebc");
+        assert_eq!(
+            clean("one\u{2028}two\u{2029}three\tfour"),
+            "one two three four"
+        );
+        assert_eq!(clean("\u{e0041}\u{200b}\u{feff}ü 漢字 🙂"), "ü 漢字 🙂");
+    }
+
+    #[test]
+    fn the_last_line_is_the_newest() {
+        assert_eq!(last_line("a\n 10%|#\r 20%|##  \r\n\n"), "20%|##");
+        assert_eq!(last_line("\n\u{1b}[2K\n"), "");
+    }
+
+    #[test]
+    fn lines_are_cut_by_columns() {
+        assert_eq!(cut("漢字漢字", 8), "漢字漢字");
+        assert_eq!(cut("漢字漢字", 6), "漢字…");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcdef", 0), "");
+    }
+
+    proptest! {
+        #[test]
+        fn cleaned_text_is_plain_and_stays_so(text in "\\PC*|[\u{0}-\u{a0}]*|.*") {
+            let once = clean(&text);
+            prop_assert!(!once.chars().any(is_hidden), "{once:?}");
+            prop_assert_eq!(clean(&once), once);
+        }
+
+        #[test]
+        fn plain_text_is_kept(text in "[ -~]*") {
+            prop_assert_eq!(clean(&text), text);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::sink::{Tails, View};
-use super::text::is_hidden;
+use crate::base::is_hidden;
 use crate::base::Timestamp;
 use crate::run::{Record, RunState};
 

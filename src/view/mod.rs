@@ -8,7 +8,7 @@ mod rows;
 mod sink;
 mod status;
 mod summary;
-mod text;
+
 mod wall;
 mod words;
 
@@ -23,6 +23,6 @@ pub use rows::{Row, rows};
 pub use sink::{Quiet, Tails, View};
 pub use status::{AlarmStatus, EvalStatus, GroupStatus, Iso, Status, UnitStatus, Watcher};
 pub use summary::{Ending, summary};
-pub use text::{clean, cut, last_line};
+
 pub use wall::{moment, time};
 pub use words::{Mood, ended, gave_up, verdict};

@@ -7,7 +7,7 @@ use std::io::Write;
 use jiff::tz::TimeZone;
 
 use super::sink::{Tails, View};
-use super::text::clean;
+use crate::base::clean;
 use super::{wall, words};
 use crate::base::{EvalName, Millis, Timestamp};
 use crate::run::{Event, Record, RunState};

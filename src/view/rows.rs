@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::pace::Pace;
 use super::sink::Tails;
-use super::text::last_line;
+use crate::base::last_line;
 use super::words::{self, Mood};
 use crate::base::Timestamp;
 use crate::plan::{Group, Plan, Unit};

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
 use super::pace::Pace;
-use super::text::clean;
+use crate::base::clean;
 use super::wall;
 use super::words::{self, Mood};
 use crate::base::{

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::pace::Pace;
-use super::text::clean;
+use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::facts::Exit;
 use crate::plan::{EvalPlan, Plan, Start, Unit};

@@ -23,7 +23,7 @@ pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use ports::{PortWait, PortWatch, listeners, listening};
 pub use probe::Prober;
-pub use procfs::{Process, find_marked, process};
+pub use procfs::{Process, find_marked, process, terminate};
 pub use rendered::{WriteError, read_templates, write_rendered};
 pub use results::ResultScanner;
 pub use signals::signals;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
@@ -63,6 +65,16 @@ pub fn find_marked(prefix: &str) -> Vec<u32> {
             })
         })
         .collect()
+}
+
+/// Asks a process to end, if it is still the one that started at this time.
+pub fn terminate(pid: u32, start: u64) -> bool {
+    let known = process(pid).is_some_and(|found| found.start == start);
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    match (known, raw) {
+        (true, Some(pid)) => kill_process(pid, Signal::TERM).is_ok(),
+        _ => false,
+    }
 }
 
 /// Inodes of the sockets that a process holds.

@@ -1,0 +1,176 @@
+//! `toolorch down`: stop everything of a cluster, and prove it.
+
+use std::time::{Duration, Instant};
+
+use crate::base::{Clock, ExitStatus, UnitId};
+use crate::cli::args::DownArgs;
+use crate::cli::printer::Printer;
+use crate::cli::runs::{self, Found};
+use crate::facts::{Known, Observation};
+use crate::plan::UnitKind;
+use crate::run::store::{Durability, Journal, Owner, Watch};
+use crate::run::{Event, StopWhy};
+use crate::world::{self, Launchers, SystemClock, UnitDirs};
+
+/// How long a controller gets to leave.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let found = runs::find(args.file.as_deref(), printer)?;
+    dismiss_controller(&found, printer)?;
+    let failed = |error| runs::store(&error, printer);
+    let owner = Owner::take(found.dir.path(), SystemClock.now()).map_err(failed)?;
+    let process = owner.process().clone();
+    let (mut journal, _) = Journal::open(owner).map_err(failed)?;
+    let took = Event::OwnerTook {
+        host: process.host,
+        pid: process.pid,
+    };
+    let note = |journal: &mut Journal, event| {
+        journal
+            .append(SystemClock.now(), event, Durability::Synced)
+            .map_err(|error| runs::store(&error, printer))
+    };
+    note(&mut journal, took)?;
+    let dirs = UnitDirs::new(found.dir.id());
+    let there: Vec<UnitId> = in_order(&found)
+        .into_iter()
+        .filter(|unit| dirs.observe(unit) != Observation::Never)
+        .collect();
+    for unit in &there {
+        let generation = found.state.unit(unit).generation;
+        let why = StopWhy::Down;
+        let unit = unit.clone();
+        note(
+            &mut journal,
+            Event::StopIntended {
+                unit,
+                generation,
+                why,
+            },
+        )?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| ExitStatus::Internal)?;
+    let failures = runtime.block_on(stop_all(&found, there.clone(), printer));
+    for unit in there {
+        let generation = found.state.unit(&unit).generation;
+        note(&mut journal, Event::Stopped { unit, generation })?;
+    }
+    let left = leftovers(&found);
+    let clean = left.is_empty() && failures.is_empty();
+    for line in failures.iter().chain(&left) {
+        printer.complain(&format!("error: {line}"));
+    }
+    if clean {
+        let summary = "down".to_owned();
+        note(&mut journal, Event::RunEnded { code: 0, summary })?;
+    }
+    journal.leave(SystemClock.now()).map_err(failed)?;
+    if !clean {
+        return Err(ExitStatus::Refused);
+    }
+    printer.say(&format!(
+        "`{}` is down: no process, no port and no session of it is left",
+        found.dir.id()
+    ));
+    Ok(ExitStatus::Done)
+}
+
+/// Clients first, so that none sees its servers go.
+fn in_order(found: &Found) -> Vec<UnitId> {
+    let client = |unit: &&crate::plan::Unit| matches!(unit.kind, UnitKind::Eval { .. });
+    let units = &found.plan.units;
+    let mut order: Vec<UnitId> = units.iter().filter(client).map(|u| u.id.clone()).collect();
+    order.extend(units.iter().filter(|u| !client(u)).map(|u| u.id.clone()));
+    order
+}
+
+/// Asks a controller of this run to leave, and waits until it has.
+fn dismiss_controller(found: &Found, printer: Printer) -> Result<(), ExitStatus> {
+    let since = Instant::now();
+    let mut asked = false;
+    loop {
+        let watch = Watch::look(found.dir.path(), SystemClock.now())
+            .map_err(|error| runs::store(&error, printer))?;
+        let Watch::Alive(owner) = watch else {
+            return Ok(());
+        };
+        let here = crate::run::store::own_process();
+        if owner.process.host != here.host {
+            printer.complain(&format!(
+                "error: a controller on `{}` watches this run (pid {})\nhelp: run `toolorch down` there, or stop it first",
+                owner.process.host, owner.process.pid
+            ));
+            return Err(ExitStatus::OwnedElsewhere);
+        }
+        if !asked {
+            asked = true;
+            printer.say(&format!(
+                "asking the controller (pid {}) to leave",
+                owner.process.pid
+            ));
+            world::terminate(owner.process.pid, owner.process.start);
+        }
+        if since.elapsed() > PATIENCE {
+            printer.complain(&format!(
+                "error: the controller (pid {}) does not leave\nhelp: end it, then run `toolorch down` again",
+                owner.process.pid
+            ));
+            return Err(ExitStatus::OwnedElsewhere);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Stops clients, then servers, each group at once; answers what could not be stopped.
+async fn stop_all(found: &Found, units: Vec<UnitId>, printer: Printer) -> Vec<String> {
+    let launchers = Launchers::default();
+    let scripts = found.dir.scripts();
+    let is_client = |unit: &UnitId| unit.as_str().starts_with("eval-");
+    let (clients, servers): (Vec<UnitId>, Vec<UnitId>) = units.into_iter().partition(is_client);
+    let mut failures = Vec::new();
+    for group in [clients, servers] {
+        if group.is_empty() {
+            continue;
+        }
+        printer.say(&format!("stopping {} units", group.len()));
+        let stops = group.iter().map(|unit| {
+            let grace = found.plan.unit(unit).map(|unit| unit.grace);
+            let (launchers, scripts) = (&launchers, &scripts);
+            async move {
+                let done = launchers
+                    .stop(found.dir.id(), unit, scripts, grace.unwrap_or_default())
+                    .await;
+                done.err().map(|error| format!("`{unit}`: {error}"))
+            }
+        });
+        let stopped = futures_util::future::join_all(stops).await;
+        failures.extend(stopped.into_iter().flatten());
+    }
+    if let Err(error) = launchers.stop_tmux(found.dir.id(), &scripts).await {
+        failures.push(error.to_string());
+    }
+    failures
+}
+
+/// What is still there, by the world's own word.
+fn leftovers(found: &Found) -> Vec<String> {
+    let mut left: Vec<String> = world::find_marked(&format!("{}/", found.dir.id()))
+        .into_iter()
+        .map(|pid| format!("process {pid} of this run still lives"))
+        .collect();
+    if let Known::Known(listeners) = world::listening() {
+        for unit in &found.plan.units {
+            let taken = listeners
+                .iter()
+                .any(|l| Some(l.port) == unit.port && l.address == unit.address);
+            if let (true, Some(port)) = (taken, unit.port) {
+                left.push(format!("port {port} of `{}` is still in use", unit.id));
+            }
+        }
+    }
+    left
+}

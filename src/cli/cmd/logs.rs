@@ -1,0 +1,101 @@
+//! `toolorch logs`.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::{ExitStatus, clean};
+use crate::cli::args::LogsArgs;
+use crate::cli::printer::Printer;
+use crate::cli::runs::{self, Found};
+
+/// How often `--follow` looks for more.
+const EVERY: Duration = Duration::from_millis(250);
+/// Enough for the last lines of any log.
+const WINDOW: u64 = 8 << 20;
+
+pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let found = runs::find(args.file.as_deref(), printer)?;
+    let path = log_of(&found, &args.unit, printer)?;
+    let failed = |error: std::io::Error| {
+        printer.complain(&format!("error: cannot read `{}`: {error}", path.display()));
+        ExitStatus::Internal
+    };
+    let mut file = File::open(&path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    let start = length.saturating_sub(WINDOW);
+    file.seek(SeekFrom::Start(start)).map_err(failed)?;
+    let mut text = read_on(&mut file).map_err(failed)?;
+    text = last_lines(&text, args.lines).to_owned();
+    loop {
+        let shown = if args.raw { text } else { cleaned(&text) };
+        printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
+        if !args.follow {
+            return Ok(ExitStatus::Done);
+        }
+        std::thread::sleep(EVERY);
+        text = read_on(&mut file).map_err(failed)?;
+    }
+}
+
+fn read_on(file: &mut File) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(WINDOW).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn last_lines(text: &str, count: usize) -> &str {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let start = body
+        .rmatch_indices('\n')
+        .nth(count.saturating_sub(1))
+        .map_or(0, |(at, _)| at + 1);
+    if count == 0 { "" } else { &text[start..] }
+}
+
+fn cleaned(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(body) => clean(body.strip_suffix('\r').unwrap_or(body)) + "\n",
+            None => clean(line),
+        })
+        .collect()
+}
+
+fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<PathBuf, ExitStatus> {
+    let recorded = found
+        .state
+        .units
+        .iter()
+        .find(|(id, _)| id.as_str() == unit)
+        .and_then(|(_, state)| state.handle.as_ref())
+        .map(|handle| PathBuf::from(&handle.log));
+    let path = recorded.unwrap_or_else(|| found.dir.logs().join(format!("{unit}.log")));
+    if Path::new(&path).exists() {
+        return Ok(path);
+    }
+    let known: Vec<&str> = found.plan.units.iter().map(|u| u.id.as_str()).collect();
+    printer.complain(&if known.contains(&unit) {
+        format!("error: `{unit}` has no log yet: it was not started")
+    } else {
+        format!(
+            "error: there is no unit `{unit}`\nhelp: there are: {}",
+            known.join(", ")
+        )
+    });
+    Err(ExitStatus::Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_whole() {
+        assert_eq!(last_lines("a\nb\nc\n", 2), "b\nc\n");
+        assert_eq!(last_lines("a\nb\nc", 1), "c");
+        assert_eq!(last_lines("a\n", 9), "a\n");
+        assert_eq!(last_lines("a\n", 0), "");
+    }
+}

@@ -1,0 +1,50 @@
+//! `toolorch runs`.
+
+use jiff::tz::TimeZone;
+
+use crate::base::{Clock, ExitStatus};
+use crate::cli::printer::Printer;
+use crate::cli::runs;
+use crate::run::store::{RunDir, Watch};
+use crate::run::{Phase, RunState};
+use crate::view::moment;
+use crate::world::SystemClock;
+
+pub(in crate::cli) fn run(printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let home = runs::home();
+    let all = home
+        .runs()
+        .map_err(|error| runs::store(&error, printer))?;
+    if all.is_empty() {
+        printer.say(&format!("no run in `{}`", home.path().display()));
+        return Ok(ExitStatus::Done);
+    }
+    let lines: String = all.into_iter().map(line).collect();
+    printer.data(&lines).map_err(|_| ExitStatus::Internal)?;
+    Ok(ExitStatus::Done)
+}
+
+fn line(dir: RunDir) -> String {
+    let (path, id) = (dir.path().display().to_string(), dir.id().clone());
+    let watched = matches!(
+        Watch::look(dir.path(), SystemClock.now()),
+        Ok(Watch::Alive(_))
+    );
+    match runs::read(dir) {
+        Ok(found) => format!(
+            "{id}  {}  {}  {path}\n",
+            moment(found.state.since, SystemClock.now(), &TimeZone::system()),
+            words(&found.state, watched),
+        ),
+        Err(error) => format!("{id}  {error}\n"),
+    }
+}
+
+fn words(state: &RunState, watched: bool) -> String {
+    match (&state.phase, watched) {
+        (Phase::Ended(code), _) => format!("ended with exit code {code}"),
+        (Phase::New, _) => "nothing was started".to_owned(),
+        (Phase::Running, true) => "runs, watched".to_owned(),
+        (Phase::Running, false) => "nobody watches".to_owned(),
+    }
+}
