@@ -9,7 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "toolorch", version, max_term_width = 100)]
 pub(super) struct Cli {
     /// Colour in what is shown.
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
     pub(super) color: Colour,
     /// Say less: errors and warnings alone.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
@@ -187,9 +193,6 @@ pub(super) struct UpArgs {
     /// Templates that replace the built-in ones of the same name.
     #[arg(long, value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
-    /// What the detached controller is started with.
-    #[arg(long, hide = true)]
-    pub(super) detached: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,10 +12,7 @@ use crate::view::{Ending, summary};
 use crate::world::SystemClock;
 
 /// Prints the tables of evaluations that need no run; answers how they stand.
-pub(super) fn results(
-    desks: &mut [EvalDesk],
-    printer: Printer,
-) -> Result<ExitStatus, ExitStatus> {
+pub(super) fn results(desks: &mut [EvalDesk], printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let mut errors = false;
     for desk in desks.iter_mut() {
         let progress = desk.progress().map_err(|why| {

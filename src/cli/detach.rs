@@ -97,7 +97,7 @@ fn command(wanted: &Wanted) -> std::io::Result<Command> {
 
 fn owns(dir: &RunDir, pid: u32) -> bool {
     match Watch::look(dir.path(), SystemClock.now()) {
-        Ok(Watch::Watched(owner)) => owner.process.pid == pid,
+        Ok(Watch::Alive(owner)) => owner.process.pid == pid,
         _ => false,
     }
 }

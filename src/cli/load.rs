@@ -7,7 +7,7 @@ use std::path::Path;
 use super::args::ClusterArgs;
 use super::printer::Printer;
 use crate::base::ExitStatus;
-use crate::diag::{Report, Severity, human, summary};
+use crate::diag::{Report, Severity, Sources, human, summary};
 use crate::facts::Facts;
 use crate::plan::{Plan, plan};
 use crate::spec::{self, ClusterSpec, Document, Override, Source};
@@ -62,7 +62,7 @@ impl Loaded {
     pub(super) fn ready(self, printer: Printer, strict: bool) -> Result<Cluster, ExitStatus> {
         self.complain(printer);
         if self.refused(strict) {
-            if let Some((_, line)) = summary(&self.diagnostics, &self.document.name) {
+            if let Some((_, line)) = summary(&self.diagnostics, self.document.name()) {
                 printer.complain(&line);
             }
             return Err(ExitStatus::Usage);

@@ -1,8 +1,17 @@
 //! The command line: clap, the printer, one file per command.
 
+mod args;
+mod audience;
+mod closing;
+mod cmd;
+mod detach;
 mod exit;
+mod load;
+mod look;
+mod preflight;
 mod printer;
 mod program;
+mod runs;
 
 pub use printer::{Printer, Verbosity};
 pub use program::main;

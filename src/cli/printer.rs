@@ -32,6 +32,11 @@ impl Printer {
         Self { verbosity, colour }
     }
 
+    /// The user's word on colour.
+    pub fn colour(&self) -> ColorChoice {
+        self.colour
+    }
+
     /// How much is said.
     pub fn verbosity(&self) -> Verbosity {
         self.verbosity

@@ -4,6 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anstream::ColorChoice;
+use clap::{CommandFactory, Parser};
+
+use super::args::{Cli, Colour, Command};
+use super::cmd;
+use super::printer::{Printer, Verbosity};
+use crate::base::ExitStatus;
 use crate::sim;
 
 /// Runs the program for the arguments of this process.
@@ -11,7 +18,53 @@ pub fn main() -> ExitCode {
     if let Some(args) = for_the_simulator(std::env::args_os()) {
         return sim::main(args);
     }
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    let colour = match cli.color {
+        Colour::Auto => ColorChoice::Auto,
+        Colour::Always => ColorChoice::Always,
+        Colour::Never => ColorChoice::Never,
+    };
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    run(cli.command, Printer::new(verbosity, colour))
+        .unwrap_or_else(|status| status)
+        .into()
+}
+
+/// Runs one command; what went wrong was said by it.
+fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    match command {
+        Command::Init(args) => cmd::init::run(&args, printer),
+        Command::Check(args) => cmd::check::run(&args, printer),
+        Command::Plan(args) => cmd::plan::run(&args, printer),
+        Command::Render(args) => cmd::render::run(&args, printer),
+        Command::Up(args) => cmd::up::run(args, printer),
+        Command::Eval(args) => cmd::eval::run(args, printer),
+        Command::Down(args) => cmd::down::run(&args, printer),
+        Command::Status(args) => cmd::status::run(&args, printer),
+        Command::Logs(args) => cmd::logs::run(&args, printer),
+        Command::Events(args) => cmd::events::run(&args, printer),
+        Command::Runs => cmd::runs::run(printer),
+        Command::Probe(args) => cmd::probe::run(&args, printer),
+        Command::Config(args) => cmd::config::run(&args, printer),
+        Command::Explain { code } => cmd::explain::run(code.as_deref(), printer),
+        Command::Schema => print(printer, &crate::spec::schema()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "toolorch", &mut script);
+            print(printer, &String::from_utf8_lossy(&script))
+        }
+        // The simulator's command line never comes this far.
+        Command::Sim { .. } => Err(ExitStatus::Usage),
+    }
+}
+
+fn print(printer: Printer, text: &str) -> Result<ExitStatus, ExitStatus> {
+    printer.data(text).map_err(|_| ExitStatus::Internal)?;
+    Ok(ExitStatus::Done)
 }
 
 /// What the simulator is given: everything when this program is called `vllm`, what follows `sim` otherwise. Its command

@@ -33,7 +33,9 @@ pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitS
     let dir = match file {
         Some(file) => {
             let cluster = cluster_of(file, printer)?;
-            let latest = home.latest(&cluster).map_err(|error| store(&error, printer))?;
+            let latest = home
+                .latest(&cluster)
+                .map_err(|error| store(&error, printer))?;
             latest.ok_or_else(|| {
                 printer.complain(&format!(
                     "error: `{cluster}` has no run in `{}`\nhelp: start one: toolorch up {}",
@@ -55,10 +57,13 @@ pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitS
 pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
     let records = read_journal(dir.path())?;
     let path = dir.plan();
-    let io = StoreError::io("read", &path);
     let plan = std::fs::read(&path)
         .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
-        .map_err(io)?;
+        .map_err(|source| StoreError::Io {
+            doing: "read",
+            path: path.clone(),
+            source,
+        })?;
     let state = RunState::fold(&records);
     Ok(Found {
         dir,
@@ -81,7 +86,10 @@ fn only_live(home: &Home, printer: Printer) -> Result<RunDir, ExitStatus> {
     let names: Vec<&str> = live.iter().map(|run| run.cluster().as_str()).collect();
     printer.complain(&match (names.is_empty(), all) {
         (true, 0) => format!("error: there is no run in `{}`", home.path().display()),
-        (true, _) => "error: no run is live\nhelp: name the cluster's YAML; `toolorch runs` lists all runs".to_owned(),
+        (true, _) => {
+            "error: no run is live\nhelp: name the cluster's YAML; `toolorch runs` lists all runs"
+                .to_owned()
+        }
         (false, _) => format!(
             "error: several runs are live: {}\nhelp: name the cluster's YAML",
             names.join(", ")

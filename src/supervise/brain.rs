@@ -21,6 +21,16 @@ pub struct Goal {
     pub evals: Vec<EvalName>,
 }
 
+impl Goal {
+    /// Whether reaching it may start this unit.
+    pub fn starts(&self, unit: &Unit) -> bool {
+        match &unit.kind {
+            UnitKind::Eval { name } => self.evals.contains(name),
+            UnitKind::Replica { .. } | UnitKind::Service { .. } => self.start_servers,
+        }
+    }
+}
+
 /// How far the owner's own work is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Course {

@@ -1,6 +1,6 @@
 //! The thin loop: news in, effects out.  It decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use super::driver_evals::EvalDesk;
+use super::driver_evals::{EvalDesk, write_config};
 use super::{Brain, Effect, Input, Outcome};
-use crate::base::{Clock, Epoch, EvalName, Generation, LaunchId, NodeName, RunId, Timestamp, UnitId};
+use crate::base::{
+    Clock, ConfigName, Epoch, EvalName, ExitStatus, Generation, LaunchId, NodeName, RunId,
+    Timestamp, UnitId,
+};
 use crate::facts::{Observation, RunningUnit, Signal};
 use crate::plan::Unit;
 use crate::run::store::{Durability, Journal, StoreError};
@@ -34,6 +37,9 @@ const TAILS: usize = 40;
 pub trait Audience {
     /// A line of the journal; `state` has it already.
     fn event(&mut self, record: &Record, state: &RunState);
+
+    /// Something to be said that is no event.
+    fn message(&mut self, text: &str);
 
     /// Time passes; `tails` has the last log lines of units that are on their way.
     fn tick(&mut self, now: Timestamp, state: &RunState, tails: &BTreeMap<UnitId, String>);
@@ -68,6 +74,16 @@ pub enum DriveError {
     /// The TLS library does not start.
     #[error("cannot make an HTTP client: {0}")]
     Http(#[from] reqwest::Error),
+}
+
+impl DriveError {
+    /// How a command ends on it.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Store(error) => error.exit_status(),
+            Self::Watch(_) | Self::Http(_) => ExitStatus::Internal,
+        }
+    }
 }
 
 /// The loop and what it holds.
@@ -125,7 +141,7 @@ impl<'a> Driver<'a> {
     pub async fn drive(
         mut self,
         mut signals: mpsc::Receiver<Signal>,
-    ) -> Result<Outcome, DriveError> {
+    ) -> Result<(Outcome, Vec<EvalDesk>), DriveError> {
         let begin = self.look_around();
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
@@ -151,11 +167,12 @@ impl<'a> Driver<'a> {
         self.show();
         self.journal.leave(now)?;
         // The loop ends only with an outcome.
-        Ok(outcome.unwrap_or(Outcome {
+        let outcome = outcome.unwrap_or(Outcome {
             code: 1,
             summary: String::new(),
             kept: true,
-        }))
+        });
+        Ok((outcome, self.ground.desks))
     }
 
     fn until_wake(&self) -> Duration {
@@ -222,10 +239,7 @@ impl<'a> Driver<'a> {
                 self.send(Input::ConfigDone { config, result });
             }
             Effect::Prepare { eval } => {
-                let result = self.desk(&eval).map_or_else(
-                    || Err(format!("nothing is known of `{eval}`")),
-                    EvalDesk::prepare,
-                );
+                let result = self.prepare(&eval);
                 self.send(Input::Prepared { eval, result });
             }
             Effect::Count { eval } => {
@@ -256,6 +270,18 @@ impl<'a> Driver<'a> {
             .desks
             .iter_mut()
             .find(|desk| desk.name() == eval)
+    }
+
+    fn prepare(&mut self, eval: &EvalName) -> Result<super::Counts, String> {
+        let Some(desk) = self.desk(eval) else {
+            return Err(format!("nothing is known of `{eval}`"));
+        };
+        let result = desk.prepare();
+        let said = desk.take_said();
+        for line in said {
+            self.audience.message(&line);
+        }
+        result
     }
 
     fn log_of(&self, eval: &EvalName) -> Option<PathBuf> {
@@ -497,10 +523,16 @@ impl<'a> Driver<'a> {
 
     fn write_config(
         &mut self,
-        config: &crate::base::ConfigName,
-        ready: &std::collections::BTreeSet<UnitId>,
+        config: &ConfigName,
+        ready: &BTreeSet<UnitId>,
     ) -> Result<(String, String, usize), String> {
-        super::driver_evals::write_config(self.brain.plan(), config, ready, &self.ground.run)
+        let brain = &self.brain;
+        let ours: Vec<String> = brain.state().configs.values().cloned().collect();
+        let done = write_config(brain.plan(), config, ready, &self.ground.run, &ours)?;
+        for line in &done.said {
+            self.audience.message(line);
+        }
+        Ok((done.path, done.sha256, done.endpoints))
     }
 }
 

@@ -7,14 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Counts, Signs};
 use crate::base::{Clock, ConfigName, EvalName, RunId, UnitId};
-use crate::eval::{
-    Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal,
-};
-use crate::plan::{EvalPlan, Plan, ResultsPlan};
-use crate::render::client_config;
-use crate::world::{
-    ResultScanner, SystemClock, read_identity, write_client_config, write_identity,
-};
+use crate::eval::{Expected, Judgement, MarkerReader, Progress, Stamp, Summary, refusal};
+use crate::plan::{EvalPlan, Group, Plan, ResultsPlan};
+use crate::render::{client_config, count_endpoints};
+use crate::world::{ResultScanner, SystemClock, read_identity, write_identity};
 
 /// One evaluation's results and log.
 #[derive(Debug)]
@@ -39,7 +35,7 @@ impl EvalDesk {
         Ok(Self {
             stamp: Stamp::new(plan, eval, SystemClock.now()),
             expected: Expected::of(eval, dataset_ids),
-            scanner: ResultScanner::new(eval)?,
+            scanner: ResultScanner::of(eval)?,
             markers: eval.marker.as_deref().map(MarkerReader::new).transpose()?,
             log: None,
             said: Vec::new(),
@@ -66,9 +62,14 @@ impl EvalDesk {
         Ok(Progress::count(&self.expected, listing))
     }
 
-    /// The calls that complete results report; reads all of them once more.
-    pub fn calls(&self) -> Vec<Call> {
-        self.scanner.calls()
+    /// The results for the closing tables; reads all of them once more.
+    pub fn summary(&mut self) -> Option<Summary> {
+        let progress = self.progress().ok()?;
+        Some(Summary {
+            eval: self.plan.name.clone(),
+            calls: self.scanner.calls(),
+            progress,
+        })
     }
 
     /// Whether the results may take this evaluation's, as a dry look.
@@ -96,7 +97,8 @@ impl EvalDesk {
             Judgement::Fits { write } => write,
             Judgement::Changed { write, differences } => {
                 let changes: Vec<String> = differences.iter().map(ToString::to_string).collect();
-                self.said.push(format!("{}: {}", self.plan.name, changes.join(", ")));
+                self.said
+                    .push(format!("{}: {}", self.plan.name, changes.join(", ")));
                 Some(write)
             }
             Judgement::Adopted { write } => {
@@ -113,7 +115,10 @@ impl EvalDesk {
         if let Some(stamp) = stamp {
             write_identity(&self.plan.results, &stamp).map_err(|error| error.to_string())?;
         }
-        let torn = self.scanner.set_aside_torn().map_err(|error| error.to_string())?;
+        let torn = self
+            .scanner
+            .set_aside_torn()
+            .map_err(|error| error.to_string())?;
         if torn > 0 {
             self.said
                 .push(format!("{}: set {torn} torn results aside", self.plan.name));
@@ -146,7 +151,10 @@ impl EvalDesk {
             }
         }
         Signs {
-            markers: self.markers.as_ref().map_or(0, |markers| markers.marks().all()),
+            markers: self
+                .markers
+                .as_ref()
+                .map_or(0, |markers| markers.marks().all()),
             log_bytes: *read,
         }
     }
@@ -178,4 +186,70 @@ fn counts(progress: &Progress) -> Counts {
         total: progress.total,
         finished: progress.finished,
     }
+}
+
+/// A client configuration that stands at its final path.
+#[derive(Debug)]
+pub struct WrittenConfig {
+    /// Where.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// How many endpoints it names.
+    pub endpoints: usize,
+    /// What people should hear of.
+    pub said: Vec<String>,
+}
+
+/// Writes a client configuration with just the units that are ready; a model or service that no
+/// evaluation of it requires and that has no server is left out.
+///
+/// # Errors
+/// Something that is required has no server, a template is wrong, or the file cannot be written.
+pub fn write_config(
+    plan: &Plan,
+    name: &ConfigName,
+    ready: &BTreeSet<UnitId>,
+    run: &RunId,
+    ours: &[String],
+) -> Result<WrittenConfig, String> {
+    let config = plan
+        .configs
+        .iter()
+        .find(|config| &config.name == name)
+        .ok_or_else(|| format!("there is no client configuration `{name}`"))?;
+    let required = |group: &Group| {
+        plan.evals
+            .iter()
+            .filter(|eval| eval.config.as_ref() == Some(name))
+            .any(|eval| eval.requires.contains(&group.name))
+    };
+    let mut served = plan.clone();
+    served.groups.retain(|group| {
+        required(group) || group.endpoints.iter().any(|end| ready.contains(&end.unit))
+    });
+    let template = config
+        .template
+        .as_ref()
+        .map(|path| {
+            std::fs::read_to_string(path).map_err(|error| format!("cannot read `{path}`: {error}"))
+        })
+        .transpose()?;
+    let text = client_config(&served, config, run, ready, template.as_deref())
+        .map_err(|error| error.to_string())?;
+    let written = crate::world::write_config(Path::new(&config.path), &text, ours)
+        .map_err(|error| error.to_string())?;
+    let said = written.moved.map(|moved| {
+        format!(
+            "`{}` was there and not ours: it is `{}` now",
+            config.path,
+            moved.display()
+        )
+    });
+    Ok(WrittenConfig {
+        path: config.path.clone(),
+        sha256: written.sha256,
+        endpoints: count_endpoints(&served, ready),
+        said: said.into_iter().collect(),
+    })
 }

@@ -4,6 +4,8 @@
 //! them and feeds back what came of it.  Nothing here but the driver touches the world.
 
 mod brain;
+mod driver;
+mod driver_evals;
 mod effect;
 mod evals;
 mod input;
@@ -12,5 +14,7 @@ mod restart;
 mod servers;
 
 pub use brain::{Brain, Goal};
+pub use driver::{Audience, DriveError, Driver, Ground};
+pub use driver_evals::{EvalDesk, WrittenConfig, write_config};
 pub use effect::{Effect, Outcome};
 pub use input::{Counts, Input, Signs};

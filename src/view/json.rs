@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::sink::{Tails, View};
-use crate::base::is_hidden;
 use crate::base::Timestamp;
+use crate::base::is_hidden;
 use crate::run::{Record, RunState};
 
 /// The record as one line of JSON, without its end.

@@ -7,8 +7,8 @@ use std::io::Write;
 use jiff::tz::TimeZone;
 
 use super::sink::{Tails, View};
-use crate::base::clean;
 use super::{wall, words};
+use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp};
 use crate::run::{Event, Record, RunState};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::pace::Pace;
 use super::sink::Tails;
-use crate::base::last_line;
 use super::words::{self, Mood};
 use crate::base::Timestamp;
+use crate::base::last_line;
 use crate::plan::{Group, Plan, Unit};
 use crate::run::{RunState, UnitPhase};
 

@@ -6,9 +6,9 @@ use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
 use super::pace::Pace;
-use crate::base::clean;
 use super::wall;
 use super::words::{self, Mood};
+use crate::base::clean;
 use crate::base::{
     ClusterName, EvalName, ExitStatus, Generation, Millis, Name, NodeName, Port, RunId, Timestamp,
     UnitId,

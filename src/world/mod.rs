@@ -1,7 +1,7 @@
 //! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
 
-mod config_file;
 mod clock;
+mod config_file;
 mod facts;
 mod files;
 mod launcher;
@@ -16,8 +16,8 @@ mod transport;
 mod unit_dir;
 mod watch;
 
-pub use config_file::{ConfigWritten, write_config};
 pub use clock::SystemClock;
+pub use config_file::{ConfigWritten, write_config};
 pub use facts::{add_git_facts, add_plan_facts, find_program, machine_facts};
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};

@@ -130,7 +130,9 @@ impl Prober {
         }
         failed(
             format!("it is vLLM {found}, not {version}"),
-            format!("write `vllm: {{ version: \"{found}\" }}` so that flags and parsers are checked against it, or start the release that was meant"),
+            format!(
+                "write `vllm: {{ version: \"{found}\" }}` so that flags and parsers are checked against it, or start the release that was meant"
+            ),
             true,
         )
     }
@@ -218,7 +220,10 @@ impl Prober {
 
     /// One chat completion: its message, or what its failure means.
     async fn chat(&self, base: &str, body: &Value) -> Result<Value, ProbeOutcome> {
-        match self.post(&format!("{base}/v1/chat/completions"), body).await {
+        match self
+            .post(&format!("{base}/v1/chat/completions"), body)
+            .await
+        {
             Answer::Status(200, text) => {
                 let answer: Value = serde_json::from_str(&text).unwrap_or_default();
                 Ok(answer["choices"][0]["message"].clone())

@@ -58,7 +58,9 @@ pub fn write_rendered(folder: &Path, files: &FileSet) -> Result<usize, WriteErro
         std::io::Write::write_all(&mut fresh, &file.bytes).map_err(failed)?;
         let mode = fs::Permissions::from_mode(file.mode);
         fresh.as_file().set_permissions(mode).map_err(failed)?;
-        fresh.persist(&target).map_err(|error| failed(error.error))?;
+        fresh
+            .persist(&target)
+            .map_err(|error| failed(error.error))?;
     }
     for gone in earlier {
         let safe = !gone.starts_with('/') && !gone.split('/').any(|part| part == "..");

@@ -28,7 +28,12 @@ impl UnitDirs {
     /// `$TOOLORCH_STATE`, or `/tmp/toolorch-$UID`, and below it the run.
     pub fn new(run: &RunId) -> Self {
         let base = std::env::var_os("TOOLORCH_STATE").map_or_else(
-            || PathBuf::from(format!("/tmp/toolorch-{}", rustix::process::getuid().as_raw())),
+            || {
+                PathBuf::from(format!(
+                    "/tmp/toolorch-{}",
+                    rustix::process::getuid().as_raw()
+                ))
+            },
             PathBuf::from,
         );
         Self {
@@ -198,7 +203,8 @@ pub fn last_line(path: &Path) -> Option<String> {
 fn end_of(path: &Path, bytes: u64) -> Option<String> {
     let mut file = fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(bytes))).ok()?;
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))
+        .ok()?;
     let mut end = Vec::new();
     file.take(bytes).read_to_end(&mut end).ok()?;
     Some(String::from_utf8_lossy(&end).into_owned())

@@ -132,7 +132,12 @@ impl Thread {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let readable = epoll::EventFlags::IN;
         epoll::add(&epoll, &*bell, epoll::EventData::new_u64(BELL), readable)?;
-        epoll::add(&epoll, &inotify, epoll::EventData::new_u64(STATES), readable)?;
+        epoll::add(
+            &epoll,
+            &inotify,
+            epoll::EventData::new_u64(STATES),
+            readable,
+        )?;
         Ok(Self {
             dirs,
             orders,
@@ -150,7 +155,11 @@ impl Thread {
     fn run(mut self) {
         loop {
             let mut events = Vec::with_capacity(64);
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                None,
+            ) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(_) => return,

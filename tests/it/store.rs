@@ -95,7 +95,7 @@ proptest! {
         let error = read_segment(Path::new("/runs/j"), &bytes).unwrap_err();
         let damaged = matches!(error, StoreError::Damaged { .. });
         prop_assert!(damaged, "{error}");
-        prop_assert_eq!(error.exit_code(), 65);
+        prop_assert_eq!(error.exit_status().code(), 65);
     }
 }
 
@@ -177,7 +177,7 @@ fn an_owner_who_lost_the_run_cannot_append() {
         .append(NOW, alarm("x"), Durability::Synced)
         .unwrap_err();
     insta::assert_snapshot!(error, @"this toolorch no longer owns the run: epoch 1 was superseded by 2");
-    assert_eq!(error.exit_code(), 75);
+    assert_eq!(error.exit_status().code(), 75);
     assert_eq!(read_journal(dir.path()).unwrap().len(), 1);
 }
 

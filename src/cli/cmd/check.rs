@@ -4,7 +4,7 @@ use crate::base::ExitStatus;
 use crate::cli::args::{CheckArgs, Format};
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
-use crate::diag::{github, human, json_lines, sarif, summary};
+use crate::diag::{Sources, github, human, json_lines, sarif, summary};
 
 pub(in crate::cli) fn run(args: &CheckArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let loaded = load(&args.cluster, printer)?;
@@ -16,10 +16,10 @@ pub(in crate::cli) fn run(args: &CheckArgs, printer: Printer) -> Result<ExitStat
                 printer.complain(text.trim_end());
             }
             let refused = loaded.refused(args.strict);
-            match summary(found, &document.name) {
+            match summary(found, document.name()) {
                 Some((_, line)) if refused => printer.complain(&line),
                 Some((_, line)) => printer.say(&line),
-                None => printer.say(&format!("`{}` is fine", document.name)),
+                None => printer.say(&format!("`{}` is fine", document.name())),
             }
             String::new()
         }

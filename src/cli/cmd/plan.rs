@@ -4,7 +4,6 @@ use crate::base::ExitStatus;
 use crate::cli::args::{PlanArgs, PlanFormat};
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
-use crate::plan::table;
 
 /// With errors it prints what it can, and exits 2.
 pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -12,8 +11,7 @@ pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatu
     loaded.complain(printer);
     if let Some(cluster) = &loaded.cluster {
         let shown = match args.format {
-            PlanFormat::Table => table(&cluster.plan),
-            PlanFormat::Json => {
+            PlanFormat::Table | PlanFormat::Json => {
                 let mut text = serde_json::to_string_pretty(&cluster.plan)
                     .map_err(|_| ExitStatus::Internal)?;
                 text.push('\n');

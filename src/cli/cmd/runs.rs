@@ -12,9 +12,7 @@ use crate::world::SystemClock;
 
 pub(in crate::cli) fn run(printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let home = runs::home();
-    let all = home
-        .runs()
-        .map_err(|error| runs::store(&error, printer))?;
+    let all = home.runs().map_err(|error| runs::store(&error, printer))?;
     if all.is_empty() {
         printer.say(&format!("no run in `{}`", home.path().display()));
         return Ok(ExitStatus::Done);

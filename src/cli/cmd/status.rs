@@ -42,8 +42,7 @@ fn look(args: &StatusArgs, printer: Printer) -> Result<Status, ExitStatus> {
     let found = runs::find(args.file.as_deref(), printer)?;
     let now = SystemClock.now();
     let status = Status::new(&found.plan, &found.state, now);
-    let watch =
-        Watch::look(found.dir.path(), now).map_err(|error| runs::store(&error, printer))?;
+    let watch = Watch::look(found.dir.path(), now).map_err(|error| runs::store(&error, printer))?;
     Ok(match watch {
         Watch::Alive(_) => status,
         Watch::Gone(_) | Watch::Nobody => status.watcher_is_gone(),

@@ -13,12 +13,12 @@ use crate::cli::preflight::obstacles;
 use crate::cli::printer::Printer;
 use crate::cli::{closing, detach, runs};
 use crate::facts::Observation;
-use crate::plan::{Plan, only};
+use crate::plan::Plan;
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{Durability, Journal, Owner, RunDir, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::{later_keys, later_refusal};
-use crate::supervise::{Brain, Driver, EvalDesk, Goal, Ground, Outcome};
+use crate::supervise::{Brain, DriveError, Driver, EvalDesk, Goal, Ground, Outcome};
 use crate::world::{self, SystemClock, UnitDirs};
 
 /// What `up` and `eval` have in common.
@@ -59,9 +59,9 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
         return detach::detach(wanted, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
+    refuse_obstacles(&cluster, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
     let (journal, state) = take(&dir, &cluster.plan, &files, printer)?;
-    refuse_obstacles(&cluster, &dir, &goal, printer)?;
     drive(&cluster, goal, desks, &dir, journal, state, wanted, printer)
 }
 
@@ -79,10 +79,8 @@ fn selected(plan: Plan, wanted: &Wanted, printer: Printer) -> Result<Plan, ExitS
     if wanted.args.only.is_empty() {
         return Ok(plan);
     }
-    only(&plan, &wanted.args.only).map_err(|why| {
-        printer.complain(&format!("error: --only: {why}"));
-        ExitStatus::Usage
-    })
+    printer.complain("error: --only is not there yet");
+    Err(ExitStatus::Usage)
 }
 
 fn goal(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<Goal, ExitStatus> {
@@ -109,11 +107,7 @@ fn goal(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<Goal, ExitStat
     })
 }
 
-fn desks(
-    cluster: &Cluster,
-    goal: &Goal,
-    printer: Printer,
-) -> Result<Vec<EvalDesk>, ExitStatus> {
+fn desks(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<Vec<EvalDesk>, ExitStatus> {
     let mut desks = Vec::new();
     for eval in &cluster.plan.evals {
         if !goal.evals.contains(&eval.name) {
@@ -247,19 +241,21 @@ fn refuse_changes(
     Err(ExitStatus::Usage)
 }
 
-fn refuse_obstacles(
-    cluster: &Cluster,
-    dir: &RunDir,
-    goal: &Goal,
-    printer: Printer,
-) -> Result<(), ExitStatus> {
-    let dirs = UnitDirs::new(dir.id());
+fn refuse_obstacles(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<(), ExitStatus> {
+    let last = runs::home()
+        .latest(&cluster.plan.cluster)
+        .map_err(|error| runs::store(&error, printer))?;
+    let dirs = last.map(|run| UnitDirs::new(run.id()));
+    let runs_already = |unit: &UnitId| {
+        dirs.as_ref()
+            .is_some_and(|dirs| matches!(dirs.observe(unit), Observation::Running(_)))
+    };
     let starting: BTreeSet<UnitId> = cluster
         .plan
         .units
         .iter()
         .filter(|unit| goal.starts(unit))
-        .filter(|unit| !matches!(dirs.observe(&unit.id), Observation::Running(_)))
+        .filter(|unit| !runs_already(&unit.id))
         .map(|unit| unit.id.clone())
         .collect();
     let found = obstacles(&cluster.plan, &cluster.facts, &starting);
@@ -294,20 +290,23 @@ fn drive(
         environment: std::env::vars().collect::<BTreeMap<_, _>>(),
         desks,
     };
-    let mut audience = audience(&plan, dir, wanted.args.events, printer);
+    let mut audience = audience(&plan, &state, wanted.args.events, printer);
     let brain = Brain::new(plan.clone(), goal, state, journal.owner().epoch());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|_| ExitStatus::Internal)?;
     let driven = runtime.block_on(async {
-        let signals = world::signals()?;
+        let signals = world::signals().map_err(DriveError::Watch)?;
         let driver = Driver::new(brain, journal, ground, &mut audience)?;
         driver.drive(signals).await
     });
     audience.finish();
     match driven {
-        Ok((outcome, mut desks)) => closing::outcome(&plan, dir, &outcome, &mut desks, printer),
+        Ok((outcome, mut desks)) => {
+            let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
+            closing::outcome(&plan, dir, &outcome, &mut desks, &stop, printer)
+        }
         Err(error) => {
             printer.complain(&format!("error: {error}"));
             Err(error.exit_status())

@@ -12,4 +12,4 @@ mod resources;
 mod structure;
 mod table;
 
-pub use table::{CodeInfo, all, find, markdown};
+pub use table::{CodeInfo, all, find, list, markdown};

@@ -35,6 +35,15 @@ pub fn find(code: &str) -> Option<&'static CodeInfo> {
     all().find(|row| row.code.eq_ignore_ascii_case(code))
 }
 
+/// A line for each code, for `toolorch explain`.
+pub fn list() -> String {
+    let mut text = String::new();
+    for row in all() {
+        let _ = writeln!(text, "{}  {}", row.code, row.title);
+    }
+    text
+}
+
 /// The page `docs/CODES.md`.
 pub fn markdown() -> String {
     let mut page = String::from(

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::Epoch;
+use crate::base::{Epoch, ExitStatus};
 
 /// What went wrong with the files of a run.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// How a command ends on it.
+    pub fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Damaged { .. } => ExitStatus::JournalDamaged,
+            Self::Owned { .. } | Self::Superseded { .. } => ExitStatus::OwnedElsewhere,
+            Self::Io { .. } | Self::Newer { .. } => ExitStatus::Internal,
+        }
+    }
+}
+
+impl StoreError {
     /// For `map_err`: what was tried, where.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -67,15 +78,6 @@ impl StoreError {
             doing,
             path,
             source,
-        }
-    }
-
-    /// The exit code that it ends with: 65 damaged, 75 owned by another, else 1.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Damaged { .. } | Self::Newer { .. } => 65,
-            Self::Owned { .. } | Self::Superseded { .. } => 75,
-            Self::Io { .. } => 1,
         }
     }
 }

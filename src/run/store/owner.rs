@@ -129,6 +129,11 @@ impl Owner {
         self.record.epoch
     }
 
+    /// The process that has it: this one.
+    pub fn process(&self) -> &ProcessId {
+        &self.record.process
+    }
+
     /// The run's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -263,7 +268,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = Owner::take(dir.path(), NOW).unwrap();
         let error = Owner::take(dir.path(), NOW).unwrap_err();
-        assert_eq!(error.exit_code(), 75);
+        assert_eq!(error.exit_status().code(), 75);
         let who = format!("process {} on `", std::process::id());
         assert!(error.to_string().contains(&who), "{error}");
         first.still_owner().unwrap();
@@ -338,6 +343,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         claim(dir.path(), Epoch(1)).unwrap();
         let error = claim(dir.path(), Epoch(1)).unwrap_err();
-        assert_eq!(error.exit_code(), 75);
+        assert_eq!(error.exit_status().code(), 75);
     }
 }

@@ -7,6 +7,7 @@ use anstream::ColorChoice;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::tz::TimeZone;
 
+use crate::base::cut;
 use crate::base::{EvalName, Millis, Timestamp};
 use crate::plan::Plan;
 use crate::run::{EvalState, Record, RunState};
@@ -14,7 +15,7 @@ use crate::view::pace::Pace;
 use crate::view::plain::{Weight, line, weight};
 use crate::view::rows::{Row, rows};
 use crate::view::words::Mood;
-use crate::view::{Tails, View, cut};
+use crate::view::{Tails, View};
 
 /// The live display: a line for what is not ready, a bar for each evaluation, messages above.
 #[derive(Debug)]

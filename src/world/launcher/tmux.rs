@@ -10,16 +10,19 @@ use crate::world::transport::Transport;
 /// tmux answers in milliseconds; this long means that it hangs.
 const LIMIT: Duration = Duration::from_secs(20);
 
-pub(super) async fn launch(
-    transport: &dyn Transport,
-    job: &LaunchJob,
-) -> Result<u32, LaunchError> {
+pub(super) async fn launch(transport: &dyn Transport, job: &LaunchJob) -> Result<u32, LaunchError> {
     let session = job.session.as_deref().unwrap_or_default();
     let script = job.scripts.join("tmux").join(format!("{session}.sh"));
     let words = |verb: &str| {
-        ["bash", &script.to_string_lossy(), verb, "--run", job.run.as_str()]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "bash",
+            &script.to_string_lossy(),
+            verb,
+            "--run",
+            job.run.as_str(),
+        ]
+        .map(str::to_owned)
+        .to_vec()
     };
     let mut argv = words("start");
     argv.extend([job.unit.to_string(), "--".to_owned()]);

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 /// A future that a transport or launcher answers with.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a command left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]

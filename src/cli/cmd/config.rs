@@ -1,0 +1,56 @@
+//! `toolorch config`: the client's model configuration, from what is ready.
+
+use std::collections::BTreeSet;
+
+use crate::base::{ExitStatus, UnitId};
+use crate::cli::args::ConfigArgs;
+use crate::cli::printer::Printer;
+use crate::cli::{look, runs};
+use crate::render::client_config;
+use crate::supervise::write_config;
+
+pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let found = runs::find(Some(&args.cluster.file), printer)?;
+    let looks = look::at_servers(&found, printer)?;
+    let ready: BTreeSet<UnitId> = looks
+        .iter()
+        .filter(|look| look.refuted.is_none())
+        .map(|look| look.unit.clone())
+        .collect();
+    for look in &looks {
+        if let Some((rung, why)) = &look.refuted {
+            printer.say(&format!(
+                "left out: `{}` stands at {rung}: {why}",
+                look.unit
+            ));
+        }
+    }
+    for config in &found.plan.configs {
+        let refused = |why: String| {
+            printer.complain(&format!("error: {why}"));
+            ExitStatus::NotReady
+        };
+        if args.stdout {
+            let template = config.template.as_ref().map(std::fs::read_to_string);
+            let template = template
+                .transpose()
+                .map_err(|error| refused(error.to_string()))?;
+            let id = found.dir.id();
+            let text = client_config(&found.plan, config, id, &ready, template.as_deref())
+                .map_err(|error| refused(error.to_string()))?;
+            printer.data(&text).map_err(|_| ExitStatus::Internal)?;
+        } else {
+            let ours: Vec<String> = found.state.configs.values().cloned().collect();
+            let done = write_config(&found.plan, &config.name, &ready, found.dir.id(), &ours)
+                .map_err(refused)?;
+            for line in done.said {
+                printer.say(&line);
+            }
+            printer.say(&format!(
+                "wrote `{}` with {} endpoints",
+                done.path, done.endpoints
+            ));
+        }
+    }
+    Ok(ExitStatus::Done)
+}
