@@ -1,5 +1,7 @@
 //! Findings for people, as rustc shows them: place, reason, help and patches.
 
+use std::ops::Range;
+
 use annotate_snippets::{
     Annotation, AnnotationKind, Group, Level, Message, Patch, Renderer, Snippet,
 };
@@ -75,35 +77,67 @@ fn help(text: &String) -> Message<'_> {
 
 /// One snippet per file, in the order in which the labels name them.
 fn snippets<'a>(labels: &'a [Label], sources: &'a dyn Sources) -> Vec<Snippet<'a, Annotation<'a>>> {
-    let mut files: Vec<(Found<'a>, Vec<Annotation<'a>>)> = Vec::new();
+    let mut files: Vec<(Found<'a>, Vec<(Range<usize>, &'a Label)>)> = Vec::new();
     for label in labels {
         let Some(found) = sources.find(&label.place) else {
             continue;
         };
-        let kind = if label.primary {
-            AnnotationKind::Primary
-        } else {
-            AnnotationKind::Context
-        };
-        let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
-        let annotation = kind.span(shown(found)).label(text);
+        let marked = (shown(found), label);
         match files.iter_mut().find(|(file, _)| file.name == found.name) {
-            Some((_, annotations)) => annotations.push(annotation),
-            None => files.push((found, vec![annotation])),
+            Some((_, marks)) => marks.push(marked),
+            None => files.push((found, vec![marked])),
         }
     }
     files
         .into_iter()
-        .map(|(file, annotations)| {
-            Snippet::source(file.text)
+        .map(|(file, marks)| {
+            let window = Window::around(file.text, marks.iter().map(|(range, _)| range));
+            let annotations = marks.iter().map(|(range, label)| {
+                let kind = if label.primary {
+                    AnnotationKind::Primary
+                } else {
+                    AnnotationKind::Context
+                };
+                let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
+                kind.span(window.inside(range)).label(text)
+            });
+            Snippet::source(window.text)
+                .line_start(window.line)
                 .path(file.name)
                 .annotations(annotations)
         })
         .collect()
 }
 
+/// The lines that a snippet needs: the renderer's work grows with the text that it is given.
+struct Window<'a> {
+    text: &'a str,
+    start: usize,
+    line: usize,
+}
+
+impl<'a> Window<'a> {
+    fn around<'r>(text: &'a str, ranges: impl Iterator<Item = &'r Range<usize>> + Clone) -> Self {
+        let first = ranges.clone().map(|range| range.start).min().unwrap_or(0);
+        let last = ranges.map(|range| range.end).max().unwrap_or(0);
+        let start = text[..first].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = text[last..]
+            .find('\n')
+            .map_or(text.len(), |newline| last + newline);
+        Self {
+            text: &text[start..end],
+            start,
+            line: text[..start].matches('\n').count() + 1,
+        }
+    }
+
+    fn inside(&self, range: &Range<usize>) -> Range<usize> {
+        range.start - self.start..range.end - self.start
+    }
+}
+
 /// What is underlined: of a place that spans lines only the first, so that a snippet stays small.
-fn shown(found: Found<'_>) -> std::ops::Range<usize> {
+fn shown(found: Found<'_>) -> Range<usize> {
     let range = found.span.range();
     let text = found.text.get(range.clone()).unwrap_or_default();
     let first_line = text.find('\n').unwrap_or(text.len());
@@ -112,14 +146,17 @@ fn shown(found: Found<'_>) -> std::ops::Range<usize> {
 
 fn patch<'a>(fix: &'a Fix, sources: &'a dyn Sources) -> Group<'a> {
     let title = Group::with_title(Level::HELP.secondary_title(fix.title.as_str()));
-    match sources.find(&fix.place) {
-        Some(found) => title.element(
-            Snippet::source(found.text)
-                .path(found.name)
-                .patch(Patch::new(found.span.range(), fix.replacement.as_str())),
-        ),
-        None => title,
-    }
+    let Some(found) = sources.find(&fix.place) else {
+        return title;
+    };
+    let range = found.span.range();
+    let window = Window::around(found.text, std::iter::once(&range));
+    title.element(
+        Snippet::source(window.text)
+            .line_start(window.line)
+            .path(found.name)
+            .patch(Patch::new(window.inside(&range), fix.replacement.as_str())),
+    )
 }
 
 #[cfg(test)]

@@ -10,10 +10,13 @@ use super::tree::{Entry, Kind, Node, Scalar};
 use crate::base::Span;
 use crate::diag::{Code, Diagnostic, Place};
 
-/// Deepest nesting of brackets, and of indentation.
+/// Deepest nesting: bounds the stack that reading, checking and lowering take.
 const MAX_DEPTH: usize = 64;
 /// Most values of a document, aliases filled in: bounds what an alias bomb can take.
 const MAX_NODES: usize = 100_000;
+
+/// After this many mistakes the rest is not worth reading.
+pub(super) const MAX_FINDINGS: usize = 100;
 
 /// Reads the one document of `text`; spans count from `base`.
 ///
@@ -32,6 +35,7 @@ pub(super) fn build(text: &str, base: usize, findings: &mut Vec<Diagnostic>) -> 
         anchors: HashMap::new(),
         names: BTreeMap::new(),
         nodes: 0,
+        depth: 0,
         findings,
     };
     match builder.document() {
@@ -55,6 +59,7 @@ struct Builder<'a, 'f> {
     /// Names of anchors so far, for suggestions.
     names: BTreeMap<String, usize>,
     nodes: usize,
+    depth: usize,
     findings: &'f mut Vec<Diagnostic>,
 }
 
@@ -101,10 +106,12 @@ impl<'a> Builder<'a, '_> {
     fn node(&mut self, event: Event<'a>, span: granit_parser::Span) -> Result<Node, Fatal> {
         let before = self.nodes;
         self.count(1, span)?;
+        self.descend(span)?;
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span);
-                (self.scalar(&text, style, span), anchor)
+                let plain = style == ScalarStyle::Plain && tag.is_none();
+                (self.scalar(&text, plain, span), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.is_some(), span);
@@ -118,6 +125,7 @@ impl<'a> Builder<'a, '_> {
             Event::UnresolvedAlias(name) => (self.unknown_alias(&name, span), 0),
             _ => (null(self.span(span)), 0),
         };
+        self.depth -= 1;
         if anchor != 0 {
             let size = self.nodes - before;
             self.count(size, span)?;
@@ -126,8 +134,10 @@ impl<'a> Builder<'a, '_> {
         Ok(node)
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, span: granit_parser::Span) -> Node {
+    fn scalar(&mut self, text: &str, plain: bool, span: granit_parser::Span) -> Node {
         let place = self.place(span);
+        // The parser writes `~` where nothing stands.
+        let text = if plain && span.is_empty() { "" } else { text };
         if let Some(character) = text.chars().find(|c| !is_allowed(*c)) {
             let title = format!(
                 "the control character {} stands in a value",
@@ -141,7 +151,7 @@ impl<'a> Builder<'a, '_> {
             alias: None,
             kind: Kind::Scalar(Scalar {
                 text: text.to_owned(),
-                plain: style == ScalarStyle::Plain,
+                plain,
             }),
         }
     }
@@ -241,7 +251,7 @@ impl<'a> Builder<'a, '_> {
                 Diagnostic::error(Code("E0111"), "an alias stands inside of its own anchor")
                     .at(self.place(span), "this would never end"),
             );
-            return Ok(null(self.span(span)));
+            return Ok(self.broken_alias(span));
         };
         self.count(*size, span)?;
         let mut node = self.anchors[&id].0.clone();
@@ -261,7 +271,16 @@ impl<'a> Builder<'a, '_> {
             )),
         };
         self.findings.push(finding);
-        null(self.span(span))
+        self.broken_alias(span)
+    }
+
+    /// Nothing, with an alias to blame: the walk over shapes says nothing more about it.
+    fn broken_alias(&self, span: granit_parser::Span) -> Node {
+        let span = self.span(span);
+        Node {
+            alias: Some(span),
+            ..null(span)
+        }
     }
 
     fn refuse_tag(&mut self, tagged: bool, span: granit_parser::Span) {
@@ -276,8 +295,20 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    /// Counts values against the budget.
+    /// Counts nesting once more: the parser does not count pairs such as those of `[: : : :`.
+    fn descend(&mut self, span: granit_parser::Span) -> Result<(), Fatal> {
+        self.depth += 1;
+        if self.depth <= MAX_DEPTH {
+            return Ok(());
+        }
+        Err(Box::new(syntax::too_deep(self.place(span))))
+    }
+
+    /// Counts values and mistakes against their budgets.
     fn count(&mut self, more: usize, span: granit_parser::Span) -> Result<(), Fatal> {
+        if self.findings.len() >= MAX_FINDINGS {
+            return Err(Box::new(too_many(self.place(span))));
+        }
         self.nodes += more;
         if self.nodes <= MAX_NODES {
             return Ok(());
@@ -306,6 +337,12 @@ impl<'a> Builder<'a, '_> {
     fn span(&self, span: granit_parser::Span) -> Span {
         syntax::span(self.text, self.base, span.byte_range())
     }
+}
+
+/// There are more mistakes than are shown.
+pub(super) fn too_many(place: Place) -> Diagnostic {
+    Diagnostic::error(Code("E0113"), format!("more than {MAX_FINDINGS} mistakes"))
+        .at(place, "from here on they are not shown")
 }
 
 fn null(span: Span) -> Node {

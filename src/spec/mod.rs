@@ -14,6 +14,7 @@ mod schema;
 mod shape;
 mod similar;
 mod source;
+mod starter;
 mod syntax;
 mod tree;
 
@@ -24,5 +25,7 @@ pub use origin::{Origin, Sourced};
 pub use overrides::Override;
 pub use parse::{Parsed, parse};
 pub use schema::schema;
+pub use shape::manual;
 pub use source::{MAX_BYTES, Source};
+pub use starter::STARTER;
 pub use tree::{Entry, Kind, Node, Scalar, Tree};

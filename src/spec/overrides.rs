@@ -137,6 +137,16 @@ impl Unknown {
             near: similar(key, known).map(str::to_owned),
         }
     }
+
+    /// A name that the YAML does not have; the few that it has are named.
+    fn name(name: &str, node: &Node) -> Self {
+        let known: Vec<String> = keys(node).map(|key| format!("`{key}`")).collect();
+        let mut unknown = Self::key(name, keys(node));
+        if unknown.near.is_none() && (1..=8).contains(&known.len()) {
+            unknown.what = format!("{}, only {}", unknown.what, known.join(", "));
+        }
+        unknown
+    }
 }
 
 /// Goes one step down; a known key that the YAML lacks is made.
@@ -175,7 +185,7 @@ fn step<'n, 's>(
             value
         }
         Shape::Any => &Shape::Any,
-        _ => return Err(Unknown::key(key, keys(node))),
+        _ => return Err(Unknown::name(key, node)),
     };
     let child = child(node, key, span).ok_or_else(|| Unknown::key(key, std::iter::empty()))?;
     Ok((child, inner))

@@ -20,8 +20,7 @@ pub(super) fn explain(text: &str, base: usize, error: &ScanError) -> Diagnostic 
     let offset = error.marker().byte_offset().unwrap_or(text.len());
     let offset = text.floor_char_boundary(offset);
     if let ErrorKind::RecursionLimitExceeded = error.kind() {
-        return Diagnostic::error(Code("E0106"), "values are nested more than 64 deep")
-            .at(character(text, base, offset), "the limit is reached here");
+        return too_deep(character(text, base, offset));
     }
     if let Some(tab) = tab_in_indentation(text, offset) {
         return Diagnostic::error(Code("E0105"), "a tab stands in the indentation")
@@ -37,6 +36,12 @@ pub(super) fn explain(text: &str, base: usize, error: &ScanError) -> Diagnostic 
         finding = finding.help(help);
     }
     finding
+}
+
+/// Values are nested deeper than anything here needs.
+pub(super) fn too_deep(place: Place) -> Diagnostic {
+    Diagnostic::error(Code("E0106"), "values are nested more than 64 deep")
+        .at(place, "the limit is reached here")
 }
 
 /// The character at `offset`, for an underline of one column.

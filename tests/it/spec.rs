@@ -1,5 +1,11 @@
 //! From a YAML to a spec: every structural mistake, in one pass, at its place.
 
+mod bad_inputs;
+mod generated;
+mod kinds;
+mod overrides;
+mod properties;
+
 use insta::{assert_snapshot, with_settings};
 use toolorch::diag::human;
 use toolorch::spec::{Parsed, Source, parse};
@@ -25,7 +31,28 @@ fn ten_mistakes_are_found_in_one_run_each_at_its_line() {
 
 #[test]
 fn the_quickstart_has_no_structural_mistake() {
-    let yaml = std::fs::read_to_string("clusters/quickstart.yaml").unwrap();
-    assert_eq!(shown(&yaml), "");
-    assert!(read(&yaml).spec.is_some());
+    let yaml = include_str!("../../clusters/quickstart.yaml");
+    assert_eq!(shown(yaml), "");
+    assert!(read(yaml).spec.is_some());
+}
+
+#[test]
+fn anchors_and_merge_keys_are_filled_in() {
+    let yaml = r#"
+version: 1
+name: anchors
+evals:
+  a: { results: out, env: &client { conda: c, set: { X: "1" } }, limits: &limits { open_files: 100, stall: 60m } }
+  b: { results: out, env: { <<: *client, conda: other }, limits: *limits }
+  c: { results: out, limits: { <<: [{ stall: 1m }, *limits] } }
+"#;
+    assert_eq!(shown(yaml), "");
+    let spec = read(yaml).spec.unwrap();
+    let env = spec.evals["b"].env.as_ref().unwrap();
+    assert_eq!(env.conda.as_deref(), Some("other"));
+    assert_eq!(env.set["X"].0, "1");
+    assert_eq!(spec.evals["a"].limits, spec.evals["b"].limits);
+    let limits = spec.evals["c"].limits.as_ref().unwrap();
+    assert_eq!(limits.stall.unwrap().0.as_secs(), 60);
+    assert_eq!(limits.open_files, Some(100));
 }

@@ -84,6 +84,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
                escape, carriage return, …) do harm and are never meant. Line feed and tab are allowed.",
     },
     CodeInfo {
+        code: "E0113",
+        title: "more mistakes than are shown",
+        text: "Only the first hundred mistakes are shown; mend them and look again. A file with that many is \
+               often something else than a cluster YAML.",
+    },
+    CodeInfo {
         code: "E0120",
         title: "unknown key",
         text: "The key is not one that is read here, so it would have no effect. Nothing is accepted and \

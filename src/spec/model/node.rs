@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Env, Slurm};
 use crate::base::GpuIndex;
+use crate::spec::schema::NODE;
 
 /// How units are started and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,7 @@ pub struct Node {
     /// The kind of GPU, such as `H100-80GB`; memory arithmetic needs it.
     pub gpu: Option<String>,
     /// The address that clients connect to. Default: the node's key.
+    #[schemars(regex(pattern = NODE))]
     pub address: Option<String>,
     /// How commands reach it. Default: `local` for this machine's own names, else `ssh2`.
     pub transport: Option<TransportKind>,
@@ -63,6 +65,7 @@ pub struct Node {
     /// How clients reach its ports. Default: `direct`.
     pub reach: Option<Reach>,
     /// Its name in SLURM, where that differs from the key.
+    #[schemars(regex(pattern = NODE))]
     pub slurm_name: Option<String>,
     /// Environment of everything that runs here.
     pub env: Option<Env>,
@@ -73,8 +76,10 @@ pub struct Node {
 #[serde(deny_unknown_fields)]
 pub struct Ssh {
     /// The host to connect to. Default: the node's key.
+    #[schemars(regex(pattern = NODE))]
     pub host: Option<String>,
     /// The user to log in as. Default: the caller's name.
+    #[schemars(regex(pattern = NODE))]
     pub user: Option<String>,
     /// The port of sshd. Default: 22.
     #[schemars(range(min = 1))]

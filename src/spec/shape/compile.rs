@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::types::{Field, Record, Shape, TextRule};
+use super::types::{Field, Record, Shape, TextRule, Word};
 use crate::spec::schema;
 
 /// The shape of the whole YAML.
@@ -132,23 +132,30 @@ impl Compiler<'_> {
 }
 
 /// The words of an enumeration, written as `enum` or as `oneOf` constants with comments.
-fn words(map: &Map<String, Value>) -> Option<Vec<String>> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
+fn words(map: &Map<String, Value>) -> Option<Vec<Word>> {
     if let Some(words) = map.get("enum").and_then(Value::as_array) {
-        return words.iter().map(text).collect();
+        return words.iter().map(|text| word(text, "")).collect();
     }
     let mut words = Vec::new();
     for form in map.get("oneOf")?.as_array()? {
+        let about = form["description"].as_str().unwrap_or_default();
         match (
             form.get("const"),
             form.get("enum").and_then(Value::as_array),
         ) {
-            (Some(word), _) => words.push(text(word)?),
-            (None, Some(several)) => words.extend(several.iter().filter_map(text)),
+            (Some(text), _) => words.push(word(text, about)?),
+            (None, Some(several)) => words.extend(several.iter().filter_map(|text| word(text, ""))),
             (None, None) => return None,
         }
     }
     Some(words)
+}
+
+fn word(text: &Value, about: &str) -> Option<Word> {
+    Some(Word {
+        text: text.as_str()?.to_owned(),
+        about: about.replace('\n', " "),
+    })
 }
 
 fn whole(value: &Value) -> Option<i128> {

@@ -13,7 +13,7 @@ pub(super) fn needed(shape: &Shape) -> String {
         Shape::Number { min, max } => format!("a number{}", range(*min, *max)),
         Shape::Text(rule) => text(*rule).to_owned(),
         Shape::Words(words) => match words.as_slice() {
-            [only] => format!("`{only}`"),
+            [only] => format!("`{}`", only.text),
             _ => format!("one of {}", list(words)),
         },
         Shape::List { item, .. } => format!("a list of {}", several(item)),
@@ -36,7 +36,7 @@ pub(super) fn needed(shape: &Shape) -> String {
 }
 
 /// Several of them.
-fn several(shape: &Shape) -> String {
+pub(super) fn several(shape: &Shape) -> String {
     match shape {
         Shape::Any => "values".to_owned(),
         Shape::Bool => "truth values".to_owned(),
@@ -74,8 +74,9 @@ fn integers(min: Option<i128>, max: Option<i128>) -> String {
 }
 
 /// A range in words.
-fn range<N: std::fmt::Display>(min: Option<N>, max: Option<N>) -> String {
+fn range<N: std::fmt::Display + PartialEq>(min: Option<N>, max: Option<N>) -> String {
     match (min, max) {
+        (Some(min), Some(max)) if min == max => format!(", {min}"),
         (Some(min), Some(max)) => format!(" from {min} to {max}"),
         (Some(min), None) => format!(" of at least {min}"),
         (None, Some(max)) => format!(" of at most {max}"),

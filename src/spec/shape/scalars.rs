@@ -1,7 +1,7 @@
 //! Scalars against the shapes that a scalar can have.
 
 use super::say;
-use super::types::{Shape, TextRule};
+use super::types::{Shape, TextRule, Word};
 use super::walk::Walk;
 use crate::base::{Millis, Name};
 use crate::diag::Code;
@@ -84,7 +84,7 @@ fn truth_value(walk: &mut Walk<'_>, shape: &Shape, node: &Node, scalar: &Scalar)
         Some(_) => (Code("E0126"), "a text in YAML 1.2".to_owned()),
         None => (Code("E0122"), format!("this is {}", say::found(node))),
     };
-    let title = format!("{} must be {}", walk.subject(), say::needed(shape));
+    let title = walk.must_be(shape);
     let mut finding = walk.finding(code, title, label);
     if let Some(meant) = meant {
         finding = finding.fix(walk.replace(format!("write `{meant}`"), meant.to_string()));
@@ -139,12 +139,12 @@ fn number(
 }
 
 fn out_of_range(walk: &mut Walk<'_>, shape: &Shape, node: &Node) {
-    let title = format!("{} must be {}", walk.subject(), say::needed(shape));
+    let title = walk.must_be(shape);
     walk.report(Code("E0124"), node.span, title, "out of range");
 }
 
 fn no_number(walk: &mut Walk<'_>, shape: &Shape, node: &Node, scalar: &Scalar) {
-    let title = format!("{} must be {}", walk.subject(), say::needed(shape));
+    let title = walk.must_be(shape);
     let mut finding = walk.finding(
         Code("E0122"),
         title,
@@ -157,13 +157,13 @@ fn no_number(walk: &mut Walk<'_>, shape: &Shape, node: &Node, scalar: &Scalar) {
     walk.push(finding, node.span);
 }
 
-fn word(walk: &mut Walk<'_>, shape: &Shape, words: &[String], node: &Node, scalar: &Scalar) {
-    if words.contains(&scalar.text) {
+fn word(walk: &mut Walk<'_>, shape: &Shape, words: &[Word], node: &Node, scalar: &Scalar) {
+    if words.iter().any(|word| word.text == scalar.text) {
         return;
     }
-    let title = format!("{} must be {}", walk.subject(), say::needed(shape));
+    let title = walk.must_be(shape);
     let mut finding = walk.finding(Code("E0123"), title, "not one of the words");
-    if let Some(near) = similar(&scalar.text, words.iter().map(String::as_str)) {
+    if let Some(near) = similar(&scalar.text, words.iter().map(AsRef::as_ref)) {
         finding = finding.fix(walk.replace(format!("did you mean `{near}`?"), near.to_owned()));
     }
     walk.push(finding, node.span);

@@ -22,7 +22,7 @@ pub(in crate::spec) enum Shape {
     /// A text.
     Text(TextRule),
     /// One of a few words.
-    Words(Vec<String>),
+    Words(Vec<Word>),
     /// A sequence of at least `min` values.
     List { item: Box<Shape>, min: usize },
     /// A mapping with keys of the user's choice.
@@ -36,6 +36,20 @@ pub(in crate::spec) enum Shape {
     Record(Record),
     /// One of several shapes, told apart by the kind of node.
     OneOf(Vec<Shape>),
+}
+
+/// A word of an enumeration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::spec) struct Word {
+    pub(in crate::spec) text: String,
+    /// What the word means; may be empty.
+    pub(in crate::spec) about: String,
+}
+
+impl AsRef<str> for Word {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
 }
 
 /// What a text must look like.
@@ -80,6 +94,7 @@ pub(in crate::spec) struct Field {
 
 impl Shape {
     /// What a key of a value of this shape must be; none if there can be no such key.
+    #[cfg(test)]
     pub(in crate::spec) fn key(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Record(record) => record.fields.get(key).map(|field| &field.shape),

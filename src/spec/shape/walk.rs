@@ -1,5 +1,6 @@
 //! Tree against shape: every structural mistake, in one pass.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::say;
@@ -7,13 +8,15 @@ use super::scalars;
 use super::types::{Record, Shape, TextRule};
 use crate::base::{FieldPath, Span};
 use crate::diag::{Applicability, Code, Diagnostic, Fix, Place};
+use crate::spec::build::{MAX_FINDINGS, too_many};
 use crate::spec::scalar::{Core, core, yaml_1_1_bool};
 use crate::spec::similar::similar;
 use crate::spec::tree::{Entry, Kind, Node, Scalar};
 
 /// Everything about `root` that does not have the shape it must have.
-pub(in crate::spec) fn check(shape: &Shape, root: &Node, text: &str) -> Vec<Diagnostic> {
+pub(in crate::spec) fn check<'a>(shape: &'a Shape, root: &Node, text: &'a str) -> Vec<Diagnostic> {
     let mut walk = Walk {
+        union: None,
         text,
         path: FieldPath::root(),
         alias: None,
@@ -25,6 +28,8 @@ pub(in crate::spec) fn check(shape: &Shape, root: &Node, text: &str) -> Vec<Diag
 }
 
 pub(super) struct Walk<'a> {
+    /// The union of which the present shape is one form, for messages that name them all.
+    union: Option<&'a Shape>,
     /// The file's text, for patches that keep what was written.
     pub(super) text: &'a str,
     path: FieldPath,
@@ -35,25 +40,28 @@ pub(super) struct Walk<'a> {
     findings: Vec<Diagnostic>,
 }
 
-impl Walk<'_> {
-    pub(super) fn value(&mut self, shape: &Shape, node: &Node) {
-        let outer = self.alias;
-        self.alias = node.alias.or(outer);
+impl<'a> Walk<'a> {
+    pub(super) fn value(&mut self, shape: &'a Shape, node: &Node) {
+        let (alias, union) = (self.alias, self.union.take());
+        self.alias = node.alias.or(alias);
         self.present(shape, node);
-        self.alias = outer;
+        (self.alias, self.union) = (alias, union);
     }
 
-    fn present(&mut self, shape: &Shape, node: &Node) {
+    fn present(&mut self, shape: &'a Shape, node: &Node) {
         if let Kind::Scalar(scalar) = &node.kind
             && scalar.plain
             && core(&scalar.text) == Core::Null
             && !matches!(shape, Shape::Any)
         {
-            return self.no_value(shape, node, scalar);
+            if !scalar.text.is_empty() || node.alias.is_none() {
+                self.no_value(shape, node, scalar);
+            }
+            return;
         }
         match (shape, &node.kind) {
             (Shape::OneOf(forms), _) => match Shape::of_node(forms, node) {
-                Some(form) => self.value(form, node),
+                Some(form) => self.form(shape, form, node),
                 None => self.none_of(shape, forms, node),
             },
             (Shape::Any, Kind::Map(entries)) => {
@@ -90,8 +98,14 @@ impl Walk<'_> {
         }
     }
 
+    fn form(&mut self, union: &'a Shape, form: &'a Shape, node: &Node) {
+        self.union = Some(union);
+        self.present(form, node);
+        self.union = None;
+    }
+
     /// A value of a mapping with free keys, where `null` may be refused although anything goes.
-    fn entry(&mut self, shape: &Shape, node: &Node, no_null: bool) {
+    fn entry(&mut self, shape: &'a Shape, node: &Node, no_null: bool) {
         if let Kind::Scalar(scalar) = &node.kind
             && no_null
             && scalar.plain
@@ -103,7 +117,7 @@ impl Walk<'_> {
         }
     }
 
-    fn items(&mut self, shape: &Shape, items: &[Node]) {
+    fn items(&mut self, shape: &'a Shape, items: &[Node]) {
         for (index, item) in items.iter().enumerate() {
             let inner = self.path.index(index);
             let outer = std::mem::replace(&mut self.path, inner);
@@ -119,7 +133,7 @@ impl Walk<'_> {
         self.path = outer;
     }
 
-    fn record(&mut self, record: &Record, node: &Node, entries: &[Entry]) {
+    fn record(&mut self, record: &'a Record, node: &Node, entries: &[Entry]) {
         for entry in entries {
             match record.fields.get(&entry.key) {
                 Some(field) => {
@@ -177,7 +191,7 @@ impl Walk<'_> {
         self.push(finding, entries[0].key_span);
     }
 
-    fn unknown_key(&mut self, record: &Record, node: &Node, entry: &Entry) {
+    fn unknown_key(&mut self, record: &'a Record, node: &Node, entry: &Entry) {
         let key = &entry.key;
         let place = Place::Key(self.path.key(key.clone()));
         let title = match self.path.segments().is_empty() {
@@ -225,7 +239,7 @@ impl Walk<'_> {
         }
     }
 
-    fn no_value(&mut self, shape: &Shape, node: &Node, scalar: &Scalar) {
+    fn no_value(&mut self, shape: &'a Shape, node: &Node, scalar: &Scalar) {
         let subject = self.subject();
         let word = &scalar.text;
         if word.is_empty() {
@@ -248,8 +262,8 @@ impl Walk<'_> {
         }
     }
 
-    fn wrong_kind(&mut self, shape: &Shape, node: &Node) {
-        let title = format!("{} must be {}", self.subject(), say::needed(shape));
+    fn wrong_kind(&mut self, shape: &'a Shape, node: &Node) {
+        let title = self.must_be(shape);
         let label = format!("this is {}", say::found(node));
         let mut finding = self.finding(Code("E0122"), title, label);
         match (shape, &node.kind) {
@@ -273,7 +287,7 @@ impl Walk<'_> {
     }
 
     /// No form of a union fits the kind of node.
-    fn none_of(&mut self, shape: &Shape, forms: &[Shape], node: &Node) {
+    fn none_of(&mut self, shape: &'a Shape, forms: &'a [Shape], node: &Node) {
         if let Kind::Scalar(scalar) = &node.kind {
             let number =
                 |form: &&Shape| matches!(form, Shape::Integer { .. } | Shape::Number { .. });
@@ -289,7 +303,7 @@ impl Walk<'_> {
                     .or_else(|| forms.iter().find(text))
             };
             if let Some(meant) = meant {
-                return self.value(meant, node);
+                return self.form(shape, meant, node);
             }
         }
         self.wrong_kind(shape, node);
@@ -302,6 +316,12 @@ impl Walk<'_> {
         } else {
             format!("`{}`", self.path)
         }
+    }
+
+    /// That it must be what it is not.
+    pub(super) fn must_be(&self, shape: &Shape) -> String {
+        let needed = say::needed(self.union.unwrap_or(shape));
+        format!("{} must be {needed}", self.subject())
     }
 
     /// An error about the present value.
@@ -343,6 +363,11 @@ impl Walk<'_> {
     }
 
     pub(super) fn push(&mut self, mut finding: Diagnostic, span: Span) {
+        match self.findings.len().cmp(&MAX_FINDINGS) {
+            Ordering::Less => {}
+            Ordering::Equal => return self.findings.push(too_many(Place::Span(span))),
+            Ordering::Greater => return,
+        }
         if !self.seen.insert((finding.code, span)) && self.alias.is_some() {
             return;
         }
