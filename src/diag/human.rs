@@ -66,18 +66,21 @@ fn groups<'a>(diagnostic: &'a Diagnostic, sources: &'a dyn Sources) -> Vec<Group
     for snippet in snippets(&diagnostic.labels, sources) {
         first = first.element(snippet);
     }
-    let mut groups = vec![first.elements(diagnostic.help.iter().map(help))];
+    let mut groups = vec![first.elements(diagnostic.help.iter().map(|text| help(text)))];
     groups.extend(diagnostic.fixes.iter().map(|fix| patch(fix, sources)));
     groups
 }
 
-fn help(text: &String) -> Message<'_> {
-    Level::HELP.message(text.as_str())
+fn help(text: &str) -> Message<'_> {
+    Level::HELP.message(text)
 }
+
+/// A file and what is underlined in it.
+type Marked<'a> = (Found<'a>, Vec<(Range<usize>, &'a Label)>);
 
 /// One snippet per file, in the order in which the labels name them.
 fn snippets<'a>(labels: &'a [Label], sources: &'a dyn Sources) -> Vec<Snippet<'a, Annotation<'a>>> {
-    let mut files: Vec<(Found<'a>, Vec<(Range<usize>, &'a Label)>)> = Vec::new();
+    let mut files: Vec<Marked<'a>> = Vec::new();
     for label in labels {
         let Some(found) = sources.find(&label.place) else {
             continue;

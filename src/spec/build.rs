@@ -86,7 +86,6 @@ impl<'a> Builder<'a, '_> {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => return Ok(root),
-                Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_some() => {
                     return Err(Box::new(
                         Diagnostic::error(Code("E0109"), "the file holds several documents")

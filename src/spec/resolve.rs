@@ -230,24 +230,13 @@ fn launcher(
 
 /// The vLLM release that a model's flags and parsers are checked against; none if none is named.
 pub fn release(spec: &ClusterSpec, model: &Name) -> Option<Sourced<String>> {
-    let own = spec.models.get(model.as_str()).and_then(own_release);
-    match own {
-        Some(version) => {
-            let path = root()
-                .key("models")
-                .key(model.as_str())
-                .key("vllm")
-                .key("version");
-            Some(Sourced::yaml(version.to_owned(), path))
-        }
-        None => {
-            let version = spec.vllm.as_ref()?.version.as_ref()?;
-            Some(Sourced::yaml(
-                version.clone(),
-                root().key("vllm").key("version"),
-            ))
-        }
+    let key = |path: FieldPath| path.key("vllm").key("version");
+    if let Some(own) = spec.models.get(model.as_str()).and_then(own_release) {
+        let path = key(root().key("models").key(model.as_str()));
+        return Some(Sourced::yaml(own.to_owned(), path));
     }
+    let top = spec.vllm.as_ref()?.version.as_ref()?;
+    Some(Sourced::yaml(top.clone(), key(root())))
 }
 
 fn own_release(model: &ModelSpec) -> Option<&str> {

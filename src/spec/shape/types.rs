@@ -24,18 +24,18 @@ pub(in crate::spec) enum Shape {
     /// One of a few words.
     Words(Vec<Word>),
     /// A sequence of at least `min` values.
-    List { item: Box<Shape>, min: usize },
+    List { item: Box<Self>, min: usize },
     /// A mapping with keys of the user's choice.
     Dict {
         keys: TextRule,
-        value: Box<Shape>,
+        value: Box<Self>,
         /// A key without a value is an error although the value may be anything.
         no_null: bool,
     },
     /// A mapping with known keys.
     Record(Record),
     /// One of several shapes, told apart by the kind of node.
-    OneOf(Vec<Shape>),
+    OneOf(Vec<Self>),
 }
 
 /// A word of an enumeration.

@@ -137,7 +137,7 @@ impl<'a> Walk<'a> {
         for entry in entries {
             match record.fields.get(&entry.key) {
                 Some(field) => {
-                    self.inside(&entry.key, |walk| walk.value(&field.shape, &entry.value))
+                    self.inside(&entry.key, |walk| walk.value(&field.shape, &entry.value));
                 }
                 None => self.unknown_key(record, node, entry),
             }
@@ -194,9 +194,10 @@ impl<'a> Walk<'a> {
     fn unknown_key(&mut self, record: &'a Record, node: &Node, entry: &Entry) {
         let key = &entry.key;
         let place = Place::Key(self.path.key(key.clone()));
-        let title = match self.path.segments().is_empty() {
-            true => format!("unknown key `{key}` at the top"),
-            false => format!("unknown key `{key}` in `{}`", self.path),
+        let title = if self.path.segments().is_empty() {
+            format!("unknown key `{key}` at the top")
+        } else {
+            format!("unknown key `{key}` in `{}`", self.path)
         };
         let mut finding =
             Diagnostic::error(Code("E0120"), title).at(place.clone(), "not a key of this mapping");

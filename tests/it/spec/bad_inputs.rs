@@ -172,9 +172,10 @@ fn a_text_that_is_no_mapping() {
     ");
 }
 
-/// Shapes of input on which a careless reader takes quadratic time.
+/// Shapes of input on which a careless reader takes quadratic time: minutes, not the fractions of a
+/// second that they take here; the limit leaves room for a busy machine.
 #[test]
-fn much_of_anything_is_answered_within_a_second() {
+fn much_of_anything_takes_time_in_proportion() {
     let much = |unit: &str| unit.repeat((1 << 18) / unit.len());
     for unit in [
         "a", "a,", "a: 1\n", "- a\n", "\"", "'a' ", "#\n", "[], ", "? a\n", "&a ", "*a ", "|\n",
@@ -189,7 +190,7 @@ fn much_of_anything_is_answered_within_a_second() {
             let start = Instant::now();
             let parsed = parse(Source::new("cluster.yaml", bytes), &[]);
             assert!(
-                start.elapsed() < Duration::from_secs(1),
+                start.elapsed() < Duration::from_secs(5),
                 "{unit:?}: {:?}",
                 start.elapsed()
             );
