@@ -28,6 +28,18 @@ pub enum Observation {
     },
 }
 
+impl Observation {
+    /// Which launch it speaks of, if of one.
+    pub fn launch(&self) -> Option<&LaunchId> {
+        match self {
+            Self::Running(running) => Some(&running.launch),
+            Self::Exited(exit) => Some(&exit.launch),
+            Self::Lost { launch, .. } => Some(launch),
+            Self::Never | Self::Unknown { .. } => None,
+        }
+    }
+}
+
 /// A unit whose process lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningUnit {

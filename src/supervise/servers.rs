@@ -40,6 +40,20 @@ impl Brain {
     /// The first look at a unit: what runs already is taken over, what is gone is noted.
     pub(super) fn adopt(&mut self, unit: &UnitId, observation: Observation, now: Timestamp) {
         match observation {
+            Observation::Running(running) if !self.knows(unit, &running.launch) => {
+                let text = format!(
+                    "`{unit}` runs as pid {} and the journal does not know that start: it is left alone",
+                    running.pid
+                );
+                self.record(
+                    Event::Alarm {
+                        alarm: "unknown-start".to_owned(),
+                        unit: Some(unit.clone()),
+                        text,
+                    },
+                    now,
+                );
+            }
             Observation::Running(running) => {
                 self.started(unit, &running, true, now);
                 self.ask(Effect::Watch { unit: unit.clone() });
@@ -53,7 +67,7 @@ impl Brain {
                 };
                 let exit = match observation {
                     // An older start's end says nothing about the one that was intended since.
-                    Observation::Exited(exit) if exit.generation == state.generation => exit,
+                    Observation::Exited(exit) if exit.launch == launch => exit,
                     _ => lost(state.generation, launch),
                 };
                 self.exited(unit, exit, now);
@@ -61,9 +75,22 @@ impl Brain {
         }
     }
 
+    /// Whether this launch is the last one that the journal intended.
+    fn knows(&self, unit: &UnitId, launch: &LaunchId) -> bool {
+        self.state
+            .units
+            .get(unit)
+            .is_some_and(|state| state.launch.as_ref() == Some(launch))
+    }
+
     /// A unit was looked at.
     pub(super) fn seen(&mut self, unit: &UnitId, observation: Observation, now: Timestamp) {
-        let phase = self.phase(unit).clone();
+        let state = self.state.unit(unit);
+        let phase = state.phase.clone();
+        // What an earlier launch left behind says nothing about this one.
+        if observation.launch().is_some() && observation.launch() != state.launch.as_ref() {
+            return;
+        }
         match observation {
             Observation::Running(running) => {
                 if matches!(phase, UnitPhase::Intended | UnitPhase::Launched) {
@@ -72,8 +99,7 @@ impl Brain {
                 self.listening(unit, &running, now);
             }
             Observation::Exited(exit) => {
-                let current = self.state.unit(unit).generation == exit.generation;
-                if current && phase.may_live() && phase != UnitPhase::Stopping {
+                if phase.may_live() && phase != UnitPhase::Stopping {
                     self.exited(unit, exit, now);
                 }
             }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::base::{Generation, LaunchId, RunId, UnitId};
 use crate::facts::{Exit, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, write_atomically};
-use crate::world::procfs::process;
+use crate::world::procfs::{find_marked, process};
 
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
@@ -45,6 +45,28 @@ impl UnitDirs {
     /// The directory of a unit.
     pub fn of(&self, unit: &UnitId) -> PathBuf {
         self.root.join(unit.as_str())
+    }
+
+    /// Removes what a run left that is over, its secrets among it.
+    ///
+    /// # Errors
+    /// Something of it still runs, or cannot be removed.
+    pub fn clear(&self) -> Result<(), String> {
+        let run = self.root.file_name().unwrap_or_default().to_string_lossy();
+        let living = find_marked(&format!("{run}/"));
+        if !living.is_empty() {
+            let pids: Vec<String> = living.iter().map(ToString::to_string).collect();
+            return Err(format!(
+                "processes of an earlier run `{run}` still live: {}; its journal is gone, so end them by hand",
+                pids.join(", ")
+            ));
+        }
+        match fs::remove_dir_all(&self.root) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(format!("cannot remove `{}`: {error}", self.root.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes the directory of a unit, ours alone.

@@ -238,19 +238,10 @@ impl Thread {
 
     fn tell_end(&self, awaited: &Awaited) -> bool {
         let unit = awaited.unit.clone();
-        let of_this_start = |generation: &Generation| *generation == awaited.generation;
         let seen = match self.dirs.observe(&unit) {
-            Observation::Exited(exit) if of_this_start(&exit.generation) => {
-                Observation::Exited(exit)
-            }
-            Observation::Running(running) if of_this_start(&running.generation) => {
-                Observation::Running(running)
-            }
-            Observation::Lost { generation, launch } if of_this_start(&generation) => {
-                Observation::Lost { generation, launch }
-            }
             // The leader is gone and its script is about to record how: the state file will tell.
             Observation::Unknown { .. } => return true,
+            seen if seen.launch() == Some(&awaited.launch) => seen,
             _ => Observation::Exited(self.without_record(awaited)),
         };
         self.tell(unit, seen)

@@ -65,6 +65,10 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
         printer.complain(&format!("error: {line}"));
     }
     if clean {
+        dirs.clear().map_err(|why| {
+            printer.complain(&format!("error: {why}"));
+            ExitStatus::Refused
+        })?;
         let summary = "down".to_owned();
         note(&mut journal, Event::RunEnded { code: 0, summary })?;
     }

@@ -171,6 +171,12 @@ fn take(
     let process = owner.process().clone();
     let (mut journal, records) = Journal::open(owner).map_err(failed)?;
     let mut state = RunState::fold(&records);
+    if state.phase == Phase::New {
+        UnitDirs::new(dir.id()).clear().map_err(|why| {
+            printer.complain(&format!("error: {why}"));
+            ExitStatus::Refused
+        })?;
+    }
     let live = live_units(dir, plan, &state);
     refuse_changes(dir, files, &live, printer)?;
     world::write_rendered(&dir.scripts(), files).map_err(|error| {
@@ -304,6 +310,10 @@ fn drive(
     audience.finish();
     match driven {
         Ok((outcome, mut desks)) => {
+            if !outcome.kept {
+                // Left-overs harm nobody: the next run has a directory of its own.
+                let _ = UnitDirs::new(dir.id()).clear();
+            }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
             closing::outcome(&plan, dir, &outcome, &mut desks, &stop, printer)
         }
