@@ -35,7 +35,7 @@ impl Parsed {
 
 /// Parses what follows `vllm serve`.
 pub(super) fn parse(args: &[String], release: Release) -> Result<Parsed, Refusal> {
-    let args = merge_dotted(normalise(args));
+    let args = merge_dotted(normalise(args, release));
     let mut parser = Parser {
         release,
         parsed: Parsed::default(),
@@ -293,7 +293,13 @@ pub(super) fn human_integer(text: &str) -> Option<i64> {
     whole
 }
 
-fn normalise(args: &[String]) -> Vec<String> {
+fn normalise(args: &[String], release: Release) -> Vec<String> {
+    // Before it had its own flag, `-O` was short for the compilation config.
+    let level_flag = if flags::supported("--optimization-level", release) == Support::No {
+        "--compilation-config"
+    } else {
+        "--optimization-level"
+    };
     let mut out = Vec::with_capacity(args.len());
     for (index, arg) in args.iter().enumerate() {
         if arg.starts_with("--") {
@@ -305,14 +311,14 @@ fn normalise(args: &[String]) -> Vec<String> {
             let name = format!("{}{}", name[..end].replace('_', "-"), &name[end..]);
             out.push(value.map_or_else(|| name.clone(), |value| format!("{name}={value}")));
         } else if let Some(level) = arg.strip_prefix("-O").filter(|level| !level.is_empty()) {
-            out.push("--optimization-level".to_owned());
+            out.push(level_flag.to_owned());
             out.push(level.strip_prefix('=').unwrap_or(level).to_owned());
         } else if arg == "-O"
             && args
                 .get(index + 1)
                 .is_some_and(|next| ["0", "1", "2", "3"].contains(&next.as_str()))
         {
-            out.push("--optimization-level".to_owned());
+            out.push(level_flag.to_owned());
         } else {
             out.push(arg.clone());
         }

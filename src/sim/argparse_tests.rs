@@ -117,6 +117,13 @@ fn values_of_the_wrong_kind_are_refused_in_argparse_words() {
 }
 
 #[test]
+fn the_optimization_level_moved_to_its_own_flag() {
+    assert_eq!(ok(&["m", "-O3"]).value("--optimization-level"), Some("3"));
+    let old = at(Release::new(0, 10, 2), &["m", "-O", "3"]).unwrap();
+    assert_eq!(old.value("--compilation-config"), Some("3"));
+}
+
+#[test]
 fn a_negative_number_is_a_value() {
     assert_eq!(
         ok(&["m", "--max-model-len", "-1"]).value("--max-model-len"),

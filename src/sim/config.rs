@@ -46,6 +46,10 @@ pub struct SimConfig {
     pub latency: Duration,
     /// Whether log lines are written to this process's stdout and stderr.
     pub log: bool,
+    /// Whether each request is logged, where lines are written.
+    pub access_log: bool,
+    /// Whether the statistics line is written every ten seconds, where lines are written.
+    pub log_stats: bool,
 }
 
 impl SimConfig {
@@ -67,6 +71,8 @@ impl SimConfig {
             max_num_seqs: 256,
             latency: Duration::from_millis(20),
             log: false,
+            access_log: true,
+            log_stats: true,
         }
     }
 

@@ -18,6 +18,7 @@ pub(super) enum Writer {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Log {
     on: bool,
+    access: bool,
     release: Release,
     pid: u32,
 }
@@ -27,6 +28,7 @@ impl Log {
     pub(super) fn new(server: &SimConfig) -> Self {
         Self {
             on: server.log,
+            access: server.log && server.access_log,
             release: server.release,
             pid: std::process::id(),
         }
@@ -58,7 +60,7 @@ impl Log {
 
     /// A line of the access log.
     pub(super) fn access(self, remote: &str, method: &str, path: &str, status: u16, reason: &str) {
-        if self.on {
+        if self.access {
             let prefix = self.prefix(Writer::Api);
             out(&format!(
                 "{prefix}INFO:     {remote} - \"{method} {path} HTTP/1.1\" {status} {reason}\n"

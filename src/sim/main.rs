@@ -1,6 +1,7 @@
 //! The entry of `toolorch sim …`, and of this program when it is called `vllm`.
 //!
-//! `main` is given what follows `sim`: `vllm serve MODEL --flags…` or `vllm --version`. The environment says the rest:
+//! `main` is given what follows `sim`: `vllm serve MODEL --flags…`, `vllm --version`, or `host COUNT vllm serve …` for many
+//! silent copies in one process, on consecutive ports from `--port`. The environment says the rest:
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20), and vLLM's
 //! own `VLLM_API_KEY` and `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 
@@ -8,22 +9,28 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
+
 use super::config::DEFAULT_RELEASE;
 use super::refusal::Refusal;
 use super::server;
 use super::settings::Surroundings;
 use crate::knowledge::release::Release;
 
-/// Runs a simulated vLLM for the arguments after `sim`; the first is `vllm`.
+const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       toolorch sim host COUNT vllm serve MODEL [flags of vLLM]";
+
+/// Runs a simulated vLLM for the arguments after `sim`; the first is `vllm` or `host`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let args: Vec<String> = args
         .into_iter()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    let outcome = match args.split_first() {
-        Some((program, rest)) if program == "vllm" => vllm(rest),
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["vllm", ..] => vllm(&args[1..]),
+        ["host", count, "vllm", "serve", ..] => replicate(count, &args[4..]),
         _ => Err(Refusal {
-            stderr: "usage: toolorch sim vllm serve MODEL [flags of vLLM]".to_owned(),
+            stderr: USAGE.to_owned(),
             code: 2,
         }),
     };
@@ -65,22 +72,37 @@ fn vllm(args: &[String]) -> Result<ExitCode, Refusal> {
 }
 
 fn serve(args: &[String], release: Release) -> Result<ExitCode, Refusal> {
-    let around = Surroundings {
+    let around = surroundings(release)?;
+    let startup = millis("TOOLORCH_SIM_STARTUP_MS", 200)?;
+    Ok(runtime()?.block_on(server::serve(args, &around, startup)))
+}
+
+fn replicate(count: &str, args: &[String]) -> Result<ExitCode, Refusal> {
+    let refuse = |_| Refusal {
+        stderr: format!("toolorch sim host: `{count}` is not a number of servers"),
+        code: 2,
+    };
+    let count = count.parse().map_err(refuse)?;
+    let around = surroundings(release()?)?;
+    runtime()?.block_on(server::replicate(count, args, &around))
+}
+
+fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
+    Ok(Surroundings {
         release,
         latency: millis("TOOLORCH_SIM_LATENCY_MS", 20)?,
         allow_long: variable("VLLM_ALLOW_LONG_MAX_MODEL_LEN").as_deref() == Some("1"),
         api_key: variable("VLLM_API_KEY").filter(|key| !key.is_empty()),
-    };
-    let startup = millis("TOOLORCH_SIM_STARTUP_MS", 200)?;
+    })
+}
+
+fn runtime() -> Result<Runtime, Refusal> {
     // One thread: a machine may run thirty of these.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Refusal {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Refusal {
         stderr: format!("toolorch sim: no runtime: {error}"),
         code: 1,
-    })?;
-    Ok(runtime.block_on(server::serve(args, &around, startup)))
+    })
 }
 
 fn release() -> Result<Release, Refusal> {

@@ -49,12 +49,58 @@ async fn start(args: &[String], around: &Surroundings) -> Result<(TcpSocket, Sim
         early.port = port;
     }
     announce(&early, &parsed);
-    settings::check_before_bind(&parsed, around.release)?;
+    settings::check_before_bind(&parsed, around.release, |path| Path::new(path).exists())?;
     let socket = host::bind(&early)
         .await
         .map_err(|error| bind_refusal(&error))?;
     let config = settings::configure(&parsed, &look_at(&model), around)?;
     Ok((socket, config))
+}
+
+/// Hosts `count` silent copies of one server on consecutive ports until a signal ends them.
+pub(super) async fn replicate(
+    count: u16,
+    args: &[String],
+    around: &Surroundings,
+) -> Result<ExitCode, Refusal> {
+    let parsed = argparse::parse(args, around.release)?;
+    settings::check_before_bind(&parsed, around.release, |path| Path::new(path).exists())?;
+    let model = look_at(parsed.model.as_deref().unwrap_or_default());
+    let config = SimConfig {
+        log: false,
+        ..settings::configure(&parsed, &model, around)?
+    };
+    let copy = |offset: u16| {
+        let port = config.port.checked_add(offset);
+        let port = port.ok_or_else(|| Refusal {
+            stderr: "toolorch sim host: no ports left".to_owned(),
+            code: 2,
+        })?;
+        Ok(SimConfig {
+            port,
+            ..config.clone()
+        })
+    };
+    let copies: Vec<SimConfig> = (0..count).map(copy).collect::<Result<_, Refusal>>()?;
+    let hosted = host::host(copies)
+        .await
+        .map_err(|error| bind_refusal(&error))?;
+    let log = Log::new(&SimConfig {
+        log: true,
+        ..config
+    });
+    log.uvicorn(&format!("{} servers listen", hosted.addresses.len()));
+    let (Ok(mut term), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return Ok(ExitCode::FAILURE);
+    };
+    tokio::select! {
+        () = hosted.forever() => {}
+        () = either(&mut term, &mut interrupt) => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn announce(server: &SimConfig, parsed: &Parsed) {
@@ -131,7 +177,8 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration) -> ExitCod
     for line in lines {
         log.line(line.writer, "INFO", line.place, &line.text);
         tokio::select! {
-            () = tokio::time::sleep(step) => {}
+            () = tokio::time::sleep(step), if !step.is_zero() => {}
+            () = std::future::ready(()), if step.is_zero() => {}
             () = either(&mut term, &mut interrupt) => return ExitCode::SUCCESS,
         }
     }
@@ -182,7 +229,7 @@ async fn statistics(endpoint: &Endpoint) {
         #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
         let rate = |now: u64, then: u64| (now - then) as f64 / STATISTICS_EVERY.as_secs_f64();
         let [read, written] = [rate(prompt, before[0]), rate(generated, before[1])];
-        if read + written > 0.0 || running + waiting > 0 {
+        if endpoint.config.log_stats && (read + written > 0.0 || running + waiting > 0) {
             let text = format!(
                 "Engine 000: Avg prompt throughput: {read:.1} tokens/s, Avg generation throughput: {written:.1} tokens/s, \
                  Running: {running} reqs, Waiting: {waiting} reqs, GPU KV cache usage: 0.0%, Prefix cache hit rate: 0.0%"

@@ -36,7 +36,21 @@ pub(super) struct Surroundings {
 }
 
 /// What vLLM refuses between parsing its arguments and binding its port.
-pub(super) fn check_before_bind(args: &Parsed, release: Release) -> Result<(), Refusal> {
+///
+/// `is_file` tells whether a path is there.
+pub(super) fn check_before_bind(
+    args: &Parsed,
+    release: Release,
+    is_file: impl Fn(&str) -> bool,
+) -> Result<(), Refusal> {
+    if let Some(template) = args.value("--chat-template")
+        && !template.contains(['{', '}', '\n'])
+        && !is_file(template)
+    {
+        return Err(Refusal::exception(&format!(
+            "ValueError: The supplied chat template string ({template}) appears path-like, but doesn't exist!"
+        )));
+    }
     let tool_parser = args.value("--tool-call-parser");
     let auto = args.on("--enable-auto-tool-choice");
     if auto && tool_parser.is_none() {
@@ -98,6 +112,8 @@ pub(super) fn configure(
     config.release = around.release;
     config.latency = around.latency;
     config.log = true;
+    config.access_log = !args.on("--disable-uvicorn-access-log");
+    config.log_stats = !args.on("--disable-log-stats");
     config.max_model_len = context(args, &model, config_json, around.allow_long)?;
     if let Some(served) = args.values.get("--served-model-name") {
         config.served.clone_from(served);
@@ -255,7 +271,7 @@ mod tests {
         let around = around("0.12.0");
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let parsed = argparse::parse(&args, around.release)?;
-        check_before_bind(&parsed, around.release)?;
+        check_before_bind(&parsed, around.release, |path| path == "here.jinja")?;
         configure(&parsed, disk, &around)
     }
 
@@ -303,6 +319,22 @@ mod tests {
         assert_eq!(
             last_line(&alone),
             "TypeError: Error: --enable-auto-tool-choice requires --tool-call-parser"
+        );
+        assert!(
+            serve(
+                &["m", "--chat-template", "here.jinja"],
+                &ModelOnDisk::Absent
+            )
+            .is_ok()
+        );
+        let template = serve(
+            &["m", "--chat-template", "gone.jinja"],
+            &ModelOnDisk::Absent,
+        )
+        .unwrap_err();
+        assert_eq!(
+            last_line(&template),
+            "ValueError: The supplied chat template string (gone.jinja) appears path-like, but doesn't exist!"
         );
         let reasoning =
             serve(&["m", "--reasoning-parser", "qwen4"], &ModelOnDisk::Absent).unwrap_err();

@@ -52,6 +52,12 @@ fn free_port() -> u16 {
         .port()
 }
 
+/// A client without proxies, and without certificates: reading those takes longer than a test.
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+    builder.build().unwrap()
+}
+
 /// A running server; killed when dropped.
 struct Server {
     child: Child,
@@ -93,8 +99,7 @@ impl Server {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            let mut request = client.request(method, format!("{}{path}", self.base));
+            let mut request = client().request(method, format!("{}{path}", self.base));
             if let Some(body) = body {
                 request = request.body(body);
             }
@@ -565,21 +570,20 @@ fn requests_beyond_the_batch_wait() {
     }
     let began = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..3 {
+        for _ in 0..6 {
             scope.spawn(|| assert_eq!(server.chat(&question("m", "Hi")).0, 200));
         }
     });
+    // One at a time, however late they came; and somebody had to wait.
     assert!(
-        began.elapsed() >= Duration::from_millis(450),
+        began.elapsed() >= Duration::from_millis(900),
         "{:?}",
         began.elapsed()
     );
-    assert!(
-        server.values("vllm:request_queue_time_seconds_sum")[0]
-            .parse::<f64>()
-            .unwrap()
-            > 0.3
-    );
+    let waited = server.values("vllm:request_queue_time_seconds_sum")[0]
+        .parse::<f64>()
+        .unwrap();
+    assert!(waited > 0.1, "{waited}");
 }
 
 #[test]
@@ -651,6 +655,40 @@ fn the_log_is_vllms_on_both_streams() {
     });
 }
 
+#[test]
+fn copies_of_one_server_share_a_process() {
+    let first = free_port();
+    // Three free ports in a row: probed, because the system hands out single ones.
+    let first = (first..first + 200)
+        .find(|&port| (0..3).all(|n| TcpListener::bind(("127.0.0.1", port + n)).is_ok()))
+        .unwrap();
+    let port = first.to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_toolorch"));
+    command.args([
+        "sim",
+        "host",
+        "3",
+        "vllm",
+        "serve",
+        "m",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        &port,
+    ]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().ends_with("3 servers listen"));
+    let mut server = Server {
+        child,
+        base: String::new(),
+    };
+    for n in 0..3 {
+        server.base = format!("http://127.0.0.1:{}", first + n);
+        assert_eq!(server.get("/health").0, 200);
+    }
+}
+
 #[tokio::test]
 async fn a_thousand_servers_fit_in_one_process() {
     let before = resident_kib();
@@ -659,11 +697,7 @@ async fn a_thousand_servers_fit_in_one_process() {
         .collect();
     let hosted = toolorch::sim::host(configs).await.unwrap();
     assert_eq!(hosted.addresses.len(), 1000);
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
+    let client = client();
     for (n, address) in hosted.addresses.iter().enumerate().step_by(97) {
         let models: Value = client
             .get(format!("http://{address}/v1/models"))
