@@ -48,6 +48,15 @@ impl FieldPath {
         &self.0
     }
 
+    /// The last step as text; empty for the root.
+    pub fn last(&self) -> String {
+        match self.0.last() {
+            Some(Segment::Key(key)) => key.clone(),
+            Some(Segment::Index(index)) => index.to_string(),
+            None => String::new(),
+        }
+    }
+
     /// The path of the mapping or sequence that holds this value; none for the root.
     pub fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;

@@ -1,1 +1,25 @@
 //! Spec, plan, knowledge and facts to diagnostics; one family of rules per file. Pure.
+//!
+//! The codes and their explanations are in `diag::codes`.
+
+mod addresses;
+mod allow;
+mod context;
+mod credentials;
+mod dataset;
+mod evals;
+mod flags;
+mod gpus;
+mod here;
+mod names;
+mod parsers;
+mod ports;
+mod preflight;
+mod registry;
+mod remote;
+#[cfg(test)]
+mod rule_tests;
+
+pub use preflight::preflight;
+pub use registry::{Ctx, check, check_all};
+pub use remote::refusal;

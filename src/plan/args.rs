@@ -7,13 +7,14 @@ use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::knowledge::flags::{self, Takes};
 use crate::spec::model::ModelSpec;
 
-use super::argv::json;
+use super::argv::{is_host, json};
 
 /// The flags of a model's `args`, in order: `true` gives `--flag`, `false` `--no-flag`, a list
 /// repeated values, a map JSON. What cannot be written is reported and left out.
 pub(crate) fn flags(model: &ModelSpec, origin: &FieldPath, report: &mut Report) -> Vec<String> {
     let mut all = Vec::new();
-    for (name, value) in &model.args {
+    let others = (model.args.iter()).filter(|(name, value)| !(is_host(name) && value.is_string()));
+    for (name, value) in others {
         let path = origin.key("args").key(name.as_str());
         match flag(name, value) {
             Ok(words) => all.extend(words),

@@ -9,6 +9,7 @@ use crate::knowledge::flags;
 use crate::knowledge::release::{Release, Support};
 use crate::spec::ClusterSpec;
 use crate::spec::model::{Engine, Layout, ModelSpec};
+use crate::spec::resolve;
 
 use super::family::{family, tool_parser};
 use super::{args, inherit};
@@ -30,7 +31,8 @@ pub(crate) fn served_id(model: &ModelSpec) -> &str {
 #[derive(Debug, Clone)]
 pub(crate) struct Command {
     head: Vec<String>,
-    host_flag: &'static str,
+    /// An address to bind to that the YAML insists on, with `args: { host: … }`.
+    host: Option<String>,
     tail: Vec<String>,
 }
 
@@ -40,8 +42,8 @@ impl Command {
         let mut argv = Vec::with_capacity(self.head.len() + self.tail.len() + 4);
         argv.extend_from_slice(&self.head);
         argv.extend([
-            self.host_flag.to_owned(),
-            address.to_owned(),
+            "--host".to_owned(),
+            self.host.as_deref().unwrap_or(address).to_owned(),
             "--port".to_owned(),
             port.to_string(),
         ]);
@@ -70,19 +72,30 @@ pub(crate) fn command(
             let tail = sglang_tail(model, &args::flags(model, origin, report));
             return Some(Command {
                 head,
-                host_flag: "--host",
+                host: own_host(model),
                 tail,
             });
         }
     };
-    let release = inherit::release(spec, model);
+    let release = inherit::release(spec, name);
     let mut tail = vllm_tail(facts, name, model, release);
     tail.extend(args::flags(model, origin, report));
     Some(Command {
         head,
-        host_flag: "--host",
+        host: own_host(model),
         tail,
     })
+}
+
+/// The address that `args` insists on, such as `0.0.0.0`.
+fn own_host(model: &ModelSpec) -> Option<String> {
+    let (_, host) = model.args.iter().find(|(name, _)| is_host(name))?;
+    host.as_str().map(str::to_owned)
+}
+
+/// Whether a name in `args` is the flag that stands in front of the others.
+pub(crate) fn is_host(name: &str) -> bool {
+    flags::canonical(name) == "--host"
 }
 
 /// Collects flags with their values.
@@ -165,10 +178,14 @@ fn sglang_tail(model: &ModelSpec, more: &[String]) -> Vec<String> {
 }
 
 /// The environment variables that tell a simulator how to behave.
-pub(crate) fn sim_variables(spec: &ClusterSpec, model: &ModelSpec) -> Vec<(&'static str, String)> {
+pub(crate) fn sim_variables(
+    spec: &ClusterSpec,
+    name: &Name,
+    model: &ModelSpec,
+) -> Vec<(&'static str, String)> {
     let mut set = Vec::new();
-    if let Some((release, _)) = inherit::release_text(spec, model, &FieldPath::root()) {
-        set.push(("TOOLORCH_SIM_RELEASE", release.to_owned()));
+    if let Some(release) = resolve::release(spec, name) {
+        set.push(("TOOLORCH_SIM_RELEASE", release.value));
     }
     let pick = |value: fn(&crate::spec::model::Sim) -> Option<String>| {
         let own = model.sim.as_ref().and_then(value);

@@ -7,6 +7,7 @@ use crate::diag::Report;
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
 use crate::spec::model::{LauncherKind, ModelSpec, PortChoice, Service, TransportKind, WhenDone};
+use crate::spec::resolve;
 
 use super::evals::{self, CONTROLLER, GRACE, OPEN_FILES};
 use super::fill::Values;
@@ -155,11 +156,11 @@ impl Builder<'_> {
             let site = self.sites.at(slot.site);
             let id = UnitId::replica(name, index);
             if slot.position == 0 || block.is_none() {
-                let mut env = inherit::model_env(spec, site, model);
-                env::add_for_model(spec, model, &mut env);
+                let mut env = inherit::unit_env(resolve::model_env(spec, name, site.key));
+                env::add_for_model(spec, name, model, &mut env);
                 block = Some(Block {
                     env,
-                    launcher: inherit::launcher(spec, site, model.launcher, &origin).value,
+                    launcher: resolve::model_launcher(spec, name, site.key).value,
                     first: id.clone(),
                 });
             }
@@ -238,7 +239,8 @@ impl Builder<'_> {
                 .with("host", site.address.as_str())
                 .with("name", id.as_str())
                 .with("gpus", argv::gpu_list(&slot.gpus));
-            let mut env: UnitEnv = inherit::service_env(self.spec, site, service);
+            let env = resolve::service_env(self.spec, name, site.key);
+            let mut env: UnitEnv = inherit::unit_env(env);
             env::fill_set(&mut env, &values, &origin, Some(&mut self.report));
             let argv =
                 env::fill_command(&service.command, &values, &origin, Some(&mut self.report));
@@ -253,7 +255,7 @@ impl Builder<'_> {
                 kind: UnitKind::Service { name: name.clone() },
                 node: site.name.clone(),
                 address: site.address.clone(),
-                launcher: inherit::launcher(self.spec, site, service.launcher, &origin).value,
+                launcher: resolve::service_launcher(self.spec, name, site.key).value,
                 gpus: slot.gpus.clone(),
                 port: Some(port),
                 port_auto: matches!(ports::wanted(service.port), PortChoice::Auto),

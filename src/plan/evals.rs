@@ -8,6 +8,7 @@ use crate::facts::Facts;
 use crate::knowledge::adapters::{self, Adapter};
 use crate::spec::ClusterSpec;
 use crate::spec::model::{Eval, Results};
+use crate::spec::resolve;
 
 use super::configs::DEFAULT_CONFIG;
 use super::fill::Values;
@@ -162,7 +163,7 @@ pub(crate) fn in_order<'a>(
             let place = Place::Key(origin_of(name).key("after").key(before.as_str()));
             let known = spec.evals.keys().map(EvalName::as_str);
             report.push(
-                Diagnostic::error(Code("E0203"), format!("there is no evaluation `{before}`"))
+                Diagnostic::error(Code("E0210"), format!("there is no evaluation `{before}`"))
                     .at(place.clone(), "not a key of `evals`")
                     .maybe_fix(did_you_mean(before.as_str(), known, place)),
             );
@@ -322,14 +323,14 @@ fn client(
     });
     let values = values(spec, facts, name, eval, at);
     let argv = client_argv(spec, eval, adapter, &values, &origin, report);
-    let mut env = inherit::eval_env(spec, site, eval);
+    let mut env = inherit::unit_env(resolve::eval_env(spec, name));
     env::fill_set(&mut env, &values, &origin, Some(report));
     Unit {
         id: UnitId::eval(name),
         kind: UnitKind::Eval { name: name.clone() },
         node: site.map_or_else(|| NodeName::new(CONTROLLER), |site| site.name.clone()),
         address: site.map_or_else(|| "localhost".to_owned(), |site| site.address.clone()),
-        launcher: inherit::eval_launcher(spec, site, eval, &origin).value,
+        launcher: resolve::eval_launcher(spec, name).value,
         gpus: Vec::new(),
         port: None,
         port_auto: false,
@@ -395,6 +396,9 @@ fn client_argv(
         return env::fill_command(command, values, origin, Some(report));
     }
     if adapter.command.is_empty() {
+        if adapter_of(eval).is_none() {
+            return Vec::new();
+        }
         report.push(
             Diagnostic::error(
                 Code("E0512"),
@@ -438,7 +442,7 @@ fn no_orchestrator(spec: &ClusterSpec, eval: &Eval, origin: &FieldPath) -> Diagn
     if let Some(name) = &eval.orchestrator {
         let place = Place::Value(origin.key("orchestrator"));
         let known = spec.models.keys().map(Name::as_str);
-        return Diagnostic::error(Code("E0203"), format!("there is no model `{name}`"))
+        return Diagnostic::error(Code("E0210"), format!("there is no model `{name}`"))
             .at(place.clone(), "not a key of `models`")
             .maybe_fix(did_you_mean(name.as_str(), known, place));
     }

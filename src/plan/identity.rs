@@ -97,7 +97,7 @@ fn model_identity(spec: &ClusterSpec, facts: &Facts, name: &Name, model: &ModelS
     put("revision", model.revision.clone().map(Value::from));
     put(
         "release",
-        inherit::release(spec, model).map(|release| release.to_string().into()),
+        inherit::release(spec, name).map(|release| release.to_string().into()),
     );
     put("thinking", model.thinking.map(Value::from));
     put("max_model_len", model.max_model_len.map(Value::from));

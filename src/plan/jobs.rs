@@ -29,7 +29,9 @@ pub(crate) fn all(
             continue;
         }
         let site = sites.all().iter().find(|site| site.name == unit.node);
-        let (pool, own) = site.map_or((None, None), |site| (site.pool.cloned(), site.slurm));
+        let (pool, own) = site.map_or((None, None), |site| {
+            (Some(site.key.clone()).filter(|_| site.in_pool), site.slurm)
+        });
         let nodelist = match (site, &pool) {
             (Some(site), None) => Some(site.slurm_name.unwrap_or(site.name.as_str()).to_owned()),
             _ => None,

@@ -2,6 +2,7 @@
 
 mod args;
 pub(crate) mod argv;
+pub(crate) mod ask;
 mod build;
 mod configs;
 mod env;
@@ -17,15 +18,18 @@ mod place;
 pub(crate) mod plan_tests;
 pub(crate) mod ports;
 mod ready;
+mod select;
 pub(crate) mod similar;
 mod sites;
 mod start;
 mod types;
 
+pub use ask::{DatasetQuestion, Questions, programs, questions};
 pub use build::plan;
 pub use configs::DEFAULT_CONFIG;
 pub use evals::CONTROLLER;
 pub use ready::needed_context;
+pub use select::{UnknownNames, select};
 pub use types::{
     ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, Plan, PlanNode, ReadyRule,
     RestartRule, ResultsPlan, Rung, Start, Unit, UnitEnv, UnitKind, WarmupRequest,

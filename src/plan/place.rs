@@ -81,7 +81,7 @@ pub(crate) fn place(spec: &ClusterSpec, sites: &Sites<'_>, report: &mut Report) 
     for (name, service) in &spec.services {
         let origin = FieldPath::root().key("services").key(name.as_str());
         let chosen = sites.chosen(&service.node, &origin, report);
-        if chosen.len() > 1 {
+        if service.node.0.len() > 1 {
             report.push(
                 Diagnostic::error(Code("E0315"), format!("service `{name}` is one server"))
                     .at(Place::Value(origin.key("node")), "more than one node")

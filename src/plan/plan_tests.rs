@@ -66,7 +66,7 @@ fn the_fifth_node_is_one_job() {
 fn the_quickstart_runs_this_program_as_its_servers() {
     let plan = clean(QUICKSTART);
     insta::assert_snapshot!(argv(&plan, "orchestrator-1"), @"/usr/bin/toolorch sim vllm serve nvidia/Nemotron-Orchestrator-8B --host 127.0.0.1 --port 18101 --enable-auto-tool-choice --tool-call-parser hermes");
-    insta::assert_snapshot!(argv(&plan, "eval-arithmetic"), @"python3 client.py --model-config=/work/clusters/quickstart/out/model_config.json --dataset=/work/clusters/quickstart/questions.jsonl --output=/work/clusters/quickstart/out/results --concurrency=32 --max-rounds=6 --orchestrator=nvidia/Nemotron-Orchestrator-8B --expert=Qwen/Qwen3-32B-FP8");
+    insta::assert_snapshot!(argv(&plan, "eval-arithmetic"), @"python3 client.py --model-config /work/clusters/quickstart/out/model_config.json --dataset /work/clusters/quickstart/questions.jsonl --output /work/clusters/quickstart/out/results --concurrency 32 --max-rounds 6 --orchestrator nvidia/Nemotron-Orchestrator-8B --expert Qwen/Qwen3-32B-FP8");
     let replica = plan.unit(&"expert-0".into()).unwrap();
     assert_eq!(replica.env.set["TOOLORCH_SIM_RELEASE"], "0.12.0");
     assert!(matches!(replica.kind, UnitKind::Replica { index: 0, .. }));

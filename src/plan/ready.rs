@@ -31,7 +31,7 @@ pub(crate) fn of_model(
         id: id.clone(),
         context: needed_context(spec, name),
     });
-    let release = inherit::release(spec, model);
+    let release = inherit::release(spec, name);
     if let Some(release) = release.filter(|_| matches!(engine, Engine::Vllm | Engine::Sim)) {
         rungs.push(Rung::Release {
             version: release.to_string(),

@@ -1,16 +1,7 @@
 //! "Did you mean": the known name that a misspelt one resembles.
 
 use crate::diag::{Applicability, Diagnostic, Fix, Place};
-
-/// The known text nearest to `given`, if it is near enough to be a slip.
-pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (given.chars().count() / 3).max(1);
-    known
-        .map(|text| (strsim::damerau_levenshtein(given, text), text))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, text)| text)
-}
+use crate::spec::similar::similar;
 
 /// The patch that replaces `given` by the known name it resembles.
 pub(crate) fn did_you_mean<'a>(
@@ -18,7 +9,7 @@ pub(crate) fn did_you_mean<'a>(
     known: impl Iterator<Item = &'a str>,
     place: Place,
 ) -> Option<Fix> {
-    nearest(given, known).map(|text| Fix {
+    similar(given, known).map(|text| Fix {
         title: format!("did you mean `{text}`?"),
         place,
         replacement: text.to_owned(),

@@ -7,7 +7,7 @@ use crate::base::{FieldPath, GpuIndex, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Env, LauncherKind, Node, NodeChoice, Pool, Slurm, TransportKind};
+use crate::spec::model::{Node, NodeChoice, Pool, Slurm, TransportKind};
 
 use super::similar::{MaybeFix as _, did_you_mean};
 
@@ -24,12 +24,10 @@ pub(crate) struct Site<'a> {
     pub gpus: Vec<GpuIndex>,
     /// Their kind.
     pub gpu: Option<&'a str>,
-    /// The node's own word on how units are started.
-    pub launcher: Option<LauncherKind>,
-    /// The node's own environment.
-    pub env: Option<&'a Env>,
-    /// With a pool's site: the pool.
-    pub pool: Option<&'a NodeName>,
+    /// The key of its node or pool.
+    pub key: &'a NodeName,
+    /// Whether SLURM chooses it from a pool.
+    pub in_pool: bool,
     /// What SLURM calls it.
     pub slurm_name: Option<&'a str>,
     /// The pool's own SLURM options.
@@ -42,7 +40,7 @@ impl Site<'_> {
     /// Whether its processes are processes of this machine, so that what is known about this
     /// machine holds there.
     pub(crate) fn is_here(&self) -> bool {
-        self.transport == TransportKind::Local && self.pool.is_none()
+        self.transport == TransportKind::Local && !self.in_pool
     }
 }
 
@@ -111,7 +109,7 @@ impl<'a> Sites<'a> {
     pub(crate) fn unknown(&self, name: &NodeName, path: FieldPath) -> Diagnostic {
         let known = self.by_key.keys().copied();
         let place = Place::Value(path);
-        Diagnostic::error(Code("E0203"), format!("there is no node or pool `{name}`"))
+        Diagnostic::error(Code("E0210"), format!("there is no node or pool `{name}`"))
             .at(place.clone(), "not a key of `nodes` or `pools`")
             .maybe_fix(did_you_mean(name.as_str(), known, place))
     }
@@ -133,9 +131,8 @@ fn of_node<'a>(name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
         transport,
         gpus: node.gpus.indices(),
         gpu: node.gpu.as_deref(),
-        launcher: node.launcher,
-        env: node.env.as_ref(),
-        pool: None,
+        key: name,
+        in_pool: false,
         slurm_name: node.slurm_name.as_deref(),
         slurm: None,
         origin: FieldPath::root().key("nodes").key(name.as_str()),
@@ -150,9 +147,8 @@ fn of_pool<'a>(name: &'a NodeName, pool: &'a Pool, index: u32) -> Site<'a> {
         transport: TransportKind::Local,
         gpus: (0..pool.gpus).map(GpuIndex).collect(),
         gpu: pool.gpu.as_deref(),
-        launcher: Some(LauncherKind::Slurm),
-        env: pool.env.as_ref(),
-        pool: Some(name),
+        key: name,
+        in_pool: true,
         slurm_name: None,
         slurm: pool.slurm.as_ref(),
         origin: FieldPath::root().key("pools").key(name.as_str()),

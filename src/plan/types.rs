@@ -1,5 +1,7 @@
 //! The plan: every unit, file and evaluation, decided before anything is touched.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +55,17 @@ impl Plan {
         self.units
             .iter()
             .filter(|unit| !matches!(unit.kind, UnitKind::Eval { .. }))
+    }
+
+    /// The units whose processes are processes of this machine.
+    pub fn units_here(&self) -> impl Iterator<Item = &Unit> {
+        let local = |node: &&PlanNode| node.transport == TransportKind::Local;
+        let nodes: HashSet<&NodeName> = (self.nodes.iter().filter(local))
+            .map(|node| &node.name)
+            .collect();
+        self.units
+            .iter()
+            .filter(move |unit| unit.launcher != LauncherKind::Slurm && nodes.contains(&unit.node))
     }
 
     /// The evaluation of this name.

@@ -12,7 +12,7 @@ pub mod resolve;
 mod scalar;
 mod schema;
 mod shape;
-mod similar;
+pub(crate) mod similar;
 mod source;
 mod starter;
 mod syntax;

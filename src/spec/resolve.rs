@@ -6,7 +6,7 @@
 use indexmap::IndexMap;
 
 use super::ClusterSpec;
-use super::model::{Container, Env, LauncherKind, ModelSpec};
+use super::model::{Container, Engine, Env, LauncherKind, ModelSpec};
 use super::origin::Sourced;
 use crate::base::{EvalName, FieldPath, Name, NodeName};
 
@@ -103,14 +103,20 @@ fn merged<'a>(levels: impl IntoIterator<Item = (Option<&'a Env>, FieldPath)>) ->
 }
 
 /// The environment of a model's servers: top < `vllm.env` < node < model's `vllm.env` < model.
+///
+/// The environments that hold vLLM are for vLLM alone: the simulator is this program.
 pub fn model_env(spec: &ClusterSpec, model: &Name, node: &NodeName) -> MergedEnv {
     let path = root().key("models").key(model.as_str());
     let given = spec.models.get(model.as_str());
-    let own_vllm = given.and_then(|model| model.vllm.as_ref());
+    let is_vllm = given.is_none_or(|model| model.engine.unwrap_or_default() == Engine::Vllm);
+    let top_vllm = spec.vllm.as_ref().filter(|_| is_vllm);
+    let own_vllm = given
+        .and_then(|model| model.vllm.as_ref())
+        .filter(|_| is_vllm);
     merged([
         (spec.env.as_ref(), root().key("env")),
         (
-            spec.vllm.as_ref().and_then(|vllm| vllm.env.as_ref()),
+            top_vllm.and_then(|vllm| vllm.env.as_ref()),
             root().key("vllm").key("env"),
         ),
         node_env(spec, node),

@@ -1,7 +1,7 @@
 //! Did you mean …?
 
 /// The candidate that a slip of the keyboard or another habit of naming turns into `word`.
-pub(super) fn similar<'a>(
+pub(crate) fn similar<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -2,4 +2,39 @@
 
 use super::table::CodeInfo;
 
-pub(super) const ROWS: &[CodeInfo] = &[];
+pub(super) const ROWS: &[CodeInfo] = &[
+    CodeInfo {
+        code: "E0601",
+        title: "the YAML holds a key",
+        text: "The YAML names secrets, it never holds them: it is committed, shared and printed. Put \
+               the key into a variable or a file and name that. A key that was written here should be \
+               revoked.",
+    },
+    CodeInfo {
+        code: "E0604",
+        title: "a program is missing",
+        text: "The program of a unit that runs on this machine is not on PATH, and no environment \
+               (`conda`, `venv`, `modules`, `setup`) is named that could bring it.",
+    },
+    CodeInfo {
+        code: "E0605",
+        title: "a directory is missing",
+        text: "A unit that runs on this machine has a `cwd` that does not exist.",
+    },
+    CodeInfo {
+        code: "E0610",
+        title: "`allow` names no code",
+        text: "Codes are a letter and four digits, as findings show them in brackets.",
+    },
+    CodeInfo {
+        code: "E0611",
+        title: "`allow` names what it cannot silence",
+        text: "Only warnings can be allowed. Errors stop everything because nothing good can come of \
+               going on; notes never stop anything.",
+    },
+    CodeInfo {
+        code: "N0612",
+        title: "`allow` has nothing to silence",
+        text: "The warning does not occur any more; the entry can go.",
+    },
+];

@@ -2,4 +2,144 @@
 
 use super::table::CodeInfo;
 
-pub(super) const ROWS: &[CodeInfo] = &[];
+pub(super) const ROWS: &[CodeInfo] = &[
+    CodeInfo {
+        code: "E0501",
+        title: "the dataset cannot be read",
+        text: "There is no such file, or it may not be read. `dataset` counts from the evaluation's \
+               `cwd`.",
+    },
+    CodeInfo {
+        code: "E0502",
+        title: "the dataset is a Git-LFS pointer",
+        text: "The repository was cloned without Git LFS: the file holds three lines that say where the \
+               questions are. `git lfs pull` fetches them.",
+    },
+    CodeInfo {
+        code: "E0503",
+        title: "the dataset is not JSON lines",
+        text: "Each line must be one JSON object. Most clients end with a traceback at the first that \
+               is not.",
+    },
+    CodeInfo {
+        code: "E0504",
+        title: "a question without an id",
+        text: "Results are named after ids. `id_fields` lists the keys that may hold one, the first \
+               present wins.",
+    },
+    CodeInfo {
+        code: "E0505",
+        title: "two questions with one id",
+        text: "The result of one would overwrite the other's, and the evaluation could never be \
+               complete.",
+    },
+    CodeInfo {
+        code: "E0506",
+        title: "an id that cannot be a file name",
+        text: "Results are files named after ids. An empty id, `..`, a `/` or a control character would \
+               make the client fail, or write somewhere else.",
+    },
+    CodeInfo {
+        code: "N0507",
+        title: "the dataset was not read",
+        text: "Why is said beside it. Nothing is known about the questions until it is.",
+    },
+    CodeInfo {
+        code: "E0508",
+        title: "nothing says when it is finished",
+        text: "An evaluation is finished when each id of its dataset has a result. Without a dataset \
+               say `finished: { count: N }` or `finished: { file: F }`.",
+    },
+    CodeInfo {
+        code: "E0509",
+        title: "a task that is no question",
+        text: "`tasks` limits an evaluation to some ids; this one is not in the dataset.",
+    },
+    CodeInfo {
+        code: "E0510",
+        title: "something that the client needs is missing",
+        text: "The client asks for models and services by names that are written in it. A missing model \
+               is an exception in each task; without retrieval each search waits for a minute and a \
+               half, and finds nothing.",
+    },
+    CodeInfo {
+        code: "E0511",
+        title: "an adapter that nobody knows",
+        text: "Adapters fill in the command, the markers and the result layout of known clients. Every \
+               other client is described by its `command`.",
+    },
+    CodeInfo {
+        code: "E0512",
+        title: "an evaluation without a client",
+        text: "Neither `command` nor an `adapter` that fills one in.",
+    },
+    CodeInfo {
+        code: "E0513",
+        title: "evaluations that wait for each other",
+        text: "`after` makes an evaluation wait; these form a circle, and none could begin.",
+    },
+    CodeInfo {
+        code: "E0514",
+        title: "no model to drive the tools",
+        text: "The client needs to know which model is its orchestrator: the one with `tools: true`; \
+               among several the one called `orchestrator`, or the one that `orchestrator: NAME` names.",
+    },
+    CodeInfo {
+        code: "E0515",
+        title: "a placeholder that does not exist",
+        text: "Commands and variables may hold `{port}`, `{host}`, `{name}`, `{gpus}`, `{dataset}`, \
+               `{results}`, `{config}`, `{concurrency}` and `{max_rounds}`. `{{` stands for a brace.",
+    },
+    CodeInfo {
+        code: "E0516",
+        title: "a placeholder without a value",
+        text: "It exists, and here it stands for nothing: an evaluation has no port, and \
+               `{concurrency}` needs `concurrency`.",
+    },
+    CodeInfo {
+        code: "E0517",
+        title: "too many open files",
+        text: "Each question in flight holds sockets and files. The log's client died with `[Errno 24] \
+               Too many open files` at question 1758. The unit script raises the limit as far as the \
+               hard limit goes, and that is too low here.",
+    },
+    CodeInfo {
+        code: "W0517",
+        title: "the hard limit of open files is lower",
+        text: "The client runs with the hard limit instead.",
+    },
+    CodeInfo {
+        code: "E0518",
+        title: "a client that would send no tools",
+        text: "ToolOrchestra sends its tools only if the orchestrator's name is a path that exists \
+               where the client runs (`os.path.exists(model)`). Otherwise no tool is ever called, and \
+               each question ends with status `done` and `correct=False`.",
+    },
+    CodeInfo {
+        code: "N0519",
+        title: "not proved here",
+        text: "The directory in which units run does not exist on this machine, so nothing about their \
+               files, environments and datasets can be proved here. Run `check` where they run.",
+    },
+    CodeInfo {
+        code: "E0521",
+        title: "two evaluations with one results directory",
+        text: "Results are files named after ids; the two would count and overwrite each other's.",
+    },
+    CodeInfo {
+        code: "W0522",
+        title: "nobody judges",
+        text: "The client asks a model outside to judge answers, and no external declares it. Its key \
+               would be dropped from the environment, and each judged answer end in error.",
+    },
+    CodeInfo {
+        code: "E0523",
+        title: "a client configuration that the client cannot read",
+        text: "This client reads the format `toolorchestra` (or a `template` that writes the same).",
+    },
+    CodeInfo {
+        code: "E0524",
+        title: "the client is not where it should be",
+        text: "`cwd` exists but lacks a file that the client opens at its start.",
+    },
+];

@@ -22,4 +22,31 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "Names of variables consist of letters, digits and `_`, and do not start with a digit. They are \
                written into scripts, where anything else would be read as shell.",
     },
+    CodeInfo {
+        code: "E0210",
+        title: "a name that leads nowhere",
+        text: "Something is referred to by a name that nothing has: a node or pool in `node`, a model \
+               in `context`, a model, service or external in `requires`, a client configuration in \
+               `config`, an evaluation in `after`. If a known name looks alike, it is offered as a \
+               patch.",
+    },
+    CodeInfo {
+        code: "E0211",
+        title: "two things of one name",
+        text: "Models, services, externals and evaluations share one namespace, because commands \
+               (`toolorch logs NAME`), client configurations and `requires` name them alike.",
+    },
+    CodeInfo {
+        code: "E0212",
+        title: "a name that a unit already has",
+        text: "The replicas of model `a` are the units `a-0`, `a-1`, …; the client of evaluation `x` is \
+               the unit `eval-x`. Sessions, jobs, logs and state directories go by these names, so \
+               nothing else may have one of them.",
+    },
+    CodeInfo {
+        code: "E0213",
+        title: "a reserved name",
+        text: "`controller` is the machine where toolorch runs, `default` is the client configuration \
+               that is written as `client_config`, and a pool cannot have the name of a node.",
+    },
 ];

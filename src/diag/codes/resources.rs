@@ -2,4 +2,108 @@
 
 use super::table::CodeInfo;
 
-pub(super) const ROWS: &[CodeInfo] = &[];
+pub(super) const ROWS: &[CodeInfo] = &[
+    CodeInfo {
+        code: "E0301",
+        title: "one port, two servers",
+        text: "Two servers would listen on the same port of the same address; the second would end at \
+               its start, after a minute of imports. A model takes its first port and one more for each \
+               further replica, over all its nodes. Leave room, or write `port: auto`.",
+    },
+    CodeInfo {
+        code: "E0302",
+        title: "no port left",
+        text: "A model's ports are its first one, +1 for each replica; they end at 65535. With `port: \
+               auto` they are taken from 20000 upwards, leaving out those that are written down or in \
+               use here.",
+    },
+    CodeInfo {
+        code: "E0303",
+        title: "a port is in use",
+        text: "Somebody listens already on a port that the YAML names. A named port is never moved: \
+               clients and people may know it. Stop the process that is shown, or choose another port. \
+               `port: auto` goes around busy ports by itself.",
+    },
+    CodeInfo {
+        code: "E0310",
+        title: "there is no such GPU",
+        text: "A GPU is named that the node does not have. GPUs count from 0, as `nvidia-smi` shows \
+               them; a node with `gpus: 8` has 0 to 7, one with `gpus: [4, 5]` only these.",
+    },
+    CodeInfo {
+        code: "E0311",
+        title: "a GPU has too many owners",
+        text: "Servers that are put on one GPU on purpose must share its memory: their \
+               `gpu_memory_utilization` may add up to at most 1. Where it is not written, vLLM takes \
+               0.9 (0.92 from 0.32 on).",
+    },
+    CodeInfo {
+        code: "W0311",
+        title: "a GPU is shared with something of unknown size",
+        text: "A service and another unit are on one GPU. What a service takes is not written anywhere, \
+               so nobody can say whether both fit. Give it a GPU of its own, or accept this with \
+               `allow`.",
+    },
+    CodeInfo {
+        code: "E0312",
+        title: "not enough GPUs",
+        text: "Each server gets `tensor_parallel` × `pipeline_parallel` GPUs of one node that nobody \
+               else uses. There are not enough left. Lower `replicas`, spread over more nodes with \
+               `node: [A, B]`, or share GPUs on purpose by naming them in `gpus`.",
+    },
+    CodeInfo {
+        code: "E0313",
+        title: "a server gets the wrong number of GPUs",
+        text: "A server with `tensor_parallel: 2` works on two GPUs at once. `gpus: [4, 5]` gives one \
+               GPU to each replica; write `gpus: [[4, 5], [6, 7]]` for a pair each.",
+    },
+    CodeInfo {
+        code: "E0314",
+        title: "GPUs and servers do not match in number",
+        text: "`gpus` names GPUs (or groups) for more or fewer servers than `replicas` asks for. With \
+               several nodes one list may serve the block of each node.",
+    },
+    CodeInfo {
+        code: "E0315",
+        title: "a service on several nodes",
+        text: "A service is one server with one endpoint. For one on each node write several services; \
+               a client's configuration names each by its key.",
+    },
+    CodeInfo {
+        code: "E0316",
+        title: "a SLURM job without a time limit",
+        text: "Without `slurm.time` a job gets the partition's default, which may be minutes or \
+               unlimited; and nothing could say whether an evaluation will end in time.",
+    },
+    CodeInfo {
+        code: "E0320",
+        title: "an address that leads back",
+        text: "Clients on another machine would connect to themselves. Debian and Ubuntu write a host's \
+               own name to 127.0.1.1 in `/etc/hosts`, so the name of a node may resolve to a loopback \
+               address on the node itself. Give the node an `address` that others can reach. Nodes that \
+               are this machine say `transport: local`.",
+    },
+    CodeInfo {
+        code: "N0321",
+        title: "a node's name is not known here",
+        text: "This machine's resolver does not know the node. Where clients run it must; `check \
+               --nodes` looks there.",
+    },
+    CodeInfo {
+        code: "E0322",
+        title: "an IPv6 address that the client cannot use",
+        text: "ToolOrchestra writes addresses into URLs without the brackets that IPv6 needs.",
+    },
+    CodeInfo {
+        code: "N0330",
+        title: "units on other machines",
+        text: "These nodes are not this machine. What runs there is checked, planned and rendered; this \
+               release starts units only here.",
+    },
+    CodeInfo {
+        code: "E0331",
+        title: "units on other machines cannot be started",
+        text: "This release starts units on this machine only. The rendered scripts can be run on the \
+               nodes by hand: each says how in its header.",
+    },
+];

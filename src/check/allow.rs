@@ -1,0 +1,44 @@
+//! `allow:` silences warnings that somebody accepts, and nothing else.
+
+use crate::base::FieldPath;
+use crate::diag::{Code, Diagnostic, Place, Report, Severity, codes};
+use crate::plan::similar::{MaybeFix as _, did_you_mean};
+use crate::spec::ClusterSpec;
+
+/// Removes the warnings that are allowed; says where `allow` itself is wrong or of no use.
+pub(super) fn apply(spec: &ClusterSpec, report: Report) -> Report {
+    let mut more = Report::new();
+    for (index, allow) in spec.allow.iter().enumerate() {
+        let path = FieldPath::root().key("allow").index(index);
+        let place = Place::Value(path.key("code"));
+        let code = allow.code.as_str();
+        if codes::find(code).is_none() {
+            let fix = did_you_mean(code, codes::all().map(|row| row.code), place.clone());
+            more.push(
+                Diagnostic::error(Code("E0610"), format!("there is no code `{code}`"))
+                    .at(place, "nothing is called so")
+                    .maybe_fix(fix),
+            );
+        } else if !code.starts_with('W') {
+            more.push(
+                Diagnostic::error(Code("E0611"), format!("`{code}` cannot be allowed"))
+                    .at(place, "only warnings can")
+                    .help("an error stops everything because nothing good can come of it; a note needs no leave"),
+            );
+        } else if !report.iter().any(|finding| finding.code.0 == code) {
+            more.push(
+                Diagnostic::note(
+                    Code("N0612"),
+                    format!("`{code}` is allowed and does not occur"),
+                )
+                .at(place, "can be removed"),
+            );
+        }
+    }
+    let allowed = |finding: &Diagnostic| {
+        finding.severity == Severity::Warning
+            && spec.allow.iter().any(|allow| allow.code == finding.code.0)
+    };
+    let kept = report.into_iter().filter(|finding| !allowed(finding));
+    kept.chain(more).collect()
+}

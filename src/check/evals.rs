@@ -1,0 +1,243 @@
+//! Evaluations: what they need is there, and their results do not mix.
+
+use std::collections::HashMap;
+
+use crate::base::{EvalName, FieldPath};
+use crate::diag::{Code, Diagnostic, Place, Report};
+use crate::facts::PathKind;
+use crate::knowledge::adapters::Adapter;
+use crate::plan::argv::served_id;
+use crate::plan::evals::{EvalPaths, adapter_of, config_of, node_of, orchestrator, paths_of};
+use crate::spec::model::{ClientConfigFormat, Eval};
+
+use super::{Ctx, dataset, here};
+
+pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    let mut results: HashMap<String, &EvalName> = HashMap::new();
+    for (name, eval) in &ctx.spec.evals {
+        let home = ctx.facts.home.get().map(String::as_str);
+        let at = paths_of(eval, &ctx.facts.yaml_dir, home);
+        let origin = FieldPath::root().key("evals").key(name.as_str());
+        if let Some(other) = results.insert(at.results.clone(), name) {
+            report.push(one_directory(name, other, &at.results));
+        }
+        if let Some(adapter) = adapter_of(eval) {
+            needs(ctx, name, eval, adapter, report);
+            format(ctx, eval, adapter, &origin, report);
+        }
+        open_files(ctx, eval, &origin, report);
+        // Where the client's files are somewhere else, one note says so for all of them.
+        if here::is_absent(ctx, &at.cwd) || node_of(eval).is_some() {
+            continue;
+        }
+        dataset::check(ctx, name, eval, report);
+        if let Some(adapter) = adapter_of(eval) {
+            reads(ctx, eval, adapter, &at, &origin, report);
+            tools_gate(ctx, eval, adapter, &origin, report);
+        }
+    }
+}
+
+fn one_directory(name: &EvalName, other: &EvalName, path: &str) -> Diagnostic {
+    let place = |name: &EvalName| {
+        let origin = FieldPath::root().key("evals").key(name.as_str());
+        Place::Value(origin.key("results"))
+    };
+    Diagnostic::error(
+        Code("E0521"),
+        format!("`{other}` and `{name}` would write into one another's results"),
+    )
+    .at(place(name), format!("`{path}`"))
+    .see(place(other), "the same")
+}
+
+/// Models, services and judge that the client asks for by name.
+fn needs(ctx: &Ctx<'_>, name: &EvalName, eval: &Eval, adapter: &Adapter, report: &mut Report) {
+    let origin = FieldPath::root().key("evals").key(name.as_str());
+    let place = Place::Value(origin.key("adapter"));
+    let spec = ctx.spec;
+    if eval.requires.is_some() {
+        // Somebody wrote down what it needs; `names` has checked that these exist.
+        return;
+    }
+    for wanted in adapter.models {
+        let served = spec
+            .models
+            .values()
+            .any(|model| served_id(model) == *wanted);
+        let declared = (spec.externals.values())
+            .any(|external| external.models.iter().any(|model| model == wanted));
+        if !served && !declared {
+            report.push(
+                Diagnostic::error(
+                    Code("E0510"),
+                    format!("`{name}` needs the model `{wanted}`"),
+                )
+                .at(place.clone(), "this client asks for it by name")
+                .help(format!(
+                    "add a model with `model: {wanted}`, or list what it really needs in `requires`"
+                )),
+            );
+        }
+    }
+    for services in adapter.services {
+        if !services
+            .iter()
+            .any(|name| spec.services.contains_key(*name))
+        {
+            report.push(
+                Diagnostic::error(
+                    Code("E0510"),
+                    format!("`{name}` needs the service `{}`", services.join("` or `")),
+                )
+                .at(
+                    place.clone(),
+                    "without it each search waits 90 s and then finds nothing",
+                )
+                .help("add the service, or list what the client really needs in `requires`"),
+            );
+        }
+    }
+    if let Some(judge) = adapter.judge {
+        let mut externals = spec.externals.values();
+        if !externals.any(|external| external.models.iter().any(|model| model == judge)) {
+            report.push(
+                Diagnostic::warning(
+                    Code("W0522"),
+                    format!("no external answers for `{judge}`, which judges in `{name}`"),
+                )
+                .at(place, "each answer would end in error")
+                .help(format!("declare it: `externals: {{ judge: {{ url: …, models: [{judge}], api_key: {{ env: … }} }} }}`")),
+            );
+        }
+    }
+}
+
+fn format(ctx: &Ctx<'_>, eval: &Eval, adapter: &Adapter, origin: &FieldPath, report: &mut Report) {
+    let Some(config) = config_of(ctx.spec, eval) else {
+        return;
+    };
+    let Some(config) = ctx.plan.configs.iter().find(|known| known.name == config) else {
+        return;
+    };
+    let reads_only = adapter.config_format == Some("toolorchestra");
+    let fine = matches!(
+        config.format,
+        ClientConfigFormat::Toolorchestra | ClientConfigFormat::Template
+    );
+    if reads_only && !fine {
+        report.push(
+            Diagnostic::error(
+                Code("E0523"),
+                format!("`{}` cannot read this client configuration", adapter.name),
+            )
+            .at(
+                Place::Value(config.origin.key("format")),
+                "it needs `toolorchestra`",
+            )
+            .see(
+                Place::Value(origin.key("adapter")),
+                "the client that reads it",
+            ),
+        );
+    }
+}
+
+/// The log's `Too many open files`, hours into the run.
+fn open_files(ctx: &Ctx<'_>, eval: &Eval, origin: &FieldPath, report: &mut Report) {
+    let (Some(limits), None) = (ctx.facts.open_files.get(), node_of(eval)) else {
+        return;
+    };
+    let files = adapter_of(eval).map_or(8, |adapter| adapter.files_per_question);
+    let concurrency = u64::from(eval.concurrency.unwrap_or(1));
+    // What a Python client holds anyway: libraries, logs, the event loop.
+    let needed = concurrency.saturating_mul(files).saturating_add(256);
+    let wanted = eval.limits.as_ref().and_then(|limits| limits.open_files);
+    if limits.hard < needed {
+        report.push(
+            Diagnostic::error(
+                Code("E0517"),
+                format!("{concurrency} questions in flight need about {needed} open files"),
+            )
+            .at(
+                Place::Value(origin.key("concurrency")),
+                "too many for this machine",
+            )
+            .help(format!(
+                "the hard limit here is {} (`ulimit -Hn`): have it raised, or lower `concurrency`",
+                limits.hard
+            )),
+        );
+    } else if let Some(wanted) = wanted.filter(|wanted| *wanted > limits.hard) {
+        report.push(
+            Diagnostic::warning(
+                Code("W0517"),
+                format!("the hard limit of open files is {}", limits.hard),
+            )
+            .at(
+                Place::Value(origin.key("limits").key("open_files")),
+                format!("{wanted} cannot be had"),
+            )
+            .help("the client runs with the hard limit"),
+        );
+    }
+}
+
+/// Files that the client reads at its start.
+fn reads(
+    ctx: &Ctx<'_>,
+    eval: &Eval,
+    adapter: &Adapter,
+    at: &EvalPaths,
+    origin: &FieldPath,
+    report: &mut Report,
+) {
+    if eval.command.is_some() {
+        return;
+    }
+    for file in adapter.reads {
+        let path = format!("{}/{file}", at.cwd);
+        if here::kind(ctx, &path) == Some(PathKind::Absent) {
+            report.push(
+                Diagnostic::error(
+                    Code("E0524"),
+                    format!("the client's directory has no `{file}`"),
+                )
+                .at(Place::Value(origin.key("cwd")), format!("`{}`", at.cwd))
+                .help("`cwd` is the directory of the client, such as `~/ToolOrchestra/evaluation`"),
+            );
+        }
+    }
+}
+
+/// ToolOrchestra sends tools only where the orchestrator's name is a path that exists beside it.
+fn tools_gate(
+    ctx: &Ctx<'_>,
+    eval: &Eval,
+    adapter: &Adapter,
+    origin: &FieldPath,
+    report: &mut Report,
+) {
+    let driver = orchestrator(ctx.spec, eval).ok().flatten();
+    let model = driver.and_then(|name| Some((name, ctx.spec.models.get(name)?)));
+    let (true, Some((name, model))) = (adapter.tools_gate, model) else {
+        return;
+    };
+    let key = served_id(model);
+    let label = match key.starts_with('/') {
+        false => "not a path".to_owned(),
+        true if here::kind(ctx, key) == Some(PathKind::Absent) => {
+            "no such directory on this machine".to_owned()
+        }
+        true => return,
+    };
+    report.push(
+        Diagnostic::error(
+            Code("E0518"),
+            format!("the client would not send its tools to `{name}`"),
+        )
+        .at(Place::Value(FieldPath::root().key("models").key(name.as_str()).key("model")), label)
+        .see(Place::Value(origin.key("adapter")), "sends tools only to a model whose name is a path that exists where the client runs")
+        .help("every question would end with `correct=False`: give the checkpoint's path, and mount it (or an empty directory of that name) here"),
+    );
+}

@@ -1,0 +1,96 @@
+//! Ports: nobody's twice.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::base::FieldPath;
+use crate::diag::{Code, Diagnostic, Place, Report};
+use crate::facts::{Facts, Listener};
+use crate::plan::ports::listens_on;
+use crate::plan::{Plan, Unit};
+
+use super::Ctx;
+
+pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    let mut owner: HashMap<(&str, u16), &Unit> = HashMap::with_capacity(ctx.plan.units.len());
+    let mut said: HashSet<(&FieldPath, &FieldPath)> = HashSet::new();
+    for unit in &ctx.plan.units {
+        let Some(port) = unit.port else { continue };
+        let Some(other) = owner.insert((unit.address.as_str(), port.0), unit) else {
+            continue;
+        };
+        // Two models collide in many ports at once, which is one mistake.
+        if !said.insert((&other.origin, &unit.origin)) {
+            continue;
+        }
+        report.push(
+            Diagnostic::error(
+                Code("E0301"),
+                format!(
+                    "port {port} of `{}` is wanted by `{}` and `{}`",
+                    unit.address, other.id, unit.id
+                ),
+            )
+            .at(
+                Place::Value(unit.origin.key("port")),
+                format!("`{}` begins here", unit.origin.last()),
+            )
+            .see(
+                Place::Value(other.origin.key("port")),
+                format!("`{}` begins here, +1 for each replica", other.origin.last()),
+            )
+            .help("leave room for all replicas, or write `port: auto`"),
+        );
+    }
+}
+
+/// Ports of this machine that somebody else listens on now: refused before anything starts.
+///
+/// Not a rule of `check`: while the cluster is up its own servers listen there. `ours` are process
+/// ids that belong to it.
+pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &HashSet<u32>) -> Report {
+    let Some(listeners) = facts.listeners.get() else {
+        return Report::new();
+    };
+    let mut by_port: HashMap<u16, Vec<&Listener>> = HashMap::new();
+    for listener in listeners {
+        by_port.entry(listener.port.0).or_default().push(listener);
+    }
+    let mut report = Report::new();
+    for unit in plan.units_here() {
+        let Some(port) = unit.port else { continue };
+        let at_port = by_port.get(&port.0).into_iter().flatten();
+        let clash = at_port
+            .filter(|listener| !listener.pid.is_some_and(|pid| ours.contains(&pid)))
+            .find(|listener| listens_on(&listener.address, &unit.address));
+        if let Some(listener) = clash {
+            let place = Place::Value(unit.origin.key("port"));
+            report.push(
+                Diagnostic::error(
+                    Code("E0303"),
+                    format!(
+                        "port {port} for `{}` is in use by {}",
+                        unit.id,
+                        whom(listener)
+                    ),
+                )
+                .at(
+                    place,
+                    format!("`{}` listens there on {}", unit.id, unit.address),
+                )
+                .help("stop that process, choose another port, or write `port: auto`"),
+            );
+        }
+    }
+    report
+}
+
+fn whom(listener: &Listener) -> String {
+    let Some(pid) = listener.pid else {
+        return "a process that cannot be seen from here".to_owned();
+    };
+    let command = listener.command.as_deref().unwrap_or("?");
+    match &listener.user {
+        Some(user) => format!("pid {pid} of {user}: `{command}`"),
+        None => format!("pid {pid}: `{command}`"),
+    }
+}

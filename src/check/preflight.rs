@@ -1,0 +1,80 @@
+//! What must hold on this machine before anything starts; a refusal here is exit code 3.
+
+use std::collections::HashSet;
+
+use crate::diag::{Code, Diagnostic, Place, Report};
+use crate::plan::ask::own_program;
+use crate::plan::paths;
+use crate::spec::model::LauncherKind;
+
+use super::{Ctx, here, ports};
+
+/// Busy ports (with the owner's pid), missing programs, missing directories. `ours` are the process
+/// ids of this cluster's own servers, which may listen where they should.
+pub fn preflight(ctx: &Ctx<'_>, ours: &HashSet<u32>) -> Report {
+    let mut report = ports::busy(ctx.plan, ctx.facts, ours);
+    programs(ctx, &mut report);
+    directories(ctx, &mut report);
+    report
+}
+
+fn programs(ctx: &Ctx<'_>, report: &mut Report) {
+    let missing = |name: &str| matches!(ctx.facts.programs.get(name), Some(None));
+    let mut said: HashSet<String> = HashSet::new();
+    let mut say = |name: &str, place: Place, label: String| {
+        if missing(name) && said.insert(name.to_owned()) {
+            report.push(
+                Diagnostic::error(Code("E0604"), format!("`{name}` is not on PATH"))
+                    .at(place, label)
+                    .help("install it, or name the environment that holds it: `env: { conda: … }`"),
+            );
+        }
+    };
+    if let Some(job) = ctx.plan.jobs.first() {
+        let unit = job.units.first().and_then(|id| ctx.plan.unit(id));
+        if let Some(unit) = unit {
+            say(
+                "sbatch",
+                Place::Key(unit.origin.clone()),
+                "is started by SLURM".to_owned(),
+            );
+        }
+    }
+    for unit in ctx.plan.units_here() {
+        if unit.launcher == LauncherKind::Tmux {
+            say(
+                "tmux",
+                Place::Key(unit.origin.clone()),
+                "is started in tmux".to_owned(),
+            );
+        }
+        if let Some(program) = own_program(unit) {
+            say(
+                program,
+                Place::Key(unit.origin.clone()),
+                format!("`{}` runs it", unit.id),
+            );
+        }
+    }
+}
+
+fn directories(ctx: &Ctx<'_>, report: &mut Report) {
+    let home = ctx.facts.home.get().map(String::as_str);
+    let mut said = HashSet::new();
+    for unit in ctx.plan.units_here() {
+        let Some(cwd) = &unit.cwd else { continue };
+        let cwd = paths::expanded(cwd, home);
+        if here::is_absent(ctx, &cwd) && said.insert(&unit.origin) {
+            report.push(
+                Diagnostic::error(
+                    Code("E0605"),
+                    format!("`{}` has no directory to run in", unit.id),
+                )
+                .at(
+                    Place::Value(unit.origin.key("cwd")),
+                    format!("there is no `{cwd}`"),
+                ),
+            );
+        }
+    }
+}

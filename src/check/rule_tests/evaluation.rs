@@ -1,0 +1,429 @@
+//! Evaluations and datasets.
+
+use insta::assert_snapshot;
+
+use super::{codes, fine, said, said_with};
+use crate::facts::{DatasetProblem, DatasetSummary, Facts, Known, OpenFiles, PathKind};
+use crate::plan::plan_tests::facts;
+
+const MODEL: &str = "models:\n  m: { model: Qwen/Qwen3-8B, node: n }\n";
+
+fn eval(rest: &str) -> String {
+    format!(
+        "{MODEL}evals:\n  e:\n    results: r\n    {}\n",
+        rest.replace("; ", "\n    ")
+    )
+}
+
+/// A cluster that ToolOrchestra's clients can use.
+fn tool_orchestra(rest: &str) -> String {
+    format!(
+        "models:\n  orchestrator: {{ model: /ckpt/Nemotron-Orchestrator-8B/, node: n, tools: true }}\n  \
+         coder: {{ model: Qwen/Qwen2.5-Coder-14B-Instruct, node: n }}\n  \
+         answer: {{ model: Qwen/Qwen3-32B-FP8, node: n }}\n  \
+         search: {{ model: openai/gpt-oss-20b, node: n, tools: true }}\n\
+         services:\n  retrieval: {{ node: n, command: [x] }}\n\
+         externals:\n  judge: {{ url: \"https://api.openai.com/v1\", models: [gpt-5] }}\n\
+         client_config: {{ format: toolorchestra, path: c.json }}\n\
+         evals:\n  e: {{ adapter: toolorchestra-hle, dataset: d.jsonl, results: r, {rest} }}\n"
+    )
+}
+
+fn with_dataset(problems: Vec<DatasetProblem>) -> Facts {
+    let mut facts = facts();
+    let summary = DatasetSummary {
+        path: "/work/clusters/d.jsonl".to_owned(),
+        ids: vec!["1".to_owned()],
+        sha256: String::new(),
+        problems,
+    };
+    facts.datasets.insert("e".into(), Known::Known(summary));
+    facts
+}
+
+#[test]
+fn what_is_wrong_with_datasets() {
+    let all = vec![
+        DatasetProblem::Missing,
+        DatasetProblem::Unreadable("permission denied".to_owned()),
+        DatasetProblem::LfsPointer,
+        DatasetProblem::Empty,
+        DatasetProblem::NotJson {
+            line: 3,
+            why: "expected `:`".to_owned(),
+        },
+        DatasetProblem::NoId {
+            line: 4,
+            keys: vec!["_id".to_owned(), "question".to_owned()],
+        },
+        DatasetProblem::DuplicateId {
+            id: "7".to_owned(),
+            first: 1,
+            second: 9,
+        },
+        DatasetProblem::UnsafeId {
+            id: "../x\n".to_owned(),
+            line: 5,
+        },
+    ];
+    let yaml = eval("command: [x]; dataset: d.jsonl; tasks: [\"1\", \"2\"]");
+    assert_snapshot!(said_with(&yaml, &with_dataset(all)), @r#"
+    error[E0501]: the dataset does not exist
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ there is no `/work/clusters/d.jsonl`
+
+    error[E0501]: the dataset cannot be read
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ `/work/clusters/d.jsonl`: permission denied
+
+    error[E0502]: the dataset is a Git-LFS pointer, not the questions
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ `/work/clusters/d.jsonl` was not fetched
+       |
+       = help: run `git lfs pull` in its repository
+
+    error[E0503]: the dataset has no question
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ `/work/clusters/d.jsonl` is empty
+
+    error[E0503]: line 3 of the dataset is not a JSON object
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ expected `:`
+       |
+       = help: one JSON object a line; most clients end at the first that is not
+
+    error[E0504]: line 4 of the dataset has no id
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ none of `id`
+       |
+       = help: its keys are `_id`, `question`; name the one that holds the id in `id_fields`
+
+    error[E0505]: two questions have the id `7`
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ lines 1 and 9
+       |
+       = help: results are files named after ids: one would overwrite the other
+
+    error[E0506]: the id `../x\n` cannot be a file name
+      --> a.yaml:11:14
+       |
+    11 |     dataset: d.jsonl
+       |              ^^^^^^^ line 5
+       |
+       = help: results are files named after ids; the client would fail, or write somewhere else
+
+    error[E0509]: the dataset has no question `2`
+      --> a.yaml:12:18
+       |
+    12 |     tasks: ["1", "2"]
+       |                  ^^^ not in `/work/clusters/d.jsonl`
+
+    error: 9 errors in a.yaml
+    "#);
+    let yaml = eval("command: [x]; dataset: d.jsonl; tasks: [\"1\"]");
+    assert_eq!(codes(&yaml, &with_dataset(Vec::new())), [""; 0]);
+}
+
+#[test]
+fn something_says_when_it_is_finished() {
+    assert_snapshot!(said(&eval("command: [x]")), @r"
+    error[E0508]: nothing says when `e` is finished
+     --> a.yaml:8:3
+      |
+    8 |   e:
+      |   ^ no `dataset`
+      |
+      = help: give its `dataset`, or `finished: { count: N }` or `finished: { file: F }`
+
+    error: 1 error in a.yaml
+    ");
+    fine(&eval("command: [x]; finished: { count: 3 }"));
+}
+
+#[test]
+fn a_client_is_given() {
+    assert_snapshot!(said(&eval("dataset: d.jsonl; adapter: toolorchestra-hel")), @r"
+    error[E0511]: there is no adapter `toolorchestra-hel`
+      --> a.yaml:11:14
+       |
+    11 |     adapter: toolorchestra-hel
+       |              ^^^^^^^^^^^^^^^^^ not a known client
+       |
+       = help: any other client: leave `adapter` out and write its `command`
+    help: did you mean `toolorchestra-hle`?
+       |
+    11 -     adapter: toolorchestra-hel
+    11 +     adapter: toolorchestra-hle
+       |
+
+    error: 1 error in a.yaml
+    ");
+    assert_snapshot!(said(&eval("dataset: d.jsonl")), @r"
+    error[E0512]: the evaluation has neither `command` nor `adapter`
+     --> a.yaml:8:3
+      |
+    8 |   e:
+      |   ^ what is the client?
+      |
+      = help: write its `command`, or name a known client: `adapter: toolorchestra-hle`
+
+    error: 1 error in a.yaml
+    ");
+}
+
+#[test]
+fn placeholders_have_values() {
+    assert_snapshot!(said(&eval("dataset: d.jsonl; command: [x, \"{prot}\", \"{concurrency}\", \"{\"]")), @r#"
+    error[E0515]: `{prot}` is not a placeholder
+      --> a.yaml:11:18
+       |
+    11 |     command: [x, "{prot}", "{concurrency}", "{"]
+       |                  ^^^^^^^^ in this text
+       |
+       = help: here there are `{name}`, `{results}`, `{dataset}`; write `{{` for a brace
+
+    error[E0516]: `{concurrency}` has no value here
+      --> a.yaml:11:28
+       |
+    11 |     command: [x, "{prot}", "{concurrency}", "{"]
+       |                            ^^^^^^^^^^^^^^^ in this text
+       |
+       = help: here there are `{name}`, `{results}`, `{dataset}`; write `{{` for a brace
+
+    error[E0515]: `{` without `}`
+      --> a.yaml:11:45
+       |
+    11 |     command: [x, "{prot}", "{concurrency}", "{"]
+       |                                             ^^^ in this text
+       |
+       = help: here there are `{name}`, `{results}`, `{dataset}`; write `{{` for a brace
+
+    error: 3 errors in a.yaml
+    "#);
+    fine(&eval(
+        "dataset: d.jsonl; concurrency: 3; command: [x, \"{dataset}{concurrency}{{\"]",
+    ));
+}
+
+#[test]
+fn evaluations_do_not_wait_for_each_other() {
+    assert_snapshot!(said(&format!("{MODEL}evals:\n  e: {{ command: [x], dataset: d, results: r, after: {{ f: ended }} }}\n  f: {{ command: [x], dataset: d, results: r, after: {{ e: ended }} }}\n")), @r"
+    error[E0513]: `e` and `f` wait for each other
+     --> a.yaml:8:53
+      |
+    8 |   e: { command: [x], dataset: d, results: r, after: { f: ended } }
+      |                                                     ^^^^^^^^^^^^ `e` waits
+    9 |   f: { command: [x], dataset: d, results: r, after: { e: ended } }
+      |                                                     ^^^^^^^^^^^^ `f` waits
+
+    error[E0521]: `e` and `f` would write into one another's results
+     --> a.yaml:9:43
+      |
+    8 |   e: { command: [x], dataset: d, results: r, after: { f: ended } }
+      |                                           - the same
+    9 |   f: { command: [x], dataset: d, results: r, after: { e: ended } }
+      |                                           ^ `/work/clusters/r`
+
+    error: 2 errors in a.yaml
+    ");
+    fine(&format!(
+        "{MODEL}evals:\n  e: {{ command: [x], dataset: d, results: r, after: {{ f: ended }} }}\n  f: {{ command: [x], dataset: d, results: s }}\n"
+    ));
+}
+
+#[test]
+fn a_known_client_has_what_it_needs() {
+    assert_snapshot!(said(&eval("adapter: toolorchestra-hle; dataset: d.jsonl")), @r"
+    error[E0514]: no model drives the tools
+     --> a.yaml:8:3
+      |
+    8 |   e:
+      |   ^ its client calls tools
+      |
+      = help: add `tools: true` to the model that does
+
+    error[E0516]: `toolorchestra-hle` needs `client_config`, and there is none
+      --> a.yaml:10:14
+       |
+    10 |     adapter: toolorchestra-hle
+       |              ^^^^^^^^^^^^^^^^^ this client cannot run without
+
+    error[E0510]: `e` needs the model `Qwen/Qwen2.5-Coder-14B-Instruct`
+      --> a.yaml:10:14
+       |
+    10 |     adapter: toolorchestra-hle
+       |              ^^^^^^^^^^^^^^^^^ this client asks for it by name
+       |
+       = help: add a model with `model: Qwen/Qwen2.5-Coder-14B-Instruct`, or list what it really needs in `requires`
+
+    error[E0510]: `e` needs the model `openai/gpt-oss-20b`
+      --> a.yaml:10:14
+       |
+    10 |     adapter: toolorchestra-hle
+       |              ^^^^^^^^^^^^^^^^^ this client asks for it by name
+       |
+       = help: add a model with `model: openai/gpt-oss-20b`, or list what it really needs in `requires`
+
+    error[E0510]: `e` needs the model `Qwen/Qwen3-32B-FP8`
+      --> a.yaml:10:14
+       |
+    10 |     adapter: toolorchestra-hle
+       |              ^^^^^^^^^^^^^^^^^ this client asks for it by name
+       |
+       = help: add a model with `model: Qwen/Qwen3-32B-FP8`, or list what it really needs in `requires`
+
+    error[E0510]: `e` needs the service `retrieval`
+      --> a.yaml:10:14
+       |
+    10 |     adapter: toolorchestra-hle
+       |              ^^^^^^^^^^^^^^^^^ without it each search waits 90 s and then finds nothing
+       |
+       = help: add the service, or list what the client really needs in `requires`
+
+    warning[W0522]: no external answers for `gpt-5`, which judges in `e`
+      --> a.yaml:10:14
+       |
+    10 |     adapter: toolorchestra-hle
+       |              ^^^^^^^^^^^^^^^^^ each answer would end in error
+       |
+       = help: declare it: `externals: { judge: { url: …, models: [gpt-5], api_key: { env: … } } }`
+
+    error: 6 errors, 1 warning in a.yaml
+    ");
+    fine(&tool_orchestra("concurrency: 64"));
+}
+
+#[test]
+fn somebody_drives_the_tools() {
+    let yaml = tool_orchestra("concurrency: 4").replace("orchestrator: {", "driver: {");
+    assert_snapshot!(said(&yaml), @r"
+    error[E0514]: it is not said which model drives the tools
+      --> a.yaml:16:3
+       |
+    16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, concurrency: 4 }
+       |   ^ `driver`, `search` all have `tools: true`
+       |
+       = help: add `orchestrator: NAME`, or call that model `orchestrator`
+
+    error: 1 error in a.yaml
+    ");
+    let yaml = tool_orchestra("orchestrator: driver").replace("orchestrator: {", "driver: {");
+    fine(&yaml);
+}
+
+#[test]
+fn tools_are_sent_only_to_a_path_that_exists_here() {
+    let yaml = tool_orchestra("max_rounds: 3").replace("/ckpt/Nemo", "nvidia/Nemo");
+    assert_snapshot!(said(&yaml.replace("8B/", "8B")), @r"
+    error[E0518]: the client would not send its tools to `orchestrator`
+      --> a.yaml:6:26
+       |
+     6 |   orchestrator: { model: nvidia/Nemotron-Orchestrator-8B, node: n, tools: true }
+       |                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not a path
+    ...
+    16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, max_rounds: 3 }
+       |                 ----------------- sends tools only to a model whose name is a path that exists where the client runs
+       |
+       = help: every question would end with `correct=False`: give the checkpoint's path, and mount it (or an empty directory of that name) here
+
+    error: 1 error in a.yaml
+    ");
+    let mut facts = facts();
+    facts.paths.insert(
+        "/ckpt/Nemotron-Orchestrator-8B/".to_owned(),
+        Known::Known(PathKind::Absent),
+    );
+    assert_eq!(codes(&tool_orchestra("max_rounds: 3"), &facts), ["E0518"]);
+}
+
+#[test]
+fn the_client_is_in_its_directory() {
+    let mut facts = facts();
+    facts.paths.insert(
+        "/work/clusters/tools.json".to_owned(),
+        Known::Known(PathKind::Absent),
+    );
+    assert_snapshot!(said_with(&tool_orchestra("max_rounds: 3"), &facts), @r"
+    error[E0524]: the client's directory has no `tools.json`
+      --> a.yaml:16:3
+       |
+    16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, max_rounds: 3 }
+       |   ^ `/work/clusters`
+       |
+       = help: `cwd` is the directory of the client, such as `~/ToolOrchestra/evaluation`
+
+    error: 1 error in a.yaml
+    ");
+}
+
+#[test]
+fn the_client_can_read_its_configuration() {
+    assert_snapshot!(said(&tool_orchestra("max_rounds: 3").replace("format: toolorchestra", "format: openai-env")), @r"
+    error[E0523]: `toolorchestra-hle` cannot read this client configuration
+      --> a.yaml:14:26
+       |
+    14 | client_config: { format: openai-env, path: c.json }
+       |                          ^^^^^^^^^^ it needs `toolorchestra`
+    15 | evals:
+    16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, max_rounds: 3 }
+       |                 ----------------- the client that reads it
+
+    error: 1 error in a.yaml
+    ");
+}
+
+#[test]
+fn open_files_are_enough() {
+    let mut facts = facts();
+    facts.open_files = Known::Known(OpenFiles {
+        soft: 1024,
+        hard: 1024,
+    });
+    assert_snapshot!(said_with(&tool_orchestra("concurrency: 64"), &facts), @r"
+    error[E0517]: 64 questions in flight need about 2304 open files
+      --> a.yaml:16:79
+       |
+    16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, concurrency: 64 }
+       |                                                                               ^^ too many for this machine
+       |
+       = help: the hard limit here is 1024 (`ulimit -Hn`): have it raised, or lower `concurrency`
+
+    error: 1 error in a.yaml
+    ");
+    assert_snapshot!(said_with(&tool_orchestra("concurrency: 2, limits: { open_files: 65536 }"), &facts), @r"
+    warning[W0517]: the hard limit of open files is 1024
+      --> a.yaml:16:104
+       |
+    16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, concurrency: 2, limits: { open_files: 65536 } }
+       |                                                                                                        ^^^^^ 65536 cannot be had
+       |
+       = help: the client runs with the hard limit
+
+    warning: 1 warning in a.yaml
+    ");
+    facts.open_files = Known::Known(OpenFiles {
+        soft: 1024,
+        hard: 65536,
+    });
+    assert_eq!(
+        codes(
+            &tool_orchestra("concurrency: 64, limits: { open_files: 65536 }"),
+            &facts
+        ),
+        [""; 0]
+    );
+}

@@ -1,0 +1,294 @@
+//! Ports, GPUs, addresses, what runs here.
+
+use std::collections::HashSet;
+
+use insta::assert_snapshot;
+
+use super::super::{Ctx, check_all, preflight};
+use super::{BASE, fine, said, said_of, said_with};
+use crate::diag::human;
+use crate::facts::{Known, Listener, PathKind};
+use crate::plan::plan_tests::facts;
+use crate::spec::{Source, parse};
+
+#[test]
+fn ports_collide() {
+    assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 4, port: 1800 }\n  b: { model: Qwen/Qwen3-4B, node: n, replicas: 2, port: 1802 }\n"), @r"
+    error[E0301]: port 1802 of `n` is wanted by `a-2` and `b-0`
+     --> a.yaml:7:58
+      |
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, replicas: 4, port: 1800 }
+      |                                                          ---- `a` begins here, +1 for each replica
+    7 |   b: { model: Qwen/Qwen3-4B, node: n, replicas: 2, port: 1802 }
+      |                                                          ^^^^ `b` begins here
+      |
+      = help: leave room for all replicas, or write `port: auto`
+
+    error: 1 error in a.yaml
+    ");
+    fine(
+        "models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 4, port: 1800 }\n  b: { model: Qwen/Qwen3-4B, node: n, replicas: 2, port: 1804 }\n",
+    );
+}
+
+#[test]
+fn ports_end() {
+    assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 4, port: 65533 }\n"), @r"
+    error[E0302]: the ports of `a` would go past 65535
+     --> a.yaml:6:58
+      |
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, replicas: 4, port: 65533 }
+      |                                                          ^^^^^ the first port is 65533, +1 for each replica
+      |
+      = help: begin lower, or write `port: auto`
+
+    error: 1 error in a.yaml
+    ");
+    fine("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 3, port: 65533 }\n");
+}
+
+#[test]
+fn gpus_that_are_not_there() {
+    assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, gpus: [7, 8] }\n"), @r"
+    error[E0310]: `a-1` wants GPU 8, which `n` does not have
+     --> a.yaml:6:58
+      |
+    4 | nodes: { n: { gpus: 8, transport: local } }
+      |                     - it has 0, 1, 2, 3, 4, 5, 6, 7
+    5 | models:
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, gpus: [7, 8] }
+      |                                                          ^^^^^^ GPUs count from 0
+
+    error: 1 error in a.yaml
+    ");
+    fine("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, gpus: [6, 7] }\n");
+}
+
+#[test]
+fn gpus_that_two_want() {
+    assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, gpus: [0], gpu_memory_utilization: 0.6 }\n  b: { model: Qwen/Qwen3-4B, node: n, gpus: [0] }\n"), @r"
+    error[E0311]: GPU 0 of `n` is used by `a-0` and `b-0`, 150 % of its memory in all
+     --> a.yaml:7:45
+      |
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, gpus: [0], gpu_memory_utilization: 0.6 }
+      |                                             --- `a-0` takes 60 % of its memory
+    7 |   b: { model: Qwen/Qwen3-4B, node: n, gpus: [0] }
+      |                                             ^^^ `b-0` takes 90 % of its memory
+      |
+      = help: give each its own GPU, or set `gpu_memory_utilization` so that they add up to at most 1
+
+    error: 1 error in a.yaml
+    ");
+    fine(
+        "models:\n  a: { model: Qwen/Qwen3-8B, node: n, gpus: [0], gpu_memory_utilization: 0.6 }\n  b: { model: Qwen/Qwen3-4B, node: n, gpus: [0], gpu_memory_utilization: 0.4 }\n",
+    );
+}
+
+#[test]
+fn too_few_gpus() {
+    assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 3, tensor_parallel: 4 }\n"), @r"
+    error[E0312]: no GPUs are left on `n` for 1 server of `a`
+     --> a.yaml:6:3
+      |
+    4 | nodes: { n: { gpus: 8, transport: local } }
+      |                     - 8 GPUs, shared with nobody by default
+    5 | models:
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, replicas: 3, tensor_parallel: 4 }
+      |   ^ 3 servers with 4 GPUs each
+      |
+      = help: lower `replicas`, spread with `node: [A, B]`, or share GPUs on purpose: name them in `gpus` with utilizations that add up to at most 1
+
+    error: 1 error in a.yaml
+    ");
+    fine("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, tensor_parallel: 4 }\n");
+}
+
+#[test]
+fn gpus_of_a_server_that_spans_several() {
+    assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, tensor_parallel: 2, gpus: [0, 1, 2, 3] }\n  b: { model: Qwen/Qwen3-4B, node: n, replicas: 3, gpus: [[4], [5]] }\n"), @r"
+    error[E0313]: each server needs 2 GPUs, and gets 1
+     --> a.yaml:6:78
+      |
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, tensor_parallel: 2, gpus: [0, 1, 2, 3] }
+      |                                                                     -        ^^^^^^^^^^^^ one GPU for each replica
+      |                                                                     |
+      |                                                                     tensor_parallel × pipeline_parallel GPUs work as one server
+      |
+    help: write a group for each replica
+      |
+    6 -   a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, tensor_parallel: 2, gpus: [0, 1, 2, 3] }
+    6 +   a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, tensor_parallel: 2, gpus: [[0, 1], [2, 3]] }
+      |
+
+    error[E0314]: 3 servers, but 2 groups of GPUs are named
+     --> a.yaml:7:58
+      |
+    7 |   b: { model: Qwen/Qwen3-4B, node: n, replicas: 3, gpus: [[4], [5]] }
+      |                                                 -        ^^^^^^^^^^ 2 groups of GPUs
+      |                                                 |
+      |                                                 3 servers
+      |
+      = help: name GPUs for each server, or leave `gpus` out: free ones are then chosen; with several nodes, one list may serve the block of each node
+
+    error: 2 errors in a.yaml
+    ");
+    fine(
+        "models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 2, tensor_parallel: 2, gpus: [[0, 1], [2, 3]] }\n",
+    );
+}
+
+#[test]
+fn a_service_is_one_server_and_a_job_has_a_time() {
+    assert_snapshot!(said("pools: { p: { nodes: 1, gpus: 8 } }\nservices:\n  s: { node: [p, n], command: [x] }\n"), @r#"
+    error[E0315]: service `s` is one server
+     --> a.yaml:7:14
+      |
+    7 |   s: { node: [p, n], command: [x] }
+      |              ^^^^^^ more than one node
+      |
+      = help: name one node here, and write a service of its own for each other node
+
+    error[E0316]: SLURM jobs need a time limit
+     --> a.yaml:5:10
+      |
+    5 | pools: { p: { nodes: 1, gpus: 8 } }
+      |          ^ units here are started by SLURM
+      |
+      = help: write it at the top: `slurm: { time: "04:00:00" }`
+
+    error: 2 errors in a.yaml
+    "#);
+    fine(
+        "slurm: { time: \"1:00:00\" }\npools: { p: { nodes: 1, gpus: 8 } }\nservices:\n  s: { node: p, command: [x] }\n",
+    );
+}
+
+#[test]
+fn addresses_lead_to_the_node() {
+    let mut facts = facts();
+    facts
+        .addresses
+        .insert("r".into(), Known::Known(vec!["127.0.1.1".to_owned()]));
+    facts.addresses.insert("s".into(), Known::Known(Vec::new()));
+    let yaml = "version: 1\nname: a\nvllm: { version: \"0.12.0\" }\nnodes:\n  r: { gpus: 8 }\n  s: { gpus: 8 }\n  t: { gpus: 8, address: \"fd00::1\", transport: local }\nclient_config: { format: toolorchestra, path: c.json }\nmodels:\n  a: { model: Qwen/Qwen3-8B, node: [r, s, t], replicas: 3 }\n";
+    assert_snapshot!(said_of(yaml, &facts), @r#"
+    error[E0320]: `r` is another machine, but its address leads back to this one
+     --> a.yaml:5:3
+      |
+    5 |   r: { gpus: 8 }
+      |   ^ this is 127.0.1.1
+      |
+      = help: Debian writes a host's own name to 127.0.1.1: give the node an `address` that others can reach; for a node that is this machine say `transport: local`
+
+    error[E0322]: ToolOrchestra's clients cannot reach the IPv6 address of `t`
+     --> a.yaml:7:26
+      |
+    7 |   t: { gpus: 8, address: "fd00::1", transport: local }
+      |                          ^^^^^^^^^ they write it into a URL without brackets
+      |
+      = help: give the node a host name or an IPv4 address
+
+    note[N0321]: `s` has no address here
+     --> a.yaml:6:3
+      |
+    6 |   s: { gpus: 8 }
+      |   ^ not found by this machine's resolver
+      |
+      = help: where clients run these names must lead to the nodes; there it is looked up again
+
+    note[N0330]: units on other machines are planned and rendered, not yet started
+     --> a.yaml:5:3
+      |
+    5 |   r: { gpus: 8 }
+      |   ^ another machine, reached over ssh
+    6 |   s: { gpus: 8 }
+      |   ^ another machine, reached over ssh
+
+    error: 2 errors, 2 notes in a.yaml
+    "#);
+}
+
+#[test]
+fn what_is_not_here_is_said_once() {
+    let mut facts = facts();
+    facts
+        .paths
+        .insert("/nowhere".to_owned(), Known::Known(PathKind::Absent));
+    assert_snapshot!(said_with("services:\n  s: { node: n, command: [x], cwd: /nowhere }\nevals:\n  e: { command: [x], dataset: d.jsonl, results: r, cwd: /nowhere }\n", &facts), @r"
+    note[N0519]: not proved here: `/nowhere` does not exist on this machine
+     --> a.yaml:6:36
+      |
+    6 |   s: { node: n, command: [x], cwd: /nowhere }
+      |                                    ^^^^^^^^ absent here
+    7 | evals:
+    8 |   e: { command: [x], dataset: d.jsonl, results: r, cwd: /nowhere }
+      |                                                         ^^^^^^^^ absent here
+      |
+      = help: files, environments and datasets of these units are checked where they run: `check --nodes`, or `check` on that machine
+
+    note: 1 note in a.yaml
+    ");
+}
+
+#[test]
+fn before_anything_starts() {
+    let yaml = format!(
+        "{BASE}launcher: tmux\nservices:\n  s: {{ node: n, port: 80, command: [serve], cwd: /nowhere }}\n"
+    );
+    let mut facts = facts();
+    facts
+        .paths
+        .insert("/nowhere".to_owned(), Known::Known(PathKind::Absent));
+    facts.programs.insert("tmux".to_owned(), None);
+    facts
+        .programs
+        .insert("serve".to_owned(), Some("/bin/serve".to_owned()));
+    let listener = Listener {
+        port: crate::base::Port(80),
+        address: "0.0.0.0".to_owned(),
+        pid: Some(71),
+        command: Some("nginx -g daemon".to_owned()),
+        user: Some("root".to_owned()),
+    };
+    facts.listeners = Known::Known(vec![listener]);
+    let parsed = parse(Source::new("a.yaml", yaml.as_bytes()), &[]);
+    let spec = parsed.spec.unwrap();
+    let (plan, report) = check_all(&spec, &facts);
+    assert!(
+        report.iter().all(|finding| finding.code.0.starts_with('N')),
+        "{report:?}"
+    );
+    let ctx = Ctx {
+        spec: &spec,
+        plan: &plan,
+        facts: &facts,
+    };
+    let refused = preflight(&ctx, &HashSet::new());
+    assert_snapshot!(human(&refused, &parsed.document, false), @r"
+    error[E0303]: port 80 for `s` is in use by pid 71 of root: `nginx -g daemon`
+     --> a.yaml:7:23
+      |
+    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
+      |                       ^^ `s` listens there on n
+      |
+      = help: stop that process, choose another port, or write `port: auto`
+
+    error[E0604]: `tmux` is not on PATH
+     --> a.yaml:7:3
+      |
+    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
+      |   ^ is started in tmux
+      |
+      = help: install it, or name the environment that holds it: `env: { conda: … }`
+
+    error[E0605]: `s` has no directory to run in
+     --> a.yaml:7:50
+      |
+    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
+      |                                                  ^^^^^^^^ there is no `/nowhere`
+
+    error: 3 errors in a.yaml
+    ");
+    let ours = preflight(&ctx, &HashSet::from([71]));
+    assert!(ours.iter().all(|finding| finding.code.0 != "E0303"));
+}

@@ -1,0 +1,110 @@
+//! What has to be looked up on this machine before plan and check can be sure.
+//!
+//! `world` answers; the answers become [`Facts`](crate::facts::Facts) under the same keys.
+
+use std::collections::BTreeSet;
+
+use crate::base::{EvalName, Name, NodeName};
+use crate::spec::ClusterSpec;
+use crate::spec::model::LauncherKind;
+
+use super::evals::{adapter_of, node_of, paths_of};
+use super::{Plan, Unit, paths};
+
+/// A dataset to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetQuestion {
+    /// The evaluation that it is for.
+    pub eval: EvalName,
+    /// The file: absolute, or from `~` where the home directory is not known.
+    pub path: String,
+    /// Keys of a question that may hold its id, the first present wins.
+    pub id_fields: Vec<String>,
+}
+
+/// Everything that plan and check may ask about this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Questions {
+    /// Paths, absolute: is there a file, a directory, nothing?
+    pub paths: Vec<String>,
+    /// Datasets to read and to hash.
+    pub datasets: Vec<DatasetQuestion>,
+    /// Directories of models whose `config.json` is wanted.
+    pub model_dirs: Vec<(Name, String)>,
+    /// Directories of evaluations whose git state is wanted.
+    pub client_dirs: Vec<(EvalName, String)>,
+    /// Addresses of nodes to resolve.
+    pub addresses: Vec<(NodeName, String)>,
+}
+
+/// The questions of a cluster whose YAML lies in `yaml_dir`.
+pub fn questions(spec: &ClusterSpec, yaml_dir: &str, home: Option<&str>) -> Questions {
+    let mut all = Questions::default();
+    for (name, eval) in &spec.evals {
+        let at = paths_of(eval, yaml_dir, home);
+        let reads = adapter_of(eval).map_or(&[][..], |adapter| adapter.reads);
+        all.paths.push(at.cwd.clone());
+        all.paths
+            .extend(reads.iter().map(|file| format!("{}/{file}", at.cwd)));
+        if let Some(path) = at.dataset {
+            let id_fields = eval.id_fields.clone().unwrap_or_else(|| {
+                let fields = adapter_of(eval).map_or(&["id"][..], |adapter| adapter.id_fields);
+                fields.iter().map(|&field| field.to_owned()).collect()
+            });
+            all.datasets.push(DatasetQuestion {
+                eval: name.clone(),
+                path,
+                id_fields,
+            });
+        }
+        if node_of(eval).is_none() {
+            all.client_dirs.push((name.clone(), at.cwd));
+        }
+    }
+    for (name, model) in &spec.models {
+        if model.model.starts_with('/') {
+            all.paths.push(model.model.clone());
+            all.model_dirs.push((name.clone(), model.model.clone()));
+        }
+    }
+    for service in spec.services.values() {
+        let cwd = service.cwd.as_deref().unwrap_or(".");
+        all.paths.push(paths::absolute(cwd, yaml_dir, home));
+    }
+    for (name, node) in &spec.nodes {
+        let address = node.address.as_deref().unwrap_or(name.as_str());
+        all.addresses.push((name.clone(), address.to_owned()));
+    }
+    all.paths.sort_unstable();
+    all.paths.dedup();
+    all
+}
+
+/// Programs that must be on this machine's PATH for the units that run here, sorted: those of
+/// launchers, and each unit's own where no environment of the YAML could bring it.
+pub fn programs(plan: &Plan) -> Vec<String> {
+    let mut all: BTreeSet<&str> = BTreeSet::new();
+    if !plan.jobs.is_empty() {
+        all.insert("sbatch");
+    }
+    for unit in plan.units_here() {
+        if unit.launcher == LauncherKind::Tmux {
+            all.insert("tmux");
+        }
+        all.extend(own_program(unit));
+    }
+    all.into_iter().map(str::to_owned).collect()
+}
+
+/// The program that a unit must find on PATH, because no environment of the YAML could bring it.
+pub(crate) fn own_program(unit: &Unit) -> Option<&str> {
+    let env = &unit.env;
+    let brings = env.conda.is_some()
+        || env.venv.is_some()
+        || !env.modules.is_empty()
+        || !env.setup.is_empty()
+        || env.set.contains_key("PATH");
+    let program = unit.argv.first()?;
+    let bare = !program.is_empty() && !program.contains('/');
+    (bare && !brings).then_some(program.as_str())
+}
