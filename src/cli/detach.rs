@@ -1,6 +1,5 @@
 //! `up --detach`: the controller goes on in the background, as a process of its own.
 
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,7 +70,8 @@ pub(super) fn detach(
     )))
 }
 
-/// The same call without `--detach`, in a session of its own.
+/// The same call without `--detach`, in a session of its own: a child that leads no group keeps
+/// its process id through `setsid`.
 fn command(wanted: &Wanted) -> std::io::Result<Command> {
     let exe = std::env::current_exe()?;
     let mut command = Command::new("setsid");
@@ -91,7 +91,7 @@ fn command(wanted: &Wanted) -> std::io::Result<Command> {
     if let Some(templates) = &wanted.args.templates {
         command.arg("--templates").arg(templates);
     }
-    command.args(["--events", "plain"]).process_group(0);
+    command.args(["--events", "plain"]);
     Ok(command)
 }
 

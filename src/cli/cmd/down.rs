@@ -8,18 +8,21 @@ use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::facts::{Known, Observation};
 use crate::plan::UnitKind;
-use crate::run::store::{Durability, Journal, Owner, Watch};
+use crate::run::store::{Durability, Journal, Owner, StoreError, Watch, own_process};
 use crate::run::{Event, StopWhy};
 use crate::world::{self, Launchers, SystemClock, UnitDirs};
 
+/// How often everything is stopped again while processes of the run show up.
+const ROUNDS: usize = 3;
 /// How long a controller gets to leave.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let found = runs::find(args.file.as_deref(), printer)?;
-    dismiss_controller(&found, printer)?;
     let failed = |error| runs::store(&error, printer);
-    let owner = Owner::take(found.dir.path(), SystemClock.now()).map_err(failed)?;
+    let owner = take_over(&found, printer)?;
+    // The controller may have started more before it left.
+    let found = runs::read(found.dir).map_err(failed)?;
     let process = owner.process().clone();
     let (mut journal, _) = Journal::open(owner).map_err(failed)?;
     let took = Event::OwnerTook {
@@ -35,7 +38,10 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
     let dirs = UnitDirs::new(found.dir.id());
     let there: Vec<UnitId> = in_order(&found)
         .into_iter()
-        .filter(|unit| dirs.observe(unit) != Observation::Never)
+        .filter(|unit| {
+            let phase = found.state.unit(unit).phase;
+            dirs.observe(unit) != Observation::Never || phase.may_live()
+        })
         .collect();
     for unit in &there {
         let generation = found.state.unit(unit).generation;
@@ -54,7 +60,17 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
         .enable_all()
         .build()
         .map_err(|_| ExitStatus::Internal)?;
-    let failures = runtime.block_on(stop_all(&found, there.clone(), printer));
+    let failures = runtime.block_on(async {
+        let mut failures = stop_all(&found, there.clone(), printer).await;
+        for _ in 0..ROUNDS {
+            // A script that was on its way when it was asked to stop shows only now.
+            if find_ours(&found).is_empty() {
+                break;
+            }
+            failures = stop_all(&found, there.clone(), printer).await;
+        }
+        failures
+    });
     for unit in there {
         let generation = found.state.unit(&unit).generation;
         note(&mut journal, Event::Stopped { unit, generation })?;
@@ -92,38 +108,39 @@ fn in_order(found: &Found) -> Vec<UnitId> {
     order
 }
 
-/// Asks a controller of this run to leave, and waits until it has.
-fn dismiss_controller(found: &Found, printer: Printer) -> Result<(), ExitStatus> {
+/// Takes the run; a controller that watches it is asked to leave first, and waited for.
+fn take_over(found: &Found, printer: Printer) -> Result<Owner, ExitStatus> {
     let since = Instant::now();
-    let mut asked = false;
+    let mut asked = None;
     loop {
+        let error = match Owner::take(found.dir.path(), SystemClock.now()) {
+            Ok(owner) => return Ok(owner),
+            Err(error @ StoreError::Owned { .. }) => error,
+            Err(error) => return Err(runs::store(&error, printer)),
+        };
         let watch = Watch::look(found.dir.path(), SystemClock.now())
             .map_err(|error| runs::store(&error, printer))?;
-        let Watch::Alive(owner) = watch else {
-            return Ok(());
-        };
-        let here = crate::run::store::own_process();
-        if owner.process.host != here.host {
-            printer.complain(&format!(
-                "error: a controller on `{}` watches this run (pid {})\nhelp: run `toolorch down` there, or stop it first",
-                owner.process.host, owner.process.pid
-            ));
-            return Err(ExitStatus::OwnedElsewhere);
-        }
-        if !asked {
-            asked = true;
-            printer.say(&format!(
-                "asking the controller (pid {}) to leave",
-                owner.process.pid
-            ));
-            world::terminate(owner.process.pid, owner.process.start);
+        if let Watch::Alive(owner) = watch {
+            let there = owner.process;
+            if there.host != own_process().host {
+                printer.complain(&format!(
+                    "error: a controller on `{}` watches this run (pid {})\nhelp: run `toolorch down` there",
+                    there.host, there.pid
+                ));
+                return Err(ExitStatus::OwnedElsewhere);
+            }
+            if asked != Some(there.pid) {
+                printer.say(&format!(
+                    "asking the controller (pid {}) to leave",
+                    there.pid
+                ));
+                world::terminate(there.pid, there.start);
+                asked = Some(there.pid);
+            }
         }
         if since.elapsed() > PATIENCE {
-            printer.complain(&format!(
-                "error: the controller (pid {}) does not leave\nhelp: end it, then run `toolorch down` again",
-                owner.process.pid
-            ));
-            return Err(ExitStatus::OwnedElsewhere);
+            printer.complain("error: the controller does not leave: end it, then try again");
+            return Err(runs::store(&error, printer));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -160,9 +177,13 @@ async fn stop_all(found: &Found, units: Vec<UnitId>, printer: Printer) -> Vec<St
     failures
 }
 
+fn find_ours(found: &Found) -> Vec<u32> {
+    world::find_marked(&format!("{}/", found.dir.id()))
+}
+
 /// What is still there, by the world's own word.
 fn leftovers(found: &Found) -> Vec<String> {
-    let mut left: Vec<String> = world::find_marked(&format!("{}/", found.dir.id()))
+    let mut left: Vec<String> = find_ours(found)
         .into_iter()
         .map(|pid| format!("process {pid} of this run still lives"))
         .collect();
