@@ -44,12 +44,19 @@ pub struct SimConfig {
     pub max_num_seqs: usize,
     /// How long an answer takes from the first token's computation to the last.
     pub latency: Duration,
-    /// Whether log lines are written to this process's stdout and stderr.
-    pub log: bool,
-    /// Whether each request is logged, where lines are written.
-    pub access_log: bool,
-    /// Whether the statistics line is written every ten seconds, where lines are written.
-    pub log_stats: bool,
+    /// Which log lines are written to this process's stdout and stderr.
+    pub log: Logging,
+}
+
+/// Which log lines a server writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Logging {
+    /// vLLM's own and uvicorn's.
+    pub lines: bool,
+    /// One per request.
+    pub access: bool,
+    /// One every ten seconds while something moves.
+    pub statistics: bool,
 }
 
 impl SimConfig {
@@ -70,9 +77,7 @@ impl SimConfig {
             api_keys: Vec::new(),
             max_num_seqs: 256,
             latency: Duration::from_millis(20),
-            log: false,
-            access_log: true,
-            log_stats: true,
+            log: Logging::default(),
         }
     }
 

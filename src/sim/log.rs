@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::config::SimConfig;
+use super::config::{Logging, SimConfig};
 use crate::knowledge::release::Release;
 
 /// Who writes a line.
@@ -17,8 +17,7 @@ pub(super) enum Writer {
 /// Where a server's lines go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Log {
-    on: bool,
-    access: bool,
+    what: Logging,
     release: Release,
     pid: u32,
 }
@@ -27,8 +26,7 @@ impl Log {
     /// The log of a server; silent unless its settings say otherwise.
     pub(super) fn new(server: &SimConfig) -> Self {
         Self {
-            on: server.log,
-            access: server.log && server.access_log,
+            what: server.log,
             release: server.release,
             pid: std::process::id(),
         }
@@ -48,7 +46,7 @@ impl Log {
 
     /// A line of vLLM's logger: `(APIServer pid=7) INFO 11-23 02:28:41 [launcher.py:186] text`.
     pub(super) fn line(self, writer: Writer, level: &str, place: &str, text: &str) {
-        if !self.on {
+        if !self.what.lines {
             return;
         }
         let now = jiff::Zoned::now().strftime("%m-%d %H:%M:%S");
@@ -60,7 +58,7 @@ impl Log {
 
     /// A line of the access log.
     pub(super) fn access(self, remote: &str, method: &str, path: &str, status: u16, reason: &str) {
-        if self.access {
+        if self.what.access {
             let prefix = self.prefix(Writer::Api);
             out(&format!(
                 "{prefix}INFO:     {remote} - \"{method} {path} HTTP/1.1\" {status} {reason}\n"
@@ -70,7 +68,7 @@ impl Log {
 
     /// A lifecycle line of uvicorn.
     pub(super) fn uvicorn(self, text: &str) {
-        if self.on {
+        if self.what.lines {
             let line = format!("{}INFO:     {text}\n", self.prefix(Writer::Api));
             // A closed stderr is no reason for a server to end.
             std::io::stderr()

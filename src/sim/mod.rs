@@ -28,6 +28,6 @@ mod text;
 mod tokens;
 mod toolcalls;
 
-pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, SimConfig};
+pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig};
 pub use host::{Hosted, host};
 pub use main::main;

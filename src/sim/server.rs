@@ -11,7 +11,7 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::argparse::{self, Parsed};
-use super::config::SimConfig;
+use super::config::{Logging, SimConfig};
 use super::endpoint::Endpoint;
 use super::host::{self, EndpointListener};
 use super::http;
@@ -44,7 +44,7 @@ async fn start(args: &[String], around: &Surroundings) -> Result<(TcpSocket, Sim
     let model = parsed.model.clone().unwrap_or_default();
     let mut early = SimConfig::new(&model, parsed.value("--host").unwrap_or_default(), 8000);
     early.release = around.release;
-    early.log = true;
+    early.log.lines = true;
     if let Some(port) = parsed.value("--port").and_then(|port| port.parse().ok()) {
         early.port = port;
     }
@@ -67,7 +67,7 @@ pub(super) async fn replicate(
     settings::check_before_bind(&parsed, around.release, |path| Path::new(path).exists())?;
     let model = look_at(parsed.model.as_deref().unwrap_or_default());
     let config = SimConfig {
-        log: false,
+        log: Logging::default(),
         ..settings::configure(&parsed, &model, around)?
     };
     let copy = |offset: u16| {
@@ -86,7 +86,10 @@ pub(super) async fn replicate(
         .await
         .map_err(|error| bind_refusal(&error))?;
     let log = Log::new(&SimConfig {
-        log: true,
+        log: Logging {
+            lines: true,
+            ..Logging::default()
+        },
         ..config
     });
     log.uvicorn(&format!("{} servers listen", hosted.addresses.len()));
@@ -229,7 +232,7 @@ async fn statistics(endpoint: &Endpoint) {
         #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
         let rate = |now: u64, then: u64| (now - then) as f64 / STATISTICS_EVERY.as_secs_f64();
         let [read, written] = [rate(prompt, before[0]), rate(generated, before[1])];
-        if endpoint.config.log_stats && (read + written > 0.0 || running + waiting > 0) {
+        if endpoint.config.log.statistics && (read + written > 0.0 || running + waiting > 0) {
             let text = format!(
                 "Engine 000: Avg prompt throughput: {read:.1} tokens/s, Avg generation throughput: {written:.1} tokens/s, \
                  Running: {running} reqs, Waiting: {waiting} reqs, GPU KV cache usage: 0.0%, Prefix cache hit rate: 0.0%"

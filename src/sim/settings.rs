@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::argparse::{self, Parsed};
-use super::config::{DEFAULT_CONTEXT, SimConfig};
+use super::config::{DEFAULT_CONTEXT, Logging, SimConfig};
 use super::refusal::Refusal;
 use super::text;
 use crate::knowledge::parsers::Registry;
@@ -111,9 +111,11 @@ pub(super) fn configure(
     let mut config = SimConfig::new(&model, host, port);
     config.release = around.release;
     config.latency = around.latency;
-    config.log = true;
-    config.access_log = !args.on("--disable-uvicorn-access-log");
-    config.log_stats = !args.on("--disable-log-stats");
+    config.log = Logging {
+        lines: true,
+        access: !args.on("--disable-uvicorn-access-log"),
+        statistics: !args.on("--disable-log-stats"),
+    };
     config.max_model_len = context(args, &model, config_json, around.allow_long)?;
     if let Some(served) = args.values.get("--served-model-name") {
         config.served.clone_from(served);

@@ -7,6 +7,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -52,11 +53,11 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// A client without proxies, and without certificates: reading those takes longer than a test.
-fn client() -> reqwest::Client {
-    let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]);
-    builder.build().unwrap()
-}
+/// One client for all: making one takes longer than a test. It keeps no connection, since each request has its own runtime.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    let builder = reqwest::Client::builder().no_proxy();
+    builder.pool_max_idle_per_host(0).build().unwrap()
+});
 
 /// A running server; killed when dropped.
 struct Server {
@@ -99,7 +100,7 @@ impl Server {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let mut request = client().request(method, format!("{}{path}", self.base));
+            let mut request = CLIENT.request(method, format!("{}{path}", self.base));
             if let Some(body) = body {
                 request = request.body(body);
             }
@@ -697,9 +698,8 @@ async fn a_thousand_servers_fit_in_one_process() {
         .collect();
     let hosted = toolorch::sim::host(configs).await.unwrap();
     assert_eq!(hosted.addresses.len(), 1000);
-    let client = client();
     for (n, address) in hosted.addresses.iter().enumerate().step_by(97) {
-        let models: Value = client
+        let models: Value = CLIENT
             .get(format!("http://{address}/v1/models"))
             .send()
             .await
