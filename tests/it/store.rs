@@ -6,10 +6,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use toolorch::base::{ClusterName, Epoch, RunId, Timestamp, UnitId};
-use toolorch::run::store::{Durability, Journal, Owner, StoreError, read_journal, read_segment};
+use toolorch::run::store::{
+    Durability, Journal, Owner, StoreError, Watch, read_journal, read_segment,
+};
 use toolorch::run::{Event, RunState};
 
 const NOW: Timestamp = Timestamp(1_767_139_200_000);
@@ -37,6 +41,11 @@ fn started() -> Event {
 
 /// A journal of five lines; the bytes of its one segment.
 fn five_lines() -> Vec<u8> {
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(write_five_lines);
+    BYTES.clone()
+}
+
+fn write_five_lines() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path());
     journal.append(NOW, started(), Durability::Synced).unwrap();
@@ -181,6 +190,70 @@ fn an_owner_who_lost_the_run_cannot_append() {
     assert_eq!(read_journal(dir.path()).unwrap().len(), 1);
 }
 
+/// The owner's file with another process in it.
+fn hand_over(dir: &Path, pid: u32, start: u64) {
+    let path = dir.join("owner.json");
+    let mut owner: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    owner["process"]["pid"] = pid.into();
+    owner["process"]["start"] = start.into();
+    fs::write(&path, owner.to_string()).unwrap();
+}
+
+#[test]
+fn a_run_is_taken_over_as_soon_as_its_owner_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Owner::take(dir.path(), NOW).unwrap());
+    let mut other = Command::new("sleep").arg("600").spawn().unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+    let start = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .nth(19)
+        .unwrap();
+    hand_over(dir.path(), other.id(), start.parse().unwrap());
+    let error = Owner::take(dir.path(), NOW).unwrap_err();
+    assert_eq!(error.exit_code(), 75);
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("process {} on `", other.id())),
+        "{error}"
+    );
+    assert!(matches!(Watch::look(dir.path(), NOW), Ok(Watch::Alive(_))));
+    // Killed and not yet waited for: a zombie owns nothing.
+    other.kill().unwrap();
+    let zombie = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+        stat.rsplit_once(')')
+            .unwrap()
+            .1
+            .trim_start()
+            .starts_with('Z')
+    };
+    while !zombie() {
+        std::thread::yield_now();
+    }
+    assert_eq!(Owner::take(dir.path(), NOW).unwrap().epoch(), Epoch(2));
+    other.wait().unwrap();
+}
+
+#[test]
+fn of_many_who_want_a_run_one_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let take = || Owner::take(dir.path(), NOW);
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..16).map(|_| scope.spawn(take)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        assert_eq!(error.exit_code(), 75, "{error}");
+    }
+}
+
 #[test]
 fn a_journal_of_a_newer_toolorch_says_so() {
     let record = r#"{"v":2,"seq":1,"what":"is this"}"#;
@@ -204,7 +277,7 @@ fn the_golden_journal_replays_for_ever() {
     kinds.dedup();
     assert_eq!(kinds.len(), 19, "every kind of event: {kinds:?}");
     insta::assert_snapshot!(in_short(&RunState::fold(&records)), @r#"
-    Ended(5) Some(RunId("hle-oss-1-3f2a")) since 2025-12-31T00:00:00.000Z seq 30 epoch 2
+    Ended(5) Some(RunId("hle-oss-1-3f2a")) since 2025-12-31T00:00:00.000Z seq 32 epoch 2
     eval-hle GaveUp(Permanent { why: "the client ended" }) starts 1 exit Some(Some(137))
     orchestrator-0 Stopped starts 2 exit Some(Some(143))
     search-0 GaveUp(Budget { starts: 3 }) starts 1 exit Some(None)
