@@ -130,6 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::knowledge::adapters;
 
     const HLE: &str = r"\[HLE_TASK_COMPLETE\] id=(?P<id>\S+) status=(?P<status>\w+)";
     const LOG: &str = "loading\n\
@@ -157,6 +158,20 @@ mod tests {
         reader.feed(b"\n");
         assert_eq!(reader.marks(), marks(0, 3, 1, 1));
         assert_eq!(reader.marks().all(), 4);
+    }
+
+    #[test]
+    fn the_markers_of_known_clients_are_found_in_their_words() {
+        let log = "[HLE_TASK_COMPLETE] id=wiki____0 status=done correct=True\n\
+            [FRAMES_TASK_COMPLETE] id=1 status=error error_type=KeyError\n";
+        let markers = adapters::all().iter().filter_map(|known| known.marker);
+        let counted = markers.map(|marker| {
+            let mut reader = MarkerReader::new(marker).unwrap();
+            reader.feed(log.as_bytes());
+            assert!(reader.literal.len() > 4, "`{marker}` is slow to look for");
+            reader.marks().finished
+        });
+        assert_eq!(counted.collect::<Vec<_>>(), [1, 1]);
     }
 
     #[test]
