@@ -7,7 +7,7 @@ use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Facts;
 use crate::knowledge::adapters::{self, Adapter};
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Eval, Results};
+use crate::spec::model::{Eval, Finished, Results};
 use crate::spec::resolve;
 
 use super::configs::DEFAULT_CONFIG;
@@ -230,7 +230,10 @@ pub(crate) fn one(
         id_fields: eval.id_fields.clone().unwrap_or_else(fields),
         tasks: eval.tasks.clone(),
         results: results(eval, adapter, &at),
-        finished: eval.finished.clone().unwrap_or_default(),
+        finished: match eval.finished.clone().unwrap_or_default() {
+            Finished::File(file) => Finished::File(paths::absolute(&file, &at.cwd, home)),
+            rule => rule,
+        },
         marker: eval
             .marker
             .clone()

@@ -364,7 +364,7 @@ pub struct EvalPlan {
     pub tasks: Option<Vec<String>>,
     /// Where the client writes.
     pub results: ResultsPlan,
-    /// When it is finished.
+    /// When it is finished; a file by its absolute path.
     pub finished: Finished,
     /// A regular expression for the line that marks a finished question.
     pub marker: Option<String>,

@@ -215,7 +215,7 @@ fn a_run_is_taken_over_as_soon_as_its_owner_is_killed() {
         .unwrap();
     hand_over(dir.path(), other.id(), start.parse().unwrap());
     let error = Owner::take(dir.path(), NOW).unwrap_err();
-    assert_eq!(error.exit_code(), 75);
+    assert_eq!(error.exit_status().code(), 75);
     assert!(
         error
             .to_string()
@@ -250,7 +250,7 @@ fn of_many_who_want_a_run_one_gets_it() {
     });
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     for error in outcomes.into_iter().filter_map(Result::err) {
-        assert_eq!(error.exit_code(), 75, "{error}");
+        assert_eq!(error.exit_status().code(), 75, "{error}");
     }
 }
 
