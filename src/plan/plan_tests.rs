@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Facts, Known};
 use crate::spec::ClusterSpec;
+use crate::spec::model::Finished;
 
 use super::{Plan, UnitKind, plan};
 
@@ -71,6 +72,16 @@ fn the_quickstart_runs_this_program_as_its_servers() {
     assert_eq!(replica.env.set["TOOLORCH_SIM_RELEASE"], "0.12.0");
     assert!(matches!(replica.kind, UnitKind::Replica { index: 0, .. }));
     assert_eq!(replica.cwd.as_deref(), Some("/work/clusters"));
+}
+
+#[test]
+fn the_file_that_ends_an_evaluation_is_its_own() {
+    let yaml = QUICKSTART.replace(
+        "    results: out/results",
+        "    results: out/results\n    finished: { file: out/end }",
+    );
+    let end = "/work/clusters/quickstart/out/end".to_owned();
+    assert_eq!(clean(&yaml).evals[0].finished, Finished::File(end));
 }
 
 #[test]
