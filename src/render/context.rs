@@ -146,6 +146,15 @@ impl UnitContext {
                 );
             }
         }
+        let argv = self.argv.iter().map(|word| ("argv", word));
+        let values = self.set.iter().map(|pair| ("env.set", &pair.value));
+        let setup = self.setup.iter().map(|line| ("env.setup", line));
+        for (what, text) in argv.chain(values).chain(setup) {
+            if text.contains('\0') {
+                let what = format!("{what}: `{}`", text.replace('\0', "\\0"));
+                return refuse(what, "no program can be given a NUL byte");
+            }
+        }
         if self.umask.as_ref().is_some_and(|mask| !is_octal(mask)) {
             return refuse("umask".to_owned(), "write it in octal, such as `0027`");
         }

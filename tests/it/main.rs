@@ -5,6 +5,7 @@ mod codes;
 mod docs;
 mod knowledge;
 mod pages;
+mod render;
 mod sim;
 mod spec;
 mod store;
