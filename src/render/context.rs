@@ -189,8 +189,8 @@ pub struct MemberContext {
     pub name: String,
     /// It needs values of the caller's environment.
     pub passes: bool,
-    /// How many GPUs it takes.
-    pub gpus: usize,
+    /// Its GPUs: in a job, their positions among those that the job is given.
+    pub gpus: Vec<usize>,
     /// Its port.
     pub port: Option<u16>,
     /// Another port may be taken if this one is busy.
@@ -202,7 +202,7 @@ impl From<&Unit> for MemberContext {
         Self {
             name: unit.id.to_string(),
             passes: !unit.env.pass.is_empty(),
-            gpus: unit.gpus.len(),
+            gpus: unit.gpus.iter().map(|gpu| usize::from(gpu.0)).collect(),
             port: unit.port.map(|port| port.0),
             port_auto: unit.port_auto,
         }
@@ -229,6 +229,8 @@ pub struct GroupContext {
     pub cluster: String,
     /// The job's name.
     pub job: String,
+    /// Its file, from the folder that holds `units/` and `slurm/`.
+    pub file: String,
     /// GPUs of all units together.
     pub gpus: usize,
     /// The generic resource of one GPU, such as `gpu` or `gpu:h100`.

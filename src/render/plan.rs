@@ -6,8 +6,8 @@ use super::context::{GroupContext, MemberContext, NodeContext, OptionContext, Un
 use super::engine::Renderer;
 use super::error::RenderError;
 use super::files::FileSet;
-use crate::base::NodeName;
-use crate::plan::{Plan, PlanNode, Unit};
+use crate::base::{GpuIndex, NodeName};
+use crate::plan::{JobPlan, Plan, PlanNode, Unit};
 use crate::spec::model::LauncherKind;
 
 /// Everything that `render --out` writes and `up` starts from, with its `MANIFEST`.
@@ -23,22 +23,18 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
         let text = renderer.unit(&UnitContext::of(plan, unit))?;
         files.add_script(format!("units/{}.sh", unit.id), text);
     }
-    let sessions = tmux_sessions(plan);
+    let (units, sessions) = (in_tmux(plan), tmux_sessions(plan));
     for node in &plan.nodes {
-        if let Some(session) = sessions.get(&node.name) {
-            let units = units_of(plan, node, LauncherKind::Tmux);
-            let text = renderer.tmux(&node_context(plan, node, session, &units))?;
+        if let (Some(units), Some(session)) = (units.get(&node.name), sessions.get(&node.name)) {
+            let text = renderer.tmux(&node_context(plan, node, session, units))?;
             files.add_script(format!("tmux/{session}.sh"), text);
         }
     }
     let mut jobs = Names::default();
-    for node in &plan.nodes {
-        let units = units_of(plan, node, LauncherKind::Slurm);
-        if !units.is_empty() {
-            let name = jobs.unique(node.name.as_str());
-            let text = renderer.sbatch(&group_context(plan, &name, &units))?;
-            files.add_script(format!("slurm/{name}.sbatch"), text);
-        }
+    for job in &plan.jobs {
+        let file = format!("slurm/{}.sbatch", jobs.unique(&job.name));
+        let text = renderer.sbatch(&group_context(plan, job, &file))?;
+        files.add_script(file, text);
     }
     Ok(files.with_manifest())
 }
@@ -46,18 +42,23 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
 /// The tmux session of each node that has units in one; its script is `tmux/SESSION.sh`.
 pub fn tmux_sessions(plan: &Plan) -> BTreeMap<NodeName, String> {
     let mut names = Names::default();
+    let units = in_tmux(plan);
     plan.nodes
         .iter()
-        .filter(|node| !units_of(plan, node, LauncherKind::Tmux).is_empty())
+        .filter(|node| units.contains_key(&node.name))
         .map(|node| (node.name.clone(), names.unique(node.name.as_str())))
         .collect()
 }
 
-fn units_of<'a>(plan: &'a Plan, node: &PlanNode, launcher: LauncherKind) -> Vec<&'a Unit> {
-    plan.units
-        .iter()
-        .filter(|unit| unit.node == node.name && unit.launcher == launcher)
-        .collect()
+/// The units of each node that run in tmux, in one pass: there may be thousands.
+fn in_tmux(plan: &Plan) -> BTreeMap<&NodeName, Vec<&Unit>> {
+    let mut units: BTreeMap<&NodeName, Vec<&Unit>> = BTreeMap::new();
+    for unit in &plan.units {
+        if unit.launcher == LauncherKind::Tmux {
+            units.entry(&unit.node).or_default().push(unit);
+        }
+    }
+    units
 }
 
 fn node_context(plan: &Plan, node: &PlanNode, session: &str, units: &[&Unit]) -> NodeContext {
@@ -65,15 +66,11 @@ fn node_context(plan: &Plan, node: &PlanNode, session: &str, units: &[&Unit]) ->
         cluster: plan.cluster.to_string(),
         node: node.name.to_string(),
         session: session.to_owned(),
-        units: members(units),
+        units: units
+            .iter()
+            .map(|unit| MemberContext::from(*unit))
+            .collect(),
     }
-}
-
-fn members(units: &[&Unit]) -> Vec<MemberContext> {
-    units
-        .iter()
-        .map(|unit| MemberContext::from(*unit))
-        .collect()
 }
 
 /// Names that are safe as file and tmux session: tmux rewrites `.` and `:`, so they are rewritten here, visibly.
@@ -104,20 +101,112 @@ impl Names {
     }
 }
 
-/// Until the plan carries a site's SLURM settings: one day, the limit that most partitions allow.
-const TIME: &str = "1-00:00:00";
+/// Seconds before the time limit at which a job is told to stop, beside its units' grace: SLURM's timing is as coarse.
+const SIGNAL_SLACK_S: u64 = 60;
 
-fn group_context(plan: &Plan, name: &str, units: &[&Unit]) -> GroupContext {
+fn group_context(plan: &Plan, job: &JobPlan, file: &str) -> GroupContext {
+    let units: Vec<&Unit> = job.units.iter().filter_map(|id| plan.unit(id)).collect();
     let grace = units.iter().map(|unit| unit.grace.0.div_ceil(1000)).max();
+    let slurm = &job.options;
+    let named = [
+        ("nodelist", &job.nodelist),
+        ("partition", &slurm.partition),
+        ("account", &slurm.account),
+        ("qos", &slurm.qos),
+        ("constraint", &slurm.constraint),
+        ("exclude", &slurm.exclude),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?.as_str())));
+    let extra = slurm
+        .extra
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.0.as_str()));
     GroupContext {
         cluster: plan.cluster.to_string(),
-        job: format!("{}-{name}", plan.cluster),
-        gpus: units.iter().map(|unit| unit.gpus.len()).sum(),
-        gres: "gpu".to_owned(),
-        time: TIME.to_owned(),
-        // SLURM's own timing is tens of seconds coarse.
-        signal_s: grace.unwrap_or_default() + 60,
-        options: Vec::<OptionContext>::new(),
-        units: members(units),
+        job: job.name.clone(),
+        file: file.to_owned(),
+        gpus: job.gpus.len(),
+        gres: slurm.gres.clone().unwrap_or_else(|| "gpu".to_owned()),
+        time: slurm.time.clone().unwrap_or_default(),
+        signal_s: grace.unwrap_or_default() + SIGNAL_SLACK_S,
+        options: named
+            .chain(extra)
+            .map(|(name, value)| OptionContext {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            })
+            .collect(),
+        units: units
+            .iter()
+            .map(|unit| MemberContext {
+                gpus: positions(&unit.gpus, &job.gpus),
+                ..MemberContext::from(*unit)
+            })
+            .collect(),
+    }
+}
+
+/// Where a unit's GPUs stand among those of its job: SLURM decides which they are.
+fn positions(own: &[GpuIndex], all: &[GpuIndex]) -> Vec<usize> {
+    own.iter()
+        .filter_map(|gpu| all.iter().position(|other| other == gpu))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::plan_tests::clean;
+
+    #[test]
+    fn the_log_s_cluster_becomes_these_files() {
+        let plan = clean(include_str!("../../clusters/hle-oss.yaml"));
+        let files = render_plan(&plan, &Renderer::new(&BTreeMap::new()).unwrap()).unwrap();
+        let paths: Vec<&str> = files.iter().map(|(path, _)| path).collect();
+        let others = paths.iter().filter(|path| !path.starts_with("units/"));
+        let others: Vec<&str> = others.copied().collect();
+        assert_eq!(paths.len() - others.len(), plan.units.len());
+        insta::assert_snapshot!(others.join("\n"), @"
+        MANIFEST
+        plan.json
+        slurm/hle-oss-172_27_31_10.sbatch
+        tmux/research-secure-05.sh
+        tmux/research-secure-11.sh
+        tmux/research-secure-12.sh
+        tmux/research-secure-13.sh
+        ");
+        let job = files.get("slurm/hle-oss-172_27_31_10.sbatch").unwrap();
+        let text = std::str::from_utf8(&job.bytes).unwrap();
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("#SBATCH") || line.contains("=( "));
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+        #SBATCH --job-name=hle-oss-172.27.31.10
+        #SBATCH --nodes=1
+        #SBATCH --ntasks=1
+        #SBATCH --gres=gpu:4
+        #SBATCH --time=12:00:00
+        #SBATCH --signal=B:TERM@70
+        #SBATCH --export=NIL
+        #SBATCH --no-requeue
+        #SBATCH --open-mode=append
+        #SBATCH --output=%x-%j.log
+        #SBATCH --nodelist=gpu-31-10
+        #SBATCH --partition=batch
+        UNITS=( search-0 search-1 search-2 search-3 )
+        GPUS_OF=( 0 1 2 3 ) # their places among those that SLURM gives
+        PORTS=( 1840 1841 1842 1843 )
+        MAY_MOVE=( 0 0 0 0 ) # another port may be taken
+        ");
+    }
+
+    #[test]
+    fn nodes_whose_names_look_alike_to_tmux_get_their_own_session() {
+        let mut names = Names::default();
+        assert_eq!(names.unique("10.0.0.1"), "10_0_0_1");
+        assert_eq!(names.unique("10_0_0_1"), "10_0_0_1-2");
+        assert_eq!(names.unique("gpu:1"), "gpu_1");
     }
 }

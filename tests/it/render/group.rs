@@ -140,7 +140,7 @@ fn any_word_and_value_passes_through_the_job() {
         gpus: 0,
         units: cases
             .iter()
-            .map(|(name, ..)| member(name, 0, None))
+            .map(|(name, ..)| member(name, &[], None))
             .collect(),
         ..group()
     };
@@ -178,8 +178,8 @@ fn gpus_are_those_that_slurm_gave_and_ports_those_that_are_free() {
         ..UnitContext::default()
     };
     let mut members = vec![
-        member("a-0", 1, Some(port)),
-        member("a-1", 2, Some(port + 1)),
+        member("a-0", &[0], Some(port)),
+        member("a-1", &[2, 0], Some(port + 1)),
     ];
     for member in &mut members {
         member.port_auto = true;
@@ -200,7 +200,7 @@ fn gpus_are_those_that_slurm_gave_and_ports_those_that_are_free() {
         job.read("share/logs/a-0.log"),
         format!("4 --port {moved} --api-port=1 --n {port}\n")
     );
-    assert!(job.read("share/logs/a-1.log").starts_with("5,7 --port "));
+    assert!(job.read("share/logs/a-1.log").starts_with("7,4 --port "));
     let ends = job.read("share/endpoints.j77-0");
     assert!(ends.starts_with("launch=j77-0 host="), "{ends}");
     assert!(
@@ -233,7 +233,7 @@ fn the_worst_code_is_the_jobs_and_a_signal_stops_all() {
     };
     let context = GroupContext {
         gpus: 0,
-        units: vec![member("a", 0, None), member("b", 0, None)],
+        units: vec![member("a", &[], None), member("b", &[], None)],
         ..group()
     };
     let job = Job::new(&context, &[unit("a", "exit 3"), unit("b", "exit 0")]);

@@ -58,7 +58,10 @@ pub(crate) fn node() -> NodeContext {
         cluster: "hle-oss".to_owned(),
         node: "172.27.31.10".to_owned(),
         session: "172_27_31_10".to_owned(),
-        units: vec![member("a-0", 1, Some(1840)), member("a-1", 1, Some(1841))],
+        units: vec![
+            member("a-0", &[0], Some(1840)),
+            member("a-1", &[1], Some(1841)),
+        ],
     }
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn group() -> GroupContext {
     GroupContext {
         cluster: "hle-oss".to_owned(),
         job: "hle-oss-172_27_31_10".to_owned(),
+        file: "slurm/x.sbatch".to_owned(),
         gpus: 2,
         gres: "gpu:h100".to_owned(),
         time: "04:00:00".to_owned(),
@@ -74,15 +78,18 @@ pub(crate) fn group() -> GroupContext {
             name: "comment".to_owned(),
             value: "two words".to_owned(),
         }],
-        units: vec![member("a-0", 1, Some(1840)), member("a-1", 1, None)],
+        units: vec![
+            member("a-0", &[0], Some(1840)),
+            member("a-1", &[0, 1], None),
+        ],
     }
 }
 
-pub(crate) fn member(name: &str, gpus: usize, port: Option<u16>) -> MemberContext {
+pub(crate) fn member(name: &str, gpus: &[usize], port: Option<u16>) -> MemberContext {
     MemberContext {
         name: name.to_owned(),
         passes: true,
-        gpus,
+        gpus: gpus.to_vec(),
         port,
         port_auto: false,
     }
