@@ -10,3 +10,4 @@ mod sim;
 mod spec;
 mod store;
 mod unit_script;
+mod up;

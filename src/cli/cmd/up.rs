@@ -18,7 +18,7 @@ use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{Durability, Journal, Owner, RunDir, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::{later_keys, later_refusal};
-use crate::supervise::{Brain, DriveError, Driver, EvalDesk, Goal, Ground, Outcome};
+use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Outcome};
 use crate::world::{self, SystemClock, UnitDirs};
 
 /// What `up` and `eval` have in common.
@@ -61,8 +61,8 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     refuse_obstacles(&cluster, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
-    let (journal, state) = take(&dir, &cluster.plan, &files, printer)?;
-    drive(&cluster, goal, desks, &dir, journal, state, wanted, printer)
+    let taken = take(&dir, &cluster.plan, &files, printer)?;
+    drive(&cluster, goal, desks, &dir, taken, wanted, printer)
 }
 
 fn checked(wanted: &Wanted, printer: Printer) -> Result<Cluster, ExitStatus> {
@@ -158,13 +158,16 @@ fn run_dir(plan: &Plan, printer: Printer) -> Result<RunDir, ExitStatus> {
         .map_err(|error| runs::store(&error, printer))
 }
 
+/// A run that is ours.
+struct Taken {
+    journal: Journal,
+    state: RunState,
+    /// What was recorded before anybody could be told.
+    untold: Vec<Record>,
+}
+
 /// Takes the run: owner, journal, plan and scripts.
-fn take(
-    dir: &RunDir,
-    plan: &Plan,
-    files: &FileSet,
-    printer: Printer,
-) -> Result<(Journal, RunState), ExitStatus> {
+fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<Taken, ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let now = SystemClock.now();
     let owner = Owner::take(dir.path(), now).map_err(failed)?;
@@ -200,13 +203,19 @@ fn take(
         host: process.host,
         pid: process.pid,
     });
+    let mut untold = Vec::new();
     for event in events {
-        let record: Record = journal
+        let record = journal
             .append(now, event, Durability::Synced)
             .map_err(failed)?;
         state.apply(&record);
+        untold.push(record);
     }
-    Ok((journal, state))
+    Ok(Taken {
+        journal,
+        state,
+        untold,
+    })
 }
 
 /// Units of the plan that run at this moment.
@@ -276,27 +285,33 @@ fn refuse_obstacles(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is made by its own step")]
 fn drive(
     cluster: &Cluster,
     goal: Goal,
     desks: Vec<EvalDesk>,
     dir: &RunDir,
-    journal: Journal,
-    state: RunState,
+    taken: Taken,
     wanted: &Wanted,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let plan = cluster.plan.clone();
+    let Taken {
+        journal,
+        state,
+        untold,
+    } = taken;
     let ground = Ground {
         run: dir.id().clone(),
         scripts: dir.scripts(),
         sessions: tmux_sessions(&plan),
         logs: dir.logs(),
-        environment: std::env::vars().collect::<BTreeMap<_, _>>(),
+        environment: environment(),
         desks,
     };
     let mut audience = audience(&plan, &state, wanted.args.events, printer);
+    for record in &untold {
+        audience.event(record, &state);
+    }
     let brain = Brain::new(plan.clone(), goal, state, journal.owner().epoch());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -322,6 +337,13 @@ fn drive(
             Err(error.exit_status())
         }
     }
+}
+
+/// What `pass` can take from the caller: YAML holds text, so what is no text is nobody's.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

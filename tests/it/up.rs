@@ -1,0 +1,13 @@
+//! `toolorch up` end to end: real processes, real tmux, real HTTP, real files, a real client.
+//!
+//! Each test has a folder, a state directory and a loopback network of its own, and ends by showing
+//! from `/proc` and `ss` that nothing of it is left.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
+mod quickstart;
+mod scene;
+
+use scene::Scene;

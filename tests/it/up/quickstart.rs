@@ -1,0 +1,140 @@
+//! The quickstart as its reader runs it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Scene;
+
+/// What stays of plain lines when times, places and what depends on luck are taken away.
+fn settled(scene: &Scene, text: &str) -> String {
+    let place = scene.path("").to_string_lossy().into_owned();
+    let clock = regex_lite::Regex::new(r"(?m)^\d\d:\d\d:\d\d ").unwrap();
+    let length = regex_lite::Regex::new(r"\b\d+(\.\d+)?(ms|s)\b|\b\d+\.\d s\b").unwrap();
+    let owner = regex_lite::Regex::new(r"-1-[0-9a-f]{4}|watched by .*").unwrap();
+    let right = regex_lite::Regex::new(r"\d+ correct").unwrap();
+    let text = text.replace(&place, "PLACE/");
+    let text = clock.replace_all(&text, "");
+    let text = length.replace_all(&text, "TIME");
+    let text = owner.replace_all(&text, "OURS");
+    let text = right.replace_all(&text, "N correct");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // How often progress was told depends on the machine.
+    lines.retain(|line| {
+        !line.starts_with("arithmetic ") || !line.contains('/') || line.contains('·')
+    });
+    let (table, _) = lines
+        .iter()
+        .enumerate()
+        .find(|(_, line)| line.starts_with("evaluation "))
+        .unwrap();
+    lines.truncate(table);
+    // Those that come at the same time come in any order.
+    for group in lines.chunk_by_mut(|a, b| kind(a) == kind(b)) {
+        if matches!(kind(&group[0]), "ready" | "stopped") {
+            group.sort();
+        }
+    }
+    lines.join("\n")
+}
+
+fn kind(line: &str) -> &str {
+    line.split(' ').nth(1).unwrap_or_default()
+}
+
+#[test]
+fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
+    let scene = Scene::quickstart(200);
+    let said = scene.expect(0, &["up", "quickstart.yaml"]);
+    insta::assert_snapshot!(settled(&scene, &said.err), @r"
+    run quickstart-1-a8bd of quickstart began, toolorch 0.1.0
+    watched by vm, pid 7771
+    expert-0 ready after TIME
+    expert-1 ready after TIME
+    judge ready after TIME
+    orchestrator-0 ready after TIME
+    orchestrator-1 ready after TIME
+    retrieval ready after TIME
+    client config with 6 endpoints written to PLACE/quickstart/out/model_config.json
+    eval-arithmetic ended with code 0: 200 questions, 0 without a result, TIME
+    arithmetic 200/200, N correct
+    arithmetic complete
+    expert-0 stopped
+    expert-1 stopped
+    judge stopped
+    orchestrator-0 stopped
+    orchestrator-1 stopped
+    retrieval stopped
+    run ended, exit 0: arithmetic: complete
+    arithmetic  complete · 200/200 (100 %) · N correct
+    ");
+    assert!(said.took < Duration::from_secs(30), "{:?}", said.took);
+    assert!(
+        said.err.contains("nothing of this run is left running"),
+        "{}",
+        said.err
+    );
+    assert_eq!(said.out, "", "everything but data goes to standard error");
+    assert_eq!(scene.results("quickstart/out/results"), 200);
+    scene.assert_nothing_left();
+
+    let journal = scene.journal("quickstart");
+    let again = scene.expect(0, &["up", "quickstart.yaml"]);
+    assert!(again.took < Duration::from_secs(1), "{:?}", again.took);
+    assert_eq!(
+        again.err,
+        "every question has its result already: nothing was started\n"
+    );
+    assert!(
+        again.out.starts_with("evaluation  total  done "),
+        "{}",
+        again.out
+    );
+    assert_eq!(
+        scene.journal("quickstart"),
+        journal,
+        "the second run is no run"
+    );
+    assert_eq!(scene.runs().len(), 1);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn it_runs_in_tmux_and_tells_its_events_as_json() {
+    let scene = Scene::quickstart(40);
+    let args = [
+        "up",
+        "quickstart.yaml",
+        "--set",
+        "launcher=tmux",
+        "--events",
+        "json",
+    ];
+    let said = scene.expect(0, &args);
+    assert_eq!(scene.results("quickstart/out/results"), 40);
+    let events: Vec<Value> = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    assert_eq!(
+        events.len(),
+        scene.journal("quickstart").len(),
+        "each line of the journal is told"
+    );
+    let launchers: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["event"]["kind"] == "launched")
+        .map(|event| &event["event"]["handle"]["launcher"])
+        .collect();
+    assert_eq!(launchers.len(), 7, "{launchers:?}");
+    assert_eq!(
+        launchers
+            .iter()
+            .filter(|launcher| **launcher == "tmux")
+            .count(),
+        6,
+        "{launchers:?}"
+    );
+    scene.assert_nothing_left();
+}
