@@ -22,14 +22,18 @@ const PATIENCE: Millis = Millis::from_secs(60);
 
 impl Pace {
     /// Reads the pace from the counts of the last minutes, up to `now`.
-    pub fn of(eval: &EvalState, now: Timestamp) -> Self {
-        let (Some((began, first)), Some((_, last))) = (eval.recent.front(), eval.recent.back())
-        else {
+    ///
+    /// Counts from before `client`, when the client last started, say nothing about it.
+    pub fn of(eval: &EvalState, client: Timestamp, now: Timestamp) -> Self {
+        let (Some((front, _)), Some((_, last))) = (eval.recent.front(), eval.recent.back()) else {
             return Self::default();
         };
-        let span = now.since(*began);
-        let gained = last.saturating_sub(*first) as u64;
-        let quiet = now.since(eval.moved.max(*began));
+        let began = client.max(*front);
+        let before = eval.recent.iter().rev().find(|(at, _)| *at <= began);
+        let first = before.map_or(0, |(_, done)| *done);
+        let span = now.since(began);
+        let gained = last.saturating_sub(first) as u64;
+        let quiet = now.since(eval.moved.max(began));
         let usual = Millis(span.0.checked_div(gained).unwrap_or(0) * 10);
         let remaining = eval.total.saturating_sub(eval.done) as u64;
         let still = (remaining > 0 && quiet > usual.max(PATIENCE)).then_some(quiet);
@@ -94,7 +98,7 @@ mod tests {
     }
 
     fn words(counts: &[(u64, usize)], now: u64) -> String {
-        Pace::of(&eval(counts), Timestamp(now * 1000)).words()
+        Pace::of(&eval(counts), Timestamp(0), Timestamp(now * 1000)).words()
     }
 
     #[test]
@@ -132,6 +136,15 @@ mod tests {
             words(&[(0, 5)], 300),
             "nothing finished for 5m 00s, time left unknown"
         );
+    }
+
+    #[test]
+    fn the_time_before_the_client_does_not_count() {
+        let counts = [(0, 10), (100, 10), (110, 30)];
+        let pace = Pace::of(&eval(&counts), Timestamp(100_000), Timestamp(110_000));
+        assert_eq!(pace.words(), "120/min · about 35.0s left");
+        let pace = Pace::of(&eval(&counts), Timestamp(200_000), Timestamp(210_000));
+        assert_eq!(pace.words(), "", "a second attempt has no pace yet");
     }
 
     #[test]

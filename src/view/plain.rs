@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::sink::{Tails, View};
 use super::{wall, words};
 use crate::base::clean;
-use crate::base::{EvalName, Millis, Timestamp};
+use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::run::{Event, Record, RunState};
 
 /// How much an event matters to a person.
@@ -33,6 +33,8 @@ pub fn weight(event: &Event) -> Weight {
         | Event::StopIntended { .. } => Weight::Detail,
         Event::Exited { exit, .. } if exit.requested => Weight::Detail,
         Event::Refuted { failure, .. } if !failure.permanent => Weight::Detail,
+        // A client may end; a server that does so has died, whatever its code.
+        Event::Exited { unit, exit } if exit.code == Some(0) && is_client(unit) => Weight::Normal,
         Event::Exited { .. }
         | Event::Refuted { .. }
         | Event::LaunchFailed { .. }
@@ -41,6 +43,10 @@ pub fn weight(event: &Event) -> Weight {
         | Event::EvalEnded { .. } => Weight::Loud,
         _ => Weight::Normal,
     }
+}
+
+fn is_client(unit: &UnitId) -> bool {
+    unit.as_str().starts_with("eval-")
 }
 
 /// The record in one line, without its end.

@@ -75,6 +75,25 @@ fn group_rows(
         let text = words::server(unit, run, now);
         return vec![row(*mood, false, unit.id.to_string(), text, unit, tails)];
     }
+    let phases: Vec<UnitPhase> = units
+        .iter()
+        .map(|(unit, _)| run.unit(&unit.id).phase)
+        .collect();
+    let over = |phase: &UnitPhase| matches!(phase, UnitPhase::Stopping | UnitPhase::Stopped);
+    if phases.iter().all(over) {
+        return vec![Row {
+            mood: Mood::Idle,
+            inner: false,
+            name: group.name.to_string(),
+            text: words::phase(if phases.contains(&UnitPhase::Stopping) {
+                &UnitPhase::Stopping
+            } else {
+                &UnitPhase::Stopped
+            })
+            .to_owned(),
+            tail: String::new(),
+        }];
+    }
     let worst = units.iter().map(|(_, mood)| *mood).min();
     let ready = units.iter().filter(|(_, mood)| *mood == Mood::Good).count();
     let head = Row {
@@ -195,10 +214,10 @@ mod tests {
     fn what_is_not_ready_has_a_line() {
         insta::assert_snapshot!(shown(6, &story(), 20), @r"
         orchestrator | 2/6 ready
-          orchestrator-1 | waits for health (1/3) for 3.4s | INFO loading 3/9
-          orchestrator-2 | waits for listening (0/3) for 3.3s
+          orchestrator-1 | waits for health (1/3) for 3s | INFO loading 3/9
+          orchestrator-2 | waits for listening (0/3) for 3s
           orchestrator-4 | ended with code 1: no such model
-          orchestrator-5 | waits for listening (0/3) for 3.0s
+          orchestrator-5 | waits for listening (0/3) for 3s
         retrieval | not started
         ");
     }
@@ -207,7 +226,7 @@ mod tests {
     fn short_room_shows_trouble_first() {
         insta::assert_snapshot!(shown(6, &story(), 4), @r"
         orchestrator | 2/6 ready
-          orchestrator-1 | waits for health (1/3) for 3.4s | INFO loading 3/9
+          orchestrator-1 | waits for health (1/3) for 3s | INFO loading 3/9
           orchestrator-4 | ended with code 1: no such model
           … | and 2 on their way, 1 idle
         ");

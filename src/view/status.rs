@@ -334,7 +334,7 @@ fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> 
     let pace = if state.verdict.is_some() {
         Pace::default()
     } else {
-        Pace::of(&state, now)
+        Pace::of(&state, run.unit(&eval.unit).since, now)
     };
     let (text, mood) = words::eval(eval, plan, run, &pace);
     EvalStatus {
@@ -365,7 +365,7 @@ fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
         return;
     }
     let _ = write!(out, "{}/{} ready", group.ready, group.total);
-    for phase in ["not started", "stopped"] {
+    for phase in ["not started", "stopping", "stopped"] {
         let count = group
             .units
             .iter()
@@ -382,7 +382,7 @@ fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
     let mut shown: Vec<&UnitStatus> = group
         .units
         .iter()
-        .filter(|unit| matches!(unit.mood, Mood::Bad | Mood::Busy))
+        .filter(|unit| matches!(unit.mood, Mood::Bad | Mood::Busy) && unit.phase != "stopping")
         .collect();
     // Stable: what went wrong comes first, each in the order of the plan.
     shown.sort_by_key(|unit| unit.mood);
@@ -456,8 +456,8 @@ mod tests {
         servers
           orchestrator  1/4 ready, 1 not started
             orchestrator-2  models refuted: it serves `m2`; start the model `m` (start 2)
-            orchestrator-1  waits for completion (2/3) for 27.1s
-          retrieval     waits for listening (0/3) for 7.0s
+            orchestrator-1  waits for completion (2/3) for 27s
+          retrieval     waits for listening (0/3) for 7s
 
         evaluations
           hle           waits for servers
@@ -521,8 +521,8 @@ mod tests {
         servers
           orchestrator  1/4 ready, 1 not started
             orchestrator-2  given up: ended after each of 3 starts
-            orchestrator-1  waits for completion (2/3) for 27.1s
-          retrieval     waits for listening (0/3) for 7.0s
+            orchestrator-1  waits for completion (2/3) for 27s
+          retrieval     waits for listening (0/3) for 7s
 
         evaluations
           hle           incomplete: 2118 missing or in error; the client ended with code 1 · 40/2158 (1 %) · 2 in error · 20 correct

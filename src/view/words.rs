@@ -53,7 +53,7 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
     let age = now.since(state.since);
     let text = match &state.phase {
         UnitPhase::Planned => not_started(&unit.start, run),
-        UnitPhase::Intended | UnitPhase::Launched => format!("starting for {age}"),
+        UnitPhase::Intended | UnitPhase::Launched => format!("starting for {}", whole(age)),
         UnitPhase::Started => climbing(unit, &state, age),
         UnitPhase::Ready(after) => format!("ready after {after}"),
         UnitPhase::Stopping => "stopping".to_owned(),
@@ -102,7 +102,20 @@ fn climbing(unit: &Unit, state: &UnitState, age: Millis) -> String {
         );
     }
     let next = rungs.get(proved).map_or("ready", |rung| rung.name());
-    format!("waits for {next} ({proved}/{}) for {age}", rungs.len())
+    format!(
+        "waits for {next} ({proved}/{}) for {}",
+        rungs.len(),
+        whole(age)
+    )
+}
+
+/// A length of time that goes on: whole seconds, so that a display changes once in a second.
+fn whole(length: Millis) -> String {
+    if length < Millis::from_secs(60) {
+        format!("{}s", length.as_secs())
+    } else {
+        length.to_string()
+    }
 }
 
 /// How a unit ended: `with code 139 (SIGSEGV inferred): the last line of its log`.
@@ -206,7 +219,8 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
     (parts.join(" · "), mood)
 }
 
-fn eval_waits(eval: &EvalPlan, plan: &Plan, run: &RunState) -> String {
+/// What an evaluation that was not started waits for.
+pub(super) fn eval_waits(eval: &EvalPlan, plan: &Plan, run: &RunState) -> String {
     let first: Vec<&str> = eval
         .after
         .keys()

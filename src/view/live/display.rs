@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 
 use crate::base::cut;
 use crate::base::{EvalName, Millis, Timestamp};
-use crate::plan::Plan;
-use crate::run::{EvalState, Record, RunState};
+use crate::plan::{EvalPlan, Plan};
+use crate::run::{Record, RunState, UnitPhase};
 use crate::view::pace::Pace;
 use crate::view::plain::{Weight, line, weight};
 use crate::view::rows::{Row, rows};
-use crate::view::words::Mood;
+use crate::view::words::{Mood, eval_waits};
 use crate::view::{Tails, View};
 
 /// The live display: a line for what is not ready, a bar for each evaluation, messages above.
@@ -69,13 +69,15 @@ impl Live {
 
     fn draw(&mut self, now: Timestamp, state: &RunState) {
         self.drawn = now;
-        self.draw_bars(now, state);
+        let bars = self.plan.evals.len();
         let (height, width) = (self.size)();
         // One line stays free for the cursor, one for a message.
-        let room = height.saturating_sub(self.bars.len() + 2).max(1);
+        let room = height.saturating_sub(bars + 2).max(1);
         let rows = rows(&self.plan, state, now, &self.tails, room);
         let names = rows.iter().map(|row| row.name.chars().count());
-        let name_width = names.max().unwrap_or(0) + 2;
+        let evals = self.plan.evals.iter().map(|eval| eval.name.as_str().len());
+        let name_width = names.map(|width| width + 2).chain(evals).max().unwrap_or(0);
+        self.draw_bars(name_width, now, state);
         let texts: Vec<String> = rows
             .iter()
             .map(|row| paint(row, name_width, width.saturating_sub(1), self.colour))
@@ -96,35 +98,40 @@ impl Live {
         }
     }
 
-    fn draw_bars(&mut self, now: Timestamp, state: &RunState) {
-        let names = self.plan.evals.iter().map(|eval| eval.name.as_str().len());
-        let width = names.max().unwrap_or(0);
+    fn draw_bars(&mut self, name_width: usize, now: Timestamp, state: &RunState) {
         for eval in &self.plan.evals {
             let Some(progress) = state.evals.get(&eval.name).filter(|eval| eval.total > 0) else {
                 continue;
             };
             let bar = self.bars.entry(eval.name.clone()).or_insert_with(|| {
-                let style = style("{prefix} [{bar:24}] {pos}/{len} {wide_msg}");
+                let style = style("{prefix}  [{bar:24}] {pos}/{len} {wide_msg}");
                 let bar = ProgressBar::new(0).with_style(style.progress_chars("=> "));
-                self.board
-                    .add(bar.with_prefix(format!("{:width$}", eval.name.as_str())))
+                self.board.add(bar)
             });
+            bar.set_prefix(format!("{:name_width$}", eval.name.as_str()));
             bar.set_length(progress.total as u64);
             bar.set_position(progress.done as u64);
-            bar.set_message(bar_text(progress, now));
+            bar.set_message(bar_text(eval, &self.plan, state, now));
         }
     }
 }
 
 /// What stands behind the bar: `37 % · 12 in error · 4.2/min · about 5h 20m left`.
-fn bar_text(eval: &EvalState, now: Timestamp) -> String {
-    let percent = (eval.done * 100).checked_div(eval.total).unwrap_or(0);
-    let mut text = format!("{percent} %");
-    if eval.errors > 0 {
-        let _ = write!(text, " · {} in error", eval.errors);
+fn bar_text(eval: &EvalPlan, plan: &Plan, state: &RunState, now: Timestamp) -> String {
+    let Some(progress) = state.evals.get(&eval.name) else {
+        return String::new();
+    };
+    let client = state.unit(&eval.unit);
+    if progress.verdict.is_none() && client.phase == UnitPhase::Planned {
+        return eval_waits(eval, plan, state);
     }
-    let pace = Pace::of(eval, now).words();
-    if eval.verdict.is_none() && !pace.is_empty() {
+    let percent = (progress.done * 100).checked_div(progress.total);
+    let mut text = format!("{} %", percent.unwrap_or(0));
+    if progress.errors > 0 {
+        let _ = write!(text, " · {} in error", progress.errors);
+    }
+    let pace = Pace::of(progress, client.since, now).words();
+    if progress.verdict.is_none() && !pace.is_empty() {
         let _ = write!(text, " · {pace}");
     }
     text
@@ -296,9 +303,9 @@ mod tests {
         live.tick(story.now(), &story.state, &tails);
         insta::assert_snapshot!(screen.shown(), @r"
         orchestrator      1/3 ready
-          orchestrator-1  waits for completion (2/3) for 2.2s · INFO loading weights, …
-          orchestrator-2  waits for listening (0/3) for 2.1s
-        retrieval         waits for listening (0/3) for 2.0s
+          orchestrator-1  waits for completion (2/3) for 2s · INFO loading weights, wh…
+          orchestrator-2  waits for listening (0/3) for 2s
+        retrieval         waits for listening (0/3) for 2s
         ");
 
         story.die("orchestrator-2", 1, "CUDA out of memory");
@@ -318,7 +325,7 @@ mod tests {
         a message
         orchestrator    3/3 ready
         retrieval       ready after 0ms (start 2)
-        hle    [=======>                ] 60/200 30 % · 3 in error · 100/min · about 1m
+        hle             [=======>                ] 60/200 30 % · 3 in error · 100/min ·
         ");
 
         live.finish();
