@@ -22,6 +22,9 @@ pub fn schema() -> String {
 pub(super) fn schema_value() -> Value {
     let mut schema = schemars::schema_for!(ClusterSpec).to_value();
     without_null(&mut schema);
+    if let Some(top) = schema.as_object_mut() {
+        top.insert("title".to_owned(), Value::from("toolorch cluster"));
+    }
     schema
 }
 
@@ -31,6 +34,7 @@ fn without_null(value: &mut Value) {
         Value::Object(map) => {
             map.remove("default");
             drop_null_type(map);
+            allow_numbers(map);
             drop_null_form(map);
             map.values_mut().for_each(without_null);
         }
@@ -47,6 +51,15 @@ fn drop_null_type(map: &mut Map<String, Value>) {
     if let [only] = types.as_slice() {
         let only = only.clone();
         map.insert("type".to_owned(), only);
+    }
+}
+
+/// A list of texts that are taken as written may hold numbers.
+fn allow_numbers(map: &mut Map<String, Value>) {
+    if map.contains_key("x-source-text")
+        && let Some(Value::Object(items)) = map.get_mut("items")
+    {
+        items.insert("type".to_owned(), Value::from(vec!["string", "number"]));
     }
 }
 
