@@ -6,11 +6,14 @@ use std::path::Path;
 
 use super::args::ClusterArgs;
 use super::printer::Printer;
+use super::runs;
 use crate::base::ExitStatus;
-use crate::diag::{Report, Severity, Sources, human, summary};
+use crate::check::{self, Ctx};
+use crate::diag::{Report, Severity, human};
 use crate::facts::Facts;
+use crate::plan::ask::{self, Questions};
 use crate::plan::{Plan, plan};
-use crate::spec::{self, ClusterSpec, Document, Override, Source};
+use crate::spec::{self, ClusterSpec, Document, Override, Source, later_keys, later_note};
 use crate::world;
 
 /// A cluster as far as it could be read, with everything that was found.
@@ -29,8 +32,21 @@ pub(super) struct Cluster {
     pub(super) spec: ClusterSpec,
     /// What was found here.
     pub(super) facts: Facts,
+    /// What was asked about this machine.
+    pub(super) asked: Questions,
     /// What is to be done.
     pub(super) plan: Plan,
+}
+
+impl Cluster {
+    /// For the rules of `check`.
+    pub(super) fn ctx(&self) -> Ctx<'_> {
+        Ctx {
+            spec: &self.spec,
+            plan: &self.plan,
+            facts: &self.facts,
+        }
+    }
 }
 
 impl Loaded {
@@ -59,15 +75,27 @@ impl Loaded {
     }
 
     /// The cluster, if nothing stands in its way; otherwise the findings are shown.
-    pub(super) fn ready(self, printer: Printer, strict: bool) -> Result<Cluster, ExitStatus> {
-        self.complain(printer);
+    pub(super) fn ready(
+        self,
+        printer: Printer,
+        strict: bool,
+    ) -> Result<(Document, Cluster), ExitStatus> {
         if self.refused(strict) {
-            if let Some((_, line)) = summary(&self.diagnostics, self.document.name()) {
-                printer.complain(&line);
-            }
+            self.complain(printer);
             return Err(ExitStatus::Usage);
         }
-        self.cluster.ok_or(ExitStatus::Usage)
+        // Notes are for `check`; here they would hide what happens.
+        let grave = self
+            .diagnostics
+            .iter()
+            .filter(|f| f.severity > Severity::Note);
+        let grave: Report = grave.cloned().collect();
+        if !grave.is_empty() {
+            let shown = human(&grave, &self.document, printer.in_colour());
+            printer.complain(shown.trim_end());
+        }
+        let cluster = self.cluster.ok_or(ExitStatus::Usage)?;
+        Ok((self.document, cluster))
     }
 }
 
@@ -90,12 +118,25 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
     let mut diagnostics = parsed.diagnostics;
     let cluster = parsed.spec.map(|spec| {
         let mut facts = world::machine_facts(&args.file);
-        // The plan says where datasets are, and what they hold goes into the plan.
-        let (places, _) = plan(&spec, &facts);
-        world::add_plan_facts(&mut facts, &spec, &places);
+        facts.held_ports = runs::held_ports(&spec.name);
+        let home = facts.home.get().cloned();
+        let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());
+        world::add_answers(&mut facts, &asked);
         let (plan, found) = plan(&spec, &facts);
+        let ctx = Ctx {
+            spec: &spec,
+            plan: &plan,
+            facts: &facts,
+        };
+        let found = check::check(&ctx, found);
         diagnostics.extend(found);
-        Cluster { spec, facts, plan }
+        diagnostics.extend(later_note(&later_keys(&parsed.document)));
+        Cluster {
+            spec,
+            facts,
+            asked,
+            plan,
+        }
     });
     Ok(Loaded {
         document: parsed.document,

@@ -8,7 +8,6 @@ mod detach;
 mod exit;
 mod load;
 mod look;
-mod preflight;
 mod printer;
 mod program;
 mod runs;

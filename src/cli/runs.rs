@@ -1,13 +1,16 @@
 //! Which run a command speaks of.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::printer::Printer;
-use crate::base::{ClusterName, ExitStatus};
+use crate::base::{ClusterName, ExitStatus, Port, UnitId};
+use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::run::store::{Home, RunDir, StoreError, read_journal};
 use crate::run::{Record, RunState};
 use crate::spec::{self, Source};
+use crate::world::UnitDirs;
 
 /// A run as its directory tells it.
 pub(super) struct Found {
@@ -48,6 +51,23 @@ pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitS
         None => only_live(&home, printer)?,
     };
     read(dir).map_err(|error| store(&error, printer))
+}
+
+/// Ports of units of this cluster that run at this moment; none if nothing can be read.
+pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
+    let Ok(Some(dir)) = home().latest(cluster) else {
+        return BTreeMap::new();
+    };
+    let dirs = UnitDirs::new(dir.id());
+    let plan: Option<Plan> = std::fs::read(dir.plan())
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    plan.iter()
+        .flat_map(|plan| &plan.units)
+        .filter(|unit| unit.port_auto)
+        .filter(|unit| matches!(dirs.observe(&unit.id), Observation::Running(_)))
+        .filter_map(|unit| Some((unit.id.clone(), unit.port?)))
+        .collect()
 }
 
 /// Reads a run's directory.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::DatasetSummary;
-use crate::base::{EvalName, Name, NodeName, Port};
+use crate::base::{EvalName, Name, NodeName, Port, UnitId};
 
 /// A fact, or why it is not known; unknown is never taken for its opposite.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub struct Facts {
     pub addresses: BTreeMap<NodeName, Known<Vec<String>>>,
     /// Who listens on this machine.
     pub listeners: Known<Vec<Listener>>,
+    /// Ports of units of this cluster that run now: `auto` must not move them.
+    pub held_ports: BTreeMap<UnitId, Port>,
     /// Limits of open files of this process.
     pub open_files: Known<OpenFiles>,
     /// Programs that were looked for on PATH, with the path of each that was found.

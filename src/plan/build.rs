@@ -109,7 +109,8 @@ impl Builder<'_> {
                     continue;
                 }
                 for (index, (slot, port)) in slots.iter().zip(into.iter_mut()).enumerate() {
-                    *port = self.take(choice, slot.site, index);
+                    let unit = UnitId::replica(name, index);
+                    *port = self.take(&unit, choice, slot.site, index);
                 }
                 if into.iter().any(Option::is_none) {
                     let origin = FieldPath::root().key("models").key(name.as_str());
@@ -124,7 +125,8 @@ impl Builder<'_> {
                 if matches!(choice, PortChoice::Auto) != auto {
                     continue;
                 }
-                *port = self.take(choice, slot.site, 0);
+                let unit = UnitId::service(name);
+                *port = self.take(&unit, choice, slot.site, 0);
                 if port.is_none() {
                     let origin = FieldPath::root().key("services").key(name.as_str());
                     ports::no_port(name.as_str(), choice, &origin, &mut self.report);
@@ -134,10 +136,19 @@ impl Builder<'_> {
         assigned
     }
 
-    fn take(&mut self, choice: PortChoice, site: usize, index: usize) -> Option<Port> {
+    fn take(
+        &mut self,
+        unit: &UnitId,
+        choice: PortChoice,
+        site: usize,
+        index: usize,
+    ) -> Option<Port> {
         match choice {
             PortChoice::Fixed(first) => self.ports.fixed(site, first, index),
-            PortChoice::Auto => self.ports.auto(site),
+            PortChoice::Auto => {
+                let held = self.facts.held_ports.get(unit).copied();
+                self.ports.auto(site, held)
+            }
         }
     }
 

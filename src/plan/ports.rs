@@ -20,6 +20,8 @@ pub(crate) struct Ports {
     used: HashSet<(usize, u16)>,
     next: HashMap<usize, u16>,
     busy_here: Vec<HashSet<u16>>,
+    /// Ports of units that run now, wherever they run.
+    held: HashSet<u16>,
 }
 
 impl Ports {
@@ -41,6 +43,7 @@ impl Ports {
             used: HashSet::new(),
             next: HashMap::new(),
             busy_here,
+            held: facts.held_ports.values().map(|port| port.0).collect(),
         }
     }
 
@@ -52,14 +55,19 @@ impl Ports {
         Some(Port(port))
     }
 
-    /// Takes the lowest free port of a site; none when there is no more.
-    pub(crate) fn auto(&mut self, site: usize) -> Option<Port> {
+    /// Takes the port that a unit has already, else the lowest free one of its site; none when
+    /// there is no more.
+    pub(crate) fn auto(&mut self, site: usize, held: Option<Port>) -> Option<Port> {
+        if held.is_some() {
+            return held;
+        }
         let address = self.address[site];
         let next = self.next.entry(address).or_insert(FIRST_AUTO);
         while *next < u16::MAX {
             let port = *next;
             *next += 1;
-            if !self.busy_here[address].contains(&port) && self.used.insert((address, port)) {
+            let taken = self.busy_here[address].contains(&port) || self.held.contains(&port);
+            if !taken && self.used.insert((address, port)) {
                 return Some(Port(port));
             }
         }

@@ -1,20 +1,14 @@
 //! Gathers what plan and check may ask about this machine. Reads only; starts nothing.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::files::read_dataset;
 use super::ports::listening;
-use crate::base::Name;
 use crate::facts::{Facts, Known, OpenFiles, PathKind};
-use crate::plan::{Plan, UnitKind};
+use crate::plan::ask::Questions;
 use crate::run::store::host_name;
-use crate::spec::ClusterSpec;
-
-/// Programs that some launcher or template needs.
-const PROGRAMS: [&str; 6] = ["bash", "setsid", "tmux", "flock", "vllm", "python3"];
 
 /// What holds whatever the plan says; `yaml` is the cluster's file.
 pub fn machine_facts(yaml: &Path) -> Facts {
@@ -32,52 +26,40 @@ pub fn machine_facts(yaml: &Path) -> Facts {
         own_names: own_names(),
         listeners: listening(),
         open_files: Known::Known(open_files()),
-        programs: PROGRAMS
-            .iter()
-            .map(|program| ((*program).to_owned(), find_program(program)))
-            .collect(),
         ..Facts::default()
     }
 }
 
-/// What stands at the places that the plan names: directories, datasets, model configurations.
-pub fn add_plan_facts(facts: &mut Facts, spec: &ClusterSpec, plan: &Plan) {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for unit in &plan.units {
-        paths.extend(unit.cwd.as_deref().map(|cwd| at_home(cwd, facts)));
+/// Answers what plan and check ask about this machine, but for git and names of hosts.
+pub fn add_answers(facts: &mut Facts, asked: &Questions) {
+    for path in &asked.paths {
+        facts.paths.insert(path.clone(), kind_of(Path::new(path)));
     }
-    for config in &plan.configs {
-        paths.extend(Path::new(&config.path).parent().map(Path::to_owned));
-        paths.extend(config.template.as_ref().map(PathBuf::from));
+    for dataset in &asked.datasets {
+        let summary = read_dataset(Path::new(&dataset.path), &dataset.id_fields);
+        facts
+            .datasets
+            .insert(dataset.eval.clone(), Known::Known(summary));
     }
-    for model in spec.models.values() {
-        if model.model.starts_with('/') {
-            paths.push(PathBuf::from(&model.model));
-        }
-    }
-    for path in paths {
-        facts.paths.entry(text(&path)).or_insert(kind_of(&path));
-    }
-    facts.model_configs = model_configs(spec);
-    for eval in &plan.evals {
-        if let Some(dataset) = &eval.dataset {
-            let summary = read_dataset(Path::new(dataset), &eval.id_fields);
-            facts
-                .datasets
-                .insert(eval.name.clone(), Known::Known(summary));
-        }
+    for (model, folder) in &asked.model_dirs {
+        let config = model_config(Path::new(folder));
+        facts.model_configs.insert(model.clone(), config);
     }
 }
 
 /// The git state of each evaluation's directory: it goes into the identity of results.
-pub fn add_git_facts(facts: &mut Facts, plan: &Plan) {
-    for unit in &plan.units {
-        let UnitKind::Eval { name } = &unit.kind else {
-            continue;
-        };
-        let cwd = unit.cwd.as_deref().unwrap_or(&facts.yaml_dir).to_owned();
-        let state = git_state(&at_home(&cwd, facts));
-        facts.client_git.insert(name.clone(), state);
+pub fn add_git_facts(facts: &mut Facts, asked: &Questions) {
+    for (eval, folder) in &asked.client_dirs {
+        let state = git_state(Path::new(folder));
+        facts.client_git.insert(eval.clone(), state);
+    }
+}
+
+/// Where PATH has each of these programs.
+pub fn add_programs(facts: &mut Facts, programs: &[String]) {
+    for program in programs {
+        let found = find_program(program);
+        facts.programs.insert(program.clone(), found);
     }
 }
 
@@ -125,7 +107,7 @@ fn open_files() -> OpenFiles {
 }
 
 /// Where PATH has a program.
-pub fn find_program(name: &str) -> Option<String> {
+fn find_program(name: &str) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
@@ -137,21 +119,15 @@ pub fn find_program(name: &str) -> Option<String> {
         .map(|file| text(&file))
 }
 
-fn model_configs(spec: &ClusterSpec) -> BTreeMap<Name, Known<serde_json::Value>> {
-    spec.models
-        .iter()
-        .filter(|(_, model)| Path::new(&model.model).is_absolute())
-        .map(|(name, model)| {
-            let file = Path::new(&model.model).join("config.json");
-            let read = fs::read_to_string(&file)
-                .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
-                .and_then(|text| {
-                    serde_json::from_str(&text)
-                        .map_err(|error| format!("`{}` is not JSON: {error}", file.display()))
-                });
-            (name.clone(), read.map_or_else(Known::Unknown, Known::Known))
-        })
-        .collect()
+fn model_config(folder: &Path) -> Known<serde_json::Value> {
+    let file = folder.join("config.json");
+    let read = fs::read_to_string(&file)
+        .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
+        .and_then(|text| {
+            serde_json::from_str(&text)
+                .map_err(|error| format!("`{}` is not JSON: {error}", file.display()))
+        });
+    read.map_or_else(Known::Unknown, Known::Known)
 }
 
 fn kind_of(path: &Path) -> Known<PathKind> {
@@ -162,14 +138,6 @@ fn kind_of(path: &Path) -> Known<PathKind> {
             Known::Known(PathKind::Absent)
         }
         Err(error) => Known::Unknown(error.to_string()),
-    }
-}
-
-/// A path that may begin with `~/`, as it reads on this machine.
-fn at_home(path: &str, facts: &Facts) -> PathBuf {
-    match (path.strip_prefix("~/"), facts.home.get()) {
-        (Some(rest), Some(home)) => Path::new(home).join(rest),
-        _ => Path::new(&facts.yaml_dir).join(path),
     }
 }
 

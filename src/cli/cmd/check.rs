@@ -4,22 +4,17 @@ use crate::base::ExitStatus;
 use crate::cli::args::{CheckArgs, Format};
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
-use crate::diag::{Sources, github, human, json_lines, sarif, summary};
+use crate::diag::{Sources, github, json_lines, sarif};
 
 pub(in crate::cli) fn run(args: &CheckArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let loaded = load(&args.cluster, printer)?;
     let (found, document) = (&loaded.diagnostics, &loaded.document);
     let shown = match args.format {
         Format::Human => {
-            let text = human(found, document, printer.in_colour());
-            if !text.is_empty() {
-                printer.complain(text.trim_end());
-            }
-            let refused = loaded.refused(args.strict);
-            match summary(found, document.name()) {
-                Some((_, line)) if refused => printer.complain(&line),
-                Some((_, line)) => printer.say(&line),
-                None => printer.say(&format!("`{}` is fine", document.name())),
+            if found.is_empty() {
+                printer.say(&format!("`{}` is fine", document.name()));
+            } else {
+                loaded.complain(printer);
             }
             String::new()
         }

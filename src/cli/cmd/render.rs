@@ -11,7 +11,7 @@ use crate::render::{FileSet, Renderer, render_plan};
 use crate::world;
 
 pub(in crate::cli) fn run(args: &RenderArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let cluster = load(&args.cluster, printer)?.ready(printer, false)?;
+    let (_, cluster) = load(&args.cluster, printer)?.ready(printer, false)?;
     let files = files_of(&cluster.plan, args.templates.as_deref(), printer)?;
     let written = world::write_rendered(&args.out, &files).map_err(|error| {
         printer.complain(&format!("error: {error}"));

@@ -1,23 +1,24 @@
 //! `toolorch up`: all of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
 
 use crate::base::{Clock, EvalName, ExitStatus, UnitId};
+use crate::check::{self, Ctx};
 use crate::cli::args::UpArgs;
 use crate::cli::audience::audience;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
-use crate::cli::preflight::obstacles;
 use crate::cli::printer::Printer;
 use crate::cli::{closing, detach, runs};
+use crate::diag::human;
 use crate::facts::Observation;
-use crate::plan::Plan;
+use crate::plan::{Plan, ask, select};
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{Durability, Journal, Owner, RunDir, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
-use crate::spec::{later_keys, later_refusal};
+use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Outcome};
 use crate::world::{self, SystemClock, UnitDirs};
 
@@ -46,8 +47,8 @@ pub(in crate::cli) fn run(args: UpArgs, printer: Printer) -> Result<ExitStatus, 
 
 /// Checks, and does what is wanted.
 pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let mut cluster = checked(wanted, printer)?;
-    world::add_git_facts(&mut cluster.facts, &cluster.plan);
+    let (document, mut cluster) = checked(wanted, printer)?;
+    world::add_git_facts(&mut cluster.facts, &cluster.asked);
     let (plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
     cluster.plan = selected(plan, wanted, printer)?;
     let goal = goal(&cluster.plan, wanted, printer)?;
@@ -59,13 +60,13 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
         return detach::detach(wanted, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
-    refuse_obstacles(&cluster, &goal, printer)?;
+    refuse_obstacles(&mut cluster, &document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
     let taken = take(&dir, &cluster.plan, &files, printer)?;
     drive(&cluster, goal, desks, &dir, taken, wanted, printer)
 }
 
-fn checked(wanted: &Wanted, printer: Printer) -> Result<Cluster, ExitStatus> {
+fn checked(wanted: &Wanted, printer: Printer) -> Result<(Document, Cluster), ExitStatus> {
     let mut loaded = load(&wanted.args.cluster, printer)?;
     let later = later_keys(&loaded.document);
     loaded
@@ -79,8 +80,10 @@ fn selected(plan: Plan, wanted: &Wanted, printer: Printer) -> Result<Plan, ExitS
     if wanted.args.only.is_empty() {
         return Ok(plan);
     }
-    printer.complain("error: --only is not there yet");
-    Err(ExitStatus::Usage)
+    select(&plan, &wanted.args.only).map_err(|why| {
+        printer.complain(&format!("error: --only: {why}"));
+        ExitStatus::Usage
+    })
 }
 
 fn goal(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<Goal, ExitStatus> {
@@ -256,33 +259,35 @@ fn refuse_changes(
     Err(ExitStatus::Usage)
 }
 
-fn refuse_obstacles(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<(), ExitStatus> {
-    let last = runs::home()
-        .latest(&cluster.plan.cluster)
-        .map_err(|error| runs::store(&error, printer))?;
-    let dirs = last.map(|run| UnitDirs::new(run.id()));
-    let runs_already = |unit: &UnitId| {
-        dirs.as_ref()
-            .is_some_and(|dirs| matches!(dirs.observe(unit), Observation::Running(_)))
-    };
-    let starting: BTreeSet<UnitId> = cluster
-        .plan
-        .units
+/// What would stop the start is said before anything is started.
+fn refuse_obstacles(
+    cluster: &mut Cluster,
+    document: &Document,
+    goal: &Goal,
+    printer: Printer,
+) -> Result<(), ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let last = runs::home().latest(&cluster.plan.cluster).map_err(failed)?;
+    let ours: HashSet<u32> = last
         .iter()
-        .filter(|unit| goal.starts(unit))
-        .filter(|unit| !runs_already(&unit.id))
-        .map(|unit| unit.id.clone())
+        .flat_map(|run| world::find_marked(&format!("{}/", run.id())))
         .collect();
-    let found = obstacles(&cluster.plan, &cluster.facts, &starting);
-    for obstacle in &found {
-        printer.complain(&format!("error: {obstacle}"));
-    }
+    let mut starting = cluster.plan.clone();
+    starting.units.retain(|unit| goal.starts(unit));
+    world::add_programs(&mut cluster.facts, &ask::programs(&starting));
+    cluster.facts.listeners = world::listeners();
+    let ctx = Ctx {
+        plan: &starting,
+        ..cluster.ctx()
+    };
+    let mut found = check::preflight(&ctx, &ours);
+    found.extend(check::refusal(&ctx));
     if found.is_empty() {
-        Ok(())
-    } else {
-        printer.complain("nothing was started");
-        Err(ExitStatus::Refused)
+        return Ok(());
     }
+    printer.complain(human(&found, document, printer.in_colour()).trim_end());
+    printer.complain("nothing was started");
+    Err(ExitStatus::Refused)
 }
 
 fn drive(
