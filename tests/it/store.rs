@@ -205,8 +205,8 @@ fn a_run_is_taken_over_as_soon_as_its_owner_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     drop(Owner::take(dir.path(), NOW).unwrap());
     let mut other = Command::new("sleep").arg("600").spawn().unwrap();
-    let stat = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
-    let start = stat
+    let line = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+    let start = line
         .rsplit_once(')')
         .unwrap()
         .1
@@ -226,8 +226,8 @@ fn a_run_is_taken_over_as_soon_as_its_owner_is_killed() {
     // Killed and not yet waited for: a zombie owns nothing.
     other.kill().unwrap();
     let zombie = || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
-        stat.rsplit_once(')')
+        let line = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+        line.rsplit_once(')')
             .unwrap()
             .1
             .trim_start()
