@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use serde_yaml::{Mapping, Value as Yaml};
 
 use super::refusal::Refusal;
 use super::text::python_repr;
@@ -60,12 +61,72 @@ pub(super) fn parse(args: &[String], release: Release) -> Result<Parsed, Refusal
         }
     }
     if parser.extras.is_empty() {
-        return Ok(parser.parsed);
+        let mut parsed = parser.parsed;
+        // The deprecated way to name the model wins, as it is moved to the front.
+        let named = parsed
+            .values
+            .remove("--model")
+            .and_then(|values| values.into_iter().next());
+        parsed.model = named.or(parsed.model);
+        return Ok(parsed);
     }
     Err(Refusal::usage(&format!(
         "unrecognized arguments: {}",
         parser.extras.join(" ")
     )))
+}
+
+/// `--config FILE`: the arguments of its YAML take their place right after the model, so that others override them.
+///
+/// `load` reads a file. As in vLLM, `true` gives the bare flag, a list several values, and everything else its text.
+pub(super) fn with_config(
+    args: &[String],
+    load: impl Fn(&str) -> Option<Mapping>,
+) -> Result<Vec<String>, Refusal> {
+    let Some(at) = args.iter().position(|arg| arg == "--config") else {
+        return Ok(args.to_vec());
+    };
+    let Some(path) = args.get(at + 1) else {
+        let words =
+            "ValueError: No config file specified! Please check your command-line arguments.";
+        return Err(Refusal::exception(words));
+    };
+    let config = load(path).ok_or_else(|| {
+        let words = format!(
+            "FileNotFoundError: [Errno 2] No such file or directory: {}",
+            python_repr(path)
+        );
+        Refusal::exception(&words)
+    })?;
+    let mut from_file = Vec::new();
+    for (key, value) in &config {
+        let Some(key) = key.as_str() else { continue };
+        if key == "model" && args.first().is_some_and(|first| !first.starts_with('-')) {
+            continue;
+        }
+        from_file.push(format!("--{key}"));
+        match value {
+            Yaml::Bool(true) => {}
+            Yaml::Bool(false) => drop(from_file.pop()),
+            Yaml::Sequence(items) => from_file.extend(items.iter().map(plain)),
+            other => from_file.push(plain(other)),
+        }
+    }
+    let model = usize::from(args.first().is_some_and(|first| !first.starts_with('-')));
+    let rest = args[model..at].iter().chain(&args[at + 2..]).cloned();
+    Ok(args[..model]
+        .iter()
+        .cloned()
+        .chain(from_file)
+        .chain(rest)
+        .collect())
+}
+
+fn plain(value: &Yaml) -> String {
+    match value {
+        Yaml::String(text) => text.clone(),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
 }
 
 /// One option string of the release: `--x`, `-x` or `--no-x`.

@@ -1,6 +1,6 @@
 //! Tests of the command-line parser; apart from it to keep both files short.
 
-use super::argparse::{Parsed, human_integer, parse};
+use super::argparse::{Parsed, human_integer, parse, with_config};
 use super::refusal::Refusal;
 use crate::knowledge::release::Release;
 
@@ -121,6 +121,37 @@ fn the_optimization_level_moved_to_its_own_flag() {
     assert_eq!(ok(&["m", "-O3"]).value("--optimization-level"), Some("3"));
     let old = at(Release::new(0, 10, 2), &["m", "-O", "3"]).unwrap();
     assert_eq!(old.value("--compilation-config"), Some("3"));
+}
+
+#[test]
+fn a_config_file_stands_where_the_model_ends() {
+    let load = |path: &str| {
+        (path == "c.yaml").then(|| {
+            serde_yaml::from_str("port: 1\nenforce-eager: true\nserved-model-name: [a, b]\n")
+                .unwrap()
+        })
+    };
+    let args: Vec<String> = ["m", "--config", "c.yaml", "--port", "2"]
+        .map(str::to_owned)
+        .to_vec();
+    let words = with_config(&args, load).unwrap();
+    assert_eq!(
+        words,
+        [
+            "m",
+            "--port",
+            "1",
+            "--enforce-eager",
+            "--served-model-name",
+            "a",
+            "b",
+            "--port",
+            "2"
+        ]
+    );
+    assert_eq!(parse(&words, V12).unwrap().value("--port"), Some("2"));
+    let gone: Vec<String> = ["m", "--config", "d.yaml"].map(str::to_owned).to_vec();
+    assert_eq!(with_config(&gone, load).unwrap_err().code, 1);
 }
 
 #[test]

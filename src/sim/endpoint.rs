@@ -59,15 +59,10 @@ impl Endpoint {
         }
     }
 
-    /// The answer to a request that failed; an exception is logged too.
+    /// The answer to a request that failed, which is logged where vLLM logs it.
     pub(super) fn refuse(&self, error: &ApiError) -> Response {
-        if error.status == 500 {
-            let text = format!(
-                "Error in chat completion: {}",
-                error.body(self.config.release)
-            );
-            self.log
-                .line(Writer::Api, "ERROR", "serving_chat.py:1500", &text);
+        if let Some((place, text)) = error.log_text(self.config.release) {
+            self.log.line(Writer::Api, "ERROR", place, &text);
         }
         let status =
             StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

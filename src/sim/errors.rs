@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::text::python_repr;
+
 use crate::knowledge::release::Release;
 
 /// An HTTP error of the API.
@@ -139,6 +141,50 @@ impl ApiError {
             message,
             kind: "BadRequestError",
             param: None,
+        }
+    }
+
+    /// What the server's log says about it, with the place in the source; vLLM logs no other refusal.
+    pub(super) fn log_text(&self, release: Release) -> Option<(&'static str, String)> {
+        let Self {
+            status,
+            message,
+            kind,
+            param,
+        } = self;
+        match status {
+            500 => {
+                let class = if message.contains("unexpected keyword") {
+                    "TypeError"
+                } else {
+                    "NotImplementedError"
+                };
+                Some((
+                    "serving_chat.py:1195",
+                    format!("Traceback (most recent call last):\n  ...\n{class}: {message}"),
+                ))
+            }
+            404 => {
+                let param = param.map_or_else(|| "None".to_owned(), python_repr);
+                let (shown, kind) = (python_repr(message), python_repr(kind));
+                let text = if release < Release::new(0, 10, 1) {
+                    format!(
+                        "Error with model object='error' message={shown} type={kind} param={param} code=404"
+                    )
+                } else {
+                    format!(
+                        "Error with model error=ErrorInfo(message={shown}, type={kind}, param={param}, code=404)"
+                    )
+                };
+                Some(("serving_chat.py:187", text))
+            }
+            400 if message.contains("maximum context length") => Some((
+                "serving_chat.py:257",
+                format!(
+                    "Error in preprocessing prompt inputs\nTraceback (most recent call last):\n  ...\nValueError: {message}"
+                ),
+            )),
+            _ => None,
         }
     }
 

@@ -67,8 +67,16 @@ pub(super) async fn bind(config: &SimConfig) -> io::Result<TcpSocket> {
     } else {
         &config.host
     };
-    let resolved = tokio::net::lookup_host((host, config.port)).await?.next();
+    let resolved: Vec<SocketAddr> = tokio::net::lookup_host((host, config.port))
+        .await?
+        .collect();
+    // As vLLM: an IPv4 socket, unless the host is an IPv6 address.
     let address = resolved
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(resolved.first())
+        .copied();
+    let address = address
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "Name or service not known"))?;
     let socket = if address.is_ipv6() {
         TcpSocket::new_v6()?

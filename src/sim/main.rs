@@ -50,6 +50,17 @@ fn vllm(args: &[String]) -> Result<ExitCode, Refusal> {
             say(&mut std::io::stdout(), &release.to_string());
             Ok(ExitCode::SUCCESS)
         }
+        Some(("serve", rest))
+            if rest
+                .iter()
+                .any(|arg| arg == "-h" || arg.starts_with("--help")) =>
+        {
+            say(
+                &mut std::io::stdout(),
+                "usage: vllm serve [model_tag] [options]",
+            );
+            Ok(ExitCode::SUCCESS)
+        }
         Some(("serve", rest)) => serve(rest, release),
         Some((other, _)) if !other.starts_with('-') => {
             let commands =

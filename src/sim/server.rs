@@ -19,6 +19,7 @@ use super::log::{Log, Writer};
 use super::refusal::Refusal;
 use super::settings::{self, ModelOnDisk, Surroundings};
 use super::{startup_log, text};
+use crate::knowledge::release::Release;
 
 /// How often the statistics line is written, as in vLLM.
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
@@ -40,7 +41,7 @@ pub(super) async fn serve(args: &[String], around: &Surroundings, startup: Durat
 
 /// Everything that vLLM does before it loads a model. The port is bound before the model is looked at.
 async fn start(args: &[String], around: &Surroundings) -> Result<(TcpSocket, SimConfig), Refusal> {
-    let parsed = argparse::parse(args, around.release)?;
+    let parsed = read(args, around.release)?;
     let model = parsed.model.clone().unwrap_or_default();
     let mut early = SimConfig::new(&model, parsed.value("--host").unwrap_or_default(), 8000);
     early.release = around.release;
@@ -57,13 +58,21 @@ async fn start(args: &[String], around: &Surroundings) -> Result<(TcpSocket, Sim
     Ok((socket, config))
 }
 
+fn read(args: &[String], release: Release) -> Result<Parsed, Refusal> {
+    let load = |path: &str| {
+        let text = std::fs::read(path).ok()?;
+        serde_yaml::from_slice(&text).ok()
+    };
+    argparse::parse(&argparse::with_config(args, load)?, release)
+}
+
 /// Hosts `count` silent copies of one server on consecutive ports until a signal ends them.
 pub(super) async fn replicate(
     count: u16,
     args: &[String],
     around: &Surroundings,
 ) -> Result<ExitCode, Refusal> {
-    let parsed = argparse::parse(args, around.release)?;
+    let parsed = read(args, around.release)?;
     settings::check_before_bind(&parsed, around.release, |path| Path::new(path).exists())?;
     let model = look_at(parsed.model.as_deref().unwrap_or_default());
     let config = SimConfig {

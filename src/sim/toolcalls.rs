@@ -8,7 +8,7 @@ use super::chat::Parsed;
 use super::config::SimConfig;
 use super::errors::ApiError;
 use super::text;
-use crate::knowledge::families::Fit;
+use crate::knowledge::families;
 use crate::knowledge::release::Release;
 
 /// An answer as the API shows it.
@@ -133,25 +133,36 @@ fn understands(server: &SimConfig) -> bool {
     if server.is_gpt_oss() {
         return true;
     }
-    let Some(family) = server.family() else {
-        return true;
+    let own = own_parsers(server);
+    let reads = |own: &&str| {
+        let alike = |group: &&[&str]| group.contains(&parser) && group.contains(own);
+        *own == parser || ALIKE.iter().any(alike)
     };
-    let own = family.tool_parser;
-    let alike = ALIKE
-        .iter()
-        .any(|group| group.contains(&parser) && own.is_some_and(|own| group.contains(&own)));
-    alike || family.fit(parser) == Fit::Right
+    own.is_none_or(|own| own.iter().any(|own| reads(own)))
+}
+
+/// The parsers for the format that the model writes, `None` where nothing is known about it. `model_type` beats the
+/// name; where it leaves several, the name decides among them.
+fn own_parsers(server: &SimConfig) -> Option<Vec<&'static str>> {
+    let by_name = server.family().map(|family| family.tool_parser);
+    let by_type = server
+        .model_type
+        .as_deref()
+        .and_then(families::tool_parsers_of_type);
+    match (by_type, by_name) {
+        (Some(types), Some(Some(name))) if types.contains(&name) => Some(vec![name]),
+        (Some(types), _) => Some(types.to_vec()),
+        (None, Some(name)) => Some(name.into_iter().collect()),
+        (None, None) => None,
+    }
 }
 
 /// The call as the model writes it.
 fn native(server: &SimConfig, call: &Call) -> String {
     let Call { name, arguments } = call;
     let pairs = arguments.as_object().into_iter().flatten();
-    match server
-        .family()
-        .and_then(|family| family.tool_parser)
-        .unwrap_or("hermes")
-    {
+    let own = own_parsers(server).and_then(|own| own.first().copied());
+    match own.unwrap_or("hermes") {
         "qwen3_coder" | "qwen3_xml" => {
             let show = |value: &Value| {
                 value
@@ -254,6 +265,23 @@ mod tests {
         </function>
         </tool_call>
         ");
+    }
+
+    #[test]
+    fn the_model_type_beats_the_name() {
+        let typed = |model_type: &str, model: &str, parser: &str| {
+            let mut server = server(model, parser, "0.12.0");
+            server.model_type = Some(model_type.to_owned());
+            shown(&server, false).unwrap().call.is_some()
+        };
+        assert!(typed("qwen3", "/models/tiny", "hermes"));
+        assert!(!typed("qwen3", "/models/tiny", "llama3_json"));
+        assert!(typed("qwen3_moe", "/models/tiny", "qwen3_coder"));
+        assert!(!typed(
+            "qwen3_moe",
+            "Qwen/Qwen3-Coder-30B-A3B-Instruct",
+            "hermes"
+        ));
     }
 
     #[test]
