@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use assert_cmd::Command;
 use toolorch::base::ExitStatus;
@@ -126,8 +126,8 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-fn files(folder: PathBuf) -> usize {
-    fs::read_dir(&folder).map_or(0, |entries| {
+fn files(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, |entries| {
         entries
             .filter_map(Result::ok)
             .filter(|entry| entry.path().extension().is_some_and(|ext| ext == "json"))
@@ -170,7 +170,7 @@ fn the_readme_s_commands_do_what_they_say() {
         );
     }
     assert_eq!(
-        files(copy.path().join("clusters/quickstart/out/results")),
+        files(&copy.path().join("clusters/quickstart/out/results")),
         200
     );
     assert!(copy.path().join("scripts/MANIFEST").is_file());

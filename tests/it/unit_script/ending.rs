@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::lab::{Lab, eventually, kill, lives, python, wait_for};
 
 /// A leader with one worker of each kind that gets away: it writes their process ids, then waits for `go`, then ends.
-const ESCAPES: &str = r#"
+const ESCAPES: &str = r"
 import os, subprocess, sys, time
 def fork(work):
     pid = os.fork()
@@ -34,7 +34,7 @@ pids = [fork(w) for w in (own_session, blank_environment, without_marker, deaf)]
 open('pids.tmp', 'w').write(' '.join(map(str, pids))); os.rename('pids.tmp', 'pids')
 while not os.path.exists('go'): time.sleep(0.01)
 sys.exit(5)
-"#;
+";
 
 fn escapes(lab: &Lab) -> Vec<u32> {
     let text = wait_for("the workers", || {
@@ -241,7 +241,7 @@ sys.exit(3)
 ";
     let port = free_port();
     let lab = Lab::with(&[python(), "-c", line, &port.to_string()], |unit| {
-        unit.port = Some(port)
+        unit.port = Some(port);
     });
     assert_eq!(lab.say("run").code, Some(3));
     assert!(lab.path().join("listens").exists());

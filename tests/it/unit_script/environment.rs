@@ -156,7 +156,7 @@ fn a_setup_file_cannot_bring_keys_back() {
 #[test]
 fn secrets_come_from_the_file_first_and_byte_for_byte() {
     let lab = Lab::with(&[python(), "-c", SHOW], |unit| {
-        unit.pass = ["ONE", "TWO", "THREE"].map(str::to_owned).to_vec()
+        unit.pass = ["ONE", "TWO", "THREE"].map(str::to_owned).to_vec();
     });
     let give = |words: &str, two: &str| {
         let mut command = lab.command(words);
@@ -217,7 +217,7 @@ fn names_that_bash_keeps_for_itself_can_be_set() {
         "OLDPWD",
     ];
     let lab = Lab::with(&[python(), "-c", SHOW], |unit| {
-        unit.set = names.map(|name| variable(name, "x y")).to_vec()
+        unit.set = names.map(|name| variable(name, "x y")).to_vec();
     });
     assert_eq!(lab.say("run").code, Some(0));
     let env = shown(&lab);

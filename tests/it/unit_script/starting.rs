@@ -213,11 +213,11 @@ fn what_is_missing_is_named() {
         assert!(reason.starts_with(why), "{reason}");
     };
     let lab = Lab::with(&["true"], |unit| {
-        unit.pass = vec!["K_ONE".to_owned(), "K_TWO".to_owned()]
+        unit.pass = vec!["K_ONE".to_owned(), "K_TWO".to_owned()];
     });
     refused(&lab, "no value for `K_ONE`, `K_TWO`: `pass` names it");
     let lab = Lab::with(&["true"], |unit| {
-        unit.cwd = Some("/no/such/place".to_owned())
+        unit.cwd = Some("/no/such/place".to_owned());
     });
     refused(&lab, "working directory `/no/such/place` does not exist");
     let lab = Lab::new(&["no-such-program-here"]);
@@ -241,7 +241,7 @@ fn what_is_missing_is_named() {
     let lab = Lab::with(&["true"], |unit| unit.setup = vec!["exit 3".to_owned()]);
     refused(&lab, "a setup line ended the shell");
     let lab = Lab::with(&["true"], |unit| {
-        unit.setup = vec!["set -u; echo $NOBODY_SET_THIS".to_owned()]
+        unit.setup = vec!["set -u; echo $NOBODY_SET_THIS".to_owned()];
     });
     refused(&lab, "a setup line ended the shell");
 }
