@@ -138,7 +138,7 @@ fn understands(server: &SimConfig) -> bool {
         let alike = |group: &&[&str]| group.contains(&parser) && group.contains(own);
         *own == parser || ALIKE.iter().any(alike)
     };
-    own.is_none_or(|own| own.iter().any(|own| reads(own)))
+    own.is_none_or(|own| own.iter().any(reads))
 }
 
 /// The parsers for the format that the model writes, `None` where nothing is known about it. `model_type` beats the
