@@ -1,6 +1,6 @@
 //! The thin loop: news in, effects out.  It decides nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,19 +8,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use super::driver_evals::{EvalDesk, write_config};
+use super::driver_evals::EvalDesk;
 use super::{Brain, Effect, Input, Outcome};
-use crate::base::{
-    Clock, ConfigName, Epoch, EvalName, ExitStatus, Generation, LaunchId, NodeName, RunId,
-    Timestamp, UnitId,
-};
+use crate::base::{Clock, ExitStatus, NodeName, RunId, Timestamp, UnitId};
 use crate::facts::{Observation, RunningUnit, Signal};
-use crate::plan::Unit;
 use crate::run::store::{Durability, Journal, StoreError};
-use crate::run::{Event, Handle, Record, RunState, UnitPhase};
+use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Awaited, LaunchJob, Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs,
-    Watcher, last_line,
+    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -88,19 +83,19 @@ impl DriveError {
 
 /// The loop and what it holds.
 pub struct Driver<'a> {
-    brain: Brain,
-    journal: Journal,
-    ground: Ground,
-    audience: &'a mut dyn Audience,
-    launchers: Arc<Launchers>,
-    prober: Prober,
-    dirs: UnitDirs,
-    watcher: Watcher,
-    news: mpsc::UnboundedReceiver<News>,
-    inputs: mpsc::UnboundedReceiver<Input>,
-    sender: mpsc::UnboundedSender<Input>,
-    ports: PortWatch,
-    leaders: BTreeMap<UnitId, RunningUnit>,
+    pub(super) brain: Brain,
+    pub(super) journal: Journal,
+    pub(super) ground: Ground,
+    pub(super) audience: &'a mut dyn Audience,
+    pub(super) launchers: Arc<Launchers>,
+    pub(super) prober: Prober,
+    pub(super) dirs: UnitDirs,
+    pub(super) watcher: Watcher,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
+    pub(super) inputs: mpsc::UnboundedReceiver<Input>,
+    pub(super) sender: mpsc::UnboundedSender<Input>,
+    pub(super) ports: PortWatch,
+    pub(super) leaders: BTreeMap<UnitId, RunningUnit>,
 }
 
 impl<'a> Driver<'a> {
@@ -224,199 +219,6 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn perform(&mut self, effect: Effect) {
-        match effect {
-            Effect::Record(_) | Effect::Finish(_) => {}
-            Effect::Launch {
-                unit,
-                generation,
-                launch,
-            } => self.launch(unit, generation, launch),
-            Effect::Watch { unit } => self.watch(&unit),
-            Effect::Stop { unit, generation } => self.stop(unit, generation),
-            Effect::Probe {
-                unit,
-                generation,
-                rung,
-            } => self.probe(&unit, generation, rung),
-            Effect::WriteConfig { config, ready } => {
-                let result = self.write_config(&config, &ready);
-                self.send(Input::ConfigDone { config, result });
-            }
-            Effect::Prepare { eval } => {
-                let result = self.prepare(&eval);
-                self.send(Input::Prepared { eval, result });
-            }
-            Effect::Count { eval } => {
-                let log = self.log_of(&eval);
-                if let Some(desk) = self.desk(&eval) {
-                    let (counts, signs) = desk.count(log.as_deref());
-                    self.send(Input::Counted {
-                        eval,
-                        counts,
-                        signs,
-                    });
-                }
-            }
-        }
-    }
-
-    fn send(&self, input: Input) {
-        // The receiver lives as long as we do.
-        let _ = self.sender.send(input);
-    }
-
-    fn unit(&self, id: &UnitId) -> Option<&Unit> {
-        self.brain.plan().unit(id)
-    }
-
-    fn desk(&mut self, eval: &EvalName) -> Option<&mut EvalDesk> {
-        self.ground
-            .desks
-            .iter_mut()
-            .find(|desk| desk.name() == eval)
-    }
-
-    fn prepare(&mut self, eval: &EvalName) -> Result<super::Counts, String> {
-        let Some(desk) = self.desk(eval) else {
-            return Err(format!("nothing is known of `{eval}`"));
-        };
-        let result = desk.prepare();
-        let said = desk.take_said();
-        for line in said {
-            self.audience.message(&line);
-        }
-        result
-    }
-
-    fn log_of(&self, eval: &EvalName) -> Option<PathBuf> {
-        let unit = &self.brain.plan().eval(eval)?.unit;
-        let handle = self.brain.state().units.get(unit)?.handle.as_ref()?;
-        Some(PathBuf::from(&handle.log))
-    }
-
-    fn launch(&mut self, id: UnitId, generation: Generation, launch: LaunchId) {
-        let Some(unit) = self.unit(&id).cloned() else {
-            return;
-        };
-        let job = LaunchJob {
-            run: self.ground.run.clone(),
-            unit: id.clone(),
-            session: self.ground.sessions.get(&unit.node).cloned(),
-            launcher: unit.launcher,
-            generation,
-            epoch: self.epoch(),
-            launch: launch.clone(),
-            scripts: self.ground.scripts.clone(),
-            log: self.log_path(&id, generation),
-        };
-        if let Err(result) = self.hand_over(&unit) {
-            self.send(Input::LaunchDone {
-                unit: id,
-                generation,
-                result: Err(result),
-            });
-            return;
-        }
-        self.leaders.remove(&id);
-        self.watcher.follow(&id);
-        let remnant = matches!(self.watcher.look(&id), Observation::Lost { .. });
-        tokio::spawn(start(
-            self.launchers.clone(),
-            self.sender.clone(),
-            job,
-            unit,
-            remnant,
-        ));
-    }
-
-    /// Values that the unit takes from the caller, node-local and for it alone.
-    fn hand_over(&self, unit: &Unit) -> Result<(), String> {
-        self.dirs.make(&unit.id)?;
-        let values: Vec<(String, String)> = unit
-            .env
-            .pass
-            .iter()
-            .filter_map(|name| {
-                let value = self.ground.environment.get(name)?;
-                Some((name.clone(), value.clone()))
-            })
-            .collect();
-        if values.is_empty() {
-            return Ok(());
-        }
-        self.dirs.put_secrets(&unit.id, &values)
-    }
-
-    fn log_path(&self, unit: &UnitId, generation: Generation) -> PathBuf {
-        let name = match generation.0 {
-            1 => format!("{unit}.log"),
-            n => format!("{unit}.{n}.log"),
-        };
-        self.ground.logs.join(name)
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.journal.owner().epoch()
-    }
-
-    /// Watches a unit that ran before we came.
-    fn watch(&mut self, unit: &UnitId) {
-        self.watcher.follow(unit);
-        if let Observation::Running(running) = self.watcher.look(unit) {
-            let pid = if running.supervised {
-                running.supervisor
-            } else {
-                running.pid
-            };
-            self.await_end(unit, running.generation, running.launch.clone(), pid);
-            self.leaders.insert(unit.clone(), running);
-        }
-    }
-
-    fn await_end(&self, unit: &UnitId, generation: Generation, launch: LaunchId, pid: u32) {
-        self.watcher.await_end(Awaited {
-            unit: unit.clone(),
-            generation,
-            launch,
-            pid,
-        });
-    }
-
-    fn stop(&mut self, id: UnitId, generation: Generation) {
-        let Some(unit) = self.unit(&id) else { return };
-        let grace = unit.grace;
-        let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
-        let (run, scripts) = (self.ground.run.clone(), self.ground.scripts.clone());
-        tokio::spawn(async move {
-            let done = launchers.stop(&run, &id, &scripts, grace).await;
-            let _ = sender.send(Input::StopDone {
-                unit: id,
-                generation,
-                result: done.map_err(|error| error.to_string()),
-            });
-        });
-    }
-
-    fn probe(&self, id: &UnitId, generation: Generation, rung: usize) {
-        let Some(unit) = self.unit(id).cloned() else {
-            return;
-        };
-        let Some(what) = unit.ready.rungs.get(rung).cloned() else {
-            return;
-        };
-        let (prober, sender) = (self.prober.clone(), self.sender.clone());
-        tokio::spawn(async move {
-            let outcome = prober.probe(&unit, &what).await;
-            let _ = sender.send(Input::Probed {
-                unit: unit.id,
-                generation,
-                rung,
-                outcome,
-            });
-        });
-    }
-
     /// What we did ourselves goes to the brain; a script that was started is waited for.
     fn heed(&mut self, input: Input) -> Vec<Input> {
         if let Input::LaunchDone {
@@ -525,48 +327,6 @@ impl<'a> Driver<'a> {
             .collect();
         self.audience.tick(SystemClock.now(), state, &tails);
     }
-
-    fn write_config(
-        &mut self,
-        config: &ConfigName,
-        ready: &BTreeSet<UnitId>,
-    ) -> Result<(String, String, usize), String> {
-        let brain = &self.brain;
-        let ours: Vec<String> = brain.state().configs.values().cloned().collect();
-        let done = write_config(brain.plan(), config, ready, &self.ground.run, &ours)?;
-        for line in &done.said {
-            self.audience.message(line);
-        }
-        Ok((done.path, done.sha256, done.endpoints))
-    }
-}
-
-/// Starts a unit and tells what came of it. What is left of a start that was lost goes first.
-async fn start(
-    launchers: Arc<Launchers>,
-    sender: mpsc::UnboundedSender<Input>,
-    job: LaunchJob,
-    unit: Unit,
-    remnant: bool,
-) {
-    if remnant {
-        // A failure shows in the start that follows: the port or the lock is still held.
-        let _ = launchers
-            .stop(&job.run, &job.unit, &job.scripts, unit.grace)
-            .await;
-    }
-    let result = launchers.launch(&job).await;
-    let result = result.map_err(|error| error.to_string()).map(|pid| Handle {
-        launcher: unit.launcher,
-        native: pid.to_string(),
-        port: unit.port,
-        log: job.log.to_string_lossy().into_owned(),
-    });
-    let _ = sender.send(Input::LaunchDone {
-        unit: job.unit,
-        generation: job.generation,
-        result,
-    });
 }
 
 /// What must be on the disk before anything follows: intents, and where to find what was started.

@@ -5,6 +5,7 @@
 
 mod brain;
 mod driver;
+mod driver_effects;
 mod driver_evals;
 mod effect;
 mod evals;

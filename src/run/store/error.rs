@@ -63,9 +63,9 @@ impl StoreError {
     /// How a command ends on it.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Damaged { .. } => ExitStatus::JournalDamaged,
+            Self::Damaged { .. } | Self::Newer { .. } => ExitStatus::JournalDamaged,
             Self::Owned { .. } | Self::Superseded { .. } => ExitStatus::OwnedElsewhere,
-            Self::Io { .. } | Self::Newer { .. } => ExitStatus::Internal,
+            Self::Io { .. } => ExitStatus::Internal,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A process in a session of its own.
 
-use super::{LaunchError, LaunchJob};
+use super::launchers::{LaunchError, LaunchJob};
 use crate::world::transport::Transport;
 
 pub(super) async fn launch(transport: &dyn Transport, job: &LaunchJob) -> Result<u32, LaunchError> {

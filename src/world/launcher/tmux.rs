@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{LaunchError, LaunchJob, expect_success, run_checked};
+use super::launchers::{LaunchError, LaunchJob, expect_success, run_checked};
 use crate::base::RunId;
 use crate::world::transport::Transport;
 

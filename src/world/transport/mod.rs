@@ -1,57 +1,8 @@
 //! How commands and files reach a node.
 
+mod exec;
 mod local;
 
+pub(in crate::world) use exec::Answer;
+pub use exec::{Output, Transport, TransportError};
 pub use local::LocalTransport;
-
-use std::pin::Pin;
-use std::time::Duration;
-
-/// A future that a transport or launcher answers with.
-pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// What a command left behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    /// The exit code; none if a signal ended it.
-    pub code: Option<i32>,
-    /// Its standard output.
-    pub stdout: String,
-    /// Its standard error.
-    pub stderr: String,
-}
-
-/// Why a command's outcome is not known.
-#[derive(Debug, thiserror::Error)]
-pub enum TransportError {
-    /// It could not be started.
-    #[error("cannot run `{program}`: {source}")]
-    Start {
-        /// The program.
-        program: String,
-        /// The system's word.
-        source: std::io::Error,
-    },
-    /// It did not end in time. It may still do what it was asked to.
-    #[error("`{program}` did not end within {}s", limit.as_secs())]
-    TimedOut {
-        /// The program.
-        program: String,
-        /// The time it had.
-        limit: Duration,
-    },
-}
-
-/// How commands reach a node. Each command is short; what lives long is started detached.
-pub trait Transport: Send + Sync {
-    /// Runs a command to its end.
-    fn exec<'a>(
-        &'a self,
-        argv: &'a [String],
-        limit: Duration,
-    ) -> Answer<'a, Result<Output, TransportError>>;
-
-    /// Starts a command that outlives us, in a session of its own, and answers with its process
-    /// id. Its output goes to nobody.
-    fn spawn<'a>(&'a self, argv: &'a [String]) -> Answer<'a, Result<u32, TransportError>>;
-}

@@ -1,0 +1,174 @@
+//! The launchers of this machine's run, and one start of one unit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{process, tmux};
+use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
+use crate::spec::model::LauncherKind;
+use crate::world::transport::{LocalTransport, Transport, TransportError};
+
+/// One start of one unit.
+#[derive(Debug, Clone)]
+pub struct LaunchJob {
+    /// Which run.
+    pub run: RunId,
+    /// Which unit.
+    pub unit: UnitId,
+    /// The tmux session of its node, where that is how it is started.
+    pub session: Option<String>,
+    /// How.
+    pub launcher: LauncherKind,
+    /// The n-th start.
+    pub generation: Generation,
+    /// Who starts it.
+    pub epoch: Epoch,
+    /// What its processes carry.
+    pub launch: LaunchId,
+    /// The folder with `units/` and `tmux/`.
+    pub scripts: PathBuf,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+/// Why a unit could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The command did not run.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The command ran and refused.
+    #[error("`{command}` failed with exit code {code}: {words}")]
+    Refused {
+        /// What was run.
+        command: String,
+        /// Its exit code.
+        code: i32,
+        /// What it said.
+        words: String,
+    },
+    /// No such launcher here.
+    #[error("the launcher `{0}` is not there yet")]
+    Absent(&'static str),
+}
+
+/// The launchers of this machine's run.
+#[derive(Debug, Default)]
+pub struct Launchers {
+    local: LocalTransport,
+    /// tmux makes a session with its first window: two starts at once would both try to.
+    tmux: tokio::sync::Mutex<()>,
+}
+
+impl LaunchJob {
+    pub(super) fn script(&self) -> String {
+        unit_script(&self.scripts, &self.unit)
+    }
+
+    /// What every start tells the unit script.
+    pub(super) fn run_args(&self) -> Vec<String> {
+        [
+            "--run",
+            self.run.as_str(),
+            "--generation",
+            &self.generation.to_string(),
+            "--epoch",
+            &self.epoch.to_string(),
+            "--launch",
+            self.launch.as_str(),
+            "--log",
+            &self.log.to_string_lossy(),
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+}
+
+fn unit_script(scripts: &std::path::Path, unit: &UnitId) -> String {
+    scripts
+        .join("units")
+        .join(format!("{unit}.sh"))
+        .to_string_lossy()
+        .into_owned()
+}
+
+impl Launchers {
+    /// Starts a unit; answers with the process id of its unit script.
+    ///
+    /// # Errors
+    /// What was tried and what went wrong.
+    pub async fn launch(&self, job: &LaunchJob) -> Result<u32, LaunchError> {
+        match job.launcher {
+            LauncherKind::Process => process::launch(&self.local, job).await,
+            LauncherKind::Tmux => {
+                let _turn = self.tmux.lock().await;
+                tmux::launch(&self.local, job).await
+            }
+            LauncherKind::Slurm => Err(LaunchError::Absent("slurm")),
+        }
+    }
+
+    /// Stops a unit through its script; done when nothing of it is left.
+    ///
+    /// # Errors
+    /// What was tried and what went wrong.
+    pub async fn stop(
+        &self,
+        run: &RunId,
+        unit: &UnitId,
+        scripts: &std::path::Path,
+        grace: Millis,
+    ) -> Result<(), LaunchError> {
+        let argv = [
+            "bash",
+            &unit_script(scripts, unit),
+            "stop",
+            "--run",
+            run.as_str(),
+        ]
+        .map(str::to_owned);
+        let limit = Duration::from(grace) + Duration::from_secs(30);
+        let command = format!("{unit}.sh stop");
+        expect_success(&self.local, &argv, limit, command).await
+    }
+
+    /// Ends the tmux server of a run, if it has one.
+    ///
+    /// # Errors
+    /// What was tried and what went wrong.
+    pub async fn stop_tmux(
+        &self,
+        run: &RunId,
+        scripts: &std::path::Path,
+    ) -> Result<(), LaunchError> {
+        tmux::stop_all(&self.local, run, scripts).await
+    }
+}
+
+/// Runs a command that must end with 0.
+pub(super) async fn expect_success(
+    transport: &dyn Transport,
+    argv: &[String],
+    limit: Duration,
+    command: String,
+) -> Result<(), LaunchError> {
+    run_checked(transport, argv, limit, command).await.map(drop)
+}
+
+/// Runs a command that must end with 0, and answers with its output.
+pub(super) async fn run_checked(
+    transport: &dyn Transport,
+    argv: &[String],
+    limit: Duration,
+    command: String,
+) -> Result<String, LaunchError> {
+    let done = transport.exec(argv, limit).await?;
+    match done.code {
+        Some(0) => Ok(done.stdout),
+        code => Err(LaunchError::Refused {
+            command,
+            code: code.unwrap_or(-1),
+            words: crate::base::clean(done.stderr.trim()),
+        }),
+    }
+}
