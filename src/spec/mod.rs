@@ -1,6 +1,7 @@
 //! YAML text to a spanned tree to a [`ClusterSpec`], with every structural error in one pass. Pure.
 
 mod build;
+mod companions;
 mod document;
 mod later;
 mod lower;

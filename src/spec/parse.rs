@@ -2,6 +2,7 @@
 
 use super::ClusterSpec;
 use super::build::build;
+use super::companions;
 use super::document::Document;
 use super::lower::lower;
 use super::overrides::{CommandLine, Override};
@@ -70,6 +71,7 @@ fn read(
     document.command_line = line.text;
     document.overridden = line.set;
     findings.extend(shape::check(shape, &document.tree.root, &document.text));
+    findings.extend(companions::check(&document.tree.root));
     findings.sort_by_key(|finding| position(document, finding));
     if !findings.is_empty() {
         return None;

@@ -158,6 +158,13 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "The value has the right kind and is still not one that can be used; the message says why.",
     },
     CodeInfo {
+        code: "E0132",
+        title: "a key that has no effect beside the others",
+        text: "Nothing would read the key: `command` without `engine: command`, vLLM's flags with it, `template` \
+               without `format: template`, a launcher other than SLURM for a pool. Nothing is accepted and \
+               ignored: remove the key, or choose what reads it.",
+    },
+    CodeInfo {
         code: "E0140",
         title: "`--set` names something that is not there",
         text: "`--set PATH=VALUE` changes one value of the YAML for this call: \

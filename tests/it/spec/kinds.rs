@@ -596,3 +596,48 @@ fn a_percent_sign_and_an_at_sign() {
     error: 1 error in cluster.yaml
     ");
 }
+
+#[test]
+fn keys_that_go_together() {
+    let yaml = "models:
+  a: { model: m, node: n, command: [x] }
+  b: { model: m, node: n, engine: command }
+  c: { model: m, node: n, engine: command, command: [x], args: { seed: 1 } }
+client_config: { format: template, path: p }
+pools: { p: { nodes: 1, gpus: 8, launcher: tmux } }";
+    assert_snapshot!(top(yaml), @r"
+    error[E0132]: `models.a.command` has no effect without `engine: command`
+     --> cluster.yaml:4:27
+      |
+    4 |   a: { model: m, node: n, command: [x] }
+      |                           ^^^^^^^ nothing would read this
+
+    error[E0121]: `models.b` has `engine: command` and no `command`
+     --> cluster.yaml:5:35
+      |
+    5 |   b: { model: m, node: n, engine: command }
+      |                                   ^^^^^^^ this needs `command`
+
+    error[E0132]: `models.c.args` has no effect with `engine: command`
+     --> cluster.yaml:6:58
+      |
+    6 |   c: { model: m, node: n, engine: command, command: [x], args: { seed: 1 } }
+      |                                   -------                ^^^^ nothing would read this
+      |                                   |
+      |                                   this starts a program of your own
+
+    error[E0121]: `client_config` has `format: template` and no `template`
+     --> cluster.yaml:7:26
+      |
+    7 | client_config: { format: template, path: p }
+      |                          ^^^^^^^^ this needs `template`
+
+    error[E0132]: `pools.p` is a pool, which only SLURM can start
+     --> cluster.yaml:8:44
+      |
+    8 | pools: { p: { nodes: 1, gpus: 8, launcher: tmux } }
+      |                                            ^^^^ remove it, or write `slurm`
+
+    error: 5 errors in cluster.yaml
+    ");
+}
