@@ -59,7 +59,7 @@ pub(super) fn detach(
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             return code
                 .and_then(ExitStatus::from_code)
-                .map_or(Err(ExitStatus::Internal), Ok);
+                .ok_or(ExitStatus::Internal);
         }
         std::thread::sleep(Duration::from_millis(20));
     }

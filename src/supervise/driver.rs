@@ -254,6 +254,7 @@ impl<'a> Driver<'a> {
             .filter_map(|unit| {
                 Some(PortWait {
                     unit: unit.id.clone(),
+                    address: unit.address.clone(),
                     port: unit.port?,
                     leader: self.leaders.get(&unit.id)?.pid,
                 })

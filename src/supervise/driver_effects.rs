@@ -23,7 +23,7 @@ impl Driver<'_> {
                 unit,
                 generation,
                 launch,
-            } => self.launch(unit, generation, launch),
+            } => self.launch(unit, generation, &launch),
             Effect::Watch { unit } => self.watch(&unit),
             Effect::Stop { unit, generation } => self.stop(unit, generation),
             Effect::Probe {
@@ -87,7 +87,7 @@ impl Driver<'_> {
         Some(PathBuf::from(&handle.log))
     }
 
-    fn launch(&mut self, id: UnitId, generation: Generation, launch: LaunchId) {
+    fn launch(&mut self, id: UnitId, generation: Generation, launch: &LaunchId) {
         let Some(unit) = self.unit(&id).cloned() else {
             return;
         };

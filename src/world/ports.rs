@@ -135,6 +135,8 @@ fn user(pid: u32) -> Option<String> {
 pub struct PortWait {
     /// The unit.
     pub unit: UnitId,
+    /// What it binds to.
+    pub address: String,
     /// Its port.
     pub port: Port,
     /// The leader of its processes.
@@ -146,44 +148,55 @@ pub struct PortWait {
 /// A new listener is looked up once: whose it is costs a pass over the unit's own processes.
 #[derive(Debug, Default)]
 pub struct PortWatch {
-    /// Sockets, by inode, that are not of the unit with this leader.
+    /// Sockets, by inode, that were looked up and are not of the unit with this leader.
     foreign: BTreeSet<(u64, u32)>,
 }
 
+/// Whether a socket may take connections that are meant for this address.
+fn serves(socket: &Socket, address: &str) -> bool {
+    let any = matches!(socket.address.as_str(), "0.0.0.0" | "::");
+    let literal = address.parse::<std::net::IpAddr>().is_ok();
+    any || !literal || socket.address == address
+}
+
 impl PortWatch {
-    /// Of the units waited for, those whose processes listen on their port: in the leader's
-    /// session, or descended from it.
+    /// Of the units waited for, those whose processes, and no others, listen on their port: in the
+    /// leader's session, or descended from it. vLLM binds with `SO_REUSEPORT`, so a stranger may
+    /// share the port and take half of the requests: then it does not count as ours.
     pub fn listening(&mut self, waits: &[PortWait]) -> Vec<UnitId> {
         let Ok(sockets) = sockets() else {
             return Vec::new();
         };
-        let mut by_port: BTreeMap<Port, Vec<u64>> = BTreeMap::new();
+        let mut by_port: BTreeMap<Port, Vec<Socket>> = BTreeMap::new();
         for socket in sockets {
-            by_port.entry(socket.port).or_default().push(socket.inode);
+            by_port.entry(socket.port).or_default().push(socket);
         }
         let mut trees = None;
         let mut ours = Vec::new();
         for wait in waits {
-            let fresh: BTreeSet<u64> = by_port
+            let inodes: BTreeSet<u64> = by_port
                 .get(&wait.port)
                 .into_iter()
                 .flatten()
-                .copied()
-                .filter(|inode| !self.foreign.contains(&(*inode, wait.leader)))
+                .filter(|socket| serves(socket, &wait.address))
+                .map(|socket| socket.inode)
                 .collect();
-            if fresh.is_empty() {
+            let known = |inode: &u64| self.foreign.contains(&(*inode, wait.leader));
+            if inodes.is_empty() || inodes.iter().any(known) {
                 continue;
             }
             let trees = trees.get_or_insert_with(Trees::look);
-            let held = trees.of(wait.leader).into_iter().any(|pid| {
-                let inodes = socket_inodes(pid);
-                inodes.iter().any(|inode| fresh.contains(inode))
-            });
-            if held {
+            let held: BTreeSet<u64> = trees
+                .of(wait.leader)
+                .into_iter()
+                .flat_map(socket_inodes)
+                .collect();
+            if inodes.is_subset(&held) {
                 ours.push(wait.unit.clone());
             } else {
-                let seen = fresh.into_iter().map(|inode| (inode, wait.leader));
-                self.foreign.extend(seen);
+                let strangers = inodes.difference(&held);
+                self.foreign
+                    .extend(strangers.map(|inode| (*inode, wait.leader)));
             }
         }
         ours
@@ -245,6 +258,7 @@ mod tests {
         let wait = |leader| {
             [PortWait {
                 unit: UnitId::new("u"),
+                address: "127.0.0.1".to_owned(),
                 port,
                 leader,
             }]

@@ -12,7 +12,7 @@ use crate::plan::{Rung, Unit, WarmupRequest};
 /// A server that still loads may hang; this long is enough for one that answers at all.
 const QUICK: Duration = Duration::from_secs(5);
 /// A completion may queue behind others.
-const SLOW: Duration = Duration::from_secs(120);
+const SLOW: Duration = Duration::from_mins(2);
 
 /// Sends probes; cheap to clone.
 #[derive(Debug, Clone)]

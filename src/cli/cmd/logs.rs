@@ -26,8 +26,8 @@ pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatu
     let length = file.metadata().map_err(failed)?.len();
     let start = length.saturating_sub(WINDOW);
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
-    let mut text = read_on(&mut file).map_err(failed)?;
-    text = last_lines(&text, args.lines).to_owned();
+    let all = read_on(&mut file).map_err(failed)?;
+    let mut text = last_lines(&all, args.lines).to_owned();
     loop {
         let shown = if args.raw { text } else { cleaned(&text) };
         printer.data(&shown).map_err(|_| ExitStatus::Internal)?;

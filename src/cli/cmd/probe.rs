@@ -1,5 +1,7 @@
 //! `toolorch probe`: one look at every endpoint.
 
+use std::fmt::Write;
+
 use crate::base::ExitStatus;
 use crate::cli::args::ClusterArgs;
 use crate::cli::printer::Printer;
@@ -17,7 +19,8 @@ pub(in crate::cli) fn run(args: &ClusterArgs, printer: Printer) -> Result<ExitSt
             None => format!("ready: {}", look.proved.join(", ")),
             Some((rung, why)) => format!("not ready, it stands at {rung}: {why}"),
         };
-        text.push_str(&format!("{unit:width$}  {:<22}  {words}\n", look.endpoint));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{unit:width$}  {:<22}  {words}", look.endpoint);
     }
     printer.data(&text).map_err(|_| ExitStatus::Internal)?;
     Ok(if looks.iter().all(|look| look.refuted.is_none()) {
