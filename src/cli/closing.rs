@@ -1,6 +1,5 @@
 //! The last words of `up`: tables of results, what keeps running, the exit code.
 
-use super::cmd::up::status_of;
 use super::printer::Printer;
 use super::runs;
 use crate::base::{Clock, ExitStatus};
@@ -49,7 +48,7 @@ pub(super) fn outcome(
     stop_with: &str,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
-    let status = status_of(outcome);
+    let status = outcome.code;
     let found = runs::read(dir.clone()).map_err(|error| runs::store(&error, printer))?;
     let tables = tables(desks);
     let text = summary(

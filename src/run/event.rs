@@ -289,4 +289,6 @@ pub enum StopWhy {
     NoProgress,
     /// Others that it needs are gone.
     Needless,
+    /// It ended without a record, or an earlier owner did not finish its stop: what is left goes.
+    Remnants,
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::effect::{Effect, Outcome};
 use super::evals::EvalWork;
 use super::input::Input;
-use super::servers::ServerWork;
-use crate::base::{ConfigName, Epoch, EvalName, Timestamp, UnitId};
-use crate::facts::Signal;
+use super::stops::Then;
+use super::tasks::Task;
+use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Timestamp, UnitId};
+use crate::facts::{Observation, Signal};
 use crate::plan::{Plan, Unit, UnitKind};
-use crate::run::{Event, Phase, Record, RunState, StopWhy, UnitPhase};
+use crate::run::{Event, Record, RunState, StopWhy};
 use crate::spec::model::WhenDone;
 
 /// What an owner is to achieve.
@@ -33,10 +34,10 @@ impl Goal {
 
 /// How far the owner's own work is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Course {
+enum Course {
     /// Servers come up, evaluations run.
     Working,
-    /// All is decided, the servers go down.
+    /// All is decided; stops come to their end.
     Stopping(Outcome),
     /// Nothing more will be said.
     Over,
@@ -49,12 +50,15 @@ pub struct Brain {
     pub(super) goal: Goal,
     pub(super) state: RunState,
     epoch: Epoch,
-    pub(super) servers: BTreeMap<UnitId, ServerWork>,
+    /// What is to be done about units.
+    pub(super) tasks: BTreeMap<UnitId, Task>,
+    /// Starts that were asked for and of which no launcher has answered.
+    pub(super) launching: BTreeMap<UnitId, Generation>,
     pub(super) evals: BTreeMap<EvalName, EvalWork>,
     /// Configurations asked for where no evaluation does.
     pub(super) configs_asked: BTreeSet<ConfigName>,
-    /// Configurations that were written, or could not be.
-    pub(super) configs_done: BTreeSet<ConfigName>,
+    /// Configurations that were written, or why they could not be.
+    pub(super) configs_done: BTreeMap<ConfigName, Result<(), String>>,
     pub(super) began: Timestamp,
     course: Course,
     out: Vec<Effect>,
@@ -68,10 +72,11 @@ impl Brain {
             goal,
             state,
             epoch,
-            servers: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            launching: BTreeMap::new(),
             evals: BTreeMap::new(),
             configs_asked: BTreeSet::new(),
-            configs_done: BTreeSet::new(),
+            configs_done: BTreeMap::new(),
             began: Timestamp::default(),
             course: Course::Working,
             out: Vec::new(),
@@ -89,11 +94,20 @@ impl Brain {
     }
 
     /// Takes one input and says what is to be done, in order.
+    ///
+    /// Each [`Effect`] that asks for something is answered by one input, whatever came of it;
+    /// answers to starts and stops that are past are ignored.
     #[must_use]
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         if self.course == Course::Over {
             return Vec::new();
         }
+        self.take(input, now);
+        self.advance(now);
+        std::mem::take(&mut self.out)
+    }
+
+    fn take(&mut self, input: Input, now: Timestamp) {
         match input {
             Input::Begin { seen, counted } => self.begin(seen, counted, now),
             Input::Tick => {}
@@ -101,7 +115,7 @@ impl Brain {
                 unit,
                 generation,
                 result,
-            } => self.launch_done(unit, generation, result, now),
+            } => self.launch_done(&unit, generation, result, now),
             Input::Seen { unit, observation } => self.seen(&unit, observation, now),
             Input::Probed {
                 unit,
@@ -120,22 +134,26 @@ impl Brain {
                 unit,
                 generation,
                 result,
-            } => self.stop_done(unit, generation, result, now),
-            Input::Leave(signal) => {
-                self.leave(signal, now);
-                return std::mem::take(&mut self.out);
-            }
+            } => self.stop_done(&unit, generation, result, now),
+            Input::Leave(signal) => self.leave(signal, now),
         }
-        self.advance(now);
-        std::mem::take(&mut self.out)
     }
 
-    /// When the brain wants a [`Input::Tick`] at the latest.
+    /// When the brain wants an [`Input::Tick`] at the latest; always after the last step.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let servers = self.servers.values().filter_map(ServerWork::wakes);
-        let starts = self.pending_starts();
-        let evals = self.evals.values().filter_map(EvalWork::wakes);
-        servers.chain(starts).chain(evals).min()
+        let tasks = self.tasks.values();
+        match self.course {
+            Course::Working => {
+                let evals = self.evals.values().filter_map(EvalWork::wakes);
+                let tasks = tasks.filter_map(Task::wakes);
+                tasks.chain(self.pending_starts()).chain(evals).min()
+            }
+            Course::Stopping(_) => tasks
+                .filter(|task| matches!(task, Task::Stopping(_)))
+                .filter_map(Task::wakes)
+                .min(),
+            Course::Over => None,
+        }
     }
 
     /// Records an event: the state changes at once, the journal follows.
@@ -151,6 +169,18 @@ impl Brain {
         self.out.push(Effect::Record(record));
     }
 
+    /// Records something that a person should know; `alarm` is its stable word.
+    pub(super) fn alarm(
+        &mut self,
+        alarm: &str,
+        unit: Option<&UnitId>,
+        text: String,
+        now: Timestamp,
+    ) {
+        let (alarm, unit) = (alarm.to_owned(), unit.cloned());
+        self.record(Event::Alarm { alarm, unit, text }, now);
+    }
+
     /// Asks for something to be done.
     pub(super) fn ask(&mut self, effect: Effect) {
         self.out.push(effect);
@@ -164,108 +194,92 @@ impl Brain {
         self.course == Course::Working
     }
 
-    /// How far a unit is.
-    pub(super) fn phase(&self, unit: &UnitId) -> &UnitPhase {
-        self.state
-            .units
-            .get(unit)
-            .map_or(&UnitPhase::Planned, |state| &state.phase)
-    }
-
     /// Everything that may happen because of the input or because time passed.
     fn advance(&mut self, now: Timestamp) {
+        if self.course == Course::Over {
+            return;
+        }
+        self.advance_stops(now);
         if self.working() {
-            self.advance_servers(now);
-            self.advance_evals(now);
+            // What is complete needs no server.
+            self.end_finished(now);
+            if self.decided().is_none() {
+                self.advance_servers(now);
+                self.advance_evals(now);
+            }
             if let Some(outcome) = self.decided() {
                 self.wind_up(outcome, now);
             }
         }
-        if let Course::Stopping(outcome) = self.course.clone()
-            && self.all_stopped()
+        if let Course::Stopping(outcome) = &self.course
+            && self.launching.is_empty()
+            && !self.stops_pending()
         {
+            let outcome = outcome.clone();
             self.end(outcome, now);
         }
     }
 
-    /// The servers stay or go, as the YAML says.
-    fn wind_up(&mut self, mut outcome: Outcome, now: Timestamp) {
-        if self.plan.when_done == WhenDone::Keep || self.goal.evals.is_empty() {
-            outcome.kept = self
-                .plan
-                .servers()
-                .any(|unit| self.phase(&unit.id).may_live());
-        }
-        if outcome.kept {
-            self.course = Course::Over;
-            let why = outcome.summary.clone();
-            self.record(Event::OwnerLeft { why }, now);
-            self.ask(Effect::Finish(outcome));
+    /// The servers stay or go, as the YAML says; they stay where a client may need them that is
+    /// not of this owner's goal.
+    fn wind_up(&mut self, outcome: Outcome, now: Timestamp) {
+        self.course = Course::Stopping(outcome);
+        let in_use = self.plan.units.iter().any(|unit| {
+            matches!(&unit.kind, UnitKind::Eval { name } if !self.goal.evals.contains(name))
+                && self.may_live(&unit.id)
+        });
+        if self.plan.when_done == WhenDone::Keep || self.goal.evals.is_empty() || in_use {
             return;
         }
-        self.course = Course::Stopping(outcome);
         let live: Vec<UnitId> = self
-            .plan
-            .units
-            .iter()
-            .filter(|unit| self.phase(&unit.id).may_live())
-            .map(|unit| unit.id.clone())
+            .looks()
+            .filter(|unit| !matches!(self.tasks.get(*unit), Some(Task::Foreign)))
+            .filter(|unit| !self.is_stopping(unit))
+            .cloned()
             .collect();
         for unit in live {
-            self.stop(unit, StopWhy::Done, now);
+            self.stop(&unit, StopWhy::Done, Then::Rest, now);
         }
     }
 
-    fn all_stopped(&self) -> bool {
-        !self
-            .plan
-            .units
-            .iter()
-            .any(|unit| self.phase(&unit.id).may_live())
-    }
-
-    fn end(&mut self, outcome: Outcome, now: Timestamp) {
+    /// The last word: the run is over only where nothing of it may live.
+    fn end(&mut self, mut outcome: Outcome, now: Timestamp) {
         self.course = Course::Over;
-        let (code, summary) = (outcome.code, outcome.summary.clone());
-        self.record(Event::RunEnded { code, summary }, now);
+        let stuck: Vec<&str> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| matches!(task, Task::Stopping(stop) if stop.is_stuck()))
+            .map(|(unit, _)| unit.as_str())
+            .collect();
+        if !stuck.is_empty() {
+            let said = format!("could not be stopped: {}", stuck.join(", "));
+            outcome.code = ExitStatus::Refused.worse(outcome.code);
+            outcome.summary = format!("{}; {said}", outcome.summary);
+        }
+        outcome.kept = self.looks().next().is_some();
+        let summary = outcome.summary.clone();
+        if outcome.kept {
+            self.record(Event::OwnerLeft { why: summary }, now);
+        } else {
+            let code = outcome.code.code();
+            self.record(Event::RunEnded { code, summary }, now);
+        }
         self.ask(Effect::Finish(outcome));
-    }
-
-    /// Intends to stop a unit, and asks for it.
-    pub(super) fn stop(&mut self, unit: UnitId, why: StopWhy, now: Timestamp) {
-        let generation = self.state.unit(&unit).generation;
-        self.record(
-            Event::StopIntended {
-                unit: unit.clone(),
-                generation,
-                why,
-            },
-            now,
-        );
-        self.ask(Effect::Stop { unit, generation });
     }
 
     /// The controller goes; servers and clients stay.
     fn leave(&mut self, signal: Signal, now: Timestamp) {
         let (code, why) = match signal {
-            Signal::Interrupt => (130, "interrupted"),
-            Signal::Terminate => (143, "terminated"),
+            Signal::Interrupt => (ExitStatus::Interrupted, "interrupted"),
+            Signal::Terminate => (ExitStatus::Terminated, "terminated"),
         };
         self.course = Course::Over;
-        let kept = self
-            .plan
-            .units
-            .iter()
-            .any(|unit| self.phase(&unit.id).may_live());
-        self.record(
-            Event::OwnerLeft {
-                why: why.to_owned(),
-            },
-            now,
-        );
+        let (summary, kept) = (why.to_owned(), self.looks().next().is_some());
+        let why = summary.clone();
+        self.record(Event::OwnerLeft { why }, now);
         self.ask(Effect::Finish(Outcome {
             code,
-            summary: why.to_owned(),
+            summary,
             kept,
         }));
     }
@@ -273,14 +287,11 @@ impl Brain {
     /// The run's first look around.
     fn begin(
         &mut self,
-        seen: Vec<(UnitId, crate::facts::Observation)>,
+        seen: Vec<(UnitId, Observation)>,
         counted: Vec<(EvalName, super::Counts)>,
         now: Timestamp,
     ) {
         self.began = now;
-        if self.state.phase == Phase::New {
-            self.state.since = now;
-        }
         for (eval, counts) in counted {
             self.note_counts(&eval, counts, now);
         }

@@ -163,7 +163,7 @@ impl<'a> Driver<'a> {
         self.journal.leave(now)?;
         // The loop ends only with an outcome.
         let outcome = outcome.unwrap_or(Outcome {
-            code: 1,
+            code: ExitStatus::Internal,
             summary: String::new(),
             kept: true,
         });
@@ -279,13 +279,7 @@ impl<'a> Driver<'a> {
     }
 
     fn live_units(&self) -> Vec<UnitId> {
-        self.brain
-            .state()
-            .units
-            .iter()
-            .filter(|(_, state)| state.phase.may_live())
-            .map(|(unit, _)| unit.clone())
-            .collect()
+        self.brain.looks().cloned().collect()
     }
 
     /// Every unit once, and a sign of life of our own.
@@ -311,7 +305,7 @@ impl<'a> Driver<'a> {
             .ground
             .desks
             .iter_mut()
-            .map(|desk| (desk.name().clone(), desk.count(None).0))
+            .filter_map(|desk| Some((desk.name().clone(), desk.count(None).0.ok()?)))
             .collect();
         Input::Begin { seen, counted }
     }

@@ -112,13 +112,11 @@ impl Driver<'_> {
         }
         self.leaders.remove(&id);
         self.watcher.follow(&id);
-        let remnant = matches!(self.watcher.look(&id), Observation::Lost { .. });
         tokio::spawn(start(
             self.launchers.clone(),
             self.sender.clone(),
             job,
             unit,
-            remnant,
         ));
     }
 
@@ -230,20 +228,13 @@ impl Driver<'_> {
     }
 }
 
-/// Starts a unit and tells what came of it. What is left of a start that was lost goes first.
+/// Starts a unit and tells what came of it.
 async fn start(
     launchers: Arc<Launchers>,
     sender: mpsc::UnboundedSender<Input>,
     job: LaunchJob,
     unit: Unit,
-    remnant: bool,
 ) {
-    if remnant {
-        // A failure shows in the start that follows: the port or the lock is still held.
-        let _ = launchers
-            .stop(&job.run, &job.unit, &job.scripts, unit.grace)
-            .await;
-    }
     let result = launchers.launch(&job).await;
     let result = result.map_err(|error| error.to_string()).map(|pid| Handle {
         launcher: unit.launcher,

@@ -126,10 +126,10 @@ impl EvalDesk {
         self.progress().map(|progress| counts(&progress))
     }
 
-    /// What the results and the client's log say. What cannot be read counts for nothing.
-    pub fn count(&mut self, log: Option<&Path>) -> (Counts, Signs) {
+    /// What the results say, or why they cannot be read, and what the client's log says.
+    pub fn count(&mut self, log: Option<&Path>) -> (Result<Counts, String>, Signs) {
         let counts = self.progress().map(|progress| counts(&progress));
-        (counts.unwrap_or_default(), self.read_log(log))
+        (counts, self.read_log(log))
     }
 
     fn read_log(&mut self, log: Option<&Path>) -> Signs {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::{ConfigName, EvalName, Generation, LaunchId, UnitId};
+use crate::base::{ConfigName, EvalName, ExitStatus, Generation, LaunchId, UnitId};
 use crate::run::Record;
 
 /// One thing to do; effects are performed in order, records before what follows them.
@@ -64,8 +64,8 @@ pub enum Effect {
 /// How the owner's work ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// The exit code.
-    pub code: u8,
+    /// How the command ends.
+    pub code: ExitStatus,
     /// One line for people.
     pub summary: String,
     /// Servers or clients go on running.

@@ -11,7 +11,7 @@ pub enum Input {
     Begin {
         /// Every unit of the plan, looked at once.
         seen: Vec<(UnitId, Observation)>,
-        /// The results of every evaluation, counted once.
+        /// The results of every evaluation that could be counted.
         counted: Vec<(EvalName, Counts)>,
     },
     /// Time passed.
@@ -54,8 +54,8 @@ pub enum Input {
     Counted {
         /// Which evaluation.
         eval: EvalName,
-        /// What is done.
-        counts: Counts,
+        /// What is done, or why the results cannot be read.
+        counts: Result<Counts, String>,
         /// Signs of work.
         signs: Signs,
     },

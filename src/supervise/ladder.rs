@@ -17,6 +17,8 @@ pub(super) struct Ladder {
     pub(super) rung: usize,
     /// When it came to this rung.
     since: Timestamp,
+    /// What the last try of this rung brought.
+    pub(super) said: Option<String>,
     wait: Wait,
 }
 
@@ -36,6 +38,7 @@ impl Ladder {
         Self {
             rung: 0,
             since: now,
+            said: None,
             wait: Wait::Port,
         }
     }
@@ -49,11 +52,13 @@ impl Ladder {
     pub(super) fn climb(&mut self, now: Timestamp) {
         self.rung += 1;
         self.since = now;
+        self.said = None;
         self.wait = Wait::Until(now);
     }
 
-    /// Tries this rung again later.
-    pub(super) fn retry(&mut self, now: Timestamp) {
+    /// Tries this rung again later; `said` is what this try brought.
+    pub(super) fn retry(&mut self, said: String, now: Timestamp) {
+        self.said = Some(said);
         let pause = (now.since(self.since).0 / SHARE).clamp(QUICK.0, SLOW.0);
         self.wait = Wait::Until(now + Millis(pause));
     }
@@ -87,7 +92,7 @@ mod tests {
         assert!(ladder.take_turn(Timestamp(0)));
         assert!(!ladder.take_turn(Timestamp(0)), "a probe is under way");
         let pause = |ladder: &mut Ladder, now| {
-            ladder.retry(Timestamp(now));
+            ladder.retry(String::new(), Timestamp(now));
             ladder.wakes().map(|at| at.0 - now)
         };
         assert_eq!(pause(&mut ladder, 0), Some(100));

@@ -3,7 +3,10 @@
 //! [`Brain::step`] takes one input and the time and answers with effects; the driver performs
 //! them and feeds back what came of it.  Nothing here but the driver touches the world.
 
+mod attempts;
 mod brain;
+mod climb;
+mod deaths;
 mod driver;
 mod driver_effects;
 mod driver_evals;
@@ -13,6 +16,12 @@ mod input;
 mod ladder;
 mod restart;
 mod servers;
+mod stops;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod verdicts;
+mod watch;
 
 pub use brain::{Brain, Goal};
 pub use driver::{Audience, DriveError, Driver, Ground};

@@ -156,6 +156,7 @@ pub(super) fn stop_why(why: &StopWhy) -> &'static str {
         StopWhy::NotReady => "it was not ready in time",
         StopWhy::NoProgress => "it shows no sign of work",
         StopWhy::Needless => "what it needs is gone",
+        StopWhy::Remnants => "what may be left of an earlier start is cleared away",
     }
 }
 

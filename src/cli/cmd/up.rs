@@ -19,7 +19,7 @@ use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{Durability, Journal, Owner, RunDir, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::{Document, later_keys, later_refusal};
-use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Outcome};
+use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground};
 use crate::world::{self, SystemClock, UnitDirs};
 
 /// What `up` and `eval` have in common.
@@ -358,9 +358,4 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// The exit status of an outcome.
-pub(in crate::cli) fn status_of(outcome: &Outcome) -> ExitStatus {
-    ExitStatus::from_code(outcome.code).unwrap_or(ExitStatus::Internal)
 }

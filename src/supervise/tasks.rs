@@ -1,0 +1,97 @@
+//! What the owner has to do with a unit, beside what the journal says of it.
+
+use super::brain::Brain;
+use super::ladder::Ladder;
+use super::stops::Stop;
+use crate::base::{Timestamp, UnitId};
+use crate::run::UnitPhase;
+
+/// What is to be done about a unit; a unit that is ready, or given up, has none.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// The first look told nothing.  Unknown is not dead: it is neither started nor stopped.
+    Unseen {
+        /// Until then it is waited for.
+        until: Option<Timestamp>,
+        /// Why it could not be looked at.
+        why: String,
+    },
+    /// A start that the journal does not know runs: it is left alone.
+    Foreign,
+    /// It was started and is to become ready.
+    Rising {
+        /// How far it is; none before its process was seen.
+        ladder: Option<Ladder>,
+        /// Not ready by then: given up.
+        deadline: Timestamp,
+    },
+    /// It ended and is started again at this time.
+    Backoff {
+        /// When.
+        at: Timestamp,
+    },
+    /// It was gone when this owner came, and is started like one that never was.
+    Anew,
+    /// It is being stopped.
+    Stopping(Stop),
+}
+
+impl Task {
+    /// When something is to be done about it.
+    pub(super) fn wakes(&self) -> Option<Timestamp> {
+        match self {
+            Self::Unseen { until, .. } => *until,
+            Self::Rising { ladder, deadline } => {
+                let rung = ladder.as_ref().and_then(Ladder::wakes);
+                Some(rung.map_or(*deadline, |at| at.min(*deadline)))
+            }
+            Self::Backoff { at } => Some(*at),
+            Self::Stopping(stop) => stop.wakes(),
+            Self::Foreign | Self::Anew => None,
+        }
+    }
+}
+
+impl Brain {
+    /// How far a unit is.
+    pub(super) fn phase(&self, unit: &UnitId) -> &UnitPhase {
+        self.state
+            .units
+            .get(unit)
+            .map_or(&UnitPhase::Planned, |state| &state.phase)
+    }
+
+    /// Something of the unit may be running, as far as anybody knows.
+    pub(super) fn may_live(&self, unit: &UnitId) -> bool {
+        let unsure = matches!(
+            self.tasks.get(unit),
+            Some(Task::Unseen { .. } | Task::Foreign)
+        );
+        unsure || self.phase(unit).may_live()
+    }
+
+    /// Units that should be looked at from time to time.
+    pub fn looks(&self) -> impl Iterator<Item = &UnitId> {
+        self.plan
+            .units
+            .iter()
+            .map(|unit| &unit.id)
+            .filter(|unit| self.may_live(unit))
+    }
+
+    /// Whether a server is ready, or will never be; none while it is on its way.
+    pub(super) fn settled(&self, unit: &UnitId) -> Option<bool> {
+        match self.tasks.get(unit) {
+            Some(Task::Unseen { until: None, .. } | Task::Foreign) => return Some(false),
+            Some(Task::Stopping(stop)) if stop.is_stuck() => return Some(false),
+            Some(_) => return None,
+            None => {}
+        }
+        match self.phase(unit) {
+            UnitPhase::Ready(_) => Some(true),
+            UnitPhase::Planned if self.goal.start_servers => None,
+            phase if phase.may_live() => None,
+            _ => Some(false),
+        }
+    }
+}

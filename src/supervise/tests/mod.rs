@@ -1,0 +1,9 @@
+//! The brain told stories with invented time: what it writes down, and what it asks for.
+
+mod story;
+
+mod adoption;
+mod clients;
+mod evals;
+mod leaving;
+mod servers;

@@ -1,0 +1,257 @@
+//! A client at work: its results counted, its silence noticed, its end judged.
+
+use super::brain::Brain;
+use super::effect::Effect;
+use super::evals::{EvalWork, Stage};
+use super::input::{Counts, Signs};
+use super::restart::{Again, again};
+use super::stops::Then;
+use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::facts::Exit;
+use crate::plan::EvalPlan;
+use crate::run::{StopWhy, Verdict};
+
+/// How often the results of a running client are counted.
+pub(super) const COUNT_EVERY: Millis = Millis(1_000);
+/// This many results, all in error, show that the rest would go the same way.
+const HOPELESS: usize = 8;
+/// A client whose results are complete may take this long to end by itself.
+const LINGER: Millis = Millis(60_000);
+
+/// How a client ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Starting it again would end the same way, for this reason.
+    permanent: Option<String>,
+    /// In words: `it ended with exit code 1`.
+    how: String,
+    /// It did not end by itself: another try may go better even if nothing was finished.
+    killed: bool,
+}
+
+impl Ending {
+    /// We stopped it.
+    fn stopped(permanent: Option<String>, how: &str) -> Self {
+        let how = permanent.clone().unwrap_or_else(|| how.to_owned());
+        Self {
+            permanent,
+            how,
+            killed: true,
+        }
+    }
+
+    /// It ended and nobody asked for it.
+    fn of(exit: Option<&Exit>, permanent: Option<String>) -> Self {
+        let (how, killed) = match exit {
+            // Refused by the unit script: the client itself never ran.
+            Some(Exit {
+                code: Some(code @ (64 | 69 | 73 | 75 | 78)),
+                signal: None,
+                reason: Some(reason),
+                ..
+            }) => (
+                format!("its start was refused with exit code {code}: {reason}"),
+                true,
+            ),
+            Some(Exit {
+                signal: Some(signal),
+                ..
+            }) => (format!("{signal} ended it"), true),
+            Some(Exit {
+                code: Some(code), ..
+            }) => (format!("it ended with exit code {code}"), false),
+            Some(Exit {
+                reason: Some(reason),
+                ..
+            }) => (reason.clone(), true),
+            _ => ("it ended, nobody knows how".to_owned(), true),
+        };
+        Self {
+            permanent,
+            how,
+            killed,
+        }
+    }
+}
+
+impl EvalWork {
+    /// Results and errors that this attempt added.
+    fn gained(&self) -> (usize, usize) {
+        (
+            self.counts.done.saturating_sub(self.at_start.done),
+            self.counts.errors.saturating_sub(self.at_start.errors),
+        )
+    }
+
+    /// This attempt finished no question, as far as results and markers tell.
+    fn silent(&self) -> bool {
+        self.gained().0 == 0 && self.signs.markers == 0
+    }
+
+    /// What shows that the rest of this attempt would be in vain.
+    fn hopeless(&self) -> Option<String> {
+        let (done, errors) = self.gained();
+        (done >= HOPELESS && errors == done).then(|| format!("all its {done} results are errors"))
+    }
+
+    /// Why a running client is stopped, if it is.
+    fn trouble(&mut self, plan: &EvalPlan, now: Timestamp) -> Option<Ending> {
+        if self.counts.finished {
+            let since = *self.finished_since.get_or_insert(now);
+            let lingers = now.since(since) >= LINGER;
+            return lingers.then(|| Ending::stopped(None, "its results were complete"));
+        }
+        self.finished_since = None;
+        if self.silent() && now.since(self.attempt_began) >= plan.first_result {
+            let limit = plan.first_result;
+            let why = format!("no result and no marker within {limit} of its start");
+            return Some(Ending::stopped(Some(why), ""));
+        }
+        if let Some(why) = self.hopeless() {
+            return Some(Ending::stopped(Some(why), ""));
+        }
+        let stalled = now.since(self.moved) >= plan.stall;
+        stalled.then(|| Ending::stopped(None, "it had stalled"))
+    }
+}
+
+impl Brain {
+    /// Results were counted, or could not be.
+    pub(super) fn counted(
+        &mut self,
+        eval: &EvalName,
+        counts: Result<Counts, String>,
+        signs: Signs,
+        now: Timestamp,
+    ) {
+        let unreadable = counts.as_ref().err().cloned();
+        if let Ok(counts) = counts {
+            self.note_counts(eval, counts, now);
+        }
+        let work = self.eval_work(eval);
+        let news = unreadable.is_some() && !work.unreadable;
+        work.unreadable = unreadable.is_some();
+        if signs.log_bytes > work.signs.log_bytes {
+            work.moved = now;
+        }
+        work.signs = signs;
+        if let (true, Some(why)) = (news, &unreadable) {
+            let text = format!("the results of `{eval}` cannot be read: {why}");
+            self.alarm("results-unreadable", None, text, now);
+        }
+        match self.stage(eval).clone() {
+            Stage::Running => {
+                self.eval_work(eval).count_at = Some(now + COUNT_EVERY);
+                self.watch_client(eval, now);
+            }
+            Stage::Judging(ending) => self.judge(eval, ending, unreadable, now),
+            _ => {}
+        }
+    }
+
+    /// Whether a running client works; if not it is stopped.
+    fn watch_client(&mut self, eval: &EvalName, now: Timestamp) {
+        let Some(plan) = self.plan.eval(eval).cloned() else {
+            return;
+        };
+        // What was left of it is being cleared away: it has ended already.
+        if self.is_stopping(&plan.unit) {
+            return;
+        }
+        let Some(ending) = self.eval_work(eval).trouble(&plan, now) else {
+            return;
+        };
+        if ending.permanent.is_none() && !self.eval_work(eval).counts.finished {
+            let limit = plan.stall;
+            let text = format!("`{eval}` has stalled: no result and no output for {limit}");
+            self.alarm("stalled", Some(&plan.unit), text, now);
+        }
+        let work = self.eval_work(eval);
+        work.stage = Stage::Stopping(ending);
+        work.count_at = None;
+        self.stop(&plan.unit, StopWhy::NoProgress, Then::Rest, now);
+    }
+
+    /// A client was stopped because we asked for it.
+    pub(super) fn client_stopped(&mut self, unit: &UnitId) {
+        let Some(eval) = self.eval_of(unit) else {
+            return;
+        };
+        if let Stage::Stopping(ending) = self.stage(&eval).clone() {
+            self.judge_after_count(eval, ending);
+        }
+    }
+
+    /// A client could not be stopped, however often that was tried.
+    pub(super) fn client_stuck(&mut self, unit: &UnitId, why: &str, now: Timestamp) {
+        let Some(eval) = self.eval_of(unit) else {
+            return;
+        };
+        if self.verdict(&eval).is_some() {
+            return;
+        }
+        let counts = self.eval_work(&eval).counts;
+        let verdict = Verdict::GaveUp {
+            missing: counts.total.saturating_sub(counts.done),
+            why: format!("its client could not be stopped: {why}"),
+        };
+        self.end_eval(&eval, verdict, now);
+    }
+
+    /// A client ended by itself.
+    pub(super) fn client_ended(&mut self, unit: &UnitId, permanent: Option<String>) {
+        let Some(eval) = self.eval_of(unit) else {
+            return;
+        };
+        if *self.stage(&eval) == Stage::Running {
+            let exit = self.state.unit(unit).exit;
+            self.judge_after_count(eval, Ending::of(exit.as_ref(), permanent));
+        }
+    }
+
+    fn judge_after_count(&mut self, eval: EvalName, ending: Ending) {
+        let work = self.eval_work(&eval);
+        work.stage = Stage::Judging(ending);
+        work.count_at = None;
+        self.ask(Effect::Count { eval });
+    }
+
+    /// What follows the end of a client: done, again, or given up.
+    fn judge(
+        &mut self,
+        eval: &EvalName,
+        ending: Ending,
+        unreadable: Option<String>,
+        now: Timestamp,
+    ) {
+        let work = self.eval_work(eval);
+        let counts = work.counts;
+        let missing = counts.total.saturating_sub(counts.done);
+        let how = &ending.how;
+        let why = if let Some(why) = unreadable {
+            Some(format!("its results cannot be read: {why}"))
+        } else if counts.finished {
+            return self.end_eval(eval, super::verdicts::of_finished(counts), now);
+        } else if ending.permanent.is_some() {
+            ending.permanent
+        } else if work.silent() && !ending.killed {
+            Some(format!("{how} before it finished a single question"))
+        } else {
+            work.hopeless().map(|all| format!("{how}, and {all}"))
+        };
+        if let Some(why) = why {
+            return self.end_eval(eval, Verdict::Incomplete { missing, why }, now);
+        }
+        let Some(unit) = self.plan.eval(eval).and_then(|e| self.plan.unit(&e.unit)) else {
+            return;
+        };
+        match again(unit.restart, &self.state.unit(&unit.id).starts, now) {
+            Again::At(at) => self.eval_work(eval).wait_until(at),
+            Again::Spent(starts) => {
+                let how = ending.how;
+                let why = format!("{how}; the restart budget is spent after {starts} starts");
+                self.end_eval(eval, Verdict::GaveUp { missing, why }, now);
+            }
+        }
+    }
+}
