@@ -48,7 +48,7 @@ pub(super) fn audience(
     let view: Box<dyn View> = match format {
         EventFormat::Json => Box::new(Json::new(io::stdout(), io::stderr())),
         _ if printer.verbosity() == Verbosity::Quiet => Box::new(Quiet),
-        EventFormat::Auto if printer.live() => {
+        EventFormat::Auto if printer.live() && printer.verbosity() < Verbosity::Verbose => {
             let live = Live::new(plan.clone(), zone, printer.colour());
             Box::new(Background::new(live, state.clone()))
         }

@@ -1,103 +1,178 @@
-//! `up --detach`: the controller goes on in the background, as a process of its own.
+//! `up --detach`: the controller goes on in the background, as a unit like any other.
 
-use std::process::{Command, Stdio};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::cmd::up::Wanted;
 use super::printer::Printer;
 use super::runs;
-use crate::base::{Clock, ExitStatus};
+use crate::base::{Clock, Epoch, ExitStatus, Generation, LaunchId, UnitId};
+use crate::facts::Observation;
 use crate::plan::Plan;
-use crate::run::store::{RunDir, Watch, make_dir};
-use crate::world::SystemClock;
+use crate::render::Renderer;
+use crate::render::context::{UnitContext, Variable};
+use crate::run::store::{Mode, RunDir, make_dir, read_journal, write_atomically};
+use crate::run::{Event, Record};
+use crate::spec::model::LauncherKind;
+use crate::world::{LaunchJob, Launchers, SystemClock, UnitDirs, tail};
+
+/// The unit in which a detached controller runs.
+pub(super) const CONTROLLER: &str = "toolorch-controller";
 
 /// A start that takes longer than this has gone wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts the controller again, detached, and returns once it owns the run.
+/// Starts the controller as a unit, and returns once it owns the run.
 pub(super) fn detach(
     wanted: &Wanted,
     plan: &Plan,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
-    let home = runs::home();
-    let dir = home
+    let dir = runs::home()
         .current(&plan.cluster)
         .map_err(|error| runs::store(&error, printer))?;
-    let log = dir.logs().join("controller.log");
-    let failed = |why: String| {
-        printer.complain(&format!("error: cannot start the controller: {why}"));
-        ExitStatus::Internal
+    start(wanted, plan, &dir)
+        .and_then(|job| follow(&dir, &job, printer))
+        .map_err(|why| {
+            printer.complain(&format!("error: cannot start the controller: {why}"));
+            ExitStatus::Internal
+        })?
+}
+
+/// Writes the controller's script and runs it.
+fn start(wanted: &Wanted, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> {
+    let unit = UnitId::new(CONTROLLER);
+    let context = context(wanted, plan)?;
+    let renderer = Renderer::new(&std::collections::BTreeMap::new());
+    let text = renderer
+        .and_then(|renderer| renderer.unit(&context))
+        .map_err(|error| error.to_string())?;
+    let script = dir.scripts().join("units").join(format!("{unit}.sh"));
+    make_dir(script.parent().unwrap_or(dir.path())).map_err(|error| error.to_string())?;
+    write_atomically(&script, text.as_bytes(), Mode::Script).map_err(|error| error.to_string())?;
+    make_dir(&dir.logs()).map_err(|error| error.to_string())?;
+    let dirs = UnitDirs::new(dir.id());
+    let generation = match dirs.observe(&unit) {
+        Observation::Running(running) => running.generation,
+        Observation::Exited(exit) => exit.generation,
+        Observation::Lost { generation, .. } => generation,
+        Observation::Never | Observation::Unknown { .. } => Generation(0),
     };
-    make_dir(&dir.logs()).map_err(|error| failed(error.to_string()))?;
-    let out = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open(&log)
-        .map_err(|error| failed(error.to_string()))?;
-    let both = out.try_clone().map_err(|error| failed(error.to_string()))?;
-    let mut child = command(wanted)
-        .map_err(|error| failed(error.to_string()))?
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(both)
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let pid = child.id();
+    let job = LaunchJob {
+        run: dir.id().clone(),
+        launch: LaunchId::new(format!("detached-{:x}", SystemClock.now().0)),
+        log: dir.logs().join(format!("{unit}.log")),
+        unit,
+        session: None,
+        launcher: LauncherKind::Process,
+        generation: generation.next(),
+        epoch: Epoch(0),
+        scripts: dir.scripts(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime
+        .block_on(Launchers::default().launch(&job))
+        .map_err(|error| error.to_string())?;
+    Ok(job)
+}
+
+/// The same call without `--detach`, with what its units take from this shell.
+fn context(wanted: &Wanted, plan: &Plan) -> Result<UnitContext, String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let here = std::env::current_dir().map_err(|error| error.to_string())?;
+    let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+    let args = &wanted.args;
+    let mut argv = vec![text(&exe), "up".to_owned(), text(&args.cluster.file)];
+    let mut option = |name: &str, values: &[String]| {
+        for value in values {
+            argv.extend([name.to_owned(), value.clone()]);
+        }
+    };
+    option("--set", &args.cluster.set);
+    option("--only", &args.only);
+    if let Some(templates) = &args.templates {
+        option("--templates", &[text(templates)]);
+    }
+    option("--events", &["plain".to_owned()]);
+    for (given, name) in [(args.no_eval, "--no-eval"), (args.strict, "--strict")] {
+        argv.extend(given.then(|| name.to_owned()));
+    }
+    let passed: BTreeSet<String> = plan
+        .units
+        .iter()
+        .flat_map(|unit| unit.env.pass.iter().cloned())
+        .filter(|name| std::env::var_os(name).is_some())
+        .collect();
+    let kept = ["TOOLORCH_HOME", "TOOLORCH_STATE"].into_iter();
+    let set = kept.filter_map(|name| {
+        Some(Variable {
+            name: name.to_owned(),
+            value: std::env::var(name).ok()?,
+        })
+    });
+    Ok(UnitContext {
+        name: CONTROLLER.to_owned(),
+        cluster: plan.cluster.to_string(),
+        kind: "controller".to_owned(),
+        argv,
+        set: set.collect(),
+        pass: passed.into_iter().collect(),
+        cwd: Some(text(&here)),
+        open_files: Some(65_536),
+        grace_s: 30,
+        ..UnitContext::default()
+    })
+}
+
+/// Waits until the controller owns the run, or has ended: then its own words and code are ours.
+fn follow(
+    dir: &RunDir,
+    job: &LaunchJob,
+    printer: Printer,
+) -> Result<Result<ExitStatus, ExitStatus>, String> {
+    let dirs = UnitDirs::new(dir.id());
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
-        if owns(&dir, pid) {
-            printer.say(&format!(
-                "the controller runs as pid {pid}; its log is `{}`\nlook: toolorch status    stop: toolorch down",
-                log.display()
-            ));
-            return Ok(ExitStatus::Done);
-        }
-        if let Ok(Some(status)) = child.try_wait() {
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            printer.complain(said.trim_end());
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            return code
-                .and_then(ExitStatus::from_code)
-                .ok_or(ExitStatus::Internal);
+        match dirs.observe(&job.unit) {
+            Observation::Running(running) if running.launch == job.launch => {
+                if owns(dir, running.pid) {
+                    printer.say(&format!(
+                        "the controller runs as pid {}; its log is `{}`\nlook: toolorch status    stop: toolorch down",
+                        running.pid,
+                        job.log.display()
+                    ));
+                    return Ok(Ok(ExitStatus::Done));
+                }
+            }
+            Observation::Exited(exit) if exit.launch == job.launch => {
+                let said = exit.reason.unwrap_or_else(|| tail(&job.log).join("\n"));
+                printer.complain(&said);
+                let code = exit.code.and_then(|code| u8::try_from(code).ok());
+                let status = code.and_then(ExitStatus::from_code);
+                return Ok(status.ok_or(ExitStatus::Internal));
+            }
+            _ => {}
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Err(failed(format!(
+    Err(format!(
         "it does not own the run after {}s, see `{}`",
         PATIENCE.as_secs(),
-        log.display()
-    )))
+        job.log.display()
+    ))
 }
 
-/// The same call without `--detach`, in a session of its own: a child that leads no group keeps
-/// its process id through `setsid`.
-fn command(wanted: &Wanted) -> std::io::Result<Command> {
-    let exe = std::env::current_exe()?;
-    let mut command = Command::new("setsid");
-    command.arg(exe).arg("up").arg(&wanted.args.cluster.file);
-    for set in &wanted.args.cluster.set {
-        command.args(["--set", set]);
-    }
-    for only in &wanted.args.only {
-        command.args(["--only", only]);
-    }
-    if wanted.args.no_eval {
-        command.arg("--no-eval");
-    }
-    if wanted.args.strict {
-        command.arg("--strict");
-    }
-    if let Some(templates) = &wanted.args.templates {
-        command.arg("--templates").arg(templates);
-    }
-    command.args(["--events", "plain"]);
-    Ok(command)
-}
-
+/// Whether the journal says that this process took the run: it comes after every refusal.
 fn owns(dir: &RunDir, pid: u32) -> bool {
-    match Watch::look(dir.path(), SystemClock.now()) {
-        Ok(Watch::Alive(owner)) => owner.process.pid == pid,
-        _ => false,
-    }
+    read_journal(dir.path()).is_ok_and(|records| {
+        let took = |record: &Record| match record.event {
+            Event::OwnerTook { pid, .. } => Some(pid),
+            _ => None,
+        };
+        records.iter().rev().find_map(took) == Some(pid)
+    })
 }

@@ -29,9 +29,22 @@ pub fn main() -> ExitCode {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
+    if verbosity == Verbosity::Verbose {
+        show_steps(colour);
+    }
     run(cli.command, Printer::new(verbosity, colour))
         .unwrap_or_else(|status| status)
         .into()
+}
+
+/// With `--verbose` each command that is run and each probe is told on stderr.
+fn show_steps(colour: ColorChoice) {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour == ColorChoice::Always)
+        .with_target(false)
+        .init();
 }
 
 /// Runs one command; what went wrong was said by it.

@@ -33,13 +33,15 @@ pub(super) fn home() -> Home {
 /// There is none, or more than one: said, with the list.
 pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
     let home = home();
+    // A run whose start was refused has no plan.
+    let started = |dir: &RunDir| dir.plan().exists();
     let dir = match file {
         Some(file) => {
             let cluster = cluster_of(file, printer)?;
             let latest = home
                 .latest(&cluster)
                 .map_err(|error| store(&error, printer))?;
-            latest.ok_or_else(|| {
+            latest.filter(started).ok_or_else(|| {
                 printer.complain(&format!(
                     "error: `{cluster}` has no run in `{}`\nhelp: start one: toolorch up {}",
                     home.path().display(),
@@ -98,7 +100,7 @@ fn only_live(home: &Home, printer: Printer) -> Result<RunDir, ExitStatus> {
     let all = runs.len();
     let mut live: Vec<RunDir> = runs
         .into_iter()
-        .filter(|run| !run.is_over().unwrap_or(false))
+        .filter(|run| run.plan().exists() && !run.is_over().unwrap_or(false))
         .collect();
     if live.len() == 1 {
         return Ok(live.remove(0));

@@ -204,6 +204,7 @@ impl Driver<'_> {
         let (prober, sender) = (self.prober.clone(), self.sender.clone());
         tokio::spawn(async move {
             let outcome = prober.probe(&unit, &what).await;
+            tracing::debug!(unit = %unit.id, rung = what.name(), ?outcome, "probed");
             let _ = sender.send(Input::Probed {
                 unit: unit.id,
                 generation,

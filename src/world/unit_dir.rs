@@ -47,13 +47,16 @@ impl UnitDirs {
         self.root.join(unit.as_str())
     }
 
-    /// Removes what a run left that is over, its secrets among it.
+    /// Removes what a run left that is over, its secrets among it; a detached controller does not
+    /// remove its own unit.
     ///
     /// # Errors
     /// Something of it still runs, or cannot be removed.
-    pub fn clear(&self) -> Result<(), String> {
+    pub fn clear(&self, controller: &UnitId) -> Result<(), String> {
         let run = self.root.file_name().unwrap_or_default().to_string_lossy();
-        let living = find_marked(&format!("{run}/"));
+        let own = find_marked(&format!("{run}/{controller}/"));
+        let mut living = find_marked(&format!("{run}/"));
+        living.retain(|pid| !own.contains(pid));
         if !living.is_empty() {
             let pids: Vec<String> = living.iter().map(ToString::to_string).collect();
             return Err(format!(
@@ -61,12 +64,23 @@ impl UnitDirs {
                 pids.join(", ")
             ));
         }
-        match fs::remove_dir_all(&self.root) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(format!("cannot remove `{}`: {error}", self.root.display()))
-            }
-            _ => Ok(()),
+        let failed = |error| format!("cannot remove `{}`: {error}", self.root.display());
+        if own.is_empty() {
+            return match fs::remove_dir_all(&self.root) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
+                _ => Ok(()),
+            };
         }
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path
+                .file_name()
+                .is_some_and(|name| name != controller.as_str())
+            {
+                fs::remove_dir_all(path).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the directory of a unit, ours alone.

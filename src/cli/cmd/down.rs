@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::{Clock, ExitStatus, UnitId};
 use crate::cli::args::DownArgs;
+use crate::cli::detach;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::facts::{Known, Observation};
@@ -81,10 +82,11 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
         printer.complain(&format!("error: {line}"));
     }
     if clean {
-        dirs.clear().map_err(|why| {
-            printer.complain(&format!("error: {why}"));
-            ExitStatus::Refused
-        })?;
+        dirs.clear(&UnitId::new(detach::CONTROLLER))
+            .map_err(|why| {
+                printer.complain(&format!("error: {why}"));
+                ExitStatus::Refused
+            })?;
         let summary = "down".to_owned();
         note(&mut journal, Event::RunEnded { code: 0, summary })?;
     }

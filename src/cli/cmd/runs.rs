@@ -24,6 +24,7 @@ pub(in crate::cli) fn run(printer: Printer) -> Result<ExitStatus, ExitStatus> {
 
 fn line(dir: RunDir) -> String {
     let (path, id) = (dir.path().display().to_string(), dir.id().clone());
+    let plan = dir.plan();
     let watched = matches!(
         Watch::look(dir.path(), SystemClock.now()),
         Ok(Watch::Alive(_))
@@ -34,6 +35,7 @@ fn line(dir: RunDir) -> String {
             moment(found.state.since, SystemClock.now(), &TimeZone::system()),
             words(&found.state, watched),
         ),
+        Err(_) if !plan.exists() => format!("{id}  nothing was started  {path}\n"),
         Err(error) => format!("{id}  {error}\n"),
     }
 }

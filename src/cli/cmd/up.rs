@@ -178,10 +178,12 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
     let (mut journal, records) = Journal::open(owner).map_err(failed)?;
     let mut state = RunState::fold(&records);
     if state.phase == Phase::New {
-        UnitDirs::new(dir.id()).clear().map_err(|why| {
-            printer.complain(&format!("error: {why}"));
-            ExitStatus::Refused
-        })?;
+        UnitDirs::new(dir.id())
+            .clear(&UnitId::new(detach::CONTROLLER))
+            .map_err(|why| {
+                printer.complain(&format!("error: {why}"));
+                ExitStatus::Refused
+            })?;
     }
     let live = live_units(dir, plan, &state);
     refuse_changes(dir, files, &live, printer)?;
@@ -332,7 +334,7 @@ fn drive(
         Ok((outcome, mut desks)) => {
             if !outcome.kept {
                 // Left-overs harm nobody: the next run has a directory of its own.
-                let _ = UnitDirs::new(dir.id()).clear();
+                let _ = UnitDirs::new(dir.id()).clear(&UnitId::new(detach::CONTROLLER));
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
             closing::outcome(&plan, dir, &outcome, &mut desks, &stop, printer)

@@ -24,14 +24,18 @@ impl Transport for LocalTransport {
                 .stdin(Stdio::null())
                 .kill_on_drop(true)
                 .output();
+            tracing::debug!(?argv, "run");
             match tokio::time::timeout(limit, running).await {
                 Err(_) => Err(TransportError::TimedOut { program, limit }),
                 Ok(Err(source)) => Err(TransportError::Start { program, source }),
-                Ok(Ok(done)) => Ok(Output {
-                    code: done.status.code(),
-                    stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
-                    stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
-                }),
+                Ok(Ok(done)) => {
+                    tracing::debug!(?argv, code = done.status.code(), "ended");
+                    Ok(Output {
+                        code: done.status.code(),
+                        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
+                        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+                    })
+                }
             }
         })
     }
@@ -52,6 +56,7 @@ impl Transport for LocalTransport {
                     source,
                 })?;
             let pid = child.id().unwrap_or_default();
+            tracing::debug!(?argv, pid, "started");
             tokio::spawn(async move {
                 let mut child = child;
                 let _ = child.wait().await;
