@@ -39,7 +39,7 @@ pub(super) fn check(ctx: &Ctx<'_>, name: &EvalName, eval: &Eval, report: &mut Re
         None => return,
     };
     for problem in &summary.problems {
-        report.push(finding(problem, summary, eval, place.clone()));
+        report.push(finding(problem, summary, eval, &place));
     }
     tasks(summary, eval, &origin, report);
 }
@@ -48,7 +48,7 @@ fn finding(
     problem: &DatasetProblem,
     summary: &DatasetSummary,
     eval: &Eval,
-    place: Place,
+    place: &Place,
 ) -> Diagnostic {
     let path = &summary.path;
     let error = |code, title: String, label: String| {

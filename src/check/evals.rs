@@ -25,11 +25,11 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
             needs(ctx, name, eval, adapter, report);
             format(ctx, eval, adapter, &origin, report);
         }
-        open_files(ctx, eval, &origin, report);
         // Where the client's files are somewhere else, one note says so for all of them.
         if here::is_absent(ctx, &at.cwd) || node_of(eval).is_some() {
             continue;
         }
+        open_files(ctx, eval, &origin, report);
         dataset::check(ctx, name, eval, report);
         if let Some(adapter) = adapter_of(eval) {
             reads(ctx, eval, adapter, &at, &origin, report);

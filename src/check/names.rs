@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::base::{FieldPath, Name};
+use crate::base::{ConfigName, FieldPath, Name};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::plan::similar::{MaybeFix as _, did_you_mean};
 use crate::plan::{CONTROLLER, DEFAULT_CONFIG};
@@ -46,7 +46,7 @@ fn one_namespace(all: &[(&str, &'static str, FieldPath)], report: &mut Report) {
         };
         report.push(
             Diagnostic::error(Code("E0211"), format!("two things are called `{name}`"))
-                .at(Place::Key(path.clone()), format!("{kind}"))
+                .at(Place::Key(path.clone()), *kind)
                 .see(Place::Key(before.clone()), format!("{other} of the same name"))
                 .help("models, services, externals and evaluations share one namespace: commands and client configurations name them alike"),
         );
@@ -73,7 +73,7 @@ fn units(spec: &ClusterSpec, all: &[(&str, &'static str, FieldPath)], report: &m
                 Code("E0212"),
                 format!("`{name}` is also the name of {what}"),
             )
-            .at(Place::Key(path.clone()), format!("{kind}"))
+            .at(Place::Key(path.clone()), *kind)
             .see(
                 Place::Key(FieldPath::root().key(part).key(owner)),
                 format!("its unit is called `{name}`"),
@@ -153,7 +153,7 @@ fn references(spec: &ClusterSpec, report: &mut Report) {
         if let Some(wanted) = &eval.config {
             let single = spec.client_config.iter().map(|_| DEFAULT_CONFIG);
             let known = || {
-                let named = spec.client_configs.keys().map(|name| name.as_str());
+                let named = spec.client_configs.keys().map(ConfigName::as_str);
                 named.chain(single.clone())
             };
             if !known().any(|known| known == wanted.as_str()) {

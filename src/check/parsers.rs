@@ -45,6 +45,9 @@ fn one(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec, report: &mut Report) {
         family: family(model, config),
         release: inherit::release(ctx.spec, name),
     };
+    if model.tools == Some(false) && model.tool_parser.is_some() {
+        report.push(contradiction(name, &subject));
+    }
     if wants_tools(model) {
         match tool_parser(model, config) {
             Some(parser) => tools(&subject, parser, config, report),
@@ -59,6 +62,19 @@ fn one(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec, report: &mut Report) {
     }
     too_old(ctx, name, &subject, report);
     thinking(ctx, name, &subject, report);
+}
+
+fn contradiction(name: &Name, subject: &Subject<'_>) -> Diagnostic {
+    Diagnostic::error(
+        Code("E0424"),
+        format!("`{name}` has a parser for tools that it shall not call"),
+    )
+    .at(
+        Place::Value(subject.origin.key("tool_parser")),
+        "would not be used",
+    )
+    .see(Place::Value(subject.origin.key("tools")), "no tools")
+    .help("remove one of the two")
 }
 
 fn has_plugin(model: &ModelSpec, flag: &str) -> bool {

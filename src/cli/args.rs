@@ -146,6 +146,9 @@ pub(super) struct PlanArgs {
     /// How the plan is shown.
     #[arg(long, value_enum, default_value = "table")]
     pub(super) format: PlanFormat,
+    /// Show where each value comes from instead: a key of the YAML, --set, or a default.
+    #[arg(long, conflicts_with = "format")]
+    pub(super) origins: bool,
 }
 
 #[derive(Debug, Args)]

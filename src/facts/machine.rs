@@ -34,6 +34,7 @@ impl<T> Known<T> {
 
 /// Everything that plan and check may ask about the world; gathered once, by `world`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Facts {
     /// The absolute path of this program: `engine: sim` starts it.
     pub exe: String,

@@ -1,5 +1,7 @@
 //! The command line of a model's servers.
 
+use std::fmt::Display;
+
 use serde_json::Value;
 
 use crate::base::{FieldPath, Name, Port};
@@ -107,11 +109,11 @@ impl Flags {
         self.0.push(name.to_owned());
     }
 
-    fn put(&mut self, name: &str, value: impl ToString) {
+    fn put(&mut self, name: &str, value: impl Display) {
         self.0.extend([name.to_owned(), value.to_string()]);
     }
 
-    fn maybe(&mut self, name: &str, value: Option<impl ToString>) {
+    fn maybe(&mut self, name: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.put(name, value);
         }
@@ -191,30 +193,14 @@ pub(crate) fn sim_variables(
         let own = model.sim.as_ref().and_then(value);
         own.or_else(|| spec.sim.as_ref().and_then(value))
     };
-    let all: [(&'static str, Option<String>); 6] = [
+    let all = [
         (
             "TOOLORCH_SIM_STARTUP_MS",
-            pick(|sim| sim.startup.map(|d| d.0.0.to_string())),
+            pick(|sim| sim.startup.map(|length| length.0.0.to_string())),
         ),
         (
             "TOOLORCH_SIM_LATENCY_MS",
-            pick(|sim| sim.latency.map(|d| d.0.0.to_string())),
-        ),
-        (
-            "TOOLORCH_SIM_PREFILL_RATE",
-            pick(|sim| sim.prefill_rate.map(|r| r.to_string())),
-        ),
-        (
-            "TOOLORCH_SIM_DECODE_RATE",
-            pick(|sim| sim.decode_rate.map(|r| r.to_string())),
-        ),
-        (
-            "TOOLORCH_SIM_ACCURACY",
-            pick(|sim| sim.accuracy.map(|a| a.to_string())),
-        ),
-        (
-            "TOOLORCH_SIM_SEED",
-            pick(|sim| sim.seed.map(|s| s.to_string())),
+            pick(|sim| sim.latency.map(|length| length.0.0.to_string())),
         ),
     ];
     set.extend(

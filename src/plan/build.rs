@@ -13,10 +13,10 @@ use super::evals::{self, CONTROLLER, GRACE, OPEN_FILES};
 use super::fill::Values;
 use super::place::{Slot, place};
 use super::ports::{self, Ports};
-use super::sites::Sites;
+use super::sites::{Site, Sites};
 use super::{
-    Endpoint, ExternalPlan, Group, Plan, PlanNode, Start, Unit, UnitEnv, UnitKind, argv, configs,
-    env, inherit, jobs, paths, ready, start,
+    Endpoint, ExternalPlan, Group, Plan, PlanNode, ReadyRule, Start, Unit, UnitEnv, UnitKind, argv,
+    configs, env, inherit, jobs, paths, ready, start,
 };
 
 /// Plans a cluster: always a plan, as complete as can be, and all that stands in its way.
@@ -156,71 +156,30 @@ impl Builder<'_> {
     fn model(&mut self, name: &Name, model: &ModelSpec, slots: &[Slot], ports: &[Option<Port>]) {
         let origin = FieldPath::root().key("models").key(name.as_str());
         let (spec, facts) = (self.spec, self.facts);
-        let command = argv::command(spec, facts, name, model, &origin, &mut self.report);
-        let ready = ready::of_model(spec, facts, name, model);
-        let restart = ready::restart(model.restart.as_ref());
+        let common = Common {
+            name,
+            model,
+            command: argv::command(spec, facts, name, model, &origin, &mut self.report),
+            ready: ready::of_model(spec, facts, name, model),
+            origin,
+        };
         let mut endpoints = Vec::with_capacity(slots.len());
         let mut block: Option<Block> = None;
         for (index, (slot, port)) in slots.iter().zip(ports).enumerate() {
             // A unit without a port cannot be started; the report says why it has none.
             let Some(port) = *port else { continue };
-            let site = self.sites.at(slot.site);
             let id = UnitId::replica(name, index);
-            if slot.position == 0 || block.is_none() {
-                let mut env = inherit::unit_env(resolve::model_env(spec, name, site.key));
-                env::add_for_model(spec, name, model, &mut env);
-                block = Some(Block {
-                    env,
-                    launcher: resolve::model_launcher(spec, name, site.key).value,
-                    first: id.clone(),
-                });
-            }
-            let Some(block) = &block else { continue };
-            let values = Values::default()
-                .with("port", port.to_string())
-                .with("host", site.address.as_str())
-                .with("name", id.as_str())
-                .with("gpus", argv::gpu_list(&slot.gpus));
-            // What is wrong with one replica's texts is wrong with all: said once.
-            let mut report = (index == 0).then_some(&mut self.report);
-            let mut env = block.env.clone();
-            env::fill_set(&mut env, &values, &origin, report.as_deref_mut());
-            let argv = match &command {
-                Some(command) => command.at(&site.address, port),
-                None => {
-                    let own = model.command.as_deref().unwrap_or_default();
-                    env::fill_command(own, &values, &origin, report)
-                }
+            let block = match &mut block {
+                Some(block) if slot.position > 0 => block,
+                other => other.insert(self.block(&common, slot, &id)),
             };
+            let unit = self.replica(&common, block, index, slot, (id, port));
             endpoints.push(Endpoint {
-                unit: id.clone(),
-                host: site.address.clone(),
+                unit: unit.id.clone(),
+                host: unit.address.clone(),
                 port,
             });
-            self.units.push(Unit {
-                kind: UnitKind::Replica {
-                    model: name.clone(),
-                    index,
-                },
-                node: site.name.clone(),
-                address: site.address.clone(),
-                launcher: block.launcher,
-                gpus: slot.gpus.clone(),
-                port: Some(port),
-                port_auto: matches!(ports::wanted(model.port), PortChoice::Auto),
-                argv,
-                env,
-                cwd: Some(paths::anchored(".", &facts.yaml_dir)),
-                cache_dir: env::cache_dir(spec, name, model, id.as_str()),
-                open_files: OPEN_FILES,
-                grace: GRACE,
-                start: start::of_replica(model, slot.position, &block.first),
-                ready: ready.clone(),
-                restart,
-                results_dir: None,
-                origin: origin.clone(),
-                id,
-            });
+            self.units.push(unit);
         }
         let wanted = model
             .min_ready
@@ -231,6 +190,65 @@ impl Builder<'_> {
             min_ready: wanted.min(endpoints.len()),
             endpoints,
         });
+    }
+
+    /// What the servers of a model on one node have in common; `first` is the first of them.
+    fn block(&self, common: &Common<'_>, slot: &Slot, first: &UnitId) -> Block {
+        let (spec, site) = (self.spec, self.sites.at(slot.site));
+        let mut env = inherit::unit_env(resolve::model_env(spec, common.name, site.key));
+        env::add_for_model(spec, common.name, common.model, &mut env);
+        Block {
+            env,
+            launcher: resolve::model_launcher(spec, common.name, site.key).value,
+            first: first.clone(),
+        }
+    }
+
+    /// One server of a model.
+    fn replica(
+        &mut self,
+        common: &Common<'_>,
+        block: &Block,
+        index: usize,
+        slot: &Slot,
+        (id, port): (UnitId, Port),
+    ) -> Unit {
+        let (site, model) = (self.sites.at(slot.site), common.model);
+        let values = server_values(site, slot, &id, port);
+        // What is wrong with one replica's texts is wrong with all: said once.
+        let mut report = (index == 0).then_some(&mut self.report);
+        let mut env = block.env.clone();
+        env::fill_set(&mut env, &values, &common.origin, report.as_deref_mut());
+        let argv = if let Some(command) = &common.command {
+            command.at(site.bind(), port)
+        } else {
+            let own = model.command.as_deref().unwrap_or_default();
+            env::fill_command(own, &values, &common.origin, report)
+        };
+        Unit {
+            kind: UnitKind::Replica {
+                model: common.name.clone(),
+                index,
+            },
+            node: site.name.clone(),
+            address: site.address.clone(),
+            launcher: block.launcher,
+            gpus: slot.gpus.clone(),
+            port: Some(port),
+            port_auto: matches!(ports::wanted(model.port), PortChoice::Auto),
+            argv,
+            env,
+            cwd: Some(paths::anchored(".", &self.facts.yaml_dir)),
+            cache_dir: env::cache_dir(self.spec, common.name, model, id.as_str()),
+            open_files: OPEN_FILES,
+            grace: GRACE,
+            start: start::of_replica(model, slot.position, &block.first),
+            ready: common.ready.clone(),
+            restart: ready::restart(model.restart.as_ref()),
+            results_dir: None,
+            origin: common.origin.clone(),
+            id,
+        }
     }
 
     /// The unit of a service, and its group of one.
@@ -245,11 +263,7 @@ impl Builder<'_> {
         if let (Some(slot), Some(port)) = (slot, port) {
             let site = self.sites.at(slot.site);
             let id = UnitId::service(name);
-            let values = Values::default()
-                .with("port", port.to_string())
-                .with("host", site.address.as_str())
-                .with("name", id.as_str())
-                .with("gpus", argv::gpu_list(&slot.gpus));
+            let values = server_values(site, slot, &id, port);
             let env = resolve::service_env(self.spec, name, site.key);
             let mut env: UnitEnv = inherit::unit_env(env);
             env::fill_set(&mut env, &values, &origin, Some(&mut self.report));
@@ -285,6 +299,24 @@ impl Builder<'_> {
         }
         self.groups.push(group);
     }
+}
+
+/// What the placeholders of a server stand for.
+fn server_values(site: &Site<'_>, slot: &Slot, id: &UnitId, port: Port) -> Values {
+    Values::default()
+        .with("port", port.to_string())
+        .with("host", site.bind())
+        .with("name", id.as_str())
+        .with("gpus", argv::gpu_list(&slot.gpus))
+}
+
+/// What all servers of a model have in common.
+struct Common<'a> {
+    name: &'a Name,
+    model: &'a ModelSpec,
+    command: Option<argv::Command>,
+    ready: ReadyRule,
+    origin: FieldPath,
 }
 
 /// What all servers of a model on one node have in common.

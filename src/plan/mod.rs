@@ -2,8 +2,9 @@
 
 mod args;
 pub(crate) mod argv;
-pub(crate) mod ask;
+pub mod ask;
 mod build;
+mod columns;
 mod configs;
 mod env;
 pub(crate) mod evals;
@@ -12,6 +13,7 @@ mod fill;
 mod identity;
 pub(crate) mod inherit;
 mod jobs;
+mod origins;
 pub(crate) mod paths;
 mod place;
 #[cfg(test)]
@@ -22,14 +24,17 @@ mod select;
 pub(crate) mod similar;
 mod sites;
 mod start;
+mod table;
 mod types;
 
 pub use ask::{DatasetQuestion, Questions, programs, questions};
 pub use build::plan;
 pub use configs::DEFAULT_CONFIG;
 pub use evals::CONTROLLER;
+pub use origins::origins;
 pub use ready::needed_context;
 pub use select::{UnknownNames, select};
+pub use table::table;
 pub use types::{
     ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, Plan, PlanNode, ReadyRule,
     RestartRule, ResultsPlan, Rung, Start, Unit, UnitEnv, UnitKind, WarmupRequest,

@@ -71,13 +71,13 @@ mod tests {
 
     #[test]
     fn paths_count_from_their_folder() {
-        let home = Some("/home/ada");
+        let home = Some("/home/user");
         for (path, base, expected) in [
             ("hle.jsonl", "/yaml", "/yaml/hle.jsonl"),
-            ("hle.jsonl", "~/eval", "/home/ada/eval/hle.jsonl"),
+            ("hle.jsonl", "~/eval", "/home/user/eval/hle.jsonl"),
             ("../x/./y", "/a/b", "/a/x/y"),
-            ("~/x", "/a", "/home/ada/x"),
-            ("${HOME}/x", "/a", "/home/ada/x"),
+            ("~/x", "/a", "/home/user/x"),
+            ("${HOME}/x", "/a", "/home/user/x"),
             ("$HOMELAND/x", "/a", "/a/$HOMELAND/x"),
             ("/abs//x/", "/a", "/abs/x"),
             ("../../..", "/a", "/"),

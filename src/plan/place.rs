@@ -11,7 +11,7 @@ use crate::spec::ClusterSpec;
 use crate::spec::model::{Engine, Layout, ModelGpus, ModelSpec};
 
 use super::argv;
-use super::sites::Sites;
+use super::sites::{Site, Sites};
 
 /// Where one unit goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,20 +257,19 @@ fn pack(
             }
         }
         for (site, missing) in short {
-            report.push(too_few(name, size, missing, site, sites));
+            report.push(too_few(name, size, missing, sites.at(site)));
         }
     }
 }
 
-fn too_few(name: &Name, size: Size, missing: usize, site: usize, sites: &Sites<'_>) -> Diagnostic {
-    let site = sites.at(site);
+fn too_few(name: &Name, size: Size, missing: usize, on: &Site<'_>) -> Diagnostic {
     let origin = origin_of(name);
     let servers = if missing == 1 { "server" } else { "servers" };
     Diagnostic::error(
         Code("E0312"),
         format!(
             "no GPUs are left on `{}` for {missing} {servers} of `{name}`",
-            site.name
+            on.name
         ),
     )
     .at(
@@ -278,8 +277,8 @@ fn too_few(name: &Name, size: Size, missing: usize, site: usize, sites: &Sites<'
         format!("{} servers with {} GPUs each", size.units, size.gpus),
     )
     .see(
-        Place::Value(site.origin.key("gpus")),
-        format!("{} GPUs, shared with nobody by default", site.gpus.len()),
+        Place::Value(on.origin.key("gpus")),
+        format!("{} GPUs, shared with nobody by default", on.gpus.len()),
     )
     .help(
         "lower `replicas`, spread with `node: [A, B]`, or share GPUs on purpose: name them in `gpus` \

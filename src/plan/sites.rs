@@ -37,6 +37,15 @@ pub(crate) struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// What servers bind to: the node's own address; on a node that SLURM has yet to choose all of them.
+    pub(crate) fn bind(&self) -> &str {
+        if self.in_pool {
+            "0.0.0.0"
+        } else {
+            &self.address
+        }
+    }
+
     /// Whether its processes are processes of this machine, so that what is known about this
     /// machine holds there.
     pub(crate) fn is_here(&self) -> bool {

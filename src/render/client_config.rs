@@ -333,7 +333,7 @@ mod tests {
         );
         assert_eq!(
             map.remove("vllm_model_config_path").unwrap(),
-            "/home/ada/ToolOrchestra/evaluation/model_config_oss_new.json"
+            "/home/user/ToolOrchestra/evaluation/model_config_oss_new.json"
         );
         let at = |host: &str, ports: std::ops::RangeInclusive<u16>| -> Value {
             ports

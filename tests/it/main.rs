@@ -4,9 +4,11 @@
     reason = "a helper that cannot go on has failed the test"
 )]
 
+mod all_keys;
 mod clients;
 mod codes;
 mod docs;
+mod golden;
 mod knowledge;
 mod pages;
 mod render;

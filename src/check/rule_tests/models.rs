@@ -397,3 +397,21 @@ fn a_model_newer_than_the_release() {
     warning: 1 warning in a.yaml
     "#);
 }
+
+#[test]
+fn tools_and_no_tools() {
+    assert_snapshot!(said(&model("model: Qwen/Qwen3-8B; tools: false; tool_parser: hermes")), @r"
+    error[E0424]: `m` has a parser for tools that it shall not call
+      --> a.yaml:10:18
+       |
+     9 |     tools: false
+       |            ----- no tools
+    10 |     tool_parser: hermes
+       |                  ^^^^^^ would not be used
+       |
+       = help: remove one of the two
+
+    error: 1 error in a.yaml
+    ");
+    fine(&model("model: Qwen/Qwen3-8B; tools: false"));
+}

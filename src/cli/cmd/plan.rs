@@ -4,6 +4,7 @@ use crate::base::ExitStatus;
 use crate::cli::args::{PlanArgs, PlanFormat};
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
+use crate::plan::{origins, table};
 
 /// With errors it prints what it can, and exits 2.
 pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -11,7 +12,11 @@ pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatu
     loaded.complain(printer);
     if let Some(cluster) = &loaded.cluster {
         let shown = match args.format {
-            PlanFormat::Table | PlanFormat::Json => {
+            PlanFormat::Table if args.origins => {
+                origins(&loaded.document, &cluster.spec, &cluster.facts)
+            }
+            PlanFormat::Table => table(&cluster.plan),
+            PlanFormat::Json => {
                 let mut text = serde_json::to_string_pretty(&cluster.plan)
                     .map_err(|_| ExitStatus::Internal)?;
                 text.push('\n');

@@ -140,4 +140,9 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "vLLM refuses a `max_model_len` above what the model's `config.json` allows, after it has \
                loaded its imports.",
     },
+    CodeInfo {
+        code: "E0424",
+        title: "a parser for tools that are not called",
+        text: "`tools: false` and a `tool_parser` contradict each other; one of them would be ignored.",
+    },
 ];
