@@ -3,8 +3,8 @@
 use super::printer::Printer;
 use super::runs;
 use crate::base::{Clock, ExitStatus};
-use crate::eval::{Summary, summary_text};
 use crate::plan::Plan;
+use crate::report::{Summary, summary_text};
 use crate::run::store::RunDir;
 use crate::supervise::{EvalDesk, Outcome};
 use crate::view::{Ending, summary};
@@ -30,8 +30,18 @@ pub(super) fn results(desks: &mut [EvalDesk], printer: Printer) -> Result<ExitSt
     })
 }
 
+/// What came out of an evaluation; none if its results cannot be read any more.
+fn summary_of(desk: &mut EvalDesk) -> Option<Summary> {
+    let progress = desk.progress().ok()?;
+    Some(Summary {
+        eval: desk.name().clone(),
+        calls: desk.calls(),
+        progress,
+    })
+}
+
 fn tables(desks: &mut [EvalDesk]) -> String {
-    let summaries: Vec<Summary> = desks.iter_mut().filter_map(EvalDesk::summary).collect();
+    let summaries: Vec<Summary> = desks.iter_mut().filter_map(summary_of).collect();
     if summaries.is_empty() {
         String::new()
     } else {

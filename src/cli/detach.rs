@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::cmd::up::Wanted;
+use super::args::UpArgs;
 use super::printer::Printer;
 use super::runs;
 use crate::base::{Clock, Epoch, ExitStatus, Generation, LaunchId, UnitId};
@@ -25,14 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts the controller as a unit, and returns once it owns the run.
 pub(super) fn detach(
-    wanted: &Wanted,
+    args: &UpArgs,
     plan: &Plan,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let dir = runs::home()
         .current(&plan.cluster)
         .map_err(|error| runs::store(&error, printer))?;
-    start(wanted, plan, &dir)
+    start(args, plan, &dir)
         .and_then(|job| follow(&dir, &job, printer))
         .map_err(|why| {
             printer.complain(&format!("error: cannot start the controller: {why}"));
@@ -41,9 +41,9 @@ pub(super) fn detach(
 }
 
 /// Writes the controller's script and runs it.
-fn start(wanted: &Wanted, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> {
+fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> {
     let unit = UnitId::new(CONTROLLER);
-    let context = context(wanted, plan)?;
+    let context = context(args, plan)?;
     let renderer = Renderer::new(&std::collections::BTreeMap::new());
     let text = renderer
         .and_then(|renderer| renderer.unit(&context))
@@ -81,11 +81,10 @@ fn start(wanted: &Wanted, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String
 }
 
 /// The same call without `--detach`, with what its units take from this shell.
-fn context(wanted: &Wanted, plan: &Plan) -> Result<UnitContext, String> {
+fn context(args: &UpArgs, plan: &Plan) -> Result<UnitContext, String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let here = std::env::current_dir().map_err(|error| error.to_string())?;
     let exe = std::env::current_exe().map_err(|error| error.to_string())?;
-    let args = &wanted.args;
     let mut argv = vec![text(&exe), "up".to_owned(), text(&args.cluster.file)];
     let mut option = |name: &str, values: &[String]| {
         for value in values {

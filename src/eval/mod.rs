@@ -9,9 +9,8 @@ mod identity;
 mod ids;
 mod markers;
 mod results;
-mod summary;
 
-pub use calls::{Call, CallStats, calls_of, quantile, statistics};
+pub use calls::{Call, calls_of};
 pub use cause::Cause;
 pub use dataset::DatasetReader;
 pub use expected::Expected;
@@ -21,4 +20,3 @@ pub use markers::{MarkerReader, Marks};
 pub use results::{
     Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,
 };
-pub use summary::{Summary, summary_text};

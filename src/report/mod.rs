@@ -1,1 +1,7 @@
 //! Statistics and reports over what was recorded. Pure.
+
+mod statistics;
+mod summary;
+
+pub use statistics::{CallStats, quantile, statistics};
+pub use summary::{Summary, summary_text};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Counts, Signs};
 use crate::base::{Clock, ConfigName, EvalName, RunId, UnitId};
-use crate::eval::{Expected, Judgement, MarkerReader, Progress, Stamp, Summary, refusal};
+use crate::eval::{Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::plan::{EvalPlan, Group, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
 use crate::world::{ResultScanner, SystemClock, read_identity, write_identity};
@@ -62,14 +62,9 @@ impl EvalDesk {
         Ok(Progress::count(&self.expected, listing))
     }
 
-    /// The results for the closing tables; reads all of them once more.
-    pub fn summary(&mut self) -> Option<Summary> {
-        let progress = self.progress().ok()?;
-        Some(Summary {
-            eval: self.plan.name.clone(),
-            calls: self.scanner.calls(),
-            progress,
-        })
+    /// The calls that complete results report; reads all of them once more.
+    pub fn calls(&self) -> Vec<Call> {
+        self.scanner.calls()
     }
 
     /// Whether the results may take this evaluation's, as a dry look.

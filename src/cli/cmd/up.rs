@@ -57,7 +57,7 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
         return Ok(status);
     }
     if wanted.args.detach {
-        return detach::detach(wanted, &cluster.plan, printer);
+        return detach::detach(&wanted.args, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     refuse_obstacles(&mut cluster, &document, &goal, printer)?;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::Progress;
-use super::calls::{Call, CallStats, statistics};
+use super::{CallStats, statistics};
 use crate::base::EvalName;
+use crate::eval::{Call, Progress};
 
 /// What came out of one evaluation.
 #[derive(Debug, Clone, PartialEq)]
