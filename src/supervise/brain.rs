@@ -221,20 +221,24 @@ impl Brain {
     }
 
     /// The servers stay or go, as the YAML says; they stay where a client may need them that is
-    /// not of this owner's goal.
+    /// not of this owner's goal, or that nobody could look at.
     fn wind_up(&mut self, outcome: Outcome, now: Timestamp) {
         self.course = Course::Stopping(outcome);
         let in_use = self.plan.units.iter().any(|unit| {
-            matches!(&unit.kind, UnitKind::Eval { name } if !self.goal.evals.contains(name))
+            matches!(unit.kind, UnitKind::Eval { .. })
                 && self.may_live(&unit.id)
+                && !matches!(self.tasks.get(&unit.id), Some(Task::Stopping(_)))
         });
         if self.plan.when_done == WhenDone::Keep || self.goal.evals.is_empty() || in_use {
             return;
         }
         let live: Vec<UnitId> = self
             .looks()
-            .filter(|unit| !matches!(self.tasks.get(*unit), Some(Task::Foreign)))
-            .filter(|unit| !self.is_stopping(unit))
+            .filter(|unit| match self.tasks.get(*unit) {
+                Some(Task::Foreign | Task::Unseen { .. }) => false,
+                Some(Task::Stopping(stop)) => stop.is_stuck(),
+                _ => true,
+            })
             .cloned()
             .collect();
         for unit in live {
