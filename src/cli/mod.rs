@@ -2,6 +2,7 @@
 
 mod args;
 mod audience;
+mod changes;
 mod closing;
 mod cmd;
 mod detach;

@@ -1,5 +1,6 @@
 //! The templates, and Tera around them.
 //!
+//! What all unit scripts have in common is no template: it is one file of bash that they source ([`LIBRARY`]).
 //! Every `{{ value }}` of every template is quoted for bash; there is no way around it (`safe` is refused), no function
 //! reads the environment, and a name that is not there is an error with its template and line.
 
@@ -25,10 +26,26 @@ pub const BUILT_IN: [(&str, &str); 3] = [
     (GROUP, include_str!("../../templates/group.sbatch.tera")),
 ];
 
-/// The templates, parsed.
+/// The file of the set that every unit script sources, and the name under which `--templates DIR` replaces it.
+pub const LIBRARY: &str = "lib/unit.sh";
+
+/// The library, topic by topic; the names to drop come after the first. One file in the set, so that a start never
+/// meets half of another version.
+const TOPICS: [&str; 7] = [
+    include_str!("../../templates/lib/begin.sh"),
+    include_str!("../../templates/lib/state.sh"),
+    include_str!("../../templates/lib/processes.sh"),
+    include_str!("../../templates/lib/sockets.sh"),
+    include_str!("../../templates/lib/program.sh"),
+    include_str!("../../templates/lib/run.sh"),
+    include_str!("../../templates/lib/verbs.sh"),
+];
+
+/// The templates, parsed, and the library.
 #[derive(Debug)]
 pub struct Renderer {
     tera: Tera,
+    library: String,
 }
 
 impl Renderer {
@@ -37,10 +54,13 @@ impl Renderer {
     /// # Errors
     /// A name that no template has, or text that Tera cannot parse.
     pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, RenderError> {
-        if let Some(name) = overrides.keys().find(|name| !is_known(name)) {
+        if let Some(name) = overrides
+            .keys()
+            .find(|name| !known().contains(&name.as_str()))
+        {
             return Err(RenderError::UnknownTemplate {
                 name: name.clone(),
-                known: BUILT_IN.map(|(name, _)| format!("`{name}`")).join(", "),
+                known: known().map(|name| format!("`{name}`")).join(", "),
             });
         }
         let mut tera = Tera::default();
@@ -50,13 +70,18 @@ impl Renderer {
         tera.register_filter("safe", no_safe);
         tera.add_raw_templates(BUILT_IN.map(|(name, text)| {
             let text = overrides.get(name).map_or(text, String::as_str);
-            // bash reads a carriage return as part of a word: an editor's line ends must not get that far.
-            (
-                name,
-                text.trim_start_matches('\u{feff}').replace("\r\n", "\n"),
-            )
+            (name, plain(text))
         }))?;
-        Ok(Self { tera })
+        let library = match overrides.get(LIBRARY) {
+            Some(own) => plain(own),
+            None => library()?,
+        };
+        Ok(Self { tera, library })
+    }
+
+    /// What all unit scripts source: the text of [`LIBRARY`].
+    pub fn library(&self) -> &str {
+        &self.library
     }
 
     /// The script of one unit.
@@ -96,8 +121,31 @@ impl Renderer {
     }
 }
 
-fn is_known(name: &str) -> bool {
-    BUILT_IN.iter().any(|(known, _)| *known == name)
+/// The number of the form in which a library keeps a unit's state: its verbs understand the supervisors of another
+/// library that names the same.
+pub fn state_format(library: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(library).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("U_FORMAT="))
+}
+
+fn known() -> [&'static str; 4] {
+    let [unit, tmux, group] = BUILT_IN.map(|(name, _)| name);
+    [unit, tmux, group, LIBRARY]
+}
+
+/// bash reads a carriage return as part of a word: an editor's line ends must not get that far.
+fn plain(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n")
+}
+
+fn library() -> Result<String, RenderError> {
+    let [begin, rest @ ..] = TOPICS;
+    let names = credentials::PATTERNS.join("|");
+    let names = quote(&names)?;
+    Ok(format!(
+        "{begin}U_CREDENTIALS={names}\n\n{}",
+        rest.join("\n")
+    ))
 }
 
 fn escape(text: &str, out: &mut dyn io::Write) -> io::Result<()> {

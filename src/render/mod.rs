@@ -12,7 +12,7 @@ mod plan;
 mod quote;
 
 pub use client_config::{ClientConfigError, WRITTEN_BY, client_config, count_endpoints};
-pub use engine::{BUILT_IN, Renderer};
+pub use engine::{BUILT_IN, LIBRARY, Renderer, state_format};
 pub use error::RenderError;
 pub use files::{File, FileSet, MANIFEST};
 pub use plan::{render_plan, tmux_sessions};

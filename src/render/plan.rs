@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{GroupContext, MemberContext, NodeContext, OptionContext, UnitContext};
-use super::engine::Renderer;
+use super::engine::{LIBRARY, Renderer};
 use super::error::RenderError;
 use super::files::FileSet;
 use crate::base::{GpuIndex, NodeName};
@@ -19,6 +19,7 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
     let mut json = serde_json::to_vec_pretty(plan)?;
     json.push(b'\n');
     files.add("plan.json", json, 0o644);
+    files.add(LIBRARY, renderer.library().into(), 0o644);
     for unit in &plan.units {
         let text = renderer.unit(&UnitContext::of(plan, unit))?;
         files.add_script(format!("units/{}.sh", unit.id), text);
@@ -170,6 +171,7 @@ mod tests {
         assert_eq!(paths.len() - others.len(), plan.units.len());
         insta::assert_snapshot!(others.join("\n"), @"
         MANIFEST
+        lib/unit.sh
         plan.json
         slurm/hle-oss-172_27_31_10.sbatch
         tmux/research-secure-05.sh

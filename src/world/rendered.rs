@@ -71,20 +71,33 @@ pub fn write_rendered(folder: &Path, files: &FileSet) -> Result<usize, WriteErro
     Ok(files.len())
 }
 
-/// The templates of a user's folder, by file name.
+/// What a user's folder has to replace: templates (`NAME.tera`) and the library (`lib/NAME.sh`), by their paths in it.
 ///
 /// # Errors
-/// The folder or a template cannot be read.
+/// The folder or a file cannot be read.
 pub fn read_templates(folder: &Path) -> Result<BTreeMap<String, String>, String> {
-    let failed = |error| format!("cannot read templates from `{}`: {error}", folder.display());
     let mut found = BTreeMap::new();
+    read_texts(folder, "", ".tera", &mut found)?;
+    if folder.join("lib").is_dir() {
+        read_texts(&folder.join("lib"), "lib/", ".sh", &mut found)?;
+    }
+    Ok(found)
+}
+
+fn read_texts(
+    folder: &Path,
+    prefix: &str,
+    ending: &str,
+    found: &mut BTreeMap<String, String>,
+) -> Result<(), String> {
+    let failed = |error| format!("cannot read templates from `{}`: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_file() && name.ends_with(".tera") {
+        if path.is_file() && name.ends_with(ending) {
             let text = fs::read_to_string(&path).map_err(failed)?;
-            found.insert(name.into_owned(), text.replace("\r\n", "\n"));
+            found.insert(format!("{prefix}{name}"), text);
         }
     }
-    Ok(found)
+    Ok(())
 }

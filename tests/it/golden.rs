@@ -12,7 +12,7 @@ use toolorch::check::check_all;
 use toolorch::diag::{Severity, human};
 use toolorch::facts::Facts;
 use toolorch::plan::{Plan, origins, table};
-use toolorch::render::{FileSet, Renderer, render_plan};
+use toolorch::render::{FileSet, LIBRARY, Renderer, render_plan};
 use toolorch::spec::{Parsed, Source, later_keys, later_note, parse};
 
 use crate::pages::assert_in_step;
@@ -65,20 +65,16 @@ fn text_of(files: &FileSet, name: &str) -> String {
     String::from_utf8(files.get(name).unwrap().bytes.clone()).unwrap()
 }
 
-/// All scripts in one text. Of a unit's script only the values: the rest is the template, the same
-/// for all, and has tests of its own.
+/// All scripts in one text. Of a unit's script only the values: its head says the same for all, and the library that
+/// they share has tests of its own.
 fn scripts(files: &FileSet) -> String {
     let mut all = String::new();
     for (name, _) in files.iter() {
-        if name.ends_with(".json") || name == "MANIFEST" {
+        if name.ends_with(".json") || name == "MANIFEST" || name == LIBRARY {
             continue;
         }
         let text = text_of(files, name);
-        let values = || {
-            let (_, rest) = text.split_once("# ---- 2.").unwrap();
-            let (values, _) = rest.split_once("# ---- 3.").unwrap();
-            values.split_once('\n').unwrap().1
-        };
+        let values = || &text[text.find("\nU_UNIT=").unwrap() + 1..];
         let shown = if name.starts_with("units/") {
             values()
         } else {

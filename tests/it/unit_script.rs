@@ -5,5 +5,6 @@
 mod ending;
 mod environment;
 pub(crate) mod lab;
+mod library;
 mod observing;
 mod starting;

@@ -11,7 +11,7 @@ use crate::cli::audience::audience;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::printer::Printer;
-use crate::cli::{closing, detach, runs};
+use crate::cli::{changes, closing, detach, runs};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, ask, select};
@@ -242,23 +242,14 @@ fn refuse_changes(
     live: &BTreeSet<UnitId>,
     printer: Printer,
 ) -> Result<(), ExitStatus> {
-    let changed: Vec<&str> = live
-        .iter()
-        .filter(|unit| {
-            let path = format!("units/{unit}.sh");
-            let there = std::fs::read(dir.scripts().join(&path)).unwrap_or_default();
-            files.get(&path).is_none_or(|file| file.bytes != there)
-        })
-        .map(UnitId::as_str)
-        .collect();
-    if changed.is_empty() {
-        return Ok(());
+    let there = |path: &str| std::fs::read(dir.scripts().join(path)).ok();
+    match changes::forbidden(files, live, there) {
+        None => Ok(()),
+        Some(why) => {
+            printer.complain(&format!("error: {why}"));
+            Err(ExitStatus::Usage)
+        }
     }
-    printer.complain(&format!(
-        "error: what runs would change: {}\nhelp: take the change back, or stop the cluster first: toolorch down",
-        changed.join(", ")
-    ));
-    Err(ExitStatus::Usage)
 }
 
 /// What would stop the start is said before anything is started.

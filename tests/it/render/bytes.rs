@@ -7,8 +7,7 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use toolorch::render::context::{UnitContext, Variable};
 
-use super::templates::renderer;
-use crate::unit_script::lab::python;
+use crate::unit_script::lab::{python, write_unit};
 
 /// Writes its arguments and the variables named `T_…` into the file of its first argument, as JSON.
 pub(crate) const DUMP: &str = r"
@@ -123,8 +122,7 @@ proptest! {
     fn through_the_unit_script(words in prop::collection::vec(text(), 0..6), values in prop::collection::vec(text(), 0..4)) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("dump");
-        let script = dir.path().join("u.sh");
-        fs::write(&script, renderer().unit(&dumping("u", &file, &words, &values)).unwrap()).unwrap();
+        let script = write_unit(dir.path(), &dumping("u", &file, &words, &values));
         let run = dir.path().file_name().unwrap().to_string_lossy().trim_start_matches('.').to_owned();
         let status = Command::new("bash")
             .arg(&script)

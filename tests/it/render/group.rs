@@ -13,7 +13,7 @@ use toolorch::render::context::{GroupContext, UnitContext};
 
 use super::bytes::{dumping, expected, read, text};
 use super::templates::{group, member, renderer};
-use crate::unit_script::lab::{kill, python, wait_for};
+use crate::unit_script::lab::{kill, python, wait_for, write_unit};
 
 /// `srun` starts its command and hands TERM on, as the real one does.
 const SRUN: &str = r#"#!/bin/bash
@@ -41,7 +41,6 @@ impl Job {
             .unwrap()
             .to_string_lossy()
             .into_owned();
-        fs::create_dir_all(dir.path().join("units")).unwrap();
         fs::create_dir_all(dir.path().join("bin")).unwrap();
         for (name, text) in [("srun", SRUN), ("scontrol", SCONTROL)] {
             let path = dir.path().join("bin").join(name);
@@ -49,11 +48,7 @@ impl Job {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         for unit in units {
-            fs::write(
-                dir.path().join(format!("units/{}.sh", unit.name)),
-                renderer().unit(unit).unwrap(),
-            )
-            .unwrap();
+            write_unit(dir.path(), unit);
         }
         fs::write(
             dir.path().join("job.sbatch"),

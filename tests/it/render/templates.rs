@@ -131,6 +131,7 @@ fn every_script_is_accepted_by_bash_and_shellcheck() {
     let scripts = [
         ("unit.sh", renderer().unit(&awkward()).unwrap()),
         ("plain.sh", renderer().unit(&plain).unwrap()),
+        ("library.sh", renderer().library().to_owned()),
         ("tmux.sh", renderer().tmux(&node()).unwrap()),
         ("group.sbatch", renderer().sbatch(&group()).unwrap()),
     ];
@@ -174,7 +175,7 @@ fn a_user_may_replace_a_template() {
 
 #[test]
 fn what_a_template_may_not_do_is_refused_with_its_line() {
-    insta::assert_snapshot!(overridden("units.sh.tera", "").unwrap_err(), @"template `units.sh.tera` is not one of `unit.sh.tera`, `tmux.sh.tera`, `group.sbatch.tera`");
+    insta::assert_snapshot!(overridden("units.sh.tera", "").unwrap_err(), @"template `units.sh.tera` is not one of `unit.sh.tera`, `tmux.sh.tera`, `group.sbatch.tera`, `lib/unit.sh`");
     insta::assert_snapshot!(overridden("unit.sh.tera", "true\n{{ unit.name").unwrap_err(), @"
     error: Unexpected end of input
      --> unit.sh.tera:2:13

@@ -10,7 +10,7 @@ use toolorch::render::context::{NodeContext, UnitContext};
 
 use super::bytes::{dumping, expected, read, text};
 use super::templates::{member, renderer};
-use crate::unit_script::lab::wait_for;
+use crate::unit_script::lab::{wait_for, write_unit};
 
 /// A node of these units in a folder; its tmux server and units end with it.
 struct Node {
@@ -31,16 +31,11 @@ impl Node {
             .unwrap()
             .to_string_lossy()
             .into_owned();
-        for folder in ["units", "tmux", "sockets"] {
+        for folder in ["tmux", "sockets"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
         for unit in units {
-            let text = renderer().unit(unit).unwrap();
-            fs::write(
-                dir.path().join("units").join(format!("{}.sh", unit.name)),
-                text,
-            )
-            .unwrap();
+            write_unit(dir.path(), unit);
         }
         let mut node = NodeContext {
             cluster: "c".to_owned(),

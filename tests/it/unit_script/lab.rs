@@ -8,13 +8,27 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use toolorch::render::Renderer;
 use toolorch::render::context::{EnvContext, UnitContext, Variable};
+use toolorch::render::{LIBRARY, Renderer};
 
 /// One unit with its own state directory.
 pub(crate) struct Lab {
     dir: tempfile::TempDir,
     pub(crate) unit: UnitContext,
+}
+
+/// Writes the script of a unit, and what it sources, as a rendered folder has them.
+pub(crate) fn write_unit(folder: &Path, unit: &UnitContext) -> PathBuf {
+    let renderer = Renderer::new(&BTreeMap::new()).unwrap();
+    let script = folder.join("units").join(format!("{}.sh", unit.name));
+    for (file, text) in [
+        (folder.join(LIBRARY), renderer.library()),
+        (script.clone(), &renderer.unit(unit).unwrap()),
+    ] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    script
 }
 
 /// What a verb printed, and how it ended.
@@ -63,8 +77,7 @@ impl Lab {
 
     /// Writes the script again, after `unit` changed.
     pub(crate) fn render(&self) {
-        let renderer = Renderer::new(&BTreeMap::new()).unwrap();
-        fs::write(self.script(), renderer.unit(&self.unit).unwrap()).unwrap();
+        write_unit(self.path(), &self.unit);
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -72,7 +85,7 @@ impl Lab {
     }
 
     pub(crate) fn script(&self) -> PathBuf {
-        self.dir.path().join("u.sh")
+        self.dir.path().join("units/u.sh")
     }
 
     /// The run's name, another for each lab: processes are found by it.

@@ -225,8 +225,8 @@ fn what_is_missing_is_named() {
         &lab,
         "command `no-such-program-here` not found or not executable (PATH=",
     );
-    let lab = Lab::new(&["./u.sh"]);
-    refused(&lab, "command `./u.sh` not found or not executable");
+    let lab = Lab::new(&["./units/u.sh"]);
+    refused(&lab, "command `./units/u.sh` not found or not executable");
     let lab = Lab::with(&["true"], |unit| unit.env.conda = Some("nope".to_owned()));
     refused(
         &lab,

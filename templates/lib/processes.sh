@@ -1,0 +1,84 @@
+# ---- Processes: /proc in one pass, no process per process --------------------------------------------
+u_read_stat() { # PID -> ST_*; false when it is gone
+  local x line
+  { IFS=' ' read -r x ST_COMM ST_STATE ST_PPID ST_PGRP ST_SID ST_TTY x x x x x x x x x x x x x x ST_START x ST_RSS x </proc/"$1"/stat; } 2>/dev/null || return 1
+  if [[ $ST_COMM != *')' || $ST_STATE != [A-Za-z] || $ST_RSS != +([0-9]) ]]; then # a name with a blank or a newline
+    { IFS= read -r -d '' line </proc/"$1"/stat; } 2>/dev/null
+    [[ $line == *') '* ]] || return 1
+    ST_COMM=${line#* }; ST_COMM=${ST_COMM%') '*}
+    IFS=' ' read -r ST_STATE ST_PPID ST_PGRP ST_SID ST_TTY x x x x x x x x x x x x x x ST_START x ST_RSS x <<<"${line##*) }"
+  fi
+  ST_COMM=${ST_COMM#(}; ST_COMM=${ST_COMM%)}
+}
+alive() { # PID START: the same process, and not a zombie
+  [[ -n $1 && -n $2 ]] && u_read_stat "$1" && [[ $ST_START == "$2" && $ST_STATE != [ZX] ]]
+}
+declare -A P_STATE P_PPID P_PGRP P_SID P_TTY P_START P_RSS P_COMM
+scan() { # every process of this user -> PIDS, P_*
+  local dir pid
+  PIDS=() P_STATE=() P_PPID=() P_PGRP=() P_SID=() P_TTY=() P_START=() P_RSS=() P_COMM=()
+  for dir in /proc/[1-9]*; do
+    [[ -O $dir ]] || continue
+    pid=${dir#/proc/}
+    u_read_stat "$pid" || continue
+    [[ $ST_PPID == 2 ]] && continue # a kernel thread (seen as ours where we are root)
+    PIDS+=("$pid")
+    P_STATE[$pid]=$ST_STATE P_PPID[$pid]=$ST_PPID P_PGRP[$pid]=$ST_PGRP P_SID[$pid]=$ST_SID P_TTY[$pid]=$ST_TTY
+    P_START[$pid]=$ST_START P_RSS[$pid]=$ST_RSS P_COMM[$pid]=$ST_COMM
+  done
+}
+declare -A RECORDED=() MARK=() IS_OURS=()
+load_tree() { # file `tree` -> RECORDED[pid]=start
+  local lines line
+  [[ -f $D/tree ]] || return 0
+  mapfile -t lines 2>/dev/null <"$D/tree"
+  for line in "${lines[@]}"; do [[ $line == +([0-9])' '+([0-9]) ]] && RECORDED[${line% *}]=${line#* }; done
+}
+save_tree() { # OURS -> file `tree`, if it changed
+  local pid text=
+  RECORDED=()
+  for pid in "${OURS[@]}"; do RECORDED[$pid]=${P_START[$pid]}; text+="$pid ${P_START[$pid]}"$'\n'; done
+  [[ $text == "${TREE_TEXT-}" ]] && return
+  TREE_TEXT=$text
+  printf %s "$text" 2>/dev/null >"$D/.tree.$BASHPID" && mv -fT -- "$D/.tree.$BASHPID" "$D/tree" 2>/dev/null
+}
+read_marks() { # who carries a marker -> MARK[pid]=RUN/NAME/…, or `supervisor`; one grep for all
+  local hits hit pid
+  MARK=()
+  ((${#PIDS[@]})) || return
+  local files=("${PIDS[@]/#//proc/}")
+  mapfile -d '' -t hits < <(grep -sHozaE '^TOOLORCH_(UNIT|SUPERVISOR)=.*' -- "${files[@]/%//environ}")
+  for hit in "${hits[@]}"; do
+    pid=${hit#/proc/}; pid=${pid%%/*}
+    if [[ $hit == *:TOOLORCH_UNIT=* ]]; then MARK[$pid]=${hit#*:TOOLORCH_UNIT=}; else MARK[$pid]=${MARK[$pid]:-supervisor}; fi
+  done
+}
+ours() { # [quick] -> OURS, IS_OURS: all of ours that live.  quick: without the markers
+  local pid lead=${S[pid]-} lead_start=${S[start]-} session=0 more=1
+  scan
+  if [[ ${1-} == quick ]]; then MARK=(); else read_marks; fi
+  IS_OURS=() OURS=()
+  # A process id cannot be used again while a session or group of that number lives, so the session is
+  # ours unless another process sits at the leader's number now.
+  if [[ -n $lead && ${S[phase]-} == @(starting|running|stopping) && ${S[boot]-} == "$BOOT" ]] &&
+    [[ -z ${P_START[$lead]-} || ${P_START[$lead]} == "$lead_start" ]]; then session=1; fi
+  for pid in "${PIDS[@]}"; do
+    [[ ${P_STATE[$pid]} == [ZX] || $pid == "$$" || $pid == "$BASHPID" ]] && continue
+    if [[ -n ${MARK[$pid]-} ]]; then
+      [[ ${MARK[$pid]} == "$RUN/$U_UNIT/"* ]] && IS_OURS[$pid]=1
+      continue # another unit's, or its supervisor, even if we started it
+    fi
+    if ((session)) && [[ ${P_SID[$pid]} == "$lead" || ${P_PGRP[$pid]} == "$lead" || $pid == "$lead" ]]; then IS_OURS[$pid]=1
+    elif [[ ${RECORDED[$pid]-} == "${P_START[$pid]}" ]]; then IS_OURS[$pid]=1; fi
+  done
+  while ((more)); do
+    more=0
+    for pid in "${PIDS[@]}"; do
+      [[ -z ${IS_OURS[$pid]-} && -n ${IS_OURS[${P_PPID[$pid]}]-} ]] || continue
+      [[ ${P_STATE[$pid]} == [ZX] || $pid == "$$" || $pid == "$BASHPID" ]] && continue
+      [[ -n ${MARK[$pid]-} && ${MARK[$pid]} != "$RUN/$U_UNIT/"* ]] && continue
+      IS_OURS[$pid]=1 more=1
+    done
+  done
+  for pid in "${PIDS[@]}"; do [[ -n ${IS_OURS[$pid]-} ]] && OURS+=("$pid"); done
+}

@@ -1,0 +1,159 @@
+# ---- run: the supervisor ------------------------------------------------------------------------------
+refuse() { # CODE REASON: nothing was started
+  S[phase]=refused S[exit_code]=$1 S[reason]=$2 S[requested]=0 S[signal]=
+  now_ms; S[ended_at]=$NOW
+  save_state; say "$2"
+  exit "$1"
+}
+declare -A U_PASSED=()
+read_secrets() { # file `secrets` (NUL-separated NAME=VALUE) over the caller's environment -> U_PASSED
+  local pairs=() pair name; local -A kept=()
+  if [[ -f $D/secrets && ! -L $D/secrets && -O $D/secrets ]]; then mapfile -d '' -t pairs <"$D/secrets"; fi
+  for pair in "${pairs[@]}"; do [[ $pair == $U_VALID=* ]] && kept[${pair%%=*}]=${pair#*=}; done
+  for name in "${U_PASS[@]}"; do
+    if [[ -n ${kept[$name]+1} ]]; then U_PASSED[$name]=${kept[$name]}
+    elif [[ -n ${U_CALLER[$name]+1} ]]; then U_PASSED[$name]=${U_CALLER[$name]}
+    else MISSING+="${MISSING:+, }\`$name\`"; fi
+  done
+}
+put_port() { # another port than the plan's: in the arguments and values that hold the plan's
+  local i option; option='*[Pp][Oo][Rr][Tt]*'
+  for ((i = 1; i < ${#U_ARGV[@]}; i++)); do
+    if [[ ${U_ARGV[i]} == "$U_PORT" && ${U_ARGV[i - 1]} == -$option ]]; then U_ARGV[i]=$1
+    elif [[ ${U_ARGV[i]} == -$option=$U_PORT ]]; then U_ARGV[i]=${U_ARGV[i]%"$U_PORT"}$1; fi
+  done
+  for ((i = 0; i < ${#U_SET[@]}; i += 2)); do
+    [[ ${U_SET[i]} == $option && ${U_SET[i + 1]} == "$U_PORT" ]] && U_SET[i + 1]=$1
+  done
+  U_PORT=$1
+}
+record() { # the recorder: writes down descendants while the leader lives, so that none is lost with it
+  trap '' INT TERM HUP QUIT; trap : PIPE
+  local rc pace=0.5 looked=0
+  eval "exec $LOCK>&-"; [[ -n ${NAP-} ]] && eval "exec $NAP>&-"
+  while :; do
+    read -rt "$pace" _; rc=$?
+    load_tree; ours quick; save_tree
+    ((looked)) || compare_environment
+    ((rc > 128)) || break # the supervisor is gone
+    [[ -n $U_IDLE ]] && idle_too_long && { printf 'reason=idle for %s s\n' "$U_IDLE" >"$D/stopping"; kill -TERM "$$"; }
+    case $pace in 0.5) pace=1 ;; 1) pace=2 ;; 2) pace=5 ;; *) pace=10 ;; esac
+  done
+}
+compare_environment() { # names in which the real environment differs from the intended one -> environ.diff
+  local pairs pair name text=; local -A want=() have=()
+  mapfile -d '' -t pairs 2>/dev/null <"/proc/${S[pid]}/environ"
+  for pair in "${pairs[@]}"; do have[${pair%%=*}.]=1; done
+  [[ -n ${have[TOOLORCH_UNIT.]-} ]] || return # not started yet
+  want[_.]=1 want[SHLVL.]=1 have[_.]=1 have[SHLVL.]=1 # bash adds these two at exec
+  looked=1
+  mapfile -t pairs 2>/dev/null <"$D/intended"
+  for name in "${pairs[@]}"; do [[ -n $name ]] && want[$name.]=1; done
+  for name in "${!have[@]}"; do [[ -n ${want[$name]-} ]] || text+="+${name%.}"$'\n'; done
+  for name in "${!want[@]}"; do [[ -n ${have[$name]-} ]] || text+="-${name%.}"$'\n'; done
+  [[ -n $text ]] && printf %s "$text" >"$D/environ.diff"
+}
+idle_too_long() { # nobody observed us, nothing was logged, nobody is connected to our port
+  local newest now
+  newest=$(stat -c %Y -- "$D/seen" "${S[log]}" 2>/dev/null | sort -n | tail -n 1)
+  printf -v now '%(%s)T' -1
+  ((now - ${newest:-$now} >= U_IDLE)) || return 1
+  [[ -z ${S[port]} ]] && return 0
+  printf -v newest '%04X' "${S[port]}"
+  ! grep -sqE "^ *[0-9]+: [0-9A-F]+:$newest [0-9A-F]+:[0-9A-F]{4} 01 " /proc/net/tcp /proc/net/tcp6
+}
+take_place() { # the lock, then the fences: one supervisor per unit, and never an older one after a newer
+  exec {LOCK}>>"$D/lock"
+  flock -n "$LOCK" || { echo "toolorch: $U_UNIT: already supervised (lock \`$D/lock\` is held)" >&2; exit 75; }
+  here_and_now; load_fence
+  if [[ -n $GENERATION && $GENERATION -le $GENERATION_SEEN ]]; then say "superseded: generation $GENERATION, but $GENERATION_SEEN was started already"; exit 73; fi
+  if [[ -n $EPOCH && $EPOCH -lt $EPOCH_SEEN ]]; then say "superseded: epoch $EPOCH, but epoch $EPOCH_SEEN owns this run"; exit 73; fi
+  if load_state && [[ ${S[phase]} == @(starting|running|stopping) && ${S[boot]} == "$BOOT" ]]; then
+    load_tree; ours
+    if ((${#OURS[@]})); then say "already runs, without a supervisor (pid ${OURS[*]}); \`stop\` it first"; exit 75; fi
+  fi
+  GENERATION=${GENERATION:-$((GENERATION_SEEN + 1))} EPOCH=${EPOCH:-$EPOCH_SEEN}
+  printf 'generation=%s\nepoch=%s\n' "$GENERATION" "$EPOCH" >"$D/.new/fence"
+}
+first_state() {
+  local line='' limits
+  u_read_stat "$$"; now_ms
+  S=([unit]=$U_UNIT [run]=$RUN [generation]=$GENERATION [epoch]=$EPOCH [launch]=${LAUNCH:-hand-$NOW-$$} [host]=$HOST [boot]=$BOOT
+    [super]=$$ [super_start]=$ST_START [port]=$U_PORT [gpus]=${GPUS-$U_GPUS} [log]=${LOG:-$D/log} [started_at]=$NOW [phase]=starting)
+  if [[ -n $U_OPEN_FILES ]]; then
+    while [[ $line != 'Max open files'* ]] && IFS= read -r line; do :; done </proc/self/limits
+    limits=(${line#Max open files}); S[nofile]=${limits[0]}
+    if [[ ${S[nofile]} != unlimited && ${S[nofile]} -lt $U_OPEN_FILES ]]; then
+      S[nofile]=$U_OPEN_FILES; [[ ${limits[1]} != unlimited && ${limits[1]} -lt $U_OPEN_FILES ]] && S[nofile]=${limits[1]}
+    fi
+  fi
+}
+checks() { # what can be known before the fork
+  local MISSING=
+  read_secrets
+  [[ -z $MISSING ]] || refuse 78 "no value for $MISSING: \`pass\` names it, but neither the secrets file nor the environment has it"
+  [[ -n $U_PORT ]] && port_taken "$U_PORT" && refuse 69 "$WHY"
+  if [[ ! -d ${S[log]%/*} ]]; then mkdir -p -- "${S[log]%/*}" || refuse 78 "log directory \`${S[log]%/*}\` cannot be made"; fi
+  S[log_from]=$SIZE
+}
+verb_run() {
+  local rc again signals=0 line=''
+  while [[ $line != Umask:* ]] && IFS= read -r line; do :; done </proc/self/status
+  UMASK_WAS=${line##*[!0-7]}
+  open_dir make
+  [[ -n $U_PORT ]] && peek_at "${PORT:-$U_PORT}"
+  take_place
+  first_state
+  [[ -n $PORT && $PORT != "$U_PORT" ]] && { put_port "$PORT"; S[port]=$PORT; }
+  checks
+  save_state fence
+  for rc in refusal stopping tree environ.diff; do [[ -e $D/$rc ]] && : >"$D/$rc"; done
+  # A stop is carried out inside the trap: a flag that is looked at before `wait` has a gap.
+  STOP=0
+  trap 'trap "" TERM INT HUP; STOP=1; settle' TERM INT; trap 'signals=1' HUP PIPE USR1 USR2
+  u_child &
+  S[pid]=$!
+  u_read_stat "${S[pid]}" && S[start]=$ST_START
+  S[phase]=running; save_state
+  exec {LIFE}> >(record); RECORDER=$!
+  say "generation ${S[generation]}, pid ${S[pid]}, log ${S[log]}"
+  while :; do
+    wait "${S[pid]}"; rc=$?
+    ((signals)) || break # no trap cut the wait short: the program ended
+    signals=0
+    alive "${S[pid]}" "${S[start]}" && continue
+    wait "${S[pid]}"; again=$?; ((again == 127)) || rc=$again
+    break
+  done
+  trap '' TERM INT HUP
+  settle "$rc"
+}
+settle() { # the program ended (its code is $1), or a stop was asked for; does not return
+  local code=${1-} line lines=()
+  if [[ -n ${LIFE-} ]]; then exec {LIFE}>&-; wait "$RECORDER" 2>/dev/null; fi
+  load_tree
+  S[requested]=$STOP
+  [[ -f $D/stopping ]] && mapfile -t lines <"$D/stopping"
+  for line in "${lines[@]}"; do
+    case $line in grace=?*) to_ms "${line#*=}" && GRACE_MS=$MS ;; reason=*) S[reason]=${line#*=} ;; esac
+  done
+  if ((STOP)); then
+    S[pid]=${S[pid]:-${!-}} # the signal may have come right after the fork
+    S[phase]=stopping; save_state; say "stopping"
+    end_all "$GRACE_MS" || S[reason]="could not end pid $LEFT"
+    [[ -n ${S[pid]} ]] && ! alive "${S[pid]}" "${S[start]-}" && { wait "${S[pid]}"; code=$?; }
+  else
+    end_all $((GRACE_MS < 5000 ? GRACE_MS : 5000)) || S[reason]="could not end pid $LEFT"
+    ((ENDED)) && S[reason]="${S[reason]:+${S[reason]}; }$ENDED of its processes outlived it and were ended"
+  fi
+  [[ $code == +([0-9]) ]] || code=255 # seen once: `wait` gave -1 for a child killed before its exec
+  S[exit_code]=$code S[signal]= S[phase]=exited
+  ((code > 128 && code <= 192)) && S[signal]=SIG$(kill -l $((code - 128)) 2>/dev/null)
+  if [[ $code == 78 && -s $D/refusal && $STOP == 0 ]]; then
+    S[phase]=refused; IFS= read -r line <"$D/refusal"; S[reason]=$line
+  fi
+  now_ms; S[ended_at]=$NOW; save_state
+  say "${S[phase]}: code $code${S[signal]:+ (${S[signal]}, inferred)}${S[reason]:+, ${S[reason]}}"
+  ((STOP)) && code=0
+  exit "$code"
+}

@@ -1,0 +1,97 @@
+# ---- Small things -----------------------------------------------------------------------------------
+now_ms() { # -> NOW
+  if [[ -n ${EPOCHREALTIME-} ]]; then NOW=${EPOCHREALTIME/[.,]/}; NOW=${NOW%???}; else NOW=$(date +%s%3N); fi
+}
+say() { # to the terminal and to supervisor.log; neither may fail us
+  printf 'toolorch: %s: %s\n' "$U_UNIT" "$*" >&2 2>/dev/null
+  [[ -n ${D-} ]] && printf '%(%FT%T%z)T %s\n' -1 "$*" 2>/dev/null >>"$D/supervisor.log"
+  return 0
+}
+usage() { printf 'toolorch: %s: %s\n' "$U_UNIT" "$1" >&2; exit 64; }
+to_ms() { # SECONDS -> MS
+  [[ $1 =~ ^([0-9]{1,7})(\.([0-9]{1,3})[0-9]*)?$ ]] || return 1
+  local f=${BASH_REMATCH[3]}000
+  MS=$((10#${BASH_REMATCH[1]} * 1000 + 10#${f:0:3}))
+}
+nap() { # SECONDS, without starting a process
+  [[ -n ${NAP-} ]] || exec {NAP}<> <(:)
+  read -rt "$1" -u "$NAP" _
+}
+u_here() { # PATH -> PLACE, with ~ and ${HOME} of this machine
+  PLACE=$1
+  case $PLACE in
+    '~') PLACE=${HOME-} ;;
+    '~/'*) PLACE=${HOME-}/${PLACE#'~/'} ;;
+    '${HOME}'*) PLACE=${HOME-}${PLACE#'${HOME}'} ;;
+    '$HOME'/*) PLACE=${HOME-}${PLACE#'$HOME'} ;;
+  esac
+}
+json() { # TEXT -> JSON, a string or null
+  [[ -n $1 ]] || { JSON=null; return; }
+  JSON=${1//[$'\001'-$'\037'$'\177']/?}; JSON=${JSON//\\/\\\\}; JSON=\"${JSON//\"/\\\"}\"
+}
+number() { [[ $1 =~ ^-?[0-9]+$ ]] && JSON=$1 || JSON=null; }
+
+# ---- The state directory ----------------------------------------------------------------------------
+own_dir() { # DIR: refuses what another user could have put there
+  WHY=
+  if [[ -L $1 ]]; then WHY="\`$1\` is a symbolic link"
+  elif [[ ! -d $1 ]]; then WHY="\`$1\` is not a directory or cannot be made"
+  elif [[ ! -O $1 ]]; then WHY="\`$1\` belongs to another user"
+  elif [[ ! -w $1 || ! -x $1 ]]; then WHY="\`$1\` is not writable"; fi
+  [[ -z $WHY ]] || { echo "toolorch: $U_UNIT: state directory refused: $WHY" >&2; exit 78; }
+}
+open_dir() { # -> D.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
+  local base=${U_CALLER[TOOLORCH_STATE]-} dir missing='' mode
+  base=${base:-/tmp/toolorch-$UID}; [[ $base == /* ]] || base=$PWD/$base
+  local dirs=("$base" "$base/$RUN" "$base/$RUN/$U_UNIT")
+  for dir in "${dirs[@]}"; do
+    if [[ -e $dir || -L $dir ]]; then own_dir "$dir"; else missing=1; fi
+  done
+  if [[ ${1-} != make ]]; then
+    [[ -z $missing ]] || return 1
+    D=${dirs[2]}; return 0
+  fi
+  umask 077
+  if [[ -n $missing || ! -d ${dirs[2]}/.new ]]; then
+    mkdir -p -- "${dirs[2]}/.new"
+    for dir in "${dirs[@]}"; do own_dir "$dir"; done
+  fi
+  D=${dirs[2]}
+  SIZE=$(stat -L -c '%a %s' -- "$base" "${LOG:-$D/log}" 2>/dev/null)
+  mode=${SIZE%% *}; if [[ $SIZE == *$'\n'* ]]; then SIZE=${SIZE##* }; else SIZE=0; fi
+  if [[ ${mode: -2:1} == [2367] || ${mode: -1} == [2367] ]]; then
+    echo "toolorch: $U_UNIT: state directory refused: others can write in \`$base\` (mode $mode)" >&2; exit 78
+  fi
+}
+declare -A S=()
+load_state() { # file `state` -> S; false where there is none
+  local lines line; S=()
+  [[ -f $D/state ]] || return 1
+  mapfile -t lines 2>/dev/null <"$D/state"
+  for line in "${lines[@]}"; do [[ $line == *=* ]] && S[${line%%=*}]=${line#*=}; done
+  [[ -n ${S[format]-} ]]
+}
+U_KEYS='unit run generation epoch launch host boot super super_start pid start port gpus log log_from nofile started_at phase exit_code signal requested reason ended_at'
+save_state() { # [FILE…]: S -> file `state`, with others that are ready in .new.  A crash leaves the old or the new one
+  local key text="format=$U_FORMAT" value
+  for key in $U_KEYS; do
+    value=${S[$key]-}; text+=$'\n'"$key=${value//[$'\n\r']/ }"
+  done
+  [[ -d $D/.new ]] || mkdir -p -- "$D/.new"
+  printf '%s\n' "$text" >"$D/.new/state"
+  # What precedes the start need not survive a power cut: nothing else of this boot does.
+  [[ ${S[phase]} == starting ]] || sync -d -- "$D/.new/state" 2>/dev/null
+  mv -f -- "${@/#/$D/.new/}" "$D/.new/state" "$D/"
+}
+load_fence() { # -> GENERATION_SEEN, EPOCH_SEEN
+  local lines line; GENERATION_SEEN=0 EPOCH_SEEN=0
+  [[ -f $D/fence ]] && mapfile -t lines <"$D/fence"
+  for line in "${lines[@]}"; do
+    [[ $line == generation=+([0-9]) ]] && GENERATION_SEEN=${line#*=}
+    [[ $line == epoch=+([0-9]) ]] && EPOCH_SEEN=${line#*=}
+  done
+}
+here_and_now() { # -> BOOT, HOST
+  read -r BOOT </proc/sys/kernel/random/boot_id; read -r HOST </proc/sys/kernel/hostname
+}
