@@ -59,9 +59,15 @@ mod tests {
     fn a_unit_that_runs_may_not_change_and_its_library_only_within_a_format() {
         let old = set("one", "U_FORMAT=1\n");
         assert_eq!(words(&old, &old), None);
-        insta::assert_snapshot!(words(&old, &set("two", "U_FORMAT=1\n")).unwrap(), @"");
+        insta::assert_snapshot!(words(&old, &set("two", "U_FORMAT=1\n")).unwrap(), @"
+        what runs would change: a-0
+        help: take the change back, or stop the cluster first: toolorch down
+        ");
         assert_eq!(words(&old, &set("one", "# newer\nU_FORMAT=1\n")), None);
-        insta::assert_snapshot!(words(&old, &set("one", "U_FORMAT=2\n")).unwrap(), @"");
+        insta::assert_snapshot!(words(&old, &set("one", "U_FORMAT=2\n")).unwrap(), @"
+        what runs was started by another version of `lib/unit.sh`: its state has the format 1, not 2
+        help: go on with that version of toolorch, or stop the cluster first: toolorch down
+        ");
         let own = set("one", "# a user's own\n");
         assert_eq!(words(&own, &own), None);
         assert!(
