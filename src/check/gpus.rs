@@ -7,12 +7,34 @@ use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::knowledge::release::Release;
 use crate::plan::inherit;
 use crate::plan::{PlanNode, Unit, UnitKind};
+use crate::spec::model::NodeGpus;
 
 use super::Ctx;
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    named_twice(ctx, report);
     absent(ctx, report);
     shared(ctx, report);
+}
+
+/// A list of a node's GPUs that names one twice: two servers would be packed onto it.
+fn named_twice(ctx: &Ctx<'_>, report: &mut Report) {
+    for (name, node) in &ctx.spec.nodes {
+        let NodeGpus::List(gpus) = &node.gpus else {
+            continue;
+        };
+        let again = (0..gpus.len()).find(|&index| gpus[..index].contains(&gpus[index]));
+        if let Some(index) = again {
+            let path = FieldPath::root().key("nodes").key(name.as_str());
+            report.push(
+                Diagnostic::error(
+                    Code("E0317"),
+                    format!("GPU {} of `{name}` is named twice", gpus[index]),
+                )
+                .at(Place::Value(path.key("gpus").index(index)), "again"),
+            );
+        }
+    }
 }
 
 fn absent(ctx: &Ctx<'_>, report: &mut Report) {

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::base::FieldPath;
+use crate::base::{FieldPath, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::spec::ClusterSpec;
 use crate::spec::model::LauncherKind;
 
-use super::sites::Sites;
+use super::sites::{Site, Sites};
 use super::{JobPlan, Unit, inherit};
 
 /// The jobs that hold the SLURM units, in the order of their first unit.
@@ -19,6 +19,9 @@ pub(crate) fn all(
 ) -> Vec<JobPlan> {
     let mut jobs: Vec<JobPlan> = Vec::new();
     let mut by_node: HashMap<&str, usize> = HashMap::new();
+    let by_name: HashMap<&NodeName, &Site<'_>> = (sites.all().iter())
+        .map(|site| (&site.name, site))
+        .collect();
     for unit in units
         .iter()
         .filter(|unit| unit.launcher == LauncherKind::Slurm)
@@ -28,7 +31,7 @@ pub(crate) fn all(
             jobs[job].gpus.extend(&unit.gpus);
             continue;
         }
-        let site = sites.all().iter().find(|site| site.name == unit.node);
+        let site = by_name.get(&unit.node).copied();
         let (pool, own) = site.map_or((None, None), |site| {
             (Some(site.key.clone()).filter(|_| site.in_pool), site.slurm)
         });

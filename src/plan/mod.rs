@@ -25,6 +25,8 @@ pub(crate) mod similar;
 mod sites;
 mod start;
 mod table;
+#[cfg(test)]
+mod total_tests;
 mod types;
 
 pub use ask::{DatasetQuestion, Questions, programs, questions};

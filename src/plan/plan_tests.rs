@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::check::check_all;
 use crate::facts::{Facts, Known};
 use crate::spec::ClusterSpec;
 use crate::spec::model::Finished;
@@ -101,9 +102,10 @@ fn ten_thousand_replicas_cost_linear_time() {
     };
     let spec = cluster(1250);
     let started = std::time::Instant::now();
-    let (plan, report) = plan(&spec, &facts());
+    let (plan, report) = check_all(&spec, &facts());
     let took = started.elapsed();
-    assert_eq!((report, plan.units.len()), (Vec::new(), 10_000));
-    // Ten times the time a slow machine needs for a debug build; a quadratic step takes minutes.
+    // One note on the release that is not written, one on the nodes that are not here.
+    assert_eq!((report.len(), plan.units.len()), (2, 10_000));
+    // Ten times what a slow machine needs for a debug build; a quadratic step takes minutes.
     assert!(took.as_secs() < 10, "{took:?}");
 }

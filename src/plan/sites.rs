@@ -1,6 +1,6 @@
 //! The places where units can run: each node, and each node that a pool will be given.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::base::{FieldPath, GpuIndex, NodeName};
@@ -138,7 +138,7 @@ fn of_node<'a>(name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
         name: name.clone(),
         address: address.to_owned(),
         transport,
-        gpus: node.gpus.indices(),
+        gpus: once(node.gpus.indices()),
         gpu: node.gpu.as_deref(),
         key: name,
         in_pool: false,
@@ -146,6 +146,12 @@ fn of_node<'a>(name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
         slurm: None,
         origin: FieldPath::root().key("nodes").key(name.as_str()),
     }
+}
+
+/// Each GPU once, in order; that one is named twice is a matter for `check`.
+fn once(gpus: Vec<GpuIndex>) -> Vec<GpuIndex> {
+    let mut seen = HashSet::with_capacity(gpus.len());
+    gpus.into_iter().filter(|gpu| seen.insert(*gpu)).collect()
 }
 
 fn of_pool<'a>(name: &'a NodeName, pool: &'a Pool, index: u32) -> Site<'a> {

@@ -65,6 +65,21 @@ fn gpus_that_are_not_there() {
 }
 
 #[test]
+fn gpus_of_a_node_are_listed_once() {
+    let yaml = "version: 1\nname: a\nnodes: { n: { gpus: [4, 5, 4], transport: local } }\n";
+    assert_snapshot!(said_of(yaml, &facts()), @r"
+    error[E0317]: GPU 4 of `n` is named twice
+     --> a.yaml:3:28
+      |
+    3 | nodes: { n: { gpus: [4, 5, 4], transport: local } }
+      |                            ^ again
+
+    error: 1 error in a.yaml
+    ");
+    assert_snapshot!(said_of(&yaml.replace(", 4]", "]"), &facts()), @"");
+}
+
+#[test]
 fn gpus_that_two_want() {
     assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, gpus: [0], gpu_memory_utilization: 0.6 }\n  b: { model: Qwen/Qwen3-4B, node: n, gpus: [0] }\n"), @r"
     error[E0311]: GPU 0 of `n` is used by `a-0` and `b-0`, 150 % of its memory in all

@@ -76,6 +76,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                unlimited; and nothing could say whether an evaluation will end in time.",
     },
     CodeInfo {
+        code: "E0317",
+        title: "a GPU is listed twice",
+        text: "A node's `gpus` lists the GPUs that may be used, each once. With `nvidia-smi -L` count them from 0.",
+    },
+    CodeInfo {
         code: "E0320",
         title: "an address that leads back",
         text: "Clients on another machine would connect to themselves. Debian and Ubuntu write a host's \
