@@ -12,6 +12,7 @@ mod rendered;
 mod result_lines;
 mod results;
 mod signals;
+mod sock_diag;
 mod transport;
 mod unit_dir;
 mod watch;
