@@ -1,6 +1,6 @@
 //! Ports: nobody's twice.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
@@ -47,7 +47,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
 ///
 /// Not a rule of `check`: while the cluster is up its own servers listen there. `ours` are process
 /// ids that belong to it.
-pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &HashSet<u32>) -> Report {
+pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &BTreeSet<u32>) -> Report {
     let Some(listeners) = facts.listeners.get() else {
         return Report::new();
     };

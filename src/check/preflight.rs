@@ -1,6 +1,6 @@
 //! What must hold on this machine before anything starts; a refusal here is exit code 3.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::plan::ask::own_program;
@@ -11,7 +11,7 @@ use super::{Ctx, here, ports};
 
 /// Busy ports (with the owner's pid), missing programs, missing directories. `ours` are the process
 /// ids of this cluster's own servers, which may listen where they should.
-pub fn preflight(ctx: &Ctx<'_>, ours: &HashSet<u32>) -> Report {
+pub fn preflight(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
     let mut report = ports::busy(ctx.plan, ctx.facts, ours);
     programs(ctx, &mut report);
     directories(ctx, &mut report);

@@ -137,15 +137,15 @@ fn follow(
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
         match dirs.observe(&job.unit) {
-            Observation::Running(running) if running.launch == job.launch => {
-                if owns(dir, running.pid) {
-                    printer.say(&format!(
-                        "the controller runs as pid {}; its log is `{}`\nlook: toolorch status    stop: toolorch down",
-                        running.pid,
-                        job.log.display()
-                    ));
-                    return Ok(Ok(ExitStatus::Done));
-                }
+            Observation::Running(running)
+                if running.launch == job.launch && owns(dir, running.pid) =>
+            {
+                printer.say(&format!(
+                    "the controller runs as pid {}; its log is `{}`\nlook: toolorch status    stop: toolorch down",
+                    running.pid,
+                    job.log.display()
+                ));
+                return Ok(Ok(ExitStatus::Done));
             }
             Observation::Exited(exit) if exit.launch == job.launch => {
                 let said = exit.reason.unwrap_or_else(|| tail(&job.log).join("\n"));

@@ -1,5 +1,7 @@
 //! Whole plans.
 
+use std::fmt::Write as _;
+
 use std::collections::BTreeMap;
 
 use crate::check::check_all;
@@ -90,10 +92,11 @@ fn ten_thousand_replicas_cost_linear_time() {
     let cluster = |nodes: usize| {
         let mut yaml = String::from("version: 1\nname: big\nnodes:\n");
         for node in 0..nodes {
-            yaml += &format!("  n{node}: {{ gpus: 8 }}\n");
+            let _ = writeln!(yaml, "  n{node}: {{ gpus: 8 }}");
         }
         let names: Vec<String> = (0..nodes).map(|node| format!("n{node}")).collect();
-        yaml += &format!(
+        let _ = write!(
+            yaml,
             "models:\n  m: {{ model: Qwen/Qwen3-8B, node: [{}], replicas: {}, tools: true }}\n",
             names.join(", "),
             nodes * 8

@@ -1,6 +1,6 @@
 //! Ports, GPUs, addresses, what runs here.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 
@@ -278,7 +278,7 @@ fn before_anything_starts() {
         plan: &plan,
         facts: &facts,
     };
-    let refused = preflight(&ctx, &HashSet::new());
+    let refused = preflight(&ctx, &BTreeSet::new());
     assert_snapshot!(human(&refused, &parsed.document, false), @r"
     error[E0303]: port 80 for `s` is in use by pid 71 of root: `nginx -g daemon`
      --> a.yaml:7:23
@@ -304,6 +304,6 @@ fn before_anything_starts() {
 
     error: 3 errors in a.yaml
     ");
-    let ours = preflight(&ctx, &HashSet::from([71]));
+    let ours = preflight(&ctx, &BTreeSet::from([71]));
     assert!(ours.iter().all(|finding| finding.code.0 != "E0303"));
 }

@@ -1,6 +1,6 @@
 //! `toolorch up`: all of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -261,7 +261,7 @@ fn refuse_obstacles(
 ) -> Result<(), ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let last = runs::home().latest(&cluster.plan.cluster).map_err(failed)?;
-    let ours: HashSet<u32> = last
+    let ours: BTreeSet<u32> = last
         .iter()
         .flat_map(|run| world::find_marked(&format!("{}/", run.id())))
         .collect();
