@@ -1,8 +1,7 @@
 //! Whole plans.
 
-use std::fmt::Write as _;
-
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::check::check_all;
 use crate::facts::{Facts, Known};
