@@ -11,6 +11,7 @@ mod evals;
 mod flags;
 mod gpus;
 mod here;
+mod keys;
 mod names;
 mod parsers;
 mod ports;

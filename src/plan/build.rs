@@ -59,6 +59,7 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
         planned_evals.push(plan);
         units.push(unit);
     }
+    fill_home(&mut units, &sites, facts);
     let jobs = jobs::all(spec, &sites, &units, &mut report);
     let plan = Plan {
         format: Plan::FORMAT,
@@ -324,6 +325,19 @@ struct Block {
     env: UnitEnv,
     launcher: LauncherKind,
     first: UnitId,
+}
+
+/// `~` in words and variables of the units that run on this machine.
+fn fill_home(units: &mut [Unit], sites: &Sites<'_>, facts: &Facts) {
+    let home = facts.home.get().map(String::as_str);
+    let here = sites.all().iter().filter(|site| site.is_here());
+    let here: HashSet<&str> = here.map(|site| site.name.as_str()).collect();
+    for unit in units {
+        let node = unit.node.as_str();
+        if unit.launcher != LauncherKind::Slurm && (node == CONTROLLER || here.contains(node)) {
+            paths::fill_home(&mut unit.argv, &mut unit.env, home);
+        }
+    }
 }
 
 /// The nodes on which something runs, in the order of the YAML; this machine last.

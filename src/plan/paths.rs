@@ -1,5 +1,7 @@
 //! Paths of the YAML as text: from which folder they count, and what `~` means.
 
+use super::UnitEnv;
+
 /// Turns `$HOME/x` and `${HOME}/x` into `~/x`, the one form that is resolved where a unit runs.
 pub(crate) fn with_tilde(path: &str) -> String {
     for home in ["${HOME}", "$HOME"] {
@@ -43,6 +45,20 @@ pub(crate) fn expanded(path: &str, home: Option<&str>) -> String {
     }
 }
 
+/// Fills a leading `~` (or `${HOME}`) of words and variables in, for a unit that runs on this machine.
+///
+/// The unit script gives both to the program byte for byte, so nobody later would.
+pub(crate) fn fill_home(argv: &mut [String], env: &mut UnitEnv, home: Option<&str>) {
+    let may_begin = |text: &&mut String| text.starts_with(['~', '$']);
+    for text in argv
+        .iter_mut()
+        .chain(env.set.values_mut())
+        .filter(may_begin)
+    {
+        *text = expanded(text, home);
+    }
+}
+
 /// Removes `.`, `..` and doubled slashes from a path that begins with `/` or `~`.
 fn tidy(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
@@ -68,6 +84,17 @@ fn tidy(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_begin_at_home() {
+        let words = ["~/x", "${HOME}", "~user", "a~/x", "$HOMELAND"];
+        let mut argv: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        fill_home(&mut argv, &mut UnitEnv::default(), Some("/home/user"));
+        assert_eq!(
+            argv,
+            ["/home/user/x", "/home/user", "~user", "a~/x", "$HOMELAND"]
+        );
+    }
 
     #[test]
     fn paths_count_from_their_folder() {

@@ -415,3 +415,33 @@ fn tools_and_no_tools() {
     ");
     fine(&model("model: Qwen/Qwen3-8B; tools: false"));
 }
+
+#[test]
+fn the_client_s_keys() {
+    assert_snapshot!(said(&model("model: ~/ckpt/Qwen3-8B")), @r"
+    error[E0426]: the name of a model is taken byte for byte: `~/ckpt/Qwen3-8B`
+     --> a.yaml:8:12
+      |
+    8 |     model: ~/ckpt/Qwen3-8B
+      |            ^^^^^^^^^^^^^^^ no shell will fill this in
+      |
+      = help: write the whole path: it is what the server answers to and the client's key
+
+    error: 1 error in a.yaml
+    ");
+    let two = "client_config: { format: toolorchestra, path: c.json }\nmodels:\n  a: { model: Qwen/Qwen3-8B, node: n }\n  b: { model: Qwen/Qwen3-8B, node: n }\n";
+    assert_snapshot!(said(two), @r"
+    error[E0427]: `a` and `b` have one key for the client
+     --> a.yaml:8:15
+      |
+    7 |   a: { model: Qwen/Qwen3-8B, node: n }
+      |               ------------- the same
+    8 |   b: { model: Qwen/Qwen3-8B, node: n }
+      |               ^^^^^^^^^^^^^ `Qwen/Qwen3-8B`
+      |
+      = help: one would replace the other in the client's configuration: make them one model with `node: [A, B]`, or give one a `served_name`
+
+    error: 1 error in a.yaml
+    ");
+    fine(&two.replace("n }\n  b", "n, served_name: small }\n  b"));
+}

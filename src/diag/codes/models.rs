@@ -145,4 +145,17 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "a parser for tools that are not called",
         text: "`tools: false` and a `tool_parser` contradict each other; one of them would be ignored.",
     },
+    CodeInfo {
+        code: "E0426",
+        title: "a model's name that a shell would have to fill in",
+        text: "A model's name is given to the server and is the client's key, byte for byte. `~` and `${HOME}` would \
+               stay as they are, or mean something else on each machine.",
+    },
+    CodeInfo {
+        code: "E0427",
+        title: "one key for two models",
+        text: "A client's configuration has one entry for each key; the second would replace the first, whose \
+               servers would run for nobody. One model spreads over nodes with `node: [A, B]`; two that differ \
+               need names that differ: `served_name`.",
+    },
 ];
