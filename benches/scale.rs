@@ -14,17 +14,19 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use measure::{Times, judged};
+use toolorch::check::check_all;
 use toolorch::diag::Severity;
 use toolorch::facts::Facts;
-use toolorch::plan::plan;
+use toolorch::plan::{Plan, plan};
 use toolorch::render::{Renderer, render_plan};
 use toolorch::spec::{ClusterSpec, Source, parse};
 
 /// A cluster with so many nodes of eight GPUs, and a replica on each GPU.
-fn yaml(nodes: usize) -> String {
-    let mut text =
-        "version: 1\nname: scale\nvllm: { version: \"0.12.0\" }\nlauncher: process\nnodes:\n"
-            .to_owned();
+fn yaml(nodes: usize, launcher: &str) -> String {
+    let mut text = format!(
+        "version: 1\nname: scale\nvllm: {{ version: \"0.12.0\" }}\nlauncher: {launcher}\n\
+         slurm: {{ time: \"04:00:00\" }}\nnodes:\n"
+    );
     for node in 0..nodes {
         let (high, low) = (node / 250, node % 250 + 1);
         let _ = writeln!(
@@ -42,49 +44,62 @@ fn yaml(nodes: usize) -> String {
     text
 }
 
-fn spec(nodes: usize) -> ClusterSpec {
-    let parsed = parse(Source::new("scale.yaml", yaml(nodes).as_bytes()), &[]);
+fn read(text: &str) -> ClusterSpec {
+    let parsed = parse(Source::new("scale.yaml", text.as_bytes()), &[]);
     parsed
         .spec
         .unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics))
 }
 
-/// Plans and renders; returns how many units and files came out.
-fn work(spec: &ClusterSpec, renderer: &Renderer) -> (usize, usize) {
+fn planned(spec: &ClusterSpec) -> Plan {
     let (plan, diagnostics) = plan(spec, &Facts::default());
     let error = diagnostics
         .iter()
         .find(|found| found.severity == Severity::Error);
     assert!(error.is_none(), "{error:#?}");
-    let files = render_plan(&plan, renderer).unwrap();
-    (plan.units.len(), black_box(files).len())
+    plan
+}
+
+/// Bytes of all files that are rendered.
+fn rendered(plan: &Plan, renderer: &Renderer) -> (usize, usize) {
+    let files = render_plan(plan, renderer).unwrap();
+    let bytes = files.iter().map(|(_, file)| file.bytes.len()).sum();
+    (files.len(), black_box(bytes))
 }
 
 fn main() {
     let renderer = Renderer::new(&BTreeMap::new()).unwrap();
-    let mut medians = Vec::new();
-    for (nodes, bound) in [(125, 0.1), (1250, 1.0)] {
-        let text = yaml(nodes);
-        let read = Times::of(5, || {
-            black_box(parse(Source::new("scale.yaml", text.as_bytes()), &[]));
+    for launcher in ["process", "tmux", "slurm"] {
+        let medians = [(125, 0.1), (1250, 1.0)].map(|(nodes, bound)| {
+            let text = yaml(nodes, launcher);
+            let spec = read(&text);
+            let plan = planned(&spec);
+            let (files, bytes) = rendered(&plan, &renderer);
+            println!(
+                "{launcher}, {} replicas: {files} files, {} KiB",
+                plan.units.len(),
+                bytes / 1024
+            );
+            let say = |what, times: &Times| println!("  {what:<16} {}", times.words());
+            say("read", &Times::of(5, || drop(black_box(read(&text)))));
+            let facts = Facts::default();
+            say(
+                "plan and check",
+                &Times::of(5, || drop(check_all(&spec, &facts))),
+            );
+            say("plan", &Times::of(5, || drop(planned(&spec))));
+            let both = Times::of(5, || {
+                rendered(&planned(&spec), &renderer);
+            });
+            let within = both.median() <= Duration::from_secs_f64(bound);
+            say("plan and render", &both);
+            println!("  {}", judged(within, &format!("{bound} s")));
+            both.median().as_secs_f64()
         });
-        let spec = spec(nodes);
-        let (units, files) = work(&spec, &renderer);
-        let times = Times::of(5, || {
-            work(&spec, &renderer);
-        });
-        let within = times.median() <= Duration::from_secs_f64(bound);
-        println!("{units} replicas: read             {}", read.words());
+        let ratio = medians[1] / medians[0];
         println!(
-            "{units} replicas: plan and render  {}; {files} files; {}",
-            times.words(),
-            judged(within, &format!("{bound} s"))
+            "{launcher}: ten times the replicas cost {ratio:.1} times the time; {}",
+            judged(ratio <= 15.0, "15")
         );
-        medians.push(times.median().as_secs_f64());
     }
-    let ratio = medians[1] / medians[0];
-    println!(
-        "ten times the replicas cost {ratio:.1} times the time; {}",
-        judged(ratio <= 15.0, "15")
-    );
 }

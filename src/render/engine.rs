@@ -92,11 +92,9 @@ impl Renderer {
         #[derive(Serialize)]
         struct Values<'a> {
             unit: &'a UnitContext,
-            credentials: &'a [&'a str],
         }
         unit.check()?;
-        let credentials = credentials::PATTERNS;
-        self.render(UNIT, &Values { unit, credentials })
+        self.render(UNIT, &Values { unit })
     }
 
     /// The script that starts, lists and stops the units of one node in tmux.

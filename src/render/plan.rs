@@ -1,12 +1,12 @@
 //! The files of a plan: `plan.json`, a script per unit, and one per node that starts several.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::{GroupContext, MemberContext, NodeContext, OptionContext, UnitContext};
 use super::engine::{LIBRARY, Renderer};
 use super::error::RenderError;
 use super::files::FileSet;
-use crate::base::{GpuIndex, NodeName};
+use crate::base::{GpuIndex, NodeName, UnitId};
 use crate::plan::{JobPlan, Plan, PlanNode, Unit};
 use crate::spec::model::LauncherKind;
 
@@ -31,10 +31,14 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
             files.add_script(format!("tmux/{session}.sh"), text);
         }
     }
+    let by_id: HashMap<&UnitId, &Unit> = plan.units.iter().map(|unit| (&unit.id, unit)).collect();
     let mut jobs = Names::default();
     for job in &plan.jobs {
         let file = format!("slurm/{}.sbatch", jobs.unique(&job.name));
-        let text = renderer.sbatch(&group_context(plan, job, &file))?;
+        let units: Vec<&Unit> = (job.units.iter())
+            .filter_map(|id| by_id.get(id).copied())
+            .collect();
+        let text = renderer.sbatch(&group_context(plan, job, &file, &units))?;
         files.add_script(file, text);
     }
     Ok(files.with_manifest())
@@ -105,8 +109,7 @@ impl Names {
 /// Seconds before the time limit at which a job is told to stop, beside its units' grace: SLURM's timing is as coarse.
 const SIGNAL_SLACK_S: u64 = 60;
 
-fn group_context(plan: &Plan, job: &JobPlan, file: &str) -> GroupContext {
-    let units: Vec<&Unit> = job.units.iter().filter_map(|id| plan.unit(id)).collect();
+fn group_context(plan: &Plan, job: &JobPlan, file: &str, units: &[&Unit]) -> GroupContext {
     let grace = units.iter().map(|unit| unit.grace.0.div_ceil(1000)).max();
     let slurm = &job.options;
     let named = [

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
-
-use crate::base::{Clock, EvalName, ExitStatus, UnitId};
+use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
 use crate::check::{self, Ctx};
 use crate::cli::args::UpArgs;
 use crate::cli::audience::audience;
@@ -200,7 +198,7 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
         events.push(Event::RunStarted {
             run: dir.id().clone(),
             cluster: plan.cluster.clone(),
-            plan_sha256: hex(&Sha256::digest(bytes)),
+            plan_sha256: sha256(bytes),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         });
     }
@@ -342,13 +340,4 @@ fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -205,7 +205,7 @@ fn what_a_template_may_not_do_is_refused_with_its_line() {
       |                        ^^^^
     ");
     insta::assert_snapshot!(unit_error("{{ nobody }}"), @"
-    error: Variable `nobody` is not defined. Available variables: credentials, unit
+    error: Variable `nobody` is not defined. Available variables: unit
      --> unit.sh.tera:1:4
       |
     1 | {{ nobody }}
