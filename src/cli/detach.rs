@@ -10,9 +10,9 @@ use super::runs;
 use crate::base::{Clock, Epoch, ExitStatus, Generation, LaunchId, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
-use crate::render::Renderer;
 use crate::render::context::{UnitContext, Variable};
-use crate::run::store::{Mode, RunDir, Watch, make_dir, read_journal, write_atomically};
+use crate::render::{LIBRARY, Renderer};
+use crate::run::store::{Mode, RunDir, make_dir, read_journal, write_atomically};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
 use crate::world::{LaunchJob, Launchers, SystemClock, UnitDirs, tail};
@@ -32,9 +32,6 @@ pub(super) fn detach(
     let dir = runs::home()
         .current(&plan.cluster)
         .map_err(|error| runs::store(&error, printer))?;
-    if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
-        return Err(runs::store(&owner.owned(), printer));
-    }
     start(args, plan, &dir)
         .and_then(|job| follow(&dir, &job, printer))
         .map_err(|why| {
@@ -48,10 +45,15 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> 
     let unit = UnitId::new(CONTROLLER);
     let context = context(args, plan)?;
     let renderer = Renderer::new(&std::collections::BTreeMap::new());
-    let text = renderer
-        .and_then(|renderer| renderer.unit(&context))
+    let renderer = renderer.map_err(|error| error.to_string())?;
+    let text = renderer.unit(&context).map_err(|error| error.to_string())?;
+    // Apart from the units' scripts, which are one rendered set.
+    let scripts = dir.path().join("controller");
+    let library = scripts.join(LIBRARY);
+    make_dir(library.parent().unwrap_or(dir.path())).map_err(|error| error.to_string())?;
+    write_atomically(&library, renderer.library().as_bytes(), Mode::Script)
         .map_err(|error| error.to_string())?;
-    let script = dir.scripts().join("units").join(format!("{unit}.sh"));
+    let script = scripts.join("units").join(format!("{unit}.sh"));
     make_dir(script.parent().unwrap_or(dir.path())).map_err(|error| error.to_string())?;
     write_atomically(&script, text.as_bytes(), Mode::Script).map_err(|error| error.to_string())?;
     make_dir(&dir.logs()).map_err(|error| error.to_string())?;
@@ -71,7 +73,7 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> 
         launcher: LauncherKind::Process,
         generation: generation.next(),
         epoch: Epoch(0),
-        scripts: dir.scripts(),
+        scripts,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

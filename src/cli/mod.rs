@@ -11,7 +11,6 @@ mod load;
 mod look;
 mod printer;
 mod program;
-mod refresh;
 mod runs;
 
 pub use printer::{Printer, Verbosity};

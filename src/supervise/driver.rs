@@ -167,9 +167,10 @@ impl<'a> Driver<'a> {
             summary: String::new(),
             kept: true,
         });
-        if !outcome.kept {
+        if !outcome.kept && !self.ground.sessions.is_empty() {
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
-            let _ = self.launchers.end_tmux(&self.ground.run).await;
+            let (run, scripts) = (&self.ground.run, &self.ground.scripts);
+            let _ = self.launchers.stop_tmux(run, scripts).await;
         }
         Ok((outcome, self.ground.desks))
     }

@@ -221,7 +221,14 @@ impl Driver<'_> {
     ) -> Result<(String, String, usize), String> {
         let brain = &self.brain;
         let ours: Vec<String> = brain.state().configs.values().cloned().collect();
-        let done = write_config(brain.plan(), config, ready, &self.ground.run, &ours)?;
+        let done = write_config(
+            brain.plan(),
+            config,
+            ready,
+            &BTreeSet::new(),
+            &self.ground.run,
+            &ours,
+        )?;
         for line in &done.said {
             self.audience.message(line);
         }

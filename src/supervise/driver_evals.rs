@@ -6,9 +6,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::{Counts, Signs};
-use crate::base::{Clock, ConfigName, EvalName, RunId, UnitId};
+use crate::base::{Clock, ConfigName, EvalName, Name, RunId, UnitId};
 use crate::eval::{Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
-use crate::plan::{EvalPlan, Group, Plan, ResultsPlan};
+use crate::plan::{EvalPlan, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
 use crate::world::{ResultScanner, SystemClock, read_identity, write_identity};
 
@@ -196,15 +196,26 @@ pub struct WrittenConfig {
     pub said: Vec<String>,
 }
 
-/// Writes a client configuration with just the units that are ready; a model or service that no
-/// evaluation of it requires and that has no server is left out.
+/// The models and services that evaluations with this client configuration require.
+pub fn required(plan: &Plan, name: &ConfigName) -> BTreeSet<Name> {
+    let evals = plan.evals.iter();
+    evals
+        .filter(|eval| eval.config.as_ref() == Some(name))
+        .flat_map(|eval| eval.requires.iter().cloned())
+        .collect()
+}
+
+/// Writes a client configuration with just the units that are ready. A model or service without any
+/// is left out, unless it is `needed`: where evaluations share a configuration, the first must not
+/// wait for what only the second needs.
 ///
 /// # Errors
-/// Something that is required has no server, a template is wrong, or the file cannot be written.
+/// Something that is needed has no server, a template is wrong, or the file cannot be written.
 pub fn write_config(
     plan: &Plan,
     name: &ConfigName,
     ready: &BTreeSet<UnitId>,
+    needed: &BTreeSet<Name>,
     run: &RunId,
     ours: &[String],
 ) -> Result<WrittenConfig, String> {
@@ -213,15 +224,9 @@ pub fn write_config(
         .iter()
         .find(|config| &config.name == name)
         .ok_or_else(|| format!("there is no client configuration `{name}`"))?;
-    let required = |group: &Group| {
-        plan.evals
-            .iter()
-            .filter(|eval| eval.config.as_ref() == Some(name))
-            .any(|eval| eval.requires.contains(&group.name))
-    };
     let mut served = plan.clone();
     served.groups.retain(|group| {
-        required(group) || group.endpoints.iter().any(|end| ready.contains(&end.unit))
+        needed.contains(&group.name) || group.endpoints.iter().any(|end| ready.contains(&end.unit))
     });
     let template = config
         .template

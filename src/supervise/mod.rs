@@ -25,6 +25,6 @@ mod watch;
 
 pub use brain::{Brain, Goal};
 pub use driver::{Audience, DriveError, Driver, Ground};
-pub use driver_evals::{EvalDesk, WrittenConfig, write_config};
+pub use driver_evals::{EvalDesk, WrittenConfig, required, write_config};
 pub use effect::{Effect, Outcome};
 pub use input::{Counts, Input, Signs};

@@ -32,7 +32,6 @@ pub fn weight(event: &Event) -> Weight {
         | Event::Climbed { .. }
         | Event::StopIntended { .. } => Weight::Detail,
         Event::Exited { exit, .. } if exit.requested => Weight::Detail,
-        Event::Refuted { failure, .. } if !failure.permanent => Weight::Detail,
         // A client may end; a server that does so has died, whatever its code.
         Event::Exited { unit, exit } if exit.code == Some(0) && is_client(unit) => Weight::Normal,
         Event::Exited { .. }

@@ -181,11 +181,14 @@ impl Prober {
             let name = message["tool_calls"][0]["function"]["name"].as_str();
             return passed(name.unwrap_or_default());
         }
-        let text = excerpt(message["content"].as_str().unwrap_or("no text"));
+        let text = message["content"].as_str().unwrap_or("no text");
         failed(
-            format!("an automatic tool call came back as text: `{text}`"),
+            format!(
+                "an automatic tool call came back as text: `{}`",
+                excerpt(text)
+            ),
             "the tool-call parser does not fit the model: leave `tool_parser` out for the family's own, or check it against the model's card",
-            false,
+            is_raw_call(text),
         )
     }
 
@@ -259,6 +262,20 @@ impl Prober {
     }
 }
 
+/// Whether a text holds a call that the model wrote and the parser did not read; without one the model may
+/// just have preferred to talk, and may call the next time.
+fn is_raw_call(text: &str) -> bool {
+    let marks = [
+        "<tool_call",
+        "<function",
+        "[TOOL_CALL",
+        "<|",
+        "\"name\"",
+        "get_weather(",
+    ];
+    text.contains("get_weather") && marks.iter().any(|mark| text.contains(mark))
+}
+
 /// What an error of a completion means: a known failure has a known remedy.
 fn refused(status: u16, text: &str) -> ProbeOutcome {
     let parsed: Value = serde_json::from_str(text).unwrap_or_default();
@@ -267,6 +284,7 @@ fn refused(status: u16, text: &str) -> ProbeOutcome {
         .find_map(Value::as_str)
         .unwrap_or(text);
     let known = crate::knowledge::failures::classify(message.lines());
+    let hopeless = known.as_ref().is_some_and(|found| found.failure.permanent);
     let fix = known.map_or_else(
         || "look into the server's log: `toolorch logs UNIT`".to_owned(),
         |found| format!("{}; {}", found.failure.cause, found.failure.fix),
@@ -274,7 +292,7 @@ fn refused(status: u16, text: &str) -> ProbeOutcome {
     failed(
         format!("it answers {status}: `{}`", excerpt(message)),
         fix,
-        (400..500).contains(&status) && status != 429,
+        hopeless || ((400..500).contains(&status) && status != 429),
     )
 }
 

@@ -7,7 +7,7 @@ use crate::cli::args::ConfigArgs;
 use crate::cli::printer::Printer;
 use crate::cli::{look, runs};
 use crate::render::client_config;
-use crate::supervise::write_config;
+use crate::supervise::{required, write_config};
 
 pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let found = runs::find(Some(&args.cluster.file), printer)?;
@@ -41,8 +41,15 @@ pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitSta
             printer.data(&text).map_err(|_| ExitStatus::Internal)?;
         } else {
             let ours: Vec<String> = found.state.configs.values().cloned().collect();
-            let done = write_config(&found.plan, &config.name, &ready, found.dir.id(), &ours)
-                .map_err(refused)?;
+            let done = write_config(
+                &found.plan,
+                &config.name,
+                &ready,
+                &required(&found.plan, &config.name),
+                found.dir.id(),
+                &ours,
+            )
+            .map_err(refused)?;
             for line in done.said {
                 printer.say(&line);
             }

@@ -87,15 +87,7 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
                 printer.complain(&format!("error: {why}"));
                 ExitStatus::Refused
             })?;
-        let before = found
-            .state
-            .owner
-            .as_ref()
-            .and_then(|owner| owner.left.as_ref());
-        let summary = match before {
-            Some(before) => format!("down; before that: {before}"),
-            None => "down".to_owned(),
-        };
+        let summary = "down".to_owned();
         note(&mut journal, Event::RunEnded { code: 0, summary })?;
     }
     journal.leave(SystemClock.now()).map_err(failed)?;
@@ -167,8 +159,7 @@ async fn stop_all(found: &Found, units: Vec<UnitId>, printer: Printer) -> Vec<St
         if group.is_empty() {
             continue;
         }
-        let plural = if group.len() == 1 { "" } else { "s" };
-        printer.say(&format!("stopping {} unit{plural}", group.len()));
+        printer.say(&format!("stopping {} units", group.len()));
         let stops = group.iter().map(|unit| {
             let grace = found.plan.unit(unit).map(|unit| unit.grace);
             let (launchers, scripts) = (&launchers, &scripts);
@@ -182,7 +173,7 @@ async fn stop_all(found: &Found, units: Vec<UnitId>, printer: Printer) -> Vec<St
         let stopped = futures_util::future::join_all(stops).await;
         failures.extend(stopped.into_iter().flatten());
     }
-    if let Err(error) = launchers.end_tmux(found.dir.id()).await {
+    if let Err(error) = launchers.stop_tmux(found.dir.id(), &scripts).await {
         failures.push(error.to_string());
     }
     failures

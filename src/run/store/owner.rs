@@ -48,8 +48,7 @@ impl OwnerRecord {
             }
     }
 
-    /// The refusal of whoever else wants the run.
-    pub fn owned(&self) -> StoreError {
+    fn owned(&self) -> StoreError {
         StoreError::Owned {
             who: format!(
                 "process {} on `{}`, since {}",

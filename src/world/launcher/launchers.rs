@@ -132,12 +132,16 @@ impl Launchers {
         expect_success(&self.local, &argv, limit, command).await
     }
 
-    /// Ends the tmux server of a run, if it has one. Its units must be stopped before.
+    /// Ends the tmux server of a run, if it has one.
     ///
     /// # Errors
     /// What was tried and what went wrong.
-    pub async fn end_tmux(&self, run: &RunId) -> Result<(), LaunchError> {
-        tmux::end_server(&self.local, run).await
+    pub async fn stop_tmux(
+        &self,
+        run: &RunId,
+        scripts: &std::path::Path,
+    ) -> Result<(), LaunchError> {
+        tmux::stop_all(&self.local, run, scripts).await
     }
 }
 

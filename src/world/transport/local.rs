@@ -22,6 +22,8 @@ impl Transport for LocalTransport {
             let running = Command::new(&program)
                 .args(argv.iter().skip(1))
                 .stdin(Stdio::null())
+                // Ctrl-C is for us: what we began is brought to its end.
+                .process_group(0)
                 .kill_on_drop(true)
                 .output();
             tracing::debug!(?argv, "run");
