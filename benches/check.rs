@@ -9,7 +9,7 @@ mod measure;
 
 use std::time::Duration;
 
-use measure::{judged, millis, peak_kib, program, walls};
+use measure::{judged, peak_kib, program, walls};
 
 fn main() {
     let check = || program(&["check", "clusters/hle-oss.yaml"]);
@@ -28,6 +28,4 @@ fn main() {
     );
     let nothing = walls(50, 0, || program(&["--version"]));
     println!("the process alone   {}", nothing.words());
-    let own = times.shortest().saturating_sub(nothing.shortest());
-    println!("its own work        {}", millis(own));
 }

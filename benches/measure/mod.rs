@@ -30,11 +30,6 @@ impl Times {
         self.0[self.0.len() / 2]
     }
 
-    /// The shortest one.
-    pub(crate) fn shortest(&self) -> Duration {
-        self.0[0]
-    }
-
     /// `min 3.2 ms, median 3.4 ms, max 5.0 ms (50 runs)`.
     pub(crate) fn words(&self) -> String {
         format!(

@@ -7,8 +7,12 @@
     reason = "a helper of a test fails as the test does"
 )]
 
-mod library;
+mod control;
+mod crash;
+mod log_cluster;
 mod quickstart;
+mod refusals;
 mod scene;
+mod small;
 
 use scene::Scene;

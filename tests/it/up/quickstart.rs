@@ -47,8 +47,8 @@ fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
     let scene = Scene::quickstart(200);
     let said = scene.expect(0, &["up", "quickstart.yaml"]);
     insta::assert_snapshot!(settled(&scene, &said.err), @r"
-    run quickstart-1-a8bd of quickstart began, toolorch 0.1.0
-    watched by vm, pid 7771
+    run quickstartOURS of quickstart began, toolorch 0.1.0
+    OURS
     expert-0 ready after TIME
     expert-1 ready after TIME
     judge ready after TIME
@@ -57,7 +57,6 @@ fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
     retrieval ready after TIME
     client config with 6 endpoints written to PLACE/quickstart/out/model_config.json
     eval-arithmetic ended with code 0: 200 questions, 0 without a result, TIME
-    arithmetic 200/200, N correct
     arithmetic complete
     expert-0 stopped
     expert-1 stopped

@@ -1,13 +1,13 @@
 //! A folder with a cluster, and the program run in it; whatever still runs is ended when it goes.
 
 use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -115,10 +115,16 @@ impl Scene {
         names
     }
 
-    /// Result files of a folder.
+    /// Names of result files in a folder.
+    pub(crate) fn result_names(&self, inside: &str) -> Vec<String> {
+        let mut names = self.names(inside);
+        names.retain(|name| Path::new(name).extension().is_some_and(|end| end == "json"));
+        names
+    }
+
+    /// How many result files a folder has.
     pub(crate) fn results(&self, inside: &str) -> usize {
-        let names = self.names(inside);
-        names.iter().filter(|name| name.ends_with(".json")).count()
+        self.result_names(inside).len()
     }
 
     /// The program with this scene's environment, in its folder.
@@ -151,11 +157,6 @@ impl Scene {
         said
     }
 
-    /// Starts the program.
-    pub(crate) fn start(&self, args: &[&str]) -> Going {
-        self.go(self.toolorch(args))
-    }
-
     /// Starts a command; its output goes to files, so that nobody need read it meanwhile.
     pub(crate) fn go(&self, mut command: Command) -> Going {
         let (_, out) = tempfile::NamedTempFile::new_in(self.dir.path())
@@ -166,6 +167,7 @@ impl Scene {
         let child = command
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap())
+            .process_group(0)
             .spawn()
             .unwrap();
         Going {
@@ -206,12 +208,6 @@ impl Scene {
             }
         }
         records
-    }
-
-    /// `status --json`.
-    pub(crate) fn status(&self, file: &str) -> Value {
-        let said = self.run(&["status", file, "--json"]);
-        serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"))
     }
 
     /// Live processes of this scene, with their command lines: found by marker, environment, command line, folder.
@@ -267,21 +263,21 @@ impl Scene {
             assert!(!said.status.success(), "tmux server {socket}: {said:?}");
         }
     }
+}
 
-    /// Waits until something is so; fails with these words after a minute.
-    #[track_caller]
-    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        let began = Instant::now();
-        loop {
-            if let Some(found) = look() {
-                return found;
-            }
-            assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "waited for {what}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
+/// Waits until something is so; fails with these words after a minute.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
         }
+        assert!(
+            began.elapsed() < Duration::from_mins(1),
+            "waited for {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -303,6 +299,12 @@ impl Going {
         kill(self.child.id(), signal);
     }
 
+    /// Sends a signal to the program and to all that it keeps in the foreground, as a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process_group(group, signal).unwrap();
+    }
+
     /// What it said so far on standard error.
     pub(crate) fn err(&self) -> String {
         fs::read_to_string(&self.err).unwrap()
@@ -313,9 +315,18 @@ impl Going {
         fs::read_to_string(&self.out).unwrap()
     }
 
-    /// Waits for its end.
+    /// Waits for its end; one that does not come within two minutes fails the test.
     pub(crate) fn end(mut self) -> Said {
-        let status = self.child.wait().unwrap();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if self.began.elapsed() > Duration::from_mins(2) {
+                self.signal(Signal::KILL);
+                panic!("it does not end\n{}{}", self.out(), self.err());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
         Said {
             code: code(status),
             out: self.out(),
