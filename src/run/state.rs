@@ -79,6 +79,8 @@ pub struct UnitState {
     pub rung: Option<RungState>,
     /// The last rung that was disproved in this start.
     pub refuted: Option<(String, ProbeFailure)>,
+    /// How long this start took to be ready for the first time; another owner proves it again.
+    pub ready_after: Option<Millis>,
     /// How it last ended.
     pub exit: Option<Exit>,
 }
@@ -269,6 +271,7 @@ impl RunState {
                 state.handle = None;
                 state.rung = None;
                 state.refuted = None;
+                state.ready_after = None;
             }
             Event::Launched {
                 unit,
@@ -330,7 +333,8 @@ impl RunState {
                 generation,
                 after,
             } => self.change(unit, *generation, |state| {
-                state.phase = UnitPhase::Ready(*after);
+                let first = *state.ready_after.get_or_insert(*after);
+                state.phase = UnitPhase::Ready(first);
             }),
             Event::Exited { unit, exit } => self.change(unit, exit.generation, |state| {
                 state.phase = UnitPhase::Exited;

@@ -8,7 +8,7 @@ use super::evals::Stage;
 use super::input::{Counts, Signs};
 use super::watch::COUNT_EVERY;
 use crate::base::{ConfigName, EvalName, Timestamp, UnitId};
-use crate::plan::EvalPlan;
+use crate::plan::{EvalPlan, Group};
 use crate::run::Event;
 
 impl Brain {
@@ -40,9 +40,17 @@ impl Brain {
             .all(|unit| self.settled(&unit.id).is_some())
     }
 
-    /// Without evaluations the configurations are written once, when all servers are settled.
+    /// The first model or service without enough servers that are ready.
+    pub(super) fn short_group(&self) -> Option<&Group> {
+        let short = |group: &&Group| self.readiness(group).0 < group.min_ready;
+        self.plan.groups.iter().find(short)
+    }
+
+    /// Without evaluations the configurations are written once, when all servers are settled, and
+    /// only if there are enough of them: a client's old file is better than one without endpoints.
     pub(super) fn write_config_without_evals(&mut self) {
-        if !self.goal.evals.is_empty() || !self.servers_settled() {
+        let wanted = self.goal.evals.is_empty() && self.servers_settled();
+        if !wanted || self.short_group().is_some() {
             return;
         }
         let missing: Vec<ConfigName> = self

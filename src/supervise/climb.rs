@@ -90,11 +90,12 @@ impl Brain {
         let rungs = self.server(unit).map_or(0, |unit| unit.ready.rungs.len());
         if rung + 1 >= rungs {
             self.tasks.remove(unit);
+            let first = self.state.unit(unit).ready_after;
             self.record(
                 Event::Ready {
                     unit: unit.clone(),
                     generation,
-                    after,
+                    after: first.unwrap_or(after),
                 },
                 now,
             );

@@ -5,7 +5,6 @@ use super::effect::Outcome;
 use super::evals::Stage;
 use super::input::Counts;
 use crate::base::ExitStatus;
-use crate::plan::Group;
 use crate::run::Verdict;
 
 /// The verdict on results that the evaluation's own rule calls finished.
@@ -47,26 +46,28 @@ impl Brain {
         if !self.servers_settled() {
             return None;
         }
-        let mut unwritten = None;
-        for config in &self.plan.configs {
-            if let Err(why) = self.configs_done.get(&config.name)? {
-                unwritten.get_or_insert(why);
-            }
-        }
-        let short = |group: &&Group| self.readiness(group).0 < group.min_ready;
-        let (code, summary) = match (self.plan.groups.iter().find(short), unwritten) {
-            (Some(group), _) => (
+        let (code, summary) = match self.short_group() {
+            Some(group) => (
                 ExitStatus::NotReady,
                 format!("`{}` did not become ready", group.name),
             ),
-            (None, Some(why)) => (ExitStatus::Refused, why.clone()),
-            (None, None) => (ExitStatus::Done, "all servers are ready".to_owned()),
+            None => self.written_without_evals()?,
         };
         Some(Outcome {
             code,
             summary,
             kept: false,
         })
+    }
+
+    /// Whether all configurations were written; none while one is on its way.
+    fn written_without_evals(&self) -> Option<(ExitStatus, String)> {
+        for config in &self.plan.configs {
+            if let Err(why) = self.configs_done.get(&config.name)? {
+                return Some((ExitStatus::Refused, why.clone()));
+            }
+        }
+        Some((ExitStatus::Done, "all servers are ready".to_owned()))
     }
 }
 

@@ -295,7 +295,7 @@ fn what_cannot_be_looked_at_is_not_dead() {
     5m 00s a #1 climbed listening
     5m 00s -> probe a #1 rung 1
     5m 00s a #1 climbed health
-    5m 00s a #1 ready after 5m 00s
+    5m 00s a #1 ready after 0ms
     5m 00s -> prepare e
     ");
 }
