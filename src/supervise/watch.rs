@@ -124,10 +124,13 @@ impl Brain {
         signs: Signs,
         now: Timestamp,
     ) {
-        let unreadable = counts.as_ref().err().cloned();
-        if let Ok(counts) = counts {
-            self.note_counts(eval, counts, now);
-        }
+        let unreadable = match counts {
+            Ok(counts) => {
+                self.note_counts(eval, counts, now);
+                None
+            }
+            Err(why) => Some(why),
+        };
         let work = self.eval_work(eval);
         let news = unreadable.is_some() && !work.unreadable;
         work.unreadable = unreadable.is_some();

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::story::{End, ONE, Story, code, failed, not_yet, signal, unknown};
-use crate::base::{Generation, Millis};
+use crate::base::Generation;
 use crate::facts::ProbeOutcome;
 
 /// A story in which `a` is ready.
