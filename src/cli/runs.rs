@@ -32,10 +32,37 @@ pub(super) fn home() -> Home {
 /// # Errors
 /// There is none, or more than one: said, with the list.
 pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
+    let dir = locate(file, printer)?;
+    read(dir).map_err(|error| store(&error, printer))
+}
+
+/// The same, also where the journal cannot be read: what is to be stopped stands in the plan. Answers
+/// with what is wrong with the journal, if anything is.
+pub(super) fn find_to_stop(
+    file: Option<&Path>,
+    printer: Printer,
+) -> Result<(Found, Option<ExitStatus>), ExitStatus> {
+    let dir = locate(file, printer)?;
+    let error = match read(dir.clone()) {
+        Ok(found) => return Ok((found, None)),
+        Err(error) => error,
+    };
+    let status = store(&error, printer);
+    let plan = read_plan(&dir).map_err(|_| status)?;
+    let found = Found {
+        dir,
+        plan,
+        records: Vec::new(),
+        state: RunState::default(),
+    };
+    Ok((found, Some(status)))
+}
+
+fn locate(file: Option<&Path>, printer: Printer) -> Result<RunDir, ExitStatus> {
     let home = home();
     // A run whose start was refused has no plan.
     let started = |dir: &RunDir| dir.plan().exists();
-    let dir = match file {
+    match file {
         Some(file) => {
             let cluster = cluster_of(file, printer)?;
             let latest = home
@@ -48,11 +75,21 @@ pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitS
                     file.display()
                 ));
                 ExitStatus::Usage
-            })?
+            })
         }
-        None => only_live(&home, printer)?,
-    };
-    read(dir).map_err(|error| store(&error, printer))
+        None => only_live(&home, printer),
+    }
+}
+
+fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
+    let path = dir.plan();
+    std::fs::read(&path)
+        .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
+        .map_err(|source| StoreError::Io {
+            doing: "read",
+            path: path.clone(),
+            source,
+        })
 }
 
 /// Ports of units of this cluster that run at this moment; none if nothing can be read.
@@ -78,14 +115,7 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
 /// The journal is damaged, or a file cannot be read.
 pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
     let records = read_journal(dir.path())?;
-    let path = dir.plan();
-    let plan = std::fs::read(&path)
-        .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
-        .map_err(|source| StoreError::Io {
-            doing: "read",
-            path: path.clone(),
-            source,
-        })?;
+    let plan = read_plan(&dir)?;
     let state = RunState::fold(&records);
     Ok(Found {
         dir,

@@ -122,8 +122,7 @@ fn whole(length: Millis) -> String {
 pub fn ended(exit: &Exit) -> String {
     let mut text = match exit.code {
         Some(code) => format!("with code {code}"),
-        None if exit.reason.is_some() => "before it began".to_owned(),
-        None => "without an exit code".to_owned(),
+        None => "without a recorded exit code".to_owned(),
     };
     if let Some(signal) = &exit.signal {
         let _ = write!(text, " ({} inferred)", clean(signal));

@@ -88,28 +88,18 @@ impl UnitDirs {
     /// # Errors
     /// It cannot be made, or stands there as somebody else's or as a link.
     pub fn make(&self, unit: &UnitId) -> Result<PathBuf, String> {
-        let base = self.root.parent().unwrap_or(&self.root).to_owned();
+        self.make_root()?;
         let dir = self.of(unit);
-        for dir in [&base, &self.root, &dir] {
-            match fs::DirBuilder::new().mode(0o700).create(dir) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    let found = fs::symlink_metadata(dir)
-                        .map_err(|error| format!("cannot look at `{}`: {error}", dir.display()))?;
-                    let ours = found.uid() == rustix::process::getuid().as_raw();
-                    if !found.is_dir() || !ours {
-                        return Err(format!(
-                            "`{}` is not a directory of yours: remove it, or set TOOLORCH_STATE",
-                            dir.display()
-                        ));
-                    }
-                }
-                Err(error) => {
-                    return Err(format!("cannot make `{}`: {error}", dir.display()));
-                }
-            }
-        }
+        make_own(&[&dir])?;
         Ok(dir)
+    }
+
+    /// Makes the directory of the run, ours alone.
+    ///
+    /// # Errors
+    /// As [`UnitDirs::make`].
+    pub fn make_root(&self) -> Result<(), String> {
+        make_own(&[self.root.parent().unwrap_or(&self.root), &self.root])
     }
 
     /// Keeps the values that a unit takes from the caller, for its eyes only; those of an earlier
@@ -188,6 +178,30 @@ impl UnitDirs {
             (None, _, None) => Observation::Lost { generation, launch },
         }
     }
+}
+
+/// Makes directories that are ours alone, outer ones first.
+fn make_own(dirs: &[&Path]) -> Result<(), String> {
+    for dir in dirs {
+        match fs::DirBuilder::new().mode(0o700).create(dir) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let found = fs::symlink_metadata(dir)
+                    .map_err(|error| format!("cannot look at `{}`: {error}", dir.display()))?;
+                let ours = found.uid() == rustix::process::getuid().as_raw();
+                if !found.is_dir() || !ours || found.mode() & 0o022 != 0 {
+                    return Err(format!(
+                        "`{}` is not a directory of yours that only you can write: remove it, or set TOOLORCH_STATE",
+                        dir.display()
+                    ));
+                }
+            }
+            Err(error) => {
+                return Err(format!("cannot make `{}`: {error}", dir.display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `key=value` lines, as the unit script writes them.

@@ -61,6 +61,7 @@ port_taken() { # -> WHY, when somebody listens where we would
 }
 add_listener() { # who listens on our port, and came after us, is ours although it shed every other sign
   local entry port inode uid address lead_start=${S[start]-}
+  [[ ${CLAIM-1} == 1 ]] || return 1
   [[ -n ${S[port]-} && -n $lead_start && ${S[phase]-} == @(running|stopping) && ${S[boot]-} == "$BOOT" ]] || return 1
   ((${#NET[@]})) || read_net
   listeners "${S[port]}"

@@ -4,9 +4,12 @@ verb_stop() {
   local deadline
   here_and_now
   open_dir || D=
+  # Once program and supervisor are both gone, whoever took the port since may be anybody.
+  CLAIM=0
+  [[ -n $D ]] && load_state && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && CLAIM=1
   if [[ -n $D ]] && load_state && supervised && [[ ${S[phase]} != @(exited|refused) ]]; then
     printf 'grace=%s\nreason=\n' "$GRACE" >"$D/stopping"
-    kill -TERM "${S[super]}" 2>/dev/null
+    kill -TERM "${S[super]}" 2>/dev/null; kill -CONT "${S[super]}" 2>/dev/null
     now_ms; deadline=$((NOW + GRACE_MS + 15000))
     while ((NOW < deadline)) && supervised; do nap 0.02; now_ms; done
   fi

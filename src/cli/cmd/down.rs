@@ -19,23 +19,8 @@ const ROUNDS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let found = runs::find(args.file.as_deref(), printer)?;
-    let failed = |error| runs::store(&error, printer);
-    let owner = take_over(&found, printer)?;
-    // The controller may have started more before it left.
-    let found = runs::read(found.dir).map_err(failed)?;
-    let process = owner.process().clone();
-    let (mut journal, _) = Journal::open(owner).map_err(failed)?;
-    let took = Event::OwnerTook {
-        host: process.host,
-        pid: process.pid,
-    };
-    let note = |journal: &mut Journal, event| {
-        journal
-            .append(SystemClock.now(), event, Durability::Synced)
-            .map_err(|error| runs::store(&error, printer))
-    };
-    note(&mut journal, took)?;
+    let (found, unread) = runs::find_to_stop(args.file.as_deref(), printer)?;
+    let (found, mut ledger) = Ledger::open(found, unread, printer)?;
     let dirs = UnitDirs::new(found.dir.id());
     let there: Vec<UnitId> = in_order(&found)
         .into_iter()
@@ -45,60 +30,133 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
         })
         .collect();
     for unit in &there {
-        let generation = found.state.unit(unit).generation;
-        let why = StopWhy::Down;
-        let unit = unit.clone();
-        note(
-            &mut journal,
-            Event::StopIntended {
-                unit,
-                generation,
-                why,
-            },
-        )?;
+        ledger.note(Event::StopIntended {
+            unit: unit.clone(),
+            generation: found.state.unit(unit).generation,
+            why: StopWhy::Down,
+        });
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|_| ExitStatus::Internal)?;
-    let failures = runtime.block_on(async {
-        let mut failures = stop_all(&found, there.clone(), printer).await;
-        for _ in 0..ROUNDS {
-            // A script that was on its way when it was asked to stop shows only now.
-            if find_ours(&found).is_empty() {
-                break;
-            }
-            failures = stop_all(&found, there.clone(), printer).await;
-        }
-        failures
-    });
+    let mut problems = runtime.block_on(stop_everything(&found, &there, printer));
     for unit in there {
         let generation = found.state.unit(&unit).generation;
-        note(&mut journal, Event::Stopped { unit, generation })?;
+        ledger.note(Event::Stopped { unit, generation });
     }
-    let left = leftovers(&found);
-    let clean = left.is_empty() && failures.is_empty();
-    for line in failures.iter().chain(&left) {
-        printer.complain(&format!("error: {line}"));
+    problems.extend(leftovers(&found));
+    if problems.is_empty() {
+        problems.extend(dirs.clear(&UnitId::new(detach::CONTROLLER)).err());
     }
-    if clean {
-        dirs.clear(&UnitId::new(detach::CONTROLLER))
-            .map_err(|why| {
-                printer.complain(&format!("error: {why}"));
-                ExitStatus::Refused
-            })?;
-        let summary = "down".to_owned();
-        note(&mut journal, Event::RunEnded { code: 0, summary })?;
+    for problem in &problems {
+        printer.complain(&format!("error: {problem}"));
     }
-    journal.leave(SystemClock.now()).map_err(failed)?;
-    if !clean {
-        return Err(ExitStatus::Refused);
+    if problems.is_empty() {
+        printer.say(&format!(
+            "`{}` is down: no process, no port and no session of it is left",
+            found.dir.id()
+        ));
+        ledger.note(ended(&found));
     }
-    printer.say(&format!(
-        "`{}` is down: no process, no port and no session of it is left",
-        found.dir.id()
-    ));
-    Ok(ExitStatus::Done)
+    let status = ledger.close();
+    if problems.is_empty() {
+        status.map_or(Ok(ExitStatus::Done), Err)
+    } else {
+        Err(ExitStatus::Refused)
+    }
+}
+
+fn ended(found: &Found) -> Event {
+    let before = found
+        .state
+        .owner
+        .as_ref()
+        .and_then(|owner| owner.left.as_ref());
+    let summary = match before {
+        Some(before) => format!("down; before that: {before}"),
+        None => "down".to_owned(),
+    };
+    Event::RunEnded { code: 0, summary }
+}
+
+/// The run's journal as far as it can be written: a full disk or a damaged journal must not keep
+/// servers alive.
+struct Ledger {
+    journal: Option<Journal>,
+    /// The first thing that went wrong.
+    failed: Option<ExitStatus>,
+    printer: Printer,
+}
+
+impl Ledger {
+    /// Takes the run, and reads it again: its controller may have started more before it left.
+    fn open(
+        found: Found,
+        unread: Option<ExitStatus>,
+        printer: Printer,
+    ) -> Result<(Found, Self), ExitStatus> {
+        let mut ledger = Self {
+            journal: None,
+            failed: unread,
+            printer,
+        };
+        if unread.is_some() {
+            return Ok((found, ledger));
+        }
+        let owner = match take_over(&found, printer) {
+            Ok(owner) => owner,
+            Err(ExitStatus::Internal) => {
+                ledger.failed = Some(ExitStatus::Internal);
+                return Ok((found, ledger));
+            }
+            Err(status) => return Err(status),
+        };
+        let process = owner.process().clone();
+        match Journal::open(owner) {
+            Ok((journal, _)) => ledger.journal = Some(journal),
+            Err(error) => ledger.failed = Some(runs::store(&error, printer)),
+        }
+        ledger.note(Event::OwnerTook {
+            host: process.host,
+            pid: process.pid,
+        });
+        let again = runs::read(found.dir.clone()).unwrap_or(found);
+        Ok((again, ledger))
+    }
+
+    /// Writes a line; what cannot be written is said once.
+    fn note(&mut self, event: Event) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        let written = journal.append(SystemClock.now(), event, Durability::Synced);
+        if let Err(error) = written {
+            self.journal = None;
+            self.failed = Some(runs::store(&error, self.printer));
+        }
+    }
+
+    /// Gives the run up; answers what went wrong on the way.
+    fn close(self) -> Option<ExitStatus> {
+        let left = self.journal.map(|journal| journal.leave(SystemClock.now()));
+        let failed = left.and_then(Result::err);
+        let failed = failed.map(|error| runs::store(&error, self.printer));
+        self.failed.or(failed)
+    }
+}
+
+/// Stops all units, and again while processes of the run show up; answers what could not be stopped.
+async fn stop_everything(found: &Found, there: &[UnitId], printer: Printer) -> Vec<String> {
+    let mut failures = stop_all(found, there.to_vec(), printer).await;
+    for _ in 0..ROUNDS {
+        // A script that was on its way when it was asked to stop shows only now.
+        if find_ours(found).is_empty() {
+            break;
+        }
+        failures = stop_all(found, there.to_vec(), printer).await;
+    }
+    failures
 }
 
 /// Clients first, so that none sees its servers go.

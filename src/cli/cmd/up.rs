@@ -60,6 +60,10 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     refuse_obstacles(&mut cluster, &document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
+    UnitDirs::new(dir.id()).make_root().map_err(|why| {
+        printer.complain(&format!("error: {why}\nnothing was started"));
+        ExitStatus::Refused
+    })?;
     let taken = take(&dir, &cluster.plan, &files, printer)?;
     drive(&cluster, goal, desks, &dir, taken, wanted, printer)
 }
