@@ -72,8 +72,8 @@ impl ExitStatus {
             Self::Misrouted => "routing violation",
             Self::JournalDamaged => "journal damaged",
             Self::OwnedElsewhere => "another toolorch owns this run",
-            Self::Interrupted => "interrupted; servers and evaluation keep running",
-            Self::Terminated => "terminated; servers and evaluation keep running",
+            Self::Interrupted => "interrupted; what was started keeps running",
+            Self::Terminated => "terminated; what was started keeps running",
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         Code("N0519"),
         format!("not proved here: {} does not exist on this machine", dirs.join(", ")),
     )
-    .help("files, environments and datasets of these units are checked where they run: `check --nodes`, or `check` on that machine");
+    .help("files, environments and datasets of these units are checked where they run: call `check` on that machine");
     report.push(absent.into_iter().fold(finding, |finding, (_, origin)| {
         finding.at(Place::Value(origin.key("cwd")), "absent here")
     }));

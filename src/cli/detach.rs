@@ -12,7 +12,7 @@ use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::context::{UnitContext, Variable};
 use crate::render::{LIBRARY, Renderer};
-use crate::run::store::{Mode, RunDir, make_dir, read_journal, write_atomically};
+use crate::run::store::{Mode, RunDir, Watch, make_dir, read_journal, write_atomically};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
 use crate::world::{LaunchJob, Launchers, SystemClock, UnitDirs, tail};
@@ -32,6 +32,9 @@ pub(super) fn detach(
     let dir = runs::home()
         .current(&plan.cluster)
         .map_err(|error| runs::store(&error, printer))?;
+    if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
+        return Err(runs::store(&owner.owned(), printer));
+    }
     start(args, plan, &dir)
         .and_then(|job| follow(&dir, &job, printer))
         .map_err(|why| {

@@ -72,6 +72,9 @@ impl Loaded {
         }
         let shown = human(&self.diagnostics, &self.document, printer.in_colour());
         printer.complain(shown.trim_end());
+        if self.cluster.is_none() {
+            printer.complain("what follows from the values is checked once the structure is right");
+        }
     }
 
     /// The cluster, if nothing stands in its way; otherwise the findings are shown.

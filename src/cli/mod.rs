@@ -11,6 +11,7 @@ mod load;
 mod look;
 mod printer;
 mod program;
+mod refresh;
 mod runs;
 
 pub use printer::{Printer, Verbosity};

@@ -252,7 +252,7 @@ pub enum GaveUp {
 pub enum Verdict {
     /// Every id has a result.
     Complete,
-    /// Ids are missing or in error.
+    /// Ids are missing or in error, or the client showed no work.
     Incomplete {
         /// Ids without a complete result.
         missing: usize,

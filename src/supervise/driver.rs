@@ -167,10 +167,9 @@ impl<'a> Driver<'a> {
             summary: String::new(),
             kept: true,
         });
-        if !outcome.kept && !self.ground.sessions.is_empty() {
+        if !outcome.kept {
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
-            let (run, scripts) = (&self.ground.run, &self.ground.scripts);
-            let _ = self.launchers.stop_tmux(run, scripts).await;
+            let _ = self.launchers.end_tmux(&self.ground.run).await;
         }
         Ok((outcome, self.ground.desks))
     }

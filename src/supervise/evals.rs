@@ -1,7 +1,6 @@
 //! Evaluations: what the owner remembers of each, and when its client may start.
 
 use super::brain::Brain;
-use super::effect::Effect;
 use super::input::{Counts, Signs};
 use super::tasks::Task;
 use super::watch::Ending;
@@ -31,6 +30,19 @@ pub(super) enum Stage {
     Judging(Ending),
 }
 
+/// Whether results are being counted: one count at a time, so that an answer is never older than
+/// the one before it, and a client's end is judged by a count that began after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Counting {
+    /// No.
+    #[default]
+    Idle,
+    /// Yes.
+    Asked,
+    /// Yes, and its answer is out of date.
+    AskedTooSoon,
+}
+
 /// What the owner remembers of an evaluation beside the journal.
 #[derive(Debug, Default)]
 pub(super) struct EvalWork {
@@ -45,8 +57,9 @@ pub(super) struct EvalWork {
     /// Since when its results are complete.
     pub(super) finished_since: Option<Timestamp>,
     pub(super) count_at: Option<Timestamp>,
-    /// Its results could not be read at the last count.
-    pub(super) unreadable: bool,
+    pub(super) counting: Counting,
+    /// Since when its results cannot be read.
+    pub(super) unreadable_since: Option<Timestamp>,
     start_at: Option<Timestamp>,
     /// Since when enough servers are ready and others are on their way.
     enough_since: Option<Timestamp>,
@@ -187,7 +200,7 @@ impl Brain {
             let work = self.eval_work(&eval);
             if work.count_at.is_some_and(|at| at <= now) {
                 work.count_at = None;
-                self.ask(Effect::Count { eval });
+                self.count(eval);
             }
         }
         for eval in self.waiting() {

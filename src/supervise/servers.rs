@@ -3,7 +3,7 @@
 use super::brain::Brain;
 use super::deaths::lost;
 use super::effect::Effect;
-use super::stops::Then;
+use super::stops::{EMERGE, Then};
 use super::tasks::Task;
 use crate::base::{Generation, LaunchId, Timestamp, UnitId};
 use crate::facts::{Observation, RunningUnit};
@@ -61,6 +61,11 @@ impl Brain {
     /// Nothing is there of the launch that the journal speaks of.
     fn adopt_nothing(&mut self, unit: &UnitId, state: &UnitState, now: Timestamp) {
         match state.phase {
+            UnitPhase::Intended if state.since + EMERGE > now => {
+                self.ask(Effect::Watch { unit: unit.clone() });
+                let until = state.since + EMERGE;
+                self.tasks.insert(unit.clone(), Task::Emerging { until });
+            }
             UnitPhase::Intended => {
                 let why = "the controller ended before it was started".to_owned();
                 let (unit, generation) = (unit.clone(), state.generation);
@@ -123,7 +128,7 @@ impl Brain {
 
     /// A unit was looked at.
     pub(super) fn seen(&mut self, unit: &UnitId, observation: Observation, now: Timestamp) {
-        if let Some(Task::Unseen { .. }) = self.tasks.get(unit) {
+        if let Some(Task::Unseen { .. } | Task::Emerging { .. }) = self.tasks.get(unit) {
             if !matches!(observation, Observation::Unknown { .. }) {
                 self.tasks.remove(unit);
                 self.adopt(unit, observation, now);
@@ -142,8 +147,13 @@ impl Brain {
                     self.started(unit, &running, false, now);
                 }
                 // A start that was on its way while it was stopped.
-                UnitPhase::Stopped if !self.tasks.contains_key(unit) => {
-                    self.stop(unit, StopWhy::Remnants, Then::Rest, now);
+                UnitPhase::Stopped => {
+                    let then = match self.tasks.get(unit) {
+                        Some(Task::Backoff { .. }) => Then::Again,
+                        Some(Task::Anew) => Then::Anew,
+                        _ => Then::Rest,
+                    };
+                    self.stop(unit, StopWhy::Remnants, then, now);
                 }
                 UnitPhase::GaveUp(why @ GaveUp::NotReady { .. }) => {
                     self.stop(unit, StopWhy::Remnants, Then::GiveUp(why), now);
@@ -172,6 +182,10 @@ impl Brain {
             match self.tasks.get_mut(&unit) {
                 Some(Task::Backoff { .. }) => self.launch(&unit, now),
                 Some(Task::Rising { .. }) => self.rise(&unit, now),
+                Some(Task::Emerging { .. }) => {
+                    let state = self.state.unit(&unit);
+                    self.adopt_nothing(&unit, &state, now);
+                }
                 Some(Task::Unseen { until, why }) => {
                     *until = None;
                     let text = format!(
@@ -283,7 +297,7 @@ impl Brain {
                     },
                     now,
                 );
-                self.stop(&unit, StopWhy::Remnants, Then::Again, now);
+                self.stop_unlaunched(&unit, now);
             }
             Err(_) => {}
         }

@@ -12,7 +12,7 @@ const TRIES: u32 = 3;
 const PAUSE: Millis = Millis(5_000);
 /// A start of which nothing was seen yet is waited for this long since its intent: a stop that
 /// comes before its script holds the unit's lock finds nothing, and the start outlives it.
-const EMERGE: Millis = Millis(10_000);
+pub(super) const EMERGE: Millis = Millis(10_000);
 
 /// A stop that is under way.
 #[derive(Debug)]
@@ -81,11 +81,25 @@ impl Brain {
         self.tasks.keys().any(|unit| self.is_stopping(unit))
     }
 
-    /// Intends to stop a unit, and asks for it.
+    /// Intends to stop a unit, and asks for it; a start that was not seen yet may show first.
     pub(super) fn stop(&mut self, unit: &UnitId, why: StopWhy, then: Then, now: Timestamp) {
-        let state = self.state.unit(unit);
-        let generation = state.generation;
-        let unseen = matches!(state.phase, UnitPhase::Intended | UnitPhase::Launched);
+        let unseen = matches!(self.phase(unit), UnitPhase::Intended | UnitPhase::Launched);
+        self.intend_stop(unit, why, then, now);
+        if unseen {
+            self.stop_after_launch(unit, now);
+        } else {
+            self.ask_stop(unit);
+        }
+    }
+
+    /// Clears away what a failed launch may have started all the same, once that had time to show.
+    pub(super) fn stop_unlaunched(&mut self, unit: &UnitId, now: Timestamp) {
+        self.intend_stop(unit, StopWhy::Remnants, Then::Again, now);
+        self.stop_after_launch(unit, now);
+    }
+
+    fn intend_stop(&mut self, unit: &UnitId, why: StopWhy, then: Then, now: Timestamp) {
+        let generation = self.state.unit(unit).generation;
         self.record(
             Event::StopIntended {
                 unit: unit.clone(),
@@ -101,11 +115,6 @@ impl Brain {
             stage: Stage::Launching,
         };
         self.tasks.insert(unit.clone(), Task::Stopping(stop));
-        if unseen {
-            self.stop_after_launch(unit, now);
-        } else {
-            self.ask_stop(unit);
-        }
     }
 
     /// A stop that waited for the launcher now waits for the unit to be seen.

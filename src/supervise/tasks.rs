@@ -16,6 +16,11 @@ pub(super) enum Task {
         /// Why it could not be looked at.
         why: String,
     },
+    /// An earlier owner intended its start a moment ago: it may be under way.
+    Emerging {
+        /// Not seen by then: it never happened.
+        until: Timestamp,
+    },
     /// A start that the journal does not know runs: it is left alone.
     Foreign,
     /// It was started and is to become ready.
@@ -45,7 +50,7 @@ impl Task {
                 let rung = ladder.as_ref().and_then(Ladder::wakes);
                 Some(rung.map_or(*deadline, |at| at.min(*deadline)))
             }
-            Self::Backoff { at } => Some(*at),
+            Self::Backoff { at } | Self::Emerging { until: at } => Some(*at),
             Self::Stopping(stop) => stop.wakes(),
             Self::Foreign | Self::Anew => None,
         }

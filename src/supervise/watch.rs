@@ -2,7 +2,7 @@
 
 use super::brain::Brain;
 use super::effect::Effect;
-use super::evals::{EvalWork, Stage};
+use super::evals::{Counting, EvalWork, Stage};
 use super::input::{Counts, Signs};
 use super::restart::{Again, again};
 use super::stops::Then;
@@ -17,6 +17,8 @@ pub(super) const COUNT_EVERY: Millis = Millis(1_000);
 const HOPELESS: usize = 8;
 /// A client whose results are complete may take this long to end by itself.
 const LINGER: Millis = Millis(60_000);
+/// Results that cannot be read when a client has ended are tried again for so long.
+const UNREADABLE: Millis = Millis(30_000);
 
 /// How a client ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,8 +134,11 @@ impl Brain {
             Err(why) => Some(why),
         };
         let work = self.eval_work(eval);
-        let news = unreadable.is_some() && !work.unreadable;
-        work.unreadable = unreadable.is_some();
+        let news = unreadable.is_some() && work.unreadable_since.is_none();
+        let since = unreadable
+            .as_ref()
+            .map(|_| work.unreadable_since.unwrap_or(now));
+        work.unreadable_since = since;
         if signs.log_bytes > work.signs.log_bytes {
             work.moved = now;
         }
@@ -142,10 +147,17 @@ impl Brain {
             let text = format!("the results of `{eval}` cannot be read: {why}");
             self.alarm("results-unreadable", None, text, now);
         }
+        let counting = &mut self.eval_work(eval).counting;
+        if std::mem::take(counting) == Counting::AskedTooSoon {
+            return self.count(eval.clone());
+        }
         match self.stage(eval).clone() {
             Stage::Running => {
                 self.eval_work(eval).count_at = Some(now + COUNT_EVERY);
                 self.watch_client(eval, now);
+            }
+            Stage::Judging(_) if since.is_some_and(|at| now.since(at) < UNREADABLE) => {
+                self.eval_work(eval).count_at = Some(now + COUNT_EVERY);
             }
             Stage::Judging(ending) => self.judge(eval, ending, unreadable, now),
             _ => {}
@@ -216,7 +228,18 @@ impl Brain {
         let work = self.eval_work(&eval);
         work.stage = Stage::Judging(ending);
         work.count_at = None;
-        self.ask(Effect::Count { eval });
+        self.count(eval);
+    }
+
+    /// Has the results counted, from now on.
+    pub(super) fn count(&mut self, eval: EvalName) {
+        let counting = &mut self.eval_work(&eval).counting;
+        if *counting == Counting::Idle {
+            *counting = Counting::Asked;
+            self.ask(Effect::Count { eval });
+        } else {
+            *counting = Counting::AskedTooSoon;
+        }
     }
 
     /// What follows the end of a client: done, again, or given up.

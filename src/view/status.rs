@@ -525,7 +525,7 @@ mod tests {
           retrieval     waits for listening (0/3) for 7s
 
         evaluations
-          hle           incomplete: 2118 missing or in error; the client ended with code 1 · 40/2158 (1 %) · 2 in error · 20 correct
+          hle           incomplete, 2118 missing: the client ended with code 1 · 40/2158 (1 %) · 2 in error · 20 correct
           frames        not started: `hle` is incomplete
         ");
     }

@@ -38,7 +38,8 @@ pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
         let _ = write!(out, "\n{}\n\n", ending.tables.trim_end());
     }
     out.push_str(&left_running(plan, run, ending.stop_with));
-    let length = ending.now.since(run.since);
+    let began = run.owner.as_ref().map_or(run.since, |owner| owner.since);
+    let length = ending.now.since(began);
     match ending.status {
         ExitStatus::Done => {
             let _ = writeln!(out, "done in {length}");
@@ -143,7 +144,7 @@ mod tests {
         hle     200/200 (100 %) · 10 in error · 100 correct
         frames  waits for hle
         3 servers and 1 evaluation keep running; to stop: toolorch down night.yaml
-        exit code 130 (interrupted; servers and evaluation keep running), after 21.3s
+        exit code 130 (interrupted; what was started keeps running), after 21.3s
         ");
     }
 
@@ -160,7 +161,7 @@ mod tests {
         };
         story.give_up("retrieval", why);
         insta::assert_snapshot!(text(&story, ExitStatus::GaveUp, ""), @r"
-        hle     incomplete: 12 missing or in error; the client ended twice without a new result · 200/200 (100 %) · 10 in error · 100 correct
+        hle     incomplete, 12 missing: the client ended twice without a new result · 200/200 (100 %) · 10 in error · 100 correct
         frames  not started: `hle` is not complete
         retrieval given up: port 8765 is taken by pid 12
         2 servers keep running; to stop: toolorch down night.yaml

@@ -159,15 +159,24 @@ pub(super) fn stop_why(why: &StopWhy) -> &'static str {
     }
 }
 
+/// `, 12 missing`; nothing if none is.
+fn missing_words(missing: usize) -> String {
+    if missing == 0 {
+        String::new()
+    } else {
+        format!(", {missing} missing")
+    }
+}
+
 /// How an evaluation ended.
 pub fn verdict(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Complete => "complete".to_owned(),
         Verdict::Incomplete { missing, why } => {
-            format!("incomplete: {missing} missing or in error; {}", clean(why))
+            format!("incomplete{}: {}", missing_words(*missing), clean(why))
         }
         Verdict::GaveUp { missing, why } => {
-            format!("given up: {missing} missing or in error; {}", clean(why))
+            format!("given up{}: {}", missing_words(*missing), clean(why))
         }
         Verdict::NotStarted { why, .. } => format!("not started: {}", clean(why)),
     }

@@ -239,7 +239,7 @@ fn what_is_not_here_is_said_once() {
     8 |   e: { command: [x], dataset: d.jsonl, results: r, cwd: /nowhere }
       |                                                         ^^^^^^^^ absent here
       |
-      = help: files, environments and datasets of these units are checked where they run: `check --nodes`, or `check` on that machine
+      = help: files, environments and datasets of these units are checked where they run: call `check` on that machine
 
     note: 1 note in a.yaml
     ");

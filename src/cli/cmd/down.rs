@@ -217,7 +217,8 @@ async fn stop_all(found: &Found, units: Vec<UnitId>, printer: Printer) -> Vec<St
         if group.is_empty() {
             continue;
         }
-        printer.say(&format!("stopping {} units", group.len()));
+        let plural = if group.len() == 1 { "" } else { "s" };
+        printer.say(&format!("stopping {} unit{plural}", group.len()));
         let stops = group.iter().map(|unit| {
             let grace = found.plan.unit(unit).map(|unit| unit.grace);
             let (launchers, scripts) = (&launchers, &scripts);
@@ -231,7 +232,7 @@ async fn stop_all(found: &Found, units: Vec<UnitId>, printer: Printer) -> Vec<St
         let stopped = futures_util::future::join_all(stops).await;
         failures.extend(stopped.into_iter().flatten());
     }
-    if let Err(error) = launchers.stop_tmux(found.dir.id(), &scripts).await {
+    if let Err(error) = launchers.end_tmux(found.dir.id()).await {
         failures.push(error.to_string());
     }
     failures

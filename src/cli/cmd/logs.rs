@@ -5,10 +5,13 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::{ExitStatus, clean};
+use crate::base::{Clock, ExitStatus, UnitId, clean};
 use crate::cli::args::LogsArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
+use crate::facts::Observation;
+use crate::run::store::Watch;
+use crate::world::{SystemClock, UnitDirs};
 
 /// How often `--follow` looks for more.
 const EVERY: Duration = Duration::from_millis(250);
@@ -34,9 +37,30 @@ pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatu
         if !args.follow {
             return Ok(ExitStatus::Done);
         }
-        std::thread::sleep(EVERY);
+        // Looked at before the last read, so that its last words are not missed.
+        let over = has_ended(&found, &args.unit);
         text = read_on(&mut file).map_err(failed)?;
+        if over && text.is_empty() {
+            return Ok(ExitStatus::Done);
+        }
+        std::thread::sleep(if text.is_empty() {
+            EVERY
+        } else {
+            Duration::ZERO
+        });
     }
+}
+
+/// Whether nothing more can come: the unit does not run, and the run's controller will not start
+/// it again, as nobody watches.
+fn has_ended(found: &Found, unit: &str) -> bool {
+    let dirs = UnitDirs::new(found.dir.id());
+    let runs = matches!(dirs.observe(&UnitId::new(unit)), Observation::Running(_));
+    let watched = matches!(
+        Watch::look(found.dir.path(), SystemClock.now()),
+        Ok(Watch::Alive(_))
+    );
+    !runs && !watched
 }
 
 fn read_on(file: &mut File) -> std::io::Result<String> {

@@ -4,9 +4,9 @@ use jiff::tz::TimeZone;
 
 use crate::base::{Clock, ExitStatus};
 use crate::cli::printer::Printer;
-use crate::cli::runs;
+use crate::cli::runs::{self, Found};
 use crate::run::store::{RunDir, Watch};
-use crate::run::{Phase, RunState};
+use crate::run::{Event, Phase};
 use crate::view::moment;
 use crate::world::SystemClock;
 
@@ -33,18 +33,34 @@ fn line(dir: RunDir) -> String {
         Ok(found) => format!(
             "{id}  {}  {}  {path}\n",
             moment(found.state.since, SystemClock.now(), &TimeZone::system()),
-            words(&found.state, watched),
+            words(&found, watched),
         ),
         Err(_) if !plan.exists() => format!("{id}  nothing was started  {path}\n"),
         Err(error) => format!("{id}  {error}\n"),
     }
 }
 
-fn words(state: &RunState, watched: bool) -> String {
-    match (&state.phase, watched) {
-        (Phase::Ended(code), _) => format!("ended with exit code {code}"),
+fn words(found: &Found, watched: bool) -> String {
+    match (&found.state.phase, watched) {
+        (Phase::Ended(0), _) => last_words(found).unwrap_or("done").to_owned(),
+        (Phase::Ended(code), _) => match last_words(found) {
+            Some(words) => format!("ended with exit code {code}: {words}"),
+            None => format!("ended with exit code {code}"),
+        },
         (Phase::New, _) => "nothing was started".to_owned(),
         (Phase::Running, true) => "runs, watched".to_owned(),
         (Phase::Running, false) => "nobody watches".to_owned(),
     }
+}
+
+/// What its end was recorded with.
+fn last_words(found: &Found) -> Option<&str> {
+    found
+        .records
+        .iter()
+        .rev()
+        .find_map(|record| match &record.event {
+            Event::RunEnded { summary, .. } if !summary.is_empty() => Some(summary.as_str()),
+            _ => None,
+        })
 }

@@ -1,5 +1,6 @@
 //! `toolorch status`.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -7,44 +8,58 @@ use jiff::tz::TimeZone;
 use crate::base::{Clock, ExitStatus};
 use crate::cli::args::StatusArgs;
 use crate::cli::printer::Printer;
-use crate::cli::runs;
+use crate::cli::refresh::as_seen_now;
+use crate::cli::runs::{self, Found};
+use crate::run::Phase;
 use crate::run::store::Watch;
 use crate::view::Status;
 use crate::world::SystemClock;
 
-/// How often `--watch` looks for something new.
+/// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// Home, and everything below it cleared.
+const REDRAW: &str = "\x1b[H\x1b[J";
 
 pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let mut shown = String::new();
-    loop {
-        let status = look(args, printer)?;
+    let mut found = runs::find(args.file.as_deref(), printer)?;
+    if !args.watch {
+        let status = look(&found, printer)?;
         let text = if args.json {
             format!("{:#}\n", status.json())
         } else {
             status.text(&TimeZone::system())
         };
-        if text != shown {
-            let again = !shown.is_empty();
-            let space = if again { "\n" } else { "" };
-            let out = format!("{space}{text}");
+        printer.data(&text).map_err(|_| ExitStatus::Internal)?;
+        return Ok(ExitStatus::Done);
+    }
+    let terminal = std::io::stdout().is_terminal();
+    let mut shown = (0, found.state.owner.clone());
+    loop {
+        let text = look(&found, printer)?.text(&TimeZone::system());
+        let news = (found.state.seq, found.state.owner.clone());
+        if terminal || shown != news {
+            let before = if terminal { REDRAW } else { "" };
+            let out = format!("{before}{text}\n");
             printer.data(&out).map_err(|_| ExitStatus::Internal)?;
-            shown = text;
+            shown = news;
         }
-        if !args.watch {
+        if matches!(found.state.phase, Phase::Ended(_)) {
             return Ok(ExitStatus::Done);
         }
         std::thread::sleep(EVERY);
+        // The same run to its end, also when another one begins.
+        found = runs::read(found.dir).map_err(|error| runs::store(&error, printer))?;
     }
 }
 
-fn look(args: &StatusArgs, printer: Printer) -> Result<Status, ExitStatus> {
-    let found = runs::find(args.file.as_deref(), printer)?;
+/// What the journal says; where nobody watches, what one look adds.
+fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
     let now = SystemClock.now();
-    let status = Status::new(&found.plan, &found.state, now);
     let watch = Watch::look(found.dir.path(), now).map_err(|error| runs::store(&error, printer))?;
     Ok(match watch {
-        Watch::Alive(_) => status,
-        Watch::Gone(_) | Watch::Nobody => status.watcher_is_gone(),
+        Watch::Alive(_) => Status::new(&found.plan, &found.state, now),
+        Watch::Gone(_) | Watch::Nobody => {
+            Status::new(&found.plan, &as_seen_now(found), now).watcher_is_gone()
+        }
     })
 }

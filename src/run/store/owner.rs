@@ -48,7 +48,8 @@ impl OwnerRecord {
             }
     }
 
-    fn owned(&self) -> StoreError {
+    /// The refusal of whoever else wants the run.
+    pub fn owned(&self) -> StoreError {
         StoreError::Owned {
             who: format!(
                 "process {} on `{}`, since {}",

@@ -169,12 +169,12 @@ fn the_end_of_an_older_start_says_nothing_about_the_one_intended_since() {
     story.begin(&[], &[]).comes_up("a");
     let older = story.ended("a", code(1));
     story.see("a", older.clone()).secs(5);
-    killed(&mut story);
+    killed(&mut story).secs(60);
     story.begin(&[("a", older)], &[]);
     assert_snapshot!(story.told(), @r"
-    5.0s a #2 launch failed: the controller ended before it was started
-    5.0s a #3 start intended
-    5.0s -> launch a #3
+    1m 05s a #2 launch failed: the controller ended before it was started
+    1m 05s a #3 start intended
+    1m 05s -> launch a #3
     ");
 }
 
@@ -214,12 +214,36 @@ fn what_is_left_goes_first_even_if_the_journal_has_its_end() {
 fn an_intent_without_an_act_is_acted_on() {
     let mut story = Story::new(EVAL);
     story.begin(&[], &[]);
-    killed(&mut story);
-    story.begin(&[], &[]);
+    killed(&mut story).secs(60).begin(&[], &[]);
     assert_snapshot!(story.told(), @r"
-    0ms a #1 launch failed: the controller ended before it was started
-    0ms a #2 start intended
-    0ms -> launch a #2
+    1m 00s a #1 launch failed: the controller ended before it was started
+    1m 00s a #2 start intended
+    1m 00s -> launch a #2
+    ");
+}
+
+#[test]
+fn an_act_of_a_moment_ago_is_given_time_to_show() {
+    let mut story = Story::new(EVAL);
+    story.begin(&[], &[]);
+    killed(&mut story).secs(2).begin(&[], &[]);
+    let running = story.running("a", true);
+    story.secs(1).see("a", running);
+    assert_snapshot!(story.told(), @r"
+    2.0s -> watch a
+    3.0s -> watch a
+    3.0s a #1 adopted
+    3.0s a #1 climbed listening
+    3.0s -> probe a #1 rung 1
+    ");
+    let mut story = Story::new(EVAL);
+    story.begin(&[], &[]);
+    killed(&mut story).secs(2).begin(&[], &[]).secs(9);
+    assert_snapshot!(story.told(), @r"
+     2.0s -> watch a
+    10.0s a #1 launch failed: the controller ended before it was started
+    10.0s a #2 start intended
+    10.0s -> launch a #2
     ");
 }
 

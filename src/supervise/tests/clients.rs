@@ -143,6 +143,23 @@ fn an_exit_code_says_nothing_about_complete_results() {
 }
 
 #[test]
+fn an_end_is_judged_by_a_count_that_began_after_it() {
+    let mut story = running();
+    story.secs(1).dies("eval-e", code(0));
+    story.counted("e", ten(9, 0)).counted("e", ten(10, 0));
+    assert_snapshot!(story.told(), @r"
+    1.0s -> count e
+    1.0s eval-e #1 exited: code Some(0), signal None, reason None
+    1.0s e 9/10, 0 errors
+    1.0s -> count e
+    1.0s e 10/10, 0 errors
+    1.0s e ended: Complete
+    1.0s a #1 stop intended: Done
+    1.0s -> stop a #1
+    ");
+}
+
+#[test]
 fn first_results_that_are_all_errors_end_it() {
     let mut story = running();
     watch(&mut story, 1, (7, 7), silence);
@@ -331,7 +348,12 @@ fn a_client_that_cannot_be_launched_spends_the_budget() {
         story.prepared("e", ten(0, 0));
         let why = "`tmux` did not end within 30s".to_owned();
         story.launch_done("eval-e", Generation(generation), Err(why));
-        story.stopped("eval-e").counted("e", ten(0, 0)).secs(45);
+        story
+            .secs(10)
+            .counted("e", ten(0, 0))
+            .stopped("eval-e")
+            .counted("e", ten(0, 0))
+            .secs(45);
     }
     assert_snapshot!(told(&mut story), @r#"
        0ms e 0/10, 0 errors
@@ -339,32 +361,32 @@ fn a_client_that_cannot_be_launched_spends_the_budget() {
        0ms -> launch eval-e #1
        0ms eval-e #1 launch failed: `tmux` did not end within 30s
        0ms eval-e #1 stop intended: Remnants
-       0ms -> stop eval-e #1
-       0ms eval-e #1 stopped
-      5.0s -> prepare e
-     45.0s eval-e #2 start intended
-     45.0s -> launch eval-e #2
-     45.0s eval-e #2 launch failed: `tmux` did not end within 30s
-     45.0s eval-e #2 stop intended: Remnants
-     45.0s -> stop eval-e #2
-     45.0s eval-e #2 stopped
-    1m 00s -> prepare e
-    1m 30s eval-e #3 start intended
-    1m 30s -> launch eval-e #3
-    1m 30s eval-e #3 launch failed: `tmux` did not end within 30s
-    1m 30s eval-e #3 stop intended: Remnants
-    1m 30s -> stop eval-e #3
-    1m 30s eval-e #3 stopped
-    2m 15s -> prepare e
-    2m 15s eval-e #4 start intended
-    2m 15s -> launch eval-e #4
-    2m 15s eval-e #4 launch failed: `tmux` did not end within 30s
-    2m 15s eval-e #4 stop intended: Remnants
-    2m 15s -> stop eval-e #4
-    2m 15s eval-e #4 stopped
-    2m 15s e ended: GaveUp { missing: 10, why: "`tmux` did not end within 30s; the restart budget is spent after 4 starts" }
-    2m 15s a #1 stop intended: Done
-    2m 15s -> stop a #1
+     10.0s -> stop eval-e #1
+     10.0s eval-e #1 stopped
+     15.0s -> prepare e
+     55.0s eval-e #2 start intended
+     55.0s -> launch eval-e #2
+     55.0s eval-e #2 launch failed: `tmux` did not end within 30s
+     55.0s eval-e #2 stop intended: Remnants
+    1m 05s -> stop eval-e #2
+    1m 05s eval-e #2 stopped
+    1m 20s -> prepare e
+    1m 50s eval-e #3 start intended
+    1m 50s -> launch eval-e #3
+    1m 50s eval-e #3 launch failed: `tmux` did not end within 30s
+    1m 50s eval-e #3 stop intended: Remnants
+    2m 00s -> stop eval-e #3
+    2m 00s eval-e #3 stopped
+    2m 45s -> prepare e
+    2m 45s eval-e #4 start intended
+    2m 45s -> launch eval-e #4
+    2m 45s eval-e #4 launch failed: `tmux` did not end within 30s
+    2m 45s eval-e #4 stop intended: Remnants
+    2m 55s -> stop eval-e #4
+    2m 55s eval-e #4 stopped
+    2m 55s e ended: GaveUp { missing: 10, why: "`tmux` did not end within 30s; the restart budget is spent after 4 starts" }
+    2m 55s a #1 stop intended: Done
+    2m 55s -> stop a #1
     "#);
 }
 
@@ -433,14 +455,43 @@ fn results_that_cannot_be_read_change_no_count() {
     story.secs(1).feed(unreadable()).secs(1).feed(unreadable());
     story.secs(1).counted("e", ten(6, 0));
     story.dies("eval-e", code(0)).feed(unreadable());
-    assert_snapshot!(told(&mut story), @r#"
+    story
+        .secs(1)
+        .feed(unreadable())
+        .secs(1)
+        .counted("e", ten(10, 0));
+    assert_snapshot!(told(&mut story), @r"
     1.0s e 5/10, 0 errors
     2.0s alarm results-unreadable: the results of `e` cannot be read: stale file handle
     4.0s e 6/10, 0 errors
     4.0s eval-e #1 exited: code Some(0), signal None, reason None
     4.0s alarm results-unreadable: the results of `e` cannot be read: stale file handle
-    4.0s e ended: Incomplete { missing: 4, why: "its results cannot be read: stale file handle" }
-    4.0s a #1 stop intended: Done
-    4.0s -> stop a #1
+    6.0s e 10/10, 0 errors
+    6.0s e ended: Complete
+    6.0s a #1 stop intended: Done
+    6.0s -> stop a #1
+    ");
+}
+
+#[test]
+fn results_that_stay_unreadable_are_not_taken_for_complete() {
+    let mut story = running();
+    watch(&mut story, 1, (5, 0), silence);
+    story.dies("eval-e", code(0));
+    for _ in 0..40 {
+        story.feed(Input::Counted {
+            eval: "e".into(),
+            counts: Err("stale file handle".to_owned()),
+            signs: Signs::default(),
+        });
+        story.secs(1);
+    }
+    assert_snapshot!(told(&mut story), @r#"
+     1.0s e 5/10, 0 errors
+     1.0s eval-e #1 exited: code Some(0), signal None, reason None
+     1.0s alarm results-unreadable: the results of `e` cannot be read: stale file handle
+    31.0s e ended: Incomplete { missing: 5, why: "its results cannot be read: stale file handle" }
+    31.0s a #1 stop intended: Done
+    31.0s -> stop a #1
     "#);
 }

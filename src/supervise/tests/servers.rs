@@ -303,16 +303,37 @@ fn a_failed_launch_is_cleared_away_and_tried_again() {
     let why = "`tmux` did not end within 30s".to_owned();
     story
         .launch_done("a", Generation(1), Err(why))
-        .secs(1)
+        .secs(11)
         .stopped("a")
         .secs(5);
     assert_snapshot!(story.told(), @r"
-     0ms a #1 launch failed: `tmux` did not end within 30s
+      0ms a #1 launch failed: `tmux` did not end within 30s
+      0ms a #1 stop intended: Remnants
+    10.0s -> stop a #1
+    11.0s a #1 stopped
+    16.0s a #2 start intended
+    16.0s -> launch a #2
+    ");
+}
+
+#[test]
+fn what_a_failed_launch_started_all_the_same_is_stopped_when_it_shows() {
+    let mut story = Story::new(ONE);
+    story.begin(&[], &[]).skip();
+    story.launch_done("a", Generation(1), Err("late".to_owned()));
+    let running = story.running("a", false);
+    story.secs(1).see("a", running.clone()).secs(1).stopped("a");
+    story.secs(1).see("a", running).secs(1).stopped("a").secs(5);
+    assert_snapshot!(story.told(), @r"
+     0ms a #1 launch failed: late
      0ms a #1 stop intended: Remnants
-     0ms -> stop a #1
-    1.0s a #1 stopped
-    6.0s a #2 start intended
-    6.0s -> launch a #2
+    1.0s -> stop a #1
+    2.0s a #1 stopped
+    3.0s a #1 stop intended: Remnants
+    3.0s -> stop a #1
+    4.0s a #1 stopped
+    9.0s a #2 start intended
+    9.0s -> launch a #2
     ");
 }
 

@@ -132,16 +132,12 @@ impl Launchers {
         expect_success(&self.local, &argv, limit, command).await
     }
 
-    /// Ends the tmux server of a run, if it has one.
+    /// Ends the tmux server of a run, if it has one. Its units must be stopped before.
     ///
     /// # Errors
     /// What was tried and what went wrong.
-    pub async fn stop_tmux(
-        &self,
-        run: &RunId,
-        scripts: &std::path::Path,
-    ) -> Result<(), LaunchError> {
-        tmux::stop_all(&self.local, run, scripts).await
+    pub async fn end_tmux(&self, run: &RunId) -> Result<(), LaunchError> {
+        tmux::end_server(&self.local, run).await
     }
 }
 

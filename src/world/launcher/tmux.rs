@@ -1,11 +1,10 @@
 //! A window of a tmux session, one session per node, on a server of the run's own.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::launchers::{LaunchError, LaunchJob, expect_success, run_checked};
 use crate::base::RunId;
-use crate::world::transport::Transport;
+use crate::world::transport::{Transport, TransportError};
 
 /// tmux answers in milliseconds; this long means that it hangs.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -46,25 +45,17 @@ fn pane_pid(listed: &str, job: &LaunchJob) -> Option<u32> {
     })
 }
 
-pub(super) async fn stop_all(
-    transport: &dyn Transport,
-    run: &RunId,
-    scripts: &Path,
-) -> Result<(), LaunchError> {
-    let Ok(entries) = std::fs::read_dir(scripts.join("tmux")) else {
-        return Ok(());
-    };
-    for script in entries.flatten().map(|entry| entry.path()) {
-        let argv = [
-            "bash",
-            &script.to_string_lossy(),
-            "stop",
-            "--run",
-            run.as_str(),
-        ]
-        .map(str::to_owned);
-        let name = script.file_name().unwrap_or_default().to_string_lossy();
-        expect_success(transport, &argv, LIMIT, format!("tmux/{name} stop")).await?;
+/// Ends the server of a run by its socket, whatever its windows hold; fine if there is none.
+pub(super) async fn end_server(transport: &dyn Transport, run: &RunId) -> Result<(), LaunchError> {
+    let tmux = |verb: &str| ["tmux", "-L", &format!("toolorch-{run}"), verb].map(str::to_owned);
+    match transport.exec(&tmux("list-sessions"), LIMIT).await {
+        // No tmux here, or no server of this run.
+        Err(TransportError::Start { .. }) => Ok(()),
+        Ok(answer) if answer.code != Some(0) => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => {
+            let command = "tmux kill-server".to_owned();
+            expect_success(transport, &tmux("kill-server"), LIMIT, command).await
+        }
     }
-    Ok(())
 }
