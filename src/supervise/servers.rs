@@ -61,7 +61,7 @@ impl Brain {
     /// Nothing is there of the launch that the journal speaks of.
     fn adopt_nothing(&mut self, unit: &UnitId, state: &UnitState, now: Timestamp) {
         match state.phase {
-            UnitPhase::Intended if state.since + EMERGE > now => {
+            UnitPhase::Intended | UnitPhase::Launched if state.since + EMERGE > now => {
                 self.ask(Effect::Watch { unit: unit.clone() });
                 let until = state.since + EMERGE;
                 self.tasks.insert(unit.clone(), Task::Emerging { until });

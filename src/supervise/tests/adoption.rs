@@ -387,7 +387,7 @@ fn a_new_owner_tries_again_what_was_given_up() {
         reason: Some("`KEY` has no value"),
         ..code(78)
     };
-    story.begin(&[], &[]).launched("a").dies("a", end.clone());
+    story.begin(&[], &[]).launched("a").dies("a", end);
     killed(&mut story);
     let ended = story.ended("a", end);
     story.begin(&[("a", ended)], &[]);

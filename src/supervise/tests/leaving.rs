@@ -18,7 +18,9 @@ fn at_every_stage_nothing_is_stopped() {
     let mut story = Story::new(EVAL);
     let mut said = String::new();
     let mut at = |stage: &str, story: &mut Story| {
-        said.push_str(&format!("{stage}\n{}", leave(story)));
+        said.push_str(stage);
+        said.push('\n');
+        said.push_str(&leave(story));
     };
     at("before anything", &mut story);
     let mut story = Story::new(EVAL);

@@ -60,7 +60,7 @@ pub(super) fn ten(done: usize, errors: usize) -> Counts {
 }
 
 /// The unit's own words about its end.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct End {
     pub(super) code: Option<i32>,
     pub(super) signal: Option<&'static str>,

@@ -262,7 +262,6 @@ impl World {
         self.now = at;
         match what {
             Happening::Tell(epoch, input) if epoch == self.epoch => self.feed(input),
-            Happening::Tell(..) => {}
             Happening::Appear(unit, generation, launch, fate) => {
                 self.appear(&unit, generation, launch, fate);
             }
@@ -279,7 +278,8 @@ impl World {
                     self.feed(Input::Seen { unit, observation });
                 }
             }
-            Happening::Look(_) => {}
+            // To or of an owner that is gone.
+            Happening::Tell(..) | Happening::Look(_) => {}
         }
     }
 
@@ -290,13 +290,11 @@ impl World {
             assert_eq!(late, [], "it spoke after its last word");
             return;
         }
-        let effects = self.brain.step(input, self.now);
-        let effects = if self.roll(|moods| moods.leave) {
-            assert!(self.judge(&effects));
-            self.brain.step(Input::Leave(Signal::Interrupt), self.now)
-        } else {
-            effects
-        };
+        let mut effects = self.brain.step(input, self.now);
+        if self.roll(|moods| moods.leave) {
+            let left = Input::Leave(Signal::Interrupt);
+            effects.extend(self.brain.step(left, self.now));
+        }
         self.judge(&effects);
         let wake = self.brain.next_wake();
         assert!(
@@ -323,12 +321,16 @@ impl World {
     }
 
     /// The rules that hold for every list of effects; its records are in the journal after this.
-    fn judge(&mut self, effects: &[Effect]) -> bool {
-        let mut intended = None;
+    fn judge(&mut self, effects: &[Effect]) {
+        let (mut intended, mut last_word) = (None, false);
         for effect in effects {
             match effect {
                 Effect::Record(record) => {
                     self.judge_record(&record.event);
+                    last_word |= matches!(
+                        record.event,
+                        Event::OwnerLeft { .. } | Event::RunEnded { .. }
+                    );
                     if let Event::LaunchIntended {
                         unit, generation, ..
                     } = &record.event
@@ -337,6 +339,9 @@ impl World {
                     }
                     self.folded.apply(record);
                     self.records.push(record.clone());
+                }
+                Effect::Launch { .. } | Effect::Stop { .. } if last_word => {
+                    panic!("{effect:?} after the last word")
                 }
                 Effect::Launch {
                     unit, generation, ..
@@ -358,7 +363,6 @@ impl World {
             }
         }
         assert_eq!(&self.folded, self.brain.state(), "state = fold(records)");
-        true
     }
 
     fn judge_record(&self, event: &Event) {
@@ -381,7 +385,7 @@ impl World {
     }
 
     /// The records that name a unit, one a line.
-    fn story_of(&self, unit: &UnitId) -> String {
+    pub(super) fn story_of(&self, unit: &UnitId) -> String {
         let name = format!("{unit:?}");
         self.records
             .iter()
@@ -409,11 +413,20 @@ impl World {
         }
         let lives = self.places.values().any(|place| !place.lives.is_empty());
         assert!(outcome.kept || !lives, "something lives on unsaid");
-        for _ in 0..20 {
-            self.feed(Input::Tick);
-            if !self.queue.is_empty() {
-                self.one_thing();
+        self.feed(Input::Tick);
+        while let Some((_, what)) = self.queue.pop_first() {
+            match what {
+                Happening::Tell(_, input) => self.feed(input),
+                Happening::Appear(unit, generation, launch, _) => {
+                    self.appear(&unit, generation, launch, 0);
+                }
+                _ => {}
             }
+        }
+        for (unit, place) in &self.places {
+            let story = || self.story_of(unit);
+            let gone = outcome.kept || place.lives.is_empty();
+            assert!(gone, "{unit} shows after the end\n{}", story());
         }
         let cut = usize::try_from(self.dice.below(self.records.len() as u64)).unwrap();
         let mut state = RunState::fold(&self.records[..cut]);
@@ -567,7 +580,8 @@ impl World {
         };
         if appears {
             let appear = Happening::Appear(unit.clone(), generation, launch, fate);
-            self.soon(300, appear);
+            let slow = self.roll(|moods| moods.bad_start);
+            self.soon(if slow { 8_000 } else { 300 }, appear);
         }
         self.tell(
             300,
