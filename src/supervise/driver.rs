@@ -9,13 +9,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::driver_evals::EvalDesk;
+use super::starts::Starts;
 use super::{Brain, Effect, Input, Outcome};
 use crate::base::{Clock, ExitStatus, NodeName, RunId, Timestamp, UnitId};
 use crate::facts::{Observation, RunningUnit, Signal};
+use crate::plan::Unit;
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line,
+    LaunchJob, Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher,
+    last_line,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -66,9 +69,6 @@ pub enum DriveError {
     /// The system refused something that everything rests on.
     #[error("cannot watch units: {0}")]
     Watch(#[from] std::io::Error),
-    /// The TLS library does not start.
-    #[error("cannot make an HTTP client: {0}")]
-    Http(#[from] reqwest::Error),
 }
 
 impl DriveError {
@@ -76,7 +76,7 @@ impl DriveError {
     pub fn exit_status(&self) -> ExitStatus {
         match self {
             Self::Store(error) => error.exit_status(),
-            Self::Watch(_) | Self::Http(_) => ExitStatus::Internal,
+            Self::Watch(_) => ExitStatus::Internal,
         }
     }
 }
@@ -88,6 +88,7 @@ pub struct Driver<'a> {
     pub(super) ground: Ground,
     pub(super) audience: &'a mut dyn Audience,
     pub(super) launchers: Arc<Launchers>,
+    pub(super) starts: Starts<(LaunchJob, Unit)>,
     pub(super) prober: Prober,
     pub(super) dirs: UnitDirs,
     pub(super) watcher: Watcher,
@@ -102,7 +103,7 @@ impl<'a> Driver<'a> {
     /// A driver for a brain that has taken the run.
     ///
     /// # Errors
-    /// The system refuses to watch, or the TLS library does not start.
+    /// The system refuses to watch.
     pub fn new(
         brain: Brain,
         journal: Journal,
@@ -118,7 +119,8 @@ impl<'a> Driver<'a> {
             ground,
             audience,
             launchers: Arc::default(),
-            prober: Prober::new()?,
+            starts: Starts::new(2 * std::thread::available_parallelism().map_or(1, usize::from)),
+            prober: Prober::default(),
             dirs,
             watcher,
             news,
@@ -220,22 +222,26 @@ impl<'a> Driver<'a> {
 
     /// What we did ourselves goes to the brain; a script that was started is waited for.
     fn heed(&mut self, input: Input) -> Vec<Input> {
-        if let Input::LaunchDone {
-            unit,
-            generation,
-            result: Ok(handle),
-        } = &input
-        {
-            let launch = self.brain.state().unit(unit).launch;
-            if let (Ok(pid), Some(launch)) = (handle.native.parse(), launch) {
-                self.await_end(unit, *generation, launch, pid);
+        match &input {
+            Input::LaunchDone {
+                unit,
+                generation,
+                result: Ok(handle),
+            } => {
+                let launch = self.brain.state().unit(unit).launch;
+                if let (Ok(pid), Some(launch)) = (handle.native.parse(), launch) {
+                    self.await_end(unit, *generation, launch, pid);
+                }
             }
+            Input::LaunchDone { unit, .. } => self.arrived(unit),
+            _ => {}
         }
         vec![input]
     }
 
     /// What was seen of a unit goes to the brain; a leader without its script is waited for.
     fn learn(&mut self, unit: UnitId, observation: Observation) -> Vec<Input> {
+        self.arrived(&unit);
         if let Observation::Running(running) = &observation {
             let known = self.leaders.insert(unit.clone(), running.clone());
             let orphaned = known.is_none_or(|known| known.supervised) && !running.supervised;
@@ -286,9 +292,13 @@ impl<'a> Driver<'a> {
         self.journal.renew(SystemClock.now())?;
         let looks = self.live_units().into_iter().map(|unit| {
             let observation = self.watcher.look(&unit);
+            // A start that hangs keeps the others back until here, not for ever.
+            self.starts.arrived(&unit);
             Input::Seen { unit, observation }
         });
-        Ok(looks.collect())
+        let looks = looks.collect();
+        self.start_next();
+        Ok(looks)
     }
 
     /// The first look: every unit of the plan, the results of every evaluation.

@@ -16,6 +16,7 @@ mod input;
 mod ladder;
 mod restart;
 mod servers;
+mod starts;
 mod stops;
 mod tasks;
 #[cfg(test)]

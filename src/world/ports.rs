@@ -72,15 +72,24 @@ pub fn listening() -> Known<Vec<Listener>> {
     }
 }
 
-/// Who listens on this machine, with the owners that can be seen.
-pub fn listeners() -> Known<Vec<Listener>> {
-    let sockets = match sockets() {
-        Ok(sockets) => sockets,
+/// Who listens on these ports of this machine, with the owners that can be seen.
+pub fn listeners(ports: &BTreeSet<Port>) -> Known<Vec<Listener>> {
+    let sockets: Vec<Socket> = match sockets() {
+        Ok(sockets) => {
+            let wanted = sockets.into_iter().filter(|s| ports.contains(&s.port));
+            wanted.collect()
+        }
         Err(error) => return unknown(&error),
     };
     let wanted: BTreeSet<u64> = sockets.iter().map(|socket| socket.inode).collect();
     let mut owners = BTreeMap::new();
-    for process in processes() {
+    // Mostly nobody listens there, and no process has to be looked at.
+    let suspects = if wanted.is_empty() {
+        Vec::new()
+    } else {
+        processes()
+    };
+    for process in suspects {
         for inode in socket_inodes(process.pid) {
             if wanted.contains(&inode) {
                 owners.entry(inode).or_insert(process.pid);
@@ -285,7 +294,7 @@ mod tests {
         let ours = PortWatch::default().listening(&wait(std::process::id()));
         assert_eq!(ours, [UnitId::new("u")]);
         assert!(PortWatch::default().listening(&wait(999_999)).is_empty());
-        let Known::Known(all) = listeners() else {
+        let Known::Known(all) = listeners(&BTreeSet::from([port])) else {
             panic!("listeners are known on Linux");
         };
         let own = all.iter().find(|listener| listener.port == port).unwrap();

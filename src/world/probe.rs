@@ -2,9 +2,11 @@
 //!
 //! They send exactly what a client sends: streams, tools, `chat_template_kwargs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::facts::{ProbeFailure, ProbeOutcome};
 use crate::plan::{Rung, Unit, WarmupRequest};
@@ -15,9 +17,9 @@ const QUICK: Duration = Duration::from_secs(5);
 const SLOW: Duration = Duration::from_mins(2);
 
 /// Sends probes; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Prober {
-    client: reqwest::Client,
+    client: Arc<OnceCell<reqwest::Client>>,
 }
 
 /// What one request brought.
@@ -29,17 +31,17 @@ enum Answer {
 }
 
 impl Prober {
-    /// A prober that ignores every proxy variable.
-    ///
-    /// # Errors
-    /// The TLS library does not start.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(3))
-            .pool_idle_timeout(Duration::from_secs(20))
-            .build()?;
-        Ok(Self { client })
+    /// A client that ignores every proxy variable. Its TLS library reads all certificates of the machine, which takes
+    /// 50 ms: not before the first probe, by when servers have been started.
+    async fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        let build = async || {
+            reqwest::Client::builder()
+                .no_proxy()
+                .connect_timeout(Duration::from_secs(3))
+                .pool_idle_timeout(Duration::from_secs(20))
+                .build()
+        };
+        self.client.get_or_try_init(build).await
     }
 
     /// Tries one rung of a unit.
@@ -67,11 +69,17 @@ impl Prober {
     }
 
     async fn get(&self, url: &str) -> Answer {
-        read(self.client.get(url).timeout(QUICK).send().await).await
+        match self.client().await {
+            Ok(client) => read(client.get(url).timeout(QUICK).send().await).await,
+            Err(error) => Answer::None(format!("no HTTP client: {error}")),
+        }
     }
 
     async fn post(&self, url: &str, body: &Value) -> Answer {
-        read(self.client.post(url).timeout(SLOW).json(body).send().await).await
+        match self.client().await {
+            Ok(client) => read(client.post(url).timeout(SLOW).json(body).send().await).await,
+            Err(error) => Answer::None(format!("no HTTP client: {error}")),
+        }
     }
 
     async fn health(&self, base: &str, path: &str) -> ProbeOutcome {

@@ -53,18 +53,19 @@ fn pids() -> impl Iterator<Item = u32> {
 /// Live processes whose environment has `TOOLORCH_UNIT=PREFIX…`; those of other users cannot be
 /// seen. One pass over `/proc`.
 pub fn find_marked(prefix: &str) -> Vec<u32> {
-    let wanted = format!("TOOLORCH_UNIT={prefix}");
-    let wanted = wanted.as_bytes();
-    pids()
-        .filter(|pid| process(*pid).is_some())
-        .filter(|pid| {
-            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-                environ
-                    .split(|byte| *byte == 0)
-                    .any(|pair| pair.starts_with(wanted))
-            })
-        })
-        .collect()
+    marks(prefix).map(|(pid, _)| pid).collect()
+}
+
+/// The same, with what follows the prefix.
+pub(super) fn marks(prefix: &str) -> impl Iterator<Item = (u32, String)> {
+    let wanted = format!("TOOLORCH_UNIT={prefix}").into_bytes();
+    pids().filter_map(move |pid| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let mut pairs = environ.split(|byte| *byte == 0);
+        let rest = pairs.find_map(|pair| pair.strip_prefix(wanted.as_slice()))?;
+        process(pid)?;
+        Some((pid, String::from_utf8_lossy(rest).into_owned()))
+    })
 }
 
 /// Asks a process to end, if it is still the one that started at this time.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::base::{Generation, LaunchId, RunId, UnitId};
 use crate::facts::{Exit, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, write_atomically};
-use crate::world::procfs::{find_marked, process};
+use crate::world::procfs::{marks, process};
 
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
@@ -54,11 +54,11 @@ impl UnitDirs {
     /// Something of it still runs, or cannot be removed.
     pub fn clear(&self, controller: &UnitId) -> Result<(), String> {
         let run = self.root.file_name().unwrap_or_default().to_string_lossy();
-        let own = find_marked(&format!("{run}/{controller}/"));
-        let mut living = find_marked(&format!("{run}/"));
-        living.retain(|pid| !own.contains(pid));
+        let of_controller = format!("{controller}/");
+        let (own, living): (Vec<_>, Vec<_>) =
+            marks(&format!("{run}/")).partition(|(_, rest)| rest.starts_with(&of_controller));
         if !living.is_empty() {
-            let pids: Vec<String> = living.iter().map(ToString::to_string).collect();
+            let pids: Vec<String> = living.iter().map(|(pid, _)| pid.to_string()).collect();
             return Err(format!(
                 "processes of an earlier run `{run}` still live: {}; its journal is gone, so end them by hand",
                 pids.join(", ")

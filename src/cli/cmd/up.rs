@@ -270,7 +270,8 @@ fn refuse_obstacles(
     let mut starting = cluster.plan.clone();
     starting.units.retain(|unit| goal.starts(unit));
     world::add_programs(&mut cluster.facts, &ask::programs(&starting));
-    cluster.facts.listeners = world::listeners();
+    let ports = starting.units.iter().filter_map(|unit| unit.port).collect();
+    cluster.facts.listeners = world::listeners(&ports);
     let ctx = Ctx {
         plan: &starting,
         ..cluster.ctx()

@@ -131,10 +131,12 @@ fn units_start_list_stop_and_the_server_goes_with_the_last() {
         ..sleeper("a-1")
     };
     let node = Node::new(&[sleeper("a-0"), failing, sleeper("b")]);
-    assert_eq!(
-        node.say("start --run RUN -- --generation 4 --epoch 2"),
-        (Some(0), String::new())
-    );
+    let (code, pids) = node.say("start --run RUN -- --generation 4 --epoch 2");
+    assert_eq!(code, Some(0), "{pids}");
+    let pids: Vec<_> = pids
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .collect();
     let listed = wait_for("the windows", || {
         let (_, text) = node.say("list --run RUN");
         let runs = |unit| {
@@ -156,6 +158,8 @@ fn units_start_list_stop_and_the_server_goes_with_the_last() {
         .map(|field| format!("{} {} {}", field[0], field[1], field[3]))
         .collect();
     assert_eq!(shown, ["a-0 running ", "a-1 exited 3", "b running "]);
+    let listed: Vec<_> = fields.iter().map(|field| (field[0], field[2])).collect();
+    assert_eq!(pids, listed, "each with the pid in its pane");
     // A window that runs is left alone; one whose program ended is used again.
     let (code, text) = node.say("start --run RUN");
     assert_eq!(
