@@ -74,6 +74,9 @@ pub struct Fix {
     pub applicability: Applicability,
 }
 
+/// The code whose places hold what nobody may see.
+const SECRET: Code = Code("E0204");
+
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diagnostic {
@@ -92,6 +95,11 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// Whether the text at its places must not be shown.
+    pub(super) fn hides_its_place(&self) -> bool {
+        self.code == SECRET
+    }
+
     fn new(code: Code, severity: Severity, title: impl Into<String>) -> Self {
         Self {
             code,

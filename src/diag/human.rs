@@ -1,5 +1,6 @@
 //! Findings for people, as rustc shows them: place, reason, help and patches.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{
@@ -17,8 +18,9 @@ pub fn human(diagnostics: &[Diagnostic], sources: &dyn Sources, styled: bool) ->
         Renderer::plain()
     };
     let mut text = String::new();
+    let secrets = secrets(diagnostics, sources);
     for diagnostic in diagnostics {
-        text.push_str(&renderer.render(&groups(diagnostic, sources)));
+        text.push_str(&renderer.render(&groups(diagnostic, sources, &secrets)));
         text.push_str("\n\n");
     }
     if let Some((severity, line)) = summary(diagnostics, sources.name()) {
@@ -58,16 +60,36 @@ fn level(severity: Severity) -> Level<'static> {
     }
 }
 
-fn groups<'a>(diagnostic: &'a Diagnostic, sources: &'a dyn Sources) -> Vec<Group<'a>> {
+/// Bytes of a file that no snippet shows.
+type Secret<'a> = (&'a str, Range<usize>);
+
+fn secrets<'a>(diagnostics: &'a [Diagnostic], sources: &'a dyn Sources) -> Vec<Secret<'a>> {
+    diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.hides_its_place())
+        .flat_map(|diagnostic| &diagnostic.labels)
+        .filter_map(|label| sources.find(&label.place))
+        .map(|found| (found.name, shown(found)))
+        .collect()
+}
+
+fn groups<'a>(
+    diagnostic: &'a Diagnostic,
+    sources: &'a dyn Sources,
+    secrets: &[Secret<'_>],
+) -> Vec<Group<'a>> {
     let title = level(diagnostic.severity)
         .primary_title(diagnostic.title.as_str())
         .id(diagnostic.code.0);
     let mut first = Group::with_title(title);
-    for snippet in snippets(&diagnostic.labels, sources) {
+    for snippet in snippets(&diagnostic.labels, sources, secrets) {
         first = first.element(snippet);
     }
     let mut groups = vec![first.elements(diagnostic.help.iter().map(|text| help(text)))];
-    groups.extend(diagnostic.fixes.iter().map(|fix| patch(fix, sources)));
+    // A patch shows its whole line, so none is shown where a secret stands.
+    if secrets.is_empty() {
+        groups.extend(diagnostic.fixes.iter().map(|fix| patch(fix, sources)));
+    }
     groups
 }
 
@@ -79,7 +101,11 @@ fn help(text: &str) -> Message<'_> {
 type Marked<'a> = (Found<'a>, Vec<(Range<usize>, &'a Label)>);
 
 /// One snippet per file, in the order in which the labels name them.
-fn snippets<'a>(labels: &'a [Label], sources: &'a dyn Sources) -> Vec<Snippet<'a, Annotation<'a>>> {
+fn snippets<'a>(
+    labels: &'a [Label],
+    sources: &'a dyn Sources,
+    secrets: &[Secret<'_>],
+) -> Vec<Snippet<'a, Annotation<'a>>> {
     let mut files: Vec<Marked<'a>> = Vec::new();
     for label in labels {
         let Some(found) = sources.find(&label.place) else {
@@ -104,7 +130,9 @@ fn snippets<'a>(labels: &'a [Label], sources: &'a dyn Sources) -> Vec<Snippet<'a
                 let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
                 kind.span(window.inside(range)).label(text)
             });
-            Snippet::source(window.text)
+            let hidden = secrets.iter().filter(|(name, _)| *name == file.name);
+            let text = window.without(hidden.map(|(_, range)| range));
+            Snippet::source(text)
                 .line_start(window.line)
                 .path(file.name)
                 .annotations(annotations)
@@ -132,6 +160,20 @@ impl<'a> Window<'a> {
             start,
             line: text[..start].matches('\n').count() + 1,
         }
+    }
+
+    /// Its text with a `*` for each hidden byte.
+    fn without<'r>(&self, hidden: impl Iterator<Item = &'r Range<usize>>) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(self.text);
+        for range in hidden {
+            let end = self.start + self.text.len();
+            let (from, to) = (range.start.max(self.start), range.end.min(end));
+            if from < to {
+                let inside = from - self.start..to - self.start;
+                text.to_mut().replace_range(inside, &"*".repeat(to - from));
+            }
+        }
+        text
     }
 
     fn inside(&self, range: &Range<usize>) -> Range<usize> {

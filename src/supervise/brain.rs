@@ -50,6 +50,8 @@ pub struct Brain {
     pub(super) goal: Goal,
     pub(super) state: RunState,
     epoch: Epoch,
+    /// How many starts may be under way at once.
+    pub(super) starts_at_once: usize,
     /// What is to be done about units.
     pub(super) tasks: BTreeMap<UnitId, Task>,
     /// Starts that were asked for and of which no launcher has answered.
@@ -72,6 +74,7 @@ impl Brain {
             goal,
             state,
             epoch,
+            starts_at_once: usize::MAX,
             tasks: BTreeMap::new(),
             launching: BTreeMap::new(),
             evals: BTreeMap::new(),
@@ -81,6 +84,17 @@ impl Brain {
             course: Course::Working,
             out: Vec::new(),
         }
+    }
+
+    /// Lets so many starts be under way at once, at least one, until their processes are seen.
+    ///
+    /// A unit script costs some 30 ms of processor time before its program runs. All at once, the scripts of thirty
+    /// units keep each other from their first program for a second; in turn, the first runs at once and the last no
+    /// later.
+    #[must_use]
+    pub fn starting(mut self, at_once: usize) -> Self {
+        self.starts_at_once = at_once.max(1);
+        self
     }
 
     /// The state that follows from all records so far, the owner's own included.
@@ -117,6 +131,13 @@ impl Brain {
                 result,
             } => self.launch_done(&unit, generation, result, now),
             Input::Seen { unit, observation } => self.seen(&unit, observation, now),
+            Input::Stranger { unit, port } => {
+                let text = format!(
+                    "another process listens on port {port} of `{unit}` too and takes part of its requests: \
+                     find it with `ss -ltnp` and end it"
+                );
+                self.alarm("shared-port", Some(&unit), text, now);
+            }
             Input::Probed {
                 unit,
                 generation,

@@ -9,16 +9,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::driver_evals::EvalDesk;
-use super::starts::Starts;
 use super::{Brain, Effect, Input, Outcome};
 use crate::base::{Clock, ExitStatus, NodeName, RunId, Timestamp, UnitId};
 use crate::facts::{Observation, RunningUnit, Signal};
-use crate::plan::Unit;
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    LaunchJob, Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher,
-    last_line,
+    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -88,7 +85,6 @@ pub struct Driver<'a> {
     pub(super) ground: Ground,
     pub(super) audience: &'a mut dyn Audience,
     pub(super) launchers: Arc<Launchers>,
-    pub(super) starts: Starts<(LaunchJob, Unit)>,
     pub(super) prober: Prober,
     pub(super) dirs: UnitDirs,
     pub(super) watcher: Watcher,
@@ -119,7 +115,6 @@ impl<'a> Driver<'a> {
             ground,
             audience,
             launchers: Arc::default(),
-            starts: Starts::new(2 * std::thread::available_parallelism().map_or(1, usize::from)),
             prober: Prober::default(),
             dirs,
             watcher,
@@ -222,26 +217,22 @@ impl<'a> Driver<'a> {
 
     /// What we did ourselves goes to the brain; a script that was started is waited for.
     fn heed(&mut self, input: Input) -> Vec<Input> {
-        match &input {
-            Input::LaunchDone {
-                unit,
-                generation,
-                result: Ok(handle),
-            } => {
-                let launch = self.brain.state().unit(unit).launch;
-                if let (Ok(pid), Some(launch)) = (handle.native.parse(), launch) {
-                    self.await_end(unit, *generation, launch, pid);
-                }
+        if let Input::LaunchDone {
+            unit,
+            generation,
+            result: Ok(handle),
+        } = &input
+        {
+            let launch = self.brain.state().unit(unit).launch;
+            if let (Ok(pid), Some(launch)) = (handle.native.parse(), launch) {
+                self.await_end(unit, *generation, launch, pid);
             }
-            Input::LaunchDone { unit, .. } => self.arrived(unit),
-            _ => {}
         }
         vec![input]
     }
 
     /// What was seen of a unit goes to the brain; a leader without its script is waited for.
     fn learn(&mut self, unit: UnitId, observation: Observation) -> Vec<Input> {
-        self.arrived(&unit);
         if let Observation::Running(running) = &observation {
             let known = self.leaders.insert(unit.clone(), running.clone());
             let orphaned = known.is_none_or(|known| known.supervised) && !running.supervised;
@@ -292,12 +283,11 @@ impl<'a> Driver<'a> {
         self.journal.renew(SystemClock.now())?;
         let looks = self.live_units().into_iter().map(|unit| {
             let observation = self.watcher.look(&unit);
-            // A start that hangs keeps the others back until here, not for ever.
-            self.starts.arrived(&unit);
             Input::Seen { unit, observation }
         });
-        let looks = looks.collect();
-        self.start_next();
+        let mut looks: Vec<Input> = looks.collect();
+        let strangers = self.ports.strangers().into_iter();
+        looks.extend(strangers.map(|(unit, port)| Input::Stranger { unit, port }));
         Ok(looks)
     }
 
@@ -310,6 +300,7 @@ impl<'a> Driver<'a> {
             .iter()
             .map(|unit| (unit.id.clone(), self.watcher.look(&unit.id)))
             .collect();
+        let seen = self.without_state(seen);
         let counted = self
             .ground
             .desks
@@ -317,6 +308,25 @@ impl<'a> Driver<'a> {
             .filter_map(|desk| Some((desk.name().clone(), desk.count(None).0.ok()?)))
             .collect();
         Input::Begin { seen, counted }
+    }
+
+    /// A unit whose state directory is gone, as when /tmp was tidied, is found by the marks of its
+    /// processes; one pass over all processes, and only where the journal says that it lives.
+    fn without_state(&self, mut seen: Vec<(UnitId, Observation)>) -> Vec<(UnitId, Observation)> {
+        let state = self.brain.state();
+        let missing = |(unit, observation): &(UnitId, Observation)| {
+            *observation == Observation::Never && state.unit(unit).phase.may_live()
+        };
+        if !seen.iter().any(missing) {
+            return seen;
+        }
+        let mut marked = self.dirs.find_running();
+        for entry in seen.iter_mut().filter(|entry| missing(entry)) {
+            if let Some(running) = marked.remove(&entry.0) {
+                entry.1 = Observation::Running(running);
+            }
+        }
+        seen
     }
 
     fn show(&mut self) {

@@ -111,23 +111,10 @@ impl Driver<'_> {
             return;
         }
         self.leaders.remove(&id);
+        self.ports.forget(&id);
         self.watcher.follow(&id);
-        self.starts.want(id, (job, unit));
-        self.start_next();
-    }
-
-    /// Begins the starts whose turn it is.
-    pub(super) fn start_next(&mut self) {
-        while let Some((job, unit)) = self.starts.next() {
-            let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
-            tokio::spawn(start(launchers, sender, job, unit));
-        }
-    }
-
-    /// A start is over, one way or the other: the next may begin.
-    pub(super) fn arrived(&mut self, unit: &UnitId) {
-        self.starts.arrived(unit);
-        self.start_next();
+        let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
+        tokio::spawn(start(launchers, sender, job, unit));
     }
 
     /// Values that the unit takes from the caller, node-local and for it alone.

@@ -1,6 +1,6 @@
 //! What the world tells the brain.
 
-use crate::base::{ConfigName, EvalName, Generation, UnitId};
+use crate::base::{ConfigName, EvalName, Generation, Port, UnitId};
 use crate::facts::{Observation, ProbeOutcome, Signal};
 use crate::run::Handle;
 
@@ -31,6 +31,13 @@ pub enum Input {
         unit: UnitId,
         /// What was seen.
         observation: Observation,
+    },
+    /// Another process listens on a unit's port as well.
+    Stranger {
+        /// Which unit.
+        unit: UnitId,
+        /// Its port.
+        port: Port,
     },
     /// A probe came back.
     Probed {

@@ -16,7 +16,6 @@ mod input;
 mod ladder;
 mod restart;
 mod servers;
-mod starts;
 mod stops;
 mod tasks;
 #[cfg(test)]

@@ -196,10 +196,12 @@ impl Brain {
                 _ => {}
             }
         }
+        let under_way = self.under_way().filter(|until| *until > now).count();
         let starts: Vec<UnitId> = self
             .startable()
             .filter(|(_, at)| *at <= now)
             .map(|(unit, _)| unit.id.clone())
+            .take(self.starts_at_once.saturating_sub(under_way))
             .collect();
         for unit in starts {
             self.launch(&unit, now);
@@ -221,7 +223,21 @@ impl Brain {
 
     /// The times at which servers start in their turn.
     pub(super) fn pending_starts(&self) -> impl Iterator<Item = Timestamp> {
-        self.startable().map(|(_, at)| at)
+        let mut until: Vec<Timestamp> = self.under_way().collect();
+        until.sort_unstable_by(|a, b| b.cmp(a));
+        // Until so many of them count no longer, there is no room.
+        let room = until.get(self.starts_at_once - 1).copied();
+        self.startable()
+            .map(move |(_, at)| at.max(room.unwrap_or_default()))
+    }
+
+    /// Starts whose process was not seen yet; until when each counts: one that hangs must not keep the others
+    /// back for ever.
+    fn under_way(&self) -> impl Iterator<Item = Timestamp> {
+        self.tasks
+            .iter()
+            .filter(|(_, task)| matches!(task, Task::Rising { ladder: None, .. }))
+            .map(|(unit, _)| self.state.unit(unit).since + EMERGE)
     }
 
     /// When a server may start; none while others must be ready first.

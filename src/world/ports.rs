@@ -165,6 +165,8 @@ pub struct PortWait {
 pub struct PortWatch {
     /// Sockets, by inode, that were looked up and are not of the unit with this leader.
     foreign: BTreeSet<(u64, u32)>,
+    /// Units whose port listens, and the sockets on it that were looked up.
+    known: BTreeMap<UnitId, (PortWait, BTreeSet<u64>)>,
 }
 
 /// Whether a socket may take connections that are meant for this address.
@@ -179,35 +181,21 @@ impl PortWatch {
     /// leader's session, or descended from it. vLLM binds with `SO_REUSEPORT`, so a stranger may
     /// share the port and take half of the requests: then it does not count as ours.
     pub fn listening(&mut self, waits: &[PortWait]) -> Vec<UnitId> {
-        let Ok(sockets) = sockets() else {
+        let Some(by_port) = by_port() else {
             return Vec::new();
         };
-        let mut by_port: BTreeMap<Port, Vec<Socket>> = BTreeMap::new();
-        for socket in sockets {
-            by_port.entry(socket.port).or_default().push(socket);
-        }
         let mut trees = None;
         let mut ours = Vec::new();
         for wait in waits {
-            let inodes: BTreeSet<u64> = by_port
-                .get(&wait.port)
-                .into_iter()
-                .flatten()
-                .filter(|socket| serves(socket, &wait.address))
-                .map(|socket| socket.inode)
-                .collect();
+            let inodes = serving(&by_port, wait);
             let known = |inode: &u64| self.foreign.contains(&(*inode, wait.leader));
             if inodes.is_empty() || inodes.iter().any(known) {
                 continue;
             }
-            let trees = trees.get_or_insert_with(Trees::look);
-            let held: BTreeSet<u64> = trees
-                .of(wait.leader)
-                .into_iter()
-                .flat_map(socket_inodes)
-                .collect();
+            let held = trees.get_or_insert_with(Trees::look).sockets(wait.leader);
             if inodes.is_subset(&held) {
                 ours.push(wait.unit.clone());
+                self.known.insert(wait.unit.clone(), (wait.clone(), inodes));
             } else {
                 let strangers = inodes.difference(&held);
                 self.foreign
@@ -216,6 +204,47 @@ impl PortWatch {
         }
         ours
     }
+
+    /// Units whose port others have come to share since it was ours, each stranger told once.
+    pub fn strangers(&mut self) -> Vec<(UnitId, Port)> {
+        let Some(by_port) = by_port() else {
+            return Vec::new();
+        };
+        let mut trees = None;
+        let mut found = Vec::new();
+        for (unit, (wait, known)) in &mut self.known {
+            let fresh: BTreeSet<u64> = &serving(&by_port, wait) - known;
+            if fresh.is_empty() {
+                continue;
+            }
+            let held = trees.get_or_insert_with(Trees::look).sockets(wait.leader);
+            if !fresh.is_subset(&held) {
+                found.push((unit.clone(), wait.port));
+            }
+            known.extend(fresh);
+        }
+        found
+    }
+
+    /// The unit ended, or is started again.
+    pub fn forget(&mut self, unit: &UnitId) {
+        self.known.remove(unit);
+    }
+}
+
+fn by_port() -> Option<BTreeMap<Port, Vec<Socket>>> {
+    let mut by_port: BTreeMap<Port, Vec<Socket>> = BTreeMap::new();
+    for socket in sockets().ok()? {
+        by_port.entry(socket.port).or_default().push(socket);
+    }
+    Some(by_port)
+}
+
+/// The sockets that take connections meant for a unit.
+fn serving(by_port: &BTreeMap<Port, Vec<Socket>>, wait: &PortWait) -> BTreeSet<u64> {
+    let there = by_port.get(&wait.port).into_iter().flatten();
+    let there = there.filter(|socket| serves(socket, &wait.address));
+    there.map(|socket| socket.inode).collect()
 }
 
 /// Who descends from whom, and who shares whose session.
@@ -237,6 +266,14 @@ impl Trees {
             session.push(process.pid);
         }
         trees
+    }
+
+    /// Sockets that the unit with this leader holds.
+    fn sockets(&self, leader: u32) -> BTreeSet<u64> {
+        self.of(leader)
+            .into_iter()
+            .flat_map(socket_inodes)
+            .collect()
     }
 
     fn of(&self, leader: u32) -> BTreeSet<u32> {
@@ -277,6 +314,59 @@ mod tests {
         let seen = own(sock_diag::listening().unwrap());
         assert_eq!(seen.len(), 1);
         assert_eq!(seen, own(sockets_of_proc().unwrap()));
+    }
+
+    #[test]
+    fn a_stranger_that_comes_to_share_a_port_is_told_once() {
+        use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
+        let open = |port| {
+            let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+            sockopt::set_socket_reuseport(&socket, true).unwrap();
+            bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+            listen(&socket, 1).unwrap();
+            std::net::TcpListener::from(socket)
+        };
+        let first = open(0);
+        let port = first.local_addr().unwrap().port();
+        let wait = PortWait {
+            unit: UnitId::new("u"),
+            address: "127.0.0.1".to_owned(),
+            port: Port(port),
+            leader: std::process::id(),
+        };
+        let mut watch = PortWatch::default();
+        assert_eq!(
+            watch.listening(std::slice::from_ref(&wait)),
+            [UnitId::new("u")]
+        );
+        assert_eq!(watch.strangers(), []);
+        // One more of our own is no stranger; the same socket in the hands of a child that left us is.
+        let second = open(port);
+        assert_eq!(watch.strangers(), []);
+        let mut away = std::process::Command::new("setsid")
+            .args(["--fork", "sleep", "60"])
+            .stdin(std::os::fd::OwnedFd::from(open(port)))
+            .spawn()
+            .unwrap();
+        away.wait().unwrap();
+        let holder = || {
+            let mut found = processes().into_iter().map(|process| process.pid);
+            let third = |pid: &u32| {
+                std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                    .is_ok_and(|line| line.starts_with("sleep\0"))
+                    && !socket_inodes(*pid).is_empty()
+            };
+            found.find(third)
+        };
+        let pid = std::iter::repeat_with(holder).take(500).find_map(|pid| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            pid
+        });
+        assert_eq!(watch.strangers(), [(UnitId::new("u"), Port(port))]);
+        assert_eq!(watch.strangers(), [], "once");
+        let pid = pid.and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
+        rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
+        drop((first, second));
     }
 
     #[test]

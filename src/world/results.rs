@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::files::{FileError, books, make_books};
 use super::result_lines::ResultLines;
@@ -206,7 +206,7 @@ impl ResultFiles {
             seen.round = round;
             return;
         }
-        let parsed = match fs::read(entry.path()) {
+        let parsed = match read_limited(&entry.path(), version.size()) {
             Ok(bytes) => parse_result(&bytes, &self.valid),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => Parsed::Torn(format!("it cannot be read: {error}")),
@@ -237,6 +237,17 @@ impl ResultFiles {
             .flat_map(|text| calls_of(&text))
             .collect()
     }
+}
+
+/// More than this is no result of one question; read whole, a few of them would fill the memory.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+fn read_limited(path: &Path, size: u64) -> io::Result<Vec<u8>> {
+    if size > LARGEST {
+        let why = format!("it has {size} bytes, more than {LARGEST}");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    fs::read(path)
 }
 
 fn id_in<'a>(pattern: &Pattern, name: &'a OsStr) -> Option<&'a str> {

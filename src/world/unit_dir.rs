@@ -127,6 +127,41 @@ impl UnitDirs {
         write_atomically(&path, &bytes, Mode::Private).map_err(|error| error.to_string())
     }
 
+    /// Units of the run by the marks of their processes alone, for where their state is gone. Nobody knows whether a
+    /// script still watches them.
+    pub fn find_running(&self) -> BTreeMap<UnitId, RunningUnit> {
+        let run = self.root.file_name().unwrap_or_default().to_string_lossy();
+        let mut found: BTreeMap<UnitId, RunningUnit> = BTreeMap::new();
+        for (pid, rest) in marks(&format!("{run}/")) {
+            let words: Vec<&str> = rest.split('/').collect();
+            let [unit, generation, launch] = words[..] else {
+                continue;
+            };
+            let (Some(process), Ok(generation)) = (process(pid), generation.parse()) else {
+                continue;
+            };
+            // The leader leads a session, and was there before those of its workers that do.
+            let unit = UnitId::new(unit);
+            let earlier = found
+                .get(&unit)
+                .is_some_and(|known| known.start <= process.start);
+            if process.session != pid || earlier {
+                continue;
+            }
+            let running = RunningUnit {
+                generation: Generation(generation),
+                launch: LaunchId::new(launch),
+                pid,
+                start: process.start,
+                supervisor: 0,
+                supervised: false,
+                listening: Vec::new(),
+            };
+            found.insert(unit, running);
+        }
+        found
+    }
+
     /// What the state file and `/proc` say of a unit; listeners are not looked for.
     pub fn observe(&self, unit: &UnitId) -> Observation {
         let path = self.of(unit).join("state");

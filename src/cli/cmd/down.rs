@@ -1,5 +1,7 @@
 //! `toolorch down`: stop everything of a cluster, and prove it.
 
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::base::{Clock, ExitStatus, UnitId};
@@ -20,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (found, unread) = runs::find_to_stop(args.file.as_deref(), printer)?;
+    let _turn = wait_for_turn(&found, printer);
     let (found, mut ledger) = Ledger::open(found, unread, printer)?;
     let dirs = UnitDirs::new(found.dir.id());
     let there: Vec<UnitId> = in_order(&found)
@@ -65,6 +68,23 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
     } else {
         Err(ExitStatus::Refused)
     }
+}
+
+/// Two at once would each take the other for a controller that has to leave. The lock ends with its process; where there
+/// are no locks, or the directory is gone, nobody waits.
+fn wait_for_turn(found: &Found, printer: Printer) -> Option<File> {
+    let path = found.dir.path().join("down.lock");
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .ok()?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        printer.say("another `toolorch down` is at work: waiting for it");
+        file.lock().ok()?;
+    }
+    Some(file)
 }
 
 fn ended(found: &Found) -> Event {

@@ -313,7 +313,10 @@ fn drive(
     for record in &untold {
         audience.event(record, &state);
     }
-    let brain = Brain::new(plan.clone(), goal, state, journal.owner().epoch());
+    // More than one per core, since a script also waits for the disk.
+    let at_once = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    let epoch = journal.owner().epoch();
+    let brain = Brain::new(plan.clone(), goal, state, epoch).starting(at_once);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

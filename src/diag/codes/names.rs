@@ -23,6 +23,13 @@ pub(super) const ROWS: &[CodeInfo] = &[
                written into scripts, where anything else would be read as shell.",
     },
     CodeInfo {
+        code: "E0204",
+        title: "a secret in the YAML",
+        text: "YAML names secrets and never holds them: `env: OPENAI_API_KEY` names the variable that has the key. A \
+               key that stood in a file may have been copied with it: revoke it and make a new one. It is shown \
+               as `***` here and in every other finding on its line.",
+    },
+    CodeInfo {
         code: "E0210",
         title: "a name that leads nowhere",
         text: "Something is referred to by a name that nothing has: a node or pool in `node`, a model \

@@ -260,6 +260,11 @@ pub(super) fn broken_rule(rule: TextRule, text: &str) -> Option<(Code, String, S
                 why.to_owned(),
             )
         }),
+        TextRule::Variable if is_key(text) => Some((
+            Code("E0204"),
+            "a key stands where the name of a variable is meant".to_owned(),
+            "this looks like the secret itself: name the variable that has it".to_owned(),
+        )),
         TextRule::Variable => variable_rule(text).map(|why| {
             (
                 Code("E0203"),
@@ -268,6 +273,16 @@ pub(super) fn broken_rule(rule: TextRule, text: &str) -> Option<(Code, String, S
             )
         }),
     }
+}
+
+/// Whether a text is a key of a provider rather than the name of a variable: their usual beginnings, or long, with
+/// small letters and digits.
+fn is_key(text: &str) -> bool {
+    let beginnings = ["sk-", "hf_", "ghp_", "glpat-", "gsk_", "nvapi-", "xai-"];
+    let begins = beginnings.iter().any(|start| text.starts_with(start));
+    let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_lowercase());
+    text.len() >= 12 && begins || text.len() >= 24 && mixed
 }
 
 fn node_rule(text: &str) -> Option<&'static str> {

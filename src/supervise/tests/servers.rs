@@ -550,3 +550,30 @@ fn a_start_that_shows_after_its_stop_is_stopped_again() {
     10m 00s -> finish 4: e: not started: `a` has 0 of the 1 servers that must be ready
     "#);
 }
+
+#[test]
+fn starts_take_turns_and_one_that_hangs_keeps_nobody_back_for_ever() {
+    let mut story = Story::new(
+        "models: { m: { engine: sim, model: Qwen/Qwen3-8B, node: n, replicas: 4, port: 8000 } }",
+    );
+    story.at_once(2).begin(&[], &[]);
+    story.secs(1).launched("m-0").launched("m-1");
+    let seen = story.running("m-1", false);
+    story.secs(1).see("m-1", seen);
+    // `m-0` shows nothing: `m-3` waits until it counts no longer.
+    story.launched("m-2").secs(12);
+    assert_snapshot!(story.told(), @r"
+      0ms m-0 #1 start intended
+      0ms -> launch m-0 #1
+      0ms m-1 #1 start intended
+      0ms -> launch m-1 #1
+     1.0s m-0 #1 launched
+     1.0s m-1 #1 launched
+     2.0s m-1 #1 started
+     2.0s m-2 #1 start intended
+     2.0s -> launch m-2 #1
+     2.0s m-2 #1 launched
+    10.0s m-3 #1 start intended
+    10.0s -> launch m-3 #1
+    ");
+}

@@ -152,6 +152,12 @@ impl Story {
         self.brain = Brain::new(self.plan.clone(), goal, state, Epoch(epoch));
     }
 
+    /// Lets so many starts be under way at once.
+    pub(super) fn at_once(&mut self, starts: usize) -> &mut Self {
+        self.brain.starts_at_once = starts;
+        self
+    }
+
     /// The goal of all evaluations.
     pub(super) fn all(&self) -> Goal {
         Goal {

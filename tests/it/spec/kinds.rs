@@ -641,3 +641,27 @@ pools: { p: { nodes: 1, gpus: 8, launcher: tmux } }";
     error: 5 errors in cluster.yaml
     ");
 }
+
+#[test]
+fn a_key_in_the_place_of_a_name_is_not_shown() {
+    let said = top(
+        "externals: { judge: { url: \"https://a.b/v1\", models: [m], kee: 1, api_key: { env: sk-abcdef1234567890 } } }",
+    );
+    assert_snapshot!(said, @r#"
+    error[E0120]: unknown key `kee` in `externals.judge`
+     --> cluster.yaml:3:59
+      |
+    3 | externals: { judge: { url: "https://a.b/v1", models: [m], kee: 1, api_key: { env: ******************* } } }
+      |                                                           ^^^ not a key of this mapping
+      |
+      = help: known keys: `url`, `models`, `api_key`
+
+    error[E0204]: a key stands where the name of a variable is meant
+     --> cluster.yaml:3:83
+      |
+    3 | externals: { judge: { url: "https://a.b/v1", models: [m], kee: 1, api_key: { env: ******************* } } }
+      |                                                                                   ^^^^^^^^^^^^^^^^^^^ this looks like the secret itself: name the variable that has it
+
+    error: 2 errors in cluster.yaml
+    "#);
+}

@@ -147,3 +147,16 @@ fn servers_alone_then_an_evaluation_then_down() {
     scene.expect(0, &["down", YAML]);
     scene.assert_nothing_left();
 }
+
+#[test]
+fn two_downs_at_once_take_turns() {
+    let scene = small::scene("slow", 30);
+    let up = up(&scene);
+    let both = [(); 2].map(|()| scene.go(scene.toolorch(&["down", YAML])));
+    for said in both.map(Going::end) {
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(said.err.contains("is down: no process"), "{}", said.err);
+    }
+    up.end();
+    scene.assert_nothing_left();
+}

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Scene;
 use super::log_cluster::{FRAMES, HLE, YAML, call, events, finished, marked, small_scene};
 use super::scene::{Going, kill, until};
+use super::small;
 
 const COUNT: usize = 90;
 
@@ -188,4 +189,23 @@ fn a_controller_killed_while_servers_start_starts_none_twice() {
     assert_eq!(again.code, 0, "{}", again.err);
     assert_eq!(server_starts(&scene), starts);
     down(&scene, judge);
+}
+
+/// Somebody tidies `/tmp` while nobody watches: what runs is found by its marks and goes on.
+#[test]
+fn a_removed_state_directory_restarts_nothing() {
+    let scene = small::scene("slow", 16);
+    let up = scene.go(scene.toolorch(&["up", small::YAML]));
+    until("a result", || (scene.results("out") > 0).then_some(()));
+    let before = small::server(&scene);
+    up.signal(Signal::KILL);
+    assert_eq!(up.end().code, 137);
+    std::fs::remove_dir_all(scene.path("state")).unwrap();
+    std::fs::create_dir(scene.path("state")).unwrap();
+    let said = scene.expect(0, &["up", small::YAML]);
+    assert_eq!(small::server(&scene), before, "{}", said.err);
+    assert_eq!(scene.results("out"), 16);
+    let log = scene.read("home/runs/small/1/logs/eval-sums.log");
+    assert_eq!(log.matches("SUM_DONE").count(), 16, "the client went on");
+    scene.assert_nothing_left();
 }
