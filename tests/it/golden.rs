@@ -143,6 +143,11 @@ fn the_quickstart() {
 }
 
 #[test]
+fn a_real_server_without_a_gpu() {
+    golden("cpu-vllm");
+}
+
+#[test]
 fn no_cluster_is_left_out() {
     let mut names: Vec<String> = std::fs::read_dir(root().join("clusters"))
         .unwrap()
@@ -152,7 +157,14 @@ fn no_cluster_is_left_out() {
     names.sort();
     assert_eq!(
         names,
-        ["all-keys", "hle-oss", "minimal", "quickstart", "slurm"]
+        [
+            "all-keys",
+            "cpu-vllm",
+            "hle-oss",
+            "minimal",
+            "quickstart",
+            "slurm"
+        ]
     );
 }
 

@@ -207,5 +207,9 @@ fn a_removed_state_directory_restarts_nothing() {
     assert_eq!(scene.results("out"), 16);
     let log = scene.read("home/runs/small/1/logs/eval-sums.log");
     assert_eq!(log.matches("SUM_DONE").count(), 16, "the client went on");
+    // Its script has no state to say that it goes: it is gone a moment after what it watched.
+    until("the scripts' end", || {
+        scene.processes().is_empty().then_some(())
+    });
     scene.assert_nothing_left();
 }
