@@ -92,11 +92,11 @@ mod tests {
     #[test]
     fn a_parser_first_seen_in_0_32_is_unknown_in_the_gap() {
         assert_eq!(
-            Registry::Tool.supported("qwen3_json", Release::new(0, 20, 2)),
+            Registry::Tool.supported("qwen3_json", Release::new(0, 30, 0)),
             Support::Unknown
         );
         assert_eq!(
-            Registry::Tool.supported("qwen3_json", Release::new(0, 16, 0)),
+            Registry::Tool.supported("qwen3_json", Release::new(0, 28, 0)),
             Support::No
         );
     }
