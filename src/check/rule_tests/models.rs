@@ -151,8 +151,8 @@ fn releases_have_parsers() {
 
     error: 1 error, 1 warning in a.yaml
     "#);
-    assert_snapshot!(at("0.20.2", "model: Qwen/Qwen3-8B; tools: true; tool_parser: qwen3_json"), @r"
-    note[N0405]: it is not known whether vLLM 0.20.2 has the tool-call parser `qwen3_json`
+    assert_snapshot!(at("0.30.0", "model: Qwen/Qwen3-8B; tools: true; tool_parser: qwen3_json"), @r"
+    note[N0405]: it is not known whether vLLM 0.30.0 has the tool-call parser `qwen3_json`
       --> a.yaml:10:18
        |
     10 |     tool_parser: qwen3_json

@@ -29,6 +29,9 @@ pub(in crate::knowledge) const PARSERS_SAMPLED: &[Release] = &[
     r(0, 12, 0),
     r(0, 14, 1),
     r(0, 16, 0),
+    r(0, 20, 2),
+    r(0, 24, 0),
+    r(0, 28, 0),
     r(0, 32, 0),
     r(0, 33, 0),
 ];
