@@ -7,6 +7,8 @@ use super::config::SimConfig;
 use super::errors::ApiError;
 use super::tokens;
 use super::toolcalls::{self, Rendered};
+use super::wishes;
+use crate::knowledge::release::Release;
 
 /// Tokens that a chat template adds to each message, and to the prompt.
 const PER_MESSAGE: usize = 4;
@@ -22,6 +24,8 @@ pub(super) struct Completion {
     pub(super) call: Option<Call>,
     /// `stop`, `length` or `tool_calls`.
     pub(super) finish: &'static str,
+    /// The text of `stop` that ended it.
+    pub(super) stop_reason: Option<String>,
     /// Tokens of the prompt.
     pub(super) tokens_in: usize,
     /// Tokens of the answer.
@@ -52,16 +56,19 @@ pub(super) struct ChatRequest {
     tools: Vec<Tool>,
     choice: Choice,
     max_tokens: Option<usize>,
+    stops: Vec<String>,
     template_kwargs: Map<String, Value>,
     prompt_tokens: usize,
 }
 
 impl ChatRequest {
     /// Reads a request body; refuses what vLLM's own validation refuses.
-    pub(super) fn read(body: &Value) -> Result<Self, ApiError> {
+    pub(super) fn read(release: Release, body: &Value) -> Result<Self, ApiError> {
         let Some(messages) = body["messages"].as_array() else {
-            return Err(ApiError::missing_field("messages"));
+            let keys = body.as_object().map_or(0, Map::len);
+            return Err(ApiError::missing_field(release, "messages", keys));
         };
+        wishes::check(release, body)?;
         let messages: Vec<Message> = messages.iter().map(message).collect();
         let tools: Vec<Tool> = body["tools"]
             .as_array()
@@ -105,6 +112,7 @@ impl ChatRequest {
             tools,
             choice,
             max_tokens: number("max_completion_tokens").or(number("max_tokens")),
+            stops: wishes::stops(&body["stop"]),
             template_kwargs: body["chat_template_kwargs"]
                 .as_object()
                 .cloned()
@@ -151,8 +159,16 @@ pub(super) fn complete(server: &SimConfig, request: &ChatRequest) -> Result<Comp
     let answer = answers::answer(&request.messages, &request.tools, &request.choice);
     let rendered = toolcalls::render(server, &request.choice, answer, request.stream)?;
     let thoughts = thinks(server, request).then(|| answers::reasoning(&request.messages));
-    let (reasoning, rendered) = split_reasoning(server, thoughts, rendered);
-    Ok(cut(reasoning, rendered, room, request.prompt_tokens))
+    let (reasoning, mut rendered) = split_reasoning(server, thoughts, rendered);
+    let stopped = rendered
+        .content
+        .as_mut()
+        .and_then(|text| wishes::stop_at(text, &request.stops));
+    let completion = cut(reasoning, rendered, room, request.prompt_tokens);
+    Ok(Completion {
+        stop_reason: stopped.filter(|_| completion.finish == "stop"),
+        ..completion
+    })
 }
 
 /// How many tokens may be generated; refuses a prompt or a wish that does not fit.
@@ -163,10 +179,16 @@ pub(super) fn room(
 ) -> Result<usize, ApiError> {
     let limit = usize::try_from(server.max_model_len).unwrap_or(usize::MAX);
     let room = limit.saturating_sub(prompt);
-    if room == 0 || wanted.is_some_and(|wanted| wanted > room) {
+    // Measured: 0.32 answers a wish that only together with the prompt is too long, and stops at the limit.
+    let most = if server.release >= Release::new(0, 32, 0) {
+        limit
+    } else {
+        room
+    };
+    if room == 0 || wanted.is_some_and(|wanted| wanted > most) {
         return Err(ApiError::context(server.release, limit, prompt, wanted));
     }
-    Ok(wanted.unwrap_or(room))
+    Ok(wanted.map_or(room, |wanted| wanted.min(room)))
 }
 
 /// Whether the model reasons aloud for this request.
@@ -236,6 +258,7 @@ fn cut(
             content,
             call,
             finish,
+            stop_reason: None,
             tokens_in: prompt_tokens,
             tokens_out: total,
             parsed,
@@ -253,6 +276,7 @@ fn cut(
         content,
         call,
         finish,
+        stop_reason: None,
         tokens_in: prompt_tokens,
         tokens_out: room,
         parsed,

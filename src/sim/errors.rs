@@ -6,6 +6,10 @@ use super::text::python_repr;
 
 use crate::knowledge::release::Release;
 
+/// The release whose answers were recorded (`tests/recordings`); what they taught holds from there on, since nothing
+/// is known of the releases between it and the sample before.
+const MEASURED: Release = Release::new(0, 32, 0);
+
 /// An HTTP error of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiError {
@@ -13,7 +17,7 @@ pub(super) struct ApiError {
     pub(super) status: u16,
     message: String,
     kind: &'static str,
-    param: Option<&'static str>,
+    param: Option<String>,
 }
 
 impl ApiError {
@@ -37,44 +41,66 @@ impl ApiError {
         }
     }
 
-    /// A body that is no JSON.
-    pub(super) fn bad_json() -> Self {
-        let message = "1 validation error:\n  {'type': 'json_invalid', 'loc': ('body', 0), 'msg': 'JSON decode error', \
-                       'input': {}, 'ctx': {'error': 'Expecting value'}}";
+    /// A 400 with vLLM's own message about one parameter; the field is named since 0.32.
+    pub(super) fn bad_parameter(release: Release, param: &str, message: &str) -> Self {
         Self {
-            status: 400,
-            message: message.to_owned(),
-            kind: "Bad Request",
-            param: None,
+            param: (release >= MEASURED).then(|| param.to_owned()),
+            ..Self::bad_request(message)
         }
     }
 
-    /// A body without a required field.
-    pub(super) fn missing_field(field: &str) -> Self {
-        let message = format!(
-            "1 validation error:\n  {{'type': 'missing', 'loc': ('body', '{field}'), 'msg': 'Field required', 'input': {{}}}}"
+    /// A body that is no JSON; `at` is the byte where reading it failed.
+    pub(super) fn bad_json(release: Release, at: usize) -> Self {
+        let (place, input) = if release >= MEASURED {
+            (format!("'body.{at}'"), "'<dict of 0 items>'")
+        } else {
+            ("('body', 0)".to_owned(), "{}")
+        };
+        let what = format!(
+            "{{'type': 'json_invalid', 'loc': {place}, 'msg': 'JSON decode error', 'input': {input}, 'ctx': {{'error': \
+             'Expecting value'}}}}"
         );
+        Self::invalid(release, &what, format!("body.{at}"))
+    }
+
+    /// A body of so many keys without a required one.
+    pub(super) fn missing_field(release: Release, field: &str, keys: usize) -> Self {
+        let (place, input) = if release >= MEASURED {
+            (
+                format!("'body.{field}'"),
+                format!("'<dict of {keys} items>'"),
+            )
+        } else {
+            (format!("('body', '{field}')"), "{}".to_owned())
+        };
+        let what = format!(
+            "{{'type': 'missing', 'loc': {place}, 'msg': 'Field required', 'input': {input}}}"
+        );
+        Self::invalid(release, &what, format!("body.{field}"))
+    }
+
+    /// What the validation of a body says.
+    fn invalid(release: Release, what: &str, param: String) -> Self {
         Self {
             status: 400,
-            message,
+            message: format!("1 validation error:\n  {what}"),
             kind: "Bad Request",
-            param: None,
+            param: Some(param).filter(|_| release >= MEASURED),
         }
     }
 
-    /// A model id that this server does not answer to; 0.32 lists those that it does, and hides what looks like a path.
+    /// A model id that this server does not answer to; 0.32 lists those that it does, and hides those that look like a
+    /// path.
     pub(super) fn no_such_model(release: Release, asked: &str, served: &[String]) -> Self {
-        let lists = release >= Release::new(0, 32, 0);
         let shown = |id: &str| {
-            let hidden = lists && id.starts_with(['/', '.', '~']);
-            if hidden {
+            if id.starts_with(['/', '.', '~']) {
                 "<path>".to_owned()
             } else {
                 id.to_owned()
             }
         };
-        let plain = format!("The model `{}` does not exist.", shown(asked));
-        if !lists {
+        let plain = format!("The model `{asked}` does not exist.");
+        if release < MEASURED {
             return Self {
                 status: 404,
                 message: plain,
@@ -92,7 +118,7 @@ impl ApiError {
             status: 404,
             message,
             kind: "NotFoundError",
-            param: Some("model"),
+            param: Some("model".to_owned()),
         }
     }
 
@@ -104,23 +130,26 @@ impl ApiError {
         wanted: Option<usize>,
     ) -> Self {
         let head = format!("This model's maximum context length is {limit} tokens.");
-        let message = if release >= Release::new(0, 32, 0)
-            && wanted.is_some_and(|wanted| wanted > limit)
+        if release >= MEASURED
+            && let Some(wanted) = wanted.filter(|wanted| *wanted > limit)
         {
-            let wanted = wanted.unwrap_or_default();
-            format!(
+            let message = format!(
                 "max_tokens={wanted} cannot be greater than max_model_len={limit}. Please request fewer output tokens. \
                  (parameter=max_tokens, value={wanted})"
-            )
-        } else if release >= Release::new(0, 32, 0) && prompt >= limit {
+            );
+            return Self::bad_parameter(release, "max_tokens", &message);
+        }
+        if release >= MEASURED && prompt >= limit {
             // Tokenization stops early, so the number is a lower bound.
             let at_least = limit + 1;
-            format!(
+            let message = format!(
                 "{head} However, your prompt contains at least {at_least} input tokens, which exceeds this limit even \
                  without any output tokens. Please reduce the length of the input prompt. (parameter=input_tokens, \
                  value={at_least})"
-            )
-        } else if release >= Release::new(0, 20, 0) {
+            );
+            return Self::bad_parameter(release, "input_tokens", &message);
+        }
+        let message = if release >= Release::new(0, 20, 0) {
             let wanted = wanted.unwrap_or(1);
             let total = prompt + wanted;
             format!(
@@ -136,12 +165,7 @@ impl ApiError {
             let wanted = wanted.unwrap_or_default();
             old_wish(release, limit, prompt, wanted)
         };
-        Self {
-            status: 400,
-            message,
-            kind: "BadRequestError",
-            param: None,
-        }
+        Self::bad_request(&message)
     }
 
     /// What the server's log says about it, with the place in the source; vLLM logs no other refusal.
@@ -165,7 +189,9 @@ impl ApiError {
                 ))
             }
             404 => {
-                let param = param.map_or_else(|| "None".to_owned(), python_repr);
+                let param = param
+                    .as_deref()
+                    .map_or_else(|| "None".to_owned(), python_repr);
                 let (shown, kind) = (python_repr(message), python_repr(kind));
                 let text = if release < Release::new(0, 10, 1) {
                     format!(

@@ -21,6 +21,7 @@ use super::errors::ApiError;
 use super::log::Writer;
 use super::openai::{self, Shape};
 use super::{scheduler, tokens};
+use crate::knowledge::release::Release;
 
 type From = ConnectInfo<Peer>;
 
@@ -120,27 +121,47 @@ async fn models(ConnectInfo(peer): From) -> Json<Value> {
 }
 
 async fn tokenize(ConnectInfo(peer): From, body: Bytes) -> Response {
-    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
-        return peer.endpoint.refuse(&ApiError::bad_json());
+    let body = match parsed(&peer.endpoint.config, &body) {
+        Ok(body) => body,
+        Err(error) => return peer.endpoint.refuse(&error),
     };
     let text = body["prompt"]
         .as_str()
         .map_or_else(|| body["messages"].to_string(), str::to_owned);
     let count = tokens::count(&text);
     let ids: Vec<usize> = (0..count).collect();
-    Json(
-        json!({"count": count, "max_model_len": peer.endpoint.config.max_model_len, "tokens": ids}),
-    )
-    .into_response()
+    let SimConfig {
+        max_model_len,
+        release,
+        ..
+    } = &peer.endpoint.config;
+    let mut answer = json!({"count": count, "max_model_len": max_model_len, "tokens": ids});
+    if *release >= Release::new(0, 32, 0) {
+        answer["token_strs"] = Value::Null;
+    }
+    Json(answer).into_response()
+}
+
+/// A body as JSON, or vLLM's refusal of it.
+fn parsed(server: &SimConfig, body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let at = if error.is_eof() {
+            body.len()
+        } else {
+            error.column().saturating_sub(1)
+        };
+        ApiError::bad_json(server.release, at)
+    })
 }
 
 async fn chat_completions(ConnectInfo(peer): From, body: Bytes) -> Response {
     let arrived = Instant::now();
     let endpoint = peer.endpoint;
-    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
-        return endpoint.refuse(&ApiError::bad_json());
+    let body = match parsed(&endpoint.config, &body) {
+        Ok(body) => body,
+        Err(error) => return endpoint.refuse(&error),
     };
-    let prepared = ChatRequest::read(&body).and_then(|request| {
+    let prepared = ChatRequest::read(endpoint.config.release, &body).and_then(|request| {
         let model = known_model(&endpoint.config, request.model.as_deref())?;
         let completion = chat::complete(&endpoint.config, &request)?;
         Ok(Prepared {
@@ -160,8 +181,9 @@ async fn chat_completions(ConnectInfo(peer): From, body: Bytes) -> Response {
 async fn completions(ConnectInfo(peer): From, body: Bytes) -> Response {
     let arrived = Instant::now();
     let endpoint = peer.endpoint;
-    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
-        return endpoint.refuse(&ApiError::bad_json());
+    let body = match parsed(&endpoint.config, &body) {
+        Ok(body) => body,
+        Err(error) => return endpoint.refuse(&error),
     };
     match text_completion(&endpoint.config, &body) {
         Ok(prepared) => respond(endpoint, prepared, arrived).await,
@@ -171,7 +193,10 @@ async fn completions(ConnectInfo(peer): From, body: Bytes) -> Response {
 
 fn text_completion(server: &SimConfig, body: &Value) -> Result<Prepared, ApiError> {
     let prompt = match &body["prompt"] {
-        Value::Null => return Err(ApiError::missing_field("prompt")),
+        Value::Null => {
+            let keys = body.as_object().map_or(0, serde_json::Map::len);
+            return Err(ApiError::missing_field(server.release, "prompt", keys));
+        }
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts
             .first()
@@ -264,7 +289,7 @@ async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) 
         running.finish(&completion);
         let body = match shape {
             Shape::Chat => openai::chat(&endpoint.config, &model, &stamp, &completion),
-            Shape::Text => openai::text(&model, &stamp, &completion),
+            Shape::Text => openai::text(&endpoint.config, &model, &stamp, &completion),
         };
         return Json(body).into_response();
     }

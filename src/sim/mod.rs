@@ -27,6 +27,7 @@ mod startup_log;
 mod text;
 mod tokens;
 mod toolcalls;
+mod wishes;
 
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig};
 pub use host::{Hosted, host};

@@ -25,6 +25,9 @@ fn reasoning_field(release: Release) -> &'static str {
     }
 }
 
+/// The release whose answers were recorded (`tests/recordings`).
+const MEASURED: Release = Release::new(0, 32, 0);
+
 fn usage(completion: &Completion) -> Value {
     let Completion {
         tokens_in,
@@ -35,8 +38,35 @@ fn usage(completion: &Completion) -> Value {
         "prompt_tokens": tokens_in,
         "total_tokens": tokens_in + tokens_out,
         "completion_tokens": tokens_out,
-        "prompt_tokens_details": null,
     })
+}
+
+/// The usage of an answer that is not streamed.
+fn whole_usage(release: Release, completion: &Completion) -> Value {
+    let mut usage = usage(completion);
+    usage["prompt_tokens_details"] = Value::Null;
+    if release >= MEASURED {
+        usage["completion_tokens_details"] = Value::Null;
+    }
+    usage
+}
+
+/// What tells one build and configuration of a server from another; null before 0.32.
+fn fingerprint(server: &SimConfig) -> Value {
+    if server.release < MEASURED {
+        return Value::Null;
+    }
+    let digest = crate::base::sha256(server.model.as_bytes());
+    json!(format!("vllm-{}-{}", server.release, &digest[..8]))
+}
+
+/// Adds keys that hold nothing, as 0.32 does.
+fn add_nulls(server: &SimConfig, to: &mut Value, keys: &[&str]) {
+    if server.release >= MEASURED {
+        for key in keys {
+            to[*key] = Value::Null;
+        }
+    }
 }
 
 /// `GET /v1/models`.
@@ -86,15 +116,23 @@ pub(super) fn chat(
         reasoning_field(server.release).to_owned(),
         json!(completion.reasoning),
     );
-    json!({
+    let mut choice = json!({
+        "index": 0, "message": message, "logprobs": null, "finish_reason": completion.finish,
+        "stop_reason": completion.stop_reason, "token_ids": null,
+    });
+    add_nulls(server, &mut choice, &["routed_experts"]);
+    let mut answer = json!({
         "id": format!("chatcmpl-{}", stamp.id), "object": "chat.completion", "created": stamp.created, "model": model,
-        "choices": [{
-            "index": 0, "message": message, "logprobs": null, "finish_reason": completion.finish, "stop_reason": null,
-            "token_ids": null,
-        }],
-        "service_tier": null, "system_fingerprint": null, "usage": usage(completion), "prompt_logprobs": null,
-        "prompt_token_ids": null, "kv_transfer_params": null,
-    })
+        "choices": [choice], "service_tier": null, "system_fingerprint": fingerprint(server),
+        "usage": whole_usage(server.release, completion), "prompt_logprobs": null, "prompt_token_ids": null,
+        "kv_transfer_params": null,
+    });
+    add_nulls(
+        server,
+        &mut answer,
+        &["prompt_text", "ec_transfer_params", "metrics"],
+    );
+    answer
 }
 
 fn tool_call(stamp: &Stamp, name: &str, arguments: &str) -> Value {
@@ -105,15 +143,34 @@ fn tool_call(stamp: &Stamp, name: &str, arguments: &str) -> Value {
 }
 
 /// The answer to a text-completion request that is not streamed.
-pub(super) fn text(model: &str, stamp: &Stamp, completion: &Completion) -> Value {
-    json!({
+pub(super) fn text(
+    server: &SimConfig,
+    model: &str,
+    stamp: &Stamp,
+    completion: &Completion,
+) -> Value {
+    let mut choice = json!({
+        "index": 0, "text": completion.content.as_deref().unwrap_or_default(), "logprobs": null,
+        "finish_reason": completion.finish, "stop_reason": completion.stop_reason, "prompt_logprobs": null,
+    });
+    add_nulls(
+        server,
+        &mut choice,
+        &["token_ids", "prompt_token_ids", "routed_experts"],
+    );
+    let mut answer = json!({
         "id": format!("cmpl-{}", stamp.id), "object": "text_completion", "created": stamp.created, "model": model,
-        "choices": [{
-            "index": 0, "text": completion.content.as_deref().unwrap_or_default(), "logprobs": null,
-            "finish_reason": completion.finish, "stop_reason": null, "prompt_logprobs": null,
-        }],
-        "usage": usage(completion), "kv_transfer_params": null,
-    })
+        "choices": [choice], "usage": whole_usage(server.release, completion), "kv_transfer_params": null,
+    });
+    add_nulls(
+        server,
+        &mut answer,
+        &["service_tier", "ec_transfer_params", "metrics"],
+    );
+    if server.release >= MEASURED {
+        answer["system_fingerprint"] = fingerprint(server);
+    }
+    answer
 }
 
 /// What a stream consists of.
@@ -138,71 +195,119 @@ pub(super) fn events(
         Shape::Chat => ("chatcmpl", "chat.completion.chunk"),
         Shape::Text => ("cmpl", "text_completion"),
     };
-    let frame = |choices: Value, usage: Option<Value>| {
-        let mut chunk = json!({
+    let recent = server.release >= MEASURED;
+    let frame = |choices: Value| {
+        json!({
             "id": format!("{prefix}-{}", stamp.id), "object": object, "created": stamp.created, "model": model,
             "choices": choices,
-        });
-        if let Some(usage) = usage {
-            chunk["usage"] = usage;
-        }
-        format!("data: {chunk}\n\n")
+        })
     };
-    let choice = |delta: Value, finish: Option<&str>| match shape {
+    let choice = |delta: Value| match shape {
         Shape::Chat => {
-            json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish, "token_ids": null}])
+            json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": null, "token_ids": null})
         }
         Shape::Text => {
-            json!([{"index": 0, "text": delta, "logprobs": null, "finish_reason": finish, "stop_reason": null}])
+            let mut choice = json!({"index": 0, "text": delta, "logprobs": null, "finish_reason": null, "stop_reason": null});
+            add_nulls(server, &mut choice, &["prompt_token_ids", "token_ids"]);
+            choice
         }
     };
     let mut out = Vec::new();
     if shape == Shape::Chat {
-        out.push(frame(
-            choice(json!({"role": "assistant", "content": ""}), None),
-            None,
+        out.push(first_frame(
+            server,
+            choice(json!({"role": "assistant", "content": ""})),
+            &frame,
         ));
-        for piece in completion
-            .reasoning
-            .iter()
-            .flat_map(|text| tokens::pieces(text))
-        {
-            out.push(frame(
-                choice(json!({reasoning_field(server.release): piece}), None),
-                None,
-            ));
-        }
     }
-    for piece in completion
-        .content
-        .iter()
-        .flat_map(|text| tokens::pieces(text))
-    {
-        let delta = if shape == Shape::Chat {
-            json!({"content": piece})
-        } else {
-            json!(piece)
-        };
-        out.push(frame(choice(delta, None), None));
+    for delta in deltas(server, shape, stamp, completion) {
+        out.push(frame(json!([choice(delta)])));
     }
-    if let Some(call) = &completion.call {
-        let mut first = tool_call(stamp, &call.name, "");
-        first["index"] = json!(0);
-        out.push(frame(choice(json!({"tool_calls": [first]}), None), None));
-        for piece in tokens::pieces(&call.arguments.to_string()) {
-            let delta = json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]});
-            out.push(frame(choice(delta, None), None));
-        }
-    }
-    let last = if shape == Shape::Chat {
-        json!({"content": ""})
-    } else {
-        json!("")
+    let nothing = match shape {
+        Shape::Chat if recent => json!({}),
+        Shape::Chat => json!({"content": ""}),
+        Shape::Text => json!(""),
     };
-    out.push(frame(choice(last, Some(completion.finish)), None));
-    if include_usage {
-        out.push(frame(json!([]), Some(usage(completion))));
+    let mut last = choice(nothing);
+    last["finish_reason"] = json!(completion.finish);
+    if recent || shape == Shape::Text {
+        last["stop_reason"] = json!(completion.stop_reason);
     }
-    out.push("data: [DONE]\n\n".to_owned());
+    out.push(frame(json!([last])));
+    if include_usage {
+        let mut last = frame(json!([]));
+        last["usage"] = if recent {
+            usage(completion)
+        } else {
+            whole_usage(server.release, completion)
+        };
+        out.push(last);
+    }
+    if let (true, Some(last)) = (recent, out.last_mut()) {
+        last["system_fingerprint"] = fingerprint(server);
+    }
+    let mut events: Vec<String> = out
+        .iter()
+        .map(|chunk| format!("data: {chunk}\n\n"))
+        .collect();
+    events.push("data: [DONE]\n\n".to_owned());
+    events
+}
+
+/// The frame that only says who speaks.
+fn first_frame(server: &SimConfig, mut choice: Value, frame: &impl Fn(Value) -> Value) -> Value {
+    if server.release >= MEASURED
+        && let Some(choice) = choice.as_object_mut()
+    {
+        choice.shift_remove("token_ids");
+    }
+    let mut first = frame(json!([choice]));
+    add_nulls(server, &mut first, &["prompt_token_ids", "prompt_text"]);
+    first
+}
+
+/// What a stream says piece by piece: thoughts, text, call.
+fn deltas(server: &SimConfig, shape: Shape, stamp: &Stamp, completion: &Completion) -> Vec<Value> {
+    let pieces = |text: &Option<String>| -> Vec<String> {
+        let texts = text.iter().flat_map(|text| tokens::pieces(text));
+        texts.map(str::to_owned).collect()
+    };
+    let mut out = Vec::new();
+    if shape == Shape::Chat {
+        let field = reasoning_field(server.release);
+        out.extend(
+            pieces(&completion.reasoning)
+                .into_iter()
+                .map(|piece| json!({field: piece})),
+        );
+    }
+    out.extend(
+        pieces(&completion.content)
+            .into_iter()
+            .map(|piece| match shape {
+                Shape::Chat => json!({"content": piece}),
+                Shape::Text => json!(piece),
+            }),
+    );
+    let Some(call) = &completion.call else {
+        return out;
+    };
+    let with_call = |call: Value| {
+        let mut delta = json!({});
+        add_nulls(server, &mut delta, &["content"]);
+        delta["tool_calls"] = json!([call]);
+        delta
+    };
+    let mut first = tool_call(stamp, &call.name, "");
+    first["index"] = json!(0);
+    if server.release >= MEASURED {
+        first["function"] = json!({"name": call.name});
+    }
+    out.push(with_call(first));
+    for piece in tokens::pieces(&call.arguments.to_string()) {
+        out.push(with_call(
+            json!({"index": 0, "function": {"arguments": piece}}),
+        ));
+    }
     out
 }

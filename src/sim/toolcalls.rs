@@ -27,6 +27,7 @@ pub(super) struct Rendered {
 /// Refuses a tool choice that the server's flags do not allow.
 pub(super) fn check_choice(server: &SimConfig, choice: &Choice) -> Result<(), ApiError> {
     let without_parser = server.tool_parser.is_none() && server.release >= Release::new(0, 32, 0);
+    let named;
     let message = match choice {
         Choice::Auto if !server.auto_tool_choice || server.tool_parser.is_none() => {
             "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set"
@@ -34,8 +35,10 @@ pub(super) fn check_choice(server: &SimConfig, choice: &Choice) -> Result<(), Ap
         Choice::Required if without_parser => {
             "tool_choice=\"required\" requires --tool-call-parser to be set"
         }
-        Choice::Named(_) if without_parser => {
-            "tool_choice=<named> requires --tool-call-parser to be set"
+        Choice::Named(name) if without_parser => {
+            named =
+                format!("tool_choice=function \"{name}\" requires --tool-call-parser to be set");
+            &named
         }
         _ => return Ok(()),
     };
@@ -79,8 +82,10 @@ pub(super) fn render(
     } else {
         "tool_calls"
     };
+    // Measured: 0.32 has an empty text beside a call that was forced, and none beside one that was free.
+    let forced = *choice != Choice::Auto && server.release >= Release::new(0, 32, 0);
     Ok(Rendered {
-        content: None,
+        content: forced.then(String::new),
         call: Some(call),
         finish,
         parsed: asked.map(|_| Parsed::ToolCall),

@@ -11,6 +11,7 @@ mod docs;
 mod golden;
 mod knowledge;
 mod pages;
+mod recordings;
 mod render;
 mod sim;
 mod spec;

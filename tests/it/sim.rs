@@ -60,7 +60,7 @@ static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
 });
 
 /// A running server; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     base: String,
 }
@@ -73,7 +73,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(args: &[&str], release: &str) -> Self {
+    pub(crate) fn start(args: &[&str], release: &str) -> Self {
         let port = free_port();
         let text = port.to_string();
         let mut command =
@@ -94,7 +94,12 @@ impl Server {
         }
     }
 
-    fn send(&self, method: reqwest::Method, path: &str, body: Option<String>) -> (u16, String) {
+    pub(crate) fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<String>,
+    ) -> (u16, String) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -439,7 +444,7 @@ fn bad_requests_are_refused_in_vllms_words() {
     400 BadRequestError: "auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set
     400 BadRequestError: This model's maximum context length is 64 tokens. However, your prompt contains at least 65 input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the input prompt. (parameter=input_tokens, value=65)
     400 Bad Request: 1 validation error:
-      {'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {}}
+      {'type': 'missing', 'loc': 'body.messages', 'msg': 'Field required', 'input': '<dict of 1 items>'}
     "#);
     let broken = old.send(
         reqwest::Method::POST,
