@@ -7,6 +7,8 @@
     reason = "a helper of a test fails as the test does"
 )]
 
+mod failures;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
