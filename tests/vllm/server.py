@@ -37,20 +37,21 @@ def environment():
 
 
 class Server:
-    """One `vllm serve` in a session of its own, its two streams in files."""
+    """One `vllm serve` in a session of its own, its two streams in files, or in one as with `2>&1`."""
 
-    def __init__(self, *flags, model=None, port=None, base_flags=True):
+    def __init__(self, *flags, model=None, port=None, merged=False):
         self.port = port or free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="toolorch-real-"))
         program = os.environ["TOOLORCH_REAL_VENV"] + "/bin/vllm"
         argv = [program, "serve", model or os.environ["TOOLORCH_REAL_MODEL"], "--host", "127.0.0.1", "--port", str(self.port)]
-        if base_flags:
-            argv += ["--served-model-name", "tiny", "--max-model-len", str(CONTEXT), "--dtype", "bfloat16", "--enforce-eager"]
+        argv += ["--served-model-name", "tiny", "--dtype", "bfloat16", "--enforce-eager"]
+        if "--max-model-len" not in flags:
+            argv += ["--max-model-len", str(CONTEXT)]
         self.began = time.monotonic()
         with open(self.folder / "stdout", "w") as out, open(self.folder / "stderr", "w") as err:
             self.process = subprocess.Popen(
-                argv + list(flags), stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment(),
-                cwd=self.folder, start_new_session=True,
+                argv + list(flags), stdin=subprocess.DEVNULL, stdout=out, stderr=out if merged else err,
+                env=environment(), cwd=self.folder, start_new_session=True,
             )
 
     def __enter__(self):

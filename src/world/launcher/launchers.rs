@@ -1,7 +1,10 @@
 //! The launchers of this machine's run, and one start of one unit.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use tokio::sync::RwLock;
 
 use super::{process, tmux};
 use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
@@ -56,8 +59,9 @@ pub enum LaunchError {
 #[derive(Debug, Default)]
 pub struct Launchers {
     local: LocalTransport,
-    /// tmux makes a session with its first window: two starts at once would both try to.
-    tmux: tokio::sync::Mutex<()>,
+    /// Sessions that have a window. tmux makes a session with its first window, and two starts at once would both try
+    /// to; later ones need not wait for each other.
+    sessions: RwLock<BTreeSet<String>>,
 }
 
 impl LaunchJob {
@@ -100,12 +104,23 @@ impl Launchers {
     pub async fn launch(&self, job: &LaunchJob) -> Result<u32, LaunchError> {
         match job.launcher {
             LauncherKind::Process => process::launch(&self.local, job).await,
-            LauncherKind::Tmux => {
-                let _turn = self.tmux.lock().await;
-                tmux::launch(&self.local, job).await
-            }
+            LauncherKind::Tmux => self.launch_in_tmux(job).await,
             LauncherKind::Slurm => Err(LaunchError::Absent("slurm")),
         }
+    }
+
+    async fn launch_in_tmux(&self, job: &LaunchJob) -> Result<u32, LaunchError> {
+        let session = job.session.as_deref().unwrap_or_default();
+        {
+            let known = self.sessions.read().await;
+            if known.contains(session) {
+                return tmux::launch(&self.local, job).await;
+            }
+        }
+        let mut known = self.sessions.write().await;
+        let pid = tmux::launch(&self.local, job).await?;
+        known.insert(session.to_owned());
+        Ok(pid)
     }
 
     /// Stops a unit through its script; done when nothing of it is left.

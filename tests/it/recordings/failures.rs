@@ -25,7 +25,9 @@ fn every_recorded_failure_is_named() {
             continue;
         };
         let log = fs::read_to_string(path.with_extension("log")).unwrap();
-        let body = told["body"]["error"]["message"].as_str().unwrap_or_default();
+        let body = told["body"]["error"]["message"]
+            .as_str()
+            .unwrap_or_default();
         let found = classify(log.lines().chain(body.lines())).map(|found| found.failure.id);
         named += 1;
         if found != Some(expected) {
