@@ -33,6 +33,10 @@ pub fn summary_text(summaries: &[Summary]) -> String {
     ];
     rows.extend(summaries.iter().map(result_row));
     let mut text = table(&rows, 1);
+    let lacking: String = summaries.iter().flat_map(lacking).collect();
+    if !lacking.is_empty() {
+        let _ = write!(text, "\n{lacking}");
+    }
     for summary in summaries.iter().filter(|summary| !summary.calls.is_empty()) {
         // Writing to a string cannot fail.
         let _ = write!(text, "\ncalls of `{}`\n", summary.eval);
@@ -65,6 +69,41 @@ fn result_row(summary: &Summary) -> Vec<String> {
         errors,
         progress.to_come().to_string(),
     ]
+}
+
+/// The ids that are not done right, on a line for each kind: torn, missing, in error.
+fn lacking(summary: &Summary) -> Vec<String> {
+    let Progress {
+        torn,
+        missing,
+        errors,
+        ..
+    } = &summary.progress;
+    let is_torn = |id: &String| torn.iter().any(|(other, _)| other == id);
+    let torn = torn
+        .iter()
+        .map(|(id, why)| format!("{} ({})", plain(id), plain(why)));
+    let missing = missing.iter().filter(|id| !is_torn(id)).map(|id| plain(id));
+    let errors = errors.iter().map(|error| plain(&error.id));
+    let kinds: [(&str, Vec<String>); 3] = [
+        ("torn", torn.collect()),
+        ("missing", missing.collect()),
+        ("in error", errors.collect()),
+    ];
+    let kinds = kinds.into_iter().filter(|(_, ids)| !ids.is_empty());
+    kinds
+        .map(|(kind, ids)| format!("{kind} of `{}`: {}\n", summary.eval, some_of(&ids)))
+        .collect()
+}
+
+/// The first few, and how many more there are.
+fn some_of(ids: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = ids[..ids.len().min(SHOWN)].join(", ");
+    match ids.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// The share of those answered: results in error are no wrong answers.
@@ -193,6 +232,9 @@ mod tests {
         evaluation  total  done     correct            errors  missing
         hle             4     3  1 (50.0 %)  1 (1 by servers)        1
         frames        824     0           -                 0      824
+
+        missing of `hle`: d
+        in error of `hle`: c
 
         calls of `hle`
         model               replica         calls  failed    mean     P50     P90     P99

@@ -9,8 +9,8 @@ use crate::cli::args::DownArgs;
 use crate::cli::detach;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
-use crate::facts::{Known, Observation};
-use crate::plan::UnitKind;
+use crate::facts::{Known, Listener, Observation};
+use crate::plan::{Unit, UnitKind};
 use crate::run::store::{Durability, Journal, Owner, StoreError, Watch, own_process};
 use crate::run::{Event, StopWhy};
 use crate::world::{self, Launchers, SystemClock, UnitDirs};
@@ -268,15 +268,25 @@ fn leftovers(found: &Found) -> Vec<String> {
         .into_iter()
         .map(|pid| format!("process {pid} of this run still lives"))
         .collect();
-    if let Known::Known(listeners) = world::listening() {
-        for unit in &found.plan.units {
-            let taken = listeners
-                .iter()
-                .any(|l| Some(l.port) == unit.port && l.address == unit.address);
-            if let (true, Some(port)) = (taken, unit.port) {
-                left.push(format!("port {port} of `{}` is still in use", unit.id));
-            }
+    let units = || found.plan.units.iter();
+    let ports = units().filter_map(|unit| unit.port).collect();
+    if let Known::Known(listeners) = world::listeners(&ports) {
+        for unit in units() {
+            let mut there = listeners.iter();
+            let taken = there.find(|l| Some(l.port) == unit.port && l.address == unit.address);
+            left.extend(taken.map(|listener| in_use(unit, listener)));
         }
     }
     left
+}
+
+/// Nothing of this run holds the port: another run, or a stranger.
+fn in_use(unit: &Unit, listener: &Listener) -> String {
+    let by = match (listener.pid, &listener.command) {
+        (Some(pid), Some(command)) => format!("by process {pid} (`{command}`)"),
+        (Some(pid), None) => format!("by process {pid}"),
+        _ => "by somebody else's process".to_owned(),
+    };
+    let (port, unit) = (listener.port, &unit.id);
+    format!("port {port} of `{unit}` is still in use {by}, which is not of this run")
 }
