@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
 use crate::check::{self, Ctx};
-use crate::cli::args::UpArgs;
+use crate::cli::args::{DownArgs, UpArgs};
 use crate::cli::audience::audience;
+use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::printer::Printer;
@@ -14,8 +15,9 @@ use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, ask, select};
 use crate::render::{FileSet, tmux_sessions};
-use crate::run::store::{Durability, Journal, Owner, RunDir, make_dir};
+use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
+use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground};
 use crate::world::{self, SystemClock, UnitDirs};
@@ -52,6 +54,10 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
     let goal = goal(&cluster.plan, wanted, printer)?;
     let mut desks = desks(&cluster, &goal, printer)?;
     if let Some(status) = nothing_left(&goal, &mut desks, printer)? {
+        let whole = wanted.start_servers && wanted.args.only.is_empty();
+        if whole {
+            finish_live_run(&cluster.plan, wanted, printer)?;
+        }
         return Ok(status);
     }
     if wanted.args.detach {
@@ -154,6 +160,36 @@ fn nothing_left(
     let status = closing::results(desks, printer)?;
     printer.say("every question has its result already: nothing was started");
     Ok(Some(status))
+}
+
+/// A run whose client finished while nobody watched still has its servers: they end as `when_done` says.
+fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(), ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let Some(run) = runs::home().latest(&plan.cluster).map_err(failed)? else {
+        return Ok(());
+    };
+    let marked = || world::find_marked(&format!("{}/", run.id()));
+    if run.is_over().map_err(failed)? || marked().is_empty() {
+        return Ok(());
+    }
+    let file = &wanted.args.cluster.file;
+    match Watch::look(run.path(), SystemClock.now()).map_err(failed)? {
+        Watch::Alive(owner) => printer.say(&format!(
+            "`{}` is watched by pid {}, which brings it to its end",
+            run.id(),
+            owner.process.pid
+        )),
+        _ if plan.when_done == WhenDone::Down => {
+            let file = Some(file.clone());
+            down::run(&DownArgs { file }, printer)?;
+        }
+        _ => printer.say(&format!(
+            "servers of `{}` keep running; to stop: toolorch down {}",
+            run.id(),
+            file.display()
+        )),
+    }
+    Ok(())
 }
 
 /// The live run of the cluster, or a new one.

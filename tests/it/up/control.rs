@@ -160,3 +160,16 @@ fn two_downs_at_once_take_turns() {
     up.end();
     scene.assert_nothing_left();
 }
+
+#[test]
+fn a_run_whose_client_finished_unwatched_is_brought_to_its_end() {
+    let scene = small::scene("slow", 8);
+    let up = up(&scene);
+    up.signal(Signal::KILL);
+    up.end();
+    until("all results", || (scene.results("out") == 8).then_some(()));
+    assert!(!scene.processes().is_empty(), "its server is still there");
+    let said = scene.expect(0, &["up", YAML]);
+    assert!(said.err.contains("nothing was started"), "{}", said.err);
+    scene.assert_nothing_left();
+}
