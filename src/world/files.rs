@@ -59,6 +59,10 @@ pub fn read_dataset(path: &Path, id_fields: &[String]) -> DatasetSummary {
         }],
         ..DatasetSummary::default()
     };
+    // A pipe would be waited for, maybe for ever.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return failed(&io::Error::other("it is no regular file"));
+    }
     let mut file = match File::open(path) {
         Ok(file) => BufReader::with_capacity(1 << 16, file),
         Err(error) => return failed(&error),
@@ -157,6 +161,22 @@ mod tests {
             problems(dir.path())[..],
             [DatasetProblem::Unreadable(_)]
         ));
+        // A pipe without a writer would never be opened.
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(
+            problems(&pipe),
+            [DatasetProblem::Unreadable(
+                "it is no regular file".to_owned()
+            )]
+        );
         let file = dir.path().join("d.jsonl");
         fs::write(&file, "{\"id\": 1}\n{\"id\": 2}").unwrap();
         let summary = read_dataset(&file, &["id".to_owned()]);

@@ -32,8 +32,12 @@ pub enum WriteError {
 pub fn write_rendered(folder: &Path, files: &FileSet) -> Result<usize, WriteError> {
     let manifest = fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
     let mut earlier: BTreeSet<&str> = FileSet::listed(&manifest).into_iter().collect();
-    if !manifest.is_empty() {
+    // Somebody else's file may have that name, too, and may list files of theirs: ours has nothing but entries, and
+    // always that of the plan.
+    if earlier.contains("plan.json") && earlier.len() == manifest.lines().count() {
         earlier.insert(MANIFEST);
+    } else {
+        earlier.clear();
     }
     let foreign = files
         .iter()
@@ -100,4 +104,33 @@ fn read_texts(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_of_somebody_else_is_neither_overwritten_nor_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        let mut files = FileSet::new();
+        files.add("plan.json", b"{}\n".to_vec(), 0o644);
+        let files = files.with_manifest();
+        let hash = "0".repeat(64);
+        for foreign in ["precious\n".to_owned(), format!("{hash}  theirs\n")] {
+            put(MANIFEST, &foreign);
+            put("theirs", "kept");
+            let refused = write_rendered(dir.path(), &files);
+            assert!(matches!(refused, Err(WriteError::Foreign(_))), "{foreign}");
+            let there = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+            assert_eq!(
+                (there(MANIFEST), there("theirs")),
+                (foreign, "kept".to_owned())
+            );
+        }
+        fs::remove_file(dir.path().join(MANIFEST)).unwrap();
+        write_rendered(dir.path(), &files).unwrap();
+        assert_eq!(write_rendered(dir.path(), &files).unwrap(), 2, "again");
+    }
 }

@@ -25,6 +25,11 @@ pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitSta
             ));
         }
     }
+    // An empty configuration over a good one would send a client nowhere.
+    if ready.is_empty() && !looks.is_empty() {
+        printer.complain("error: no endpoint is ready: nothing is written");
+        return Err(ExitStatus::NotReady);
+    }
     for config in &found.plan.configs {
         let refused = |why: String| {
             printer.complain(&format!("error: {why}"));
@@ -53,8 +58,9 @@ pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitSta
             for line in done.said {
                 printer.say(&line);
             }
+            let plural = if done.endpoints == 1 { "" } else { "s" };
             printer.say(&format!(
-                "wrote `{}` with {} endpoints",
+                "wrote `{}` with {} endpoint{plural}",
                 done.path, done.endpoints
             ));
         }
