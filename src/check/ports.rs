@@ -70,7 +70,7 @@ pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &BTreeSet<u32>) -> Report {
                     format!(
                         "port {port} for `{}` is in use by {}",
                         unit.id,
-                        whom(listener)
+                        listener.whom()
                     ),
                 )
                 .at(
@@ -82,15 +82,4 @@ pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &BTreeSet<u32>) -> Report {
         }
     }
     report
-}
-
-fn whom(listener: &Listener) -> String {
-    let Some(pid) = listener.pid else {
-        return "a process that cannot be seen from here".to_owned();
-    };
-    let command = listener.command.as_deref().unwrap_or("?");
-    match &listener.user {
-        Some(user) => format!("pid {pid} of {user}: `{command}`"),
-        None => format!("pid {pid}: `{command}`"),
-    }
 }

@@ -86,10 +86,8 @@ fn groups<'a>(
         first = first.element(snippet);
     }
     let mut groups = vec![first.elements(diagnostic.help.iter().map(|text| help(text)))];
-    // A patch shows its whole line, so none is shown where a secret stands.
-    if secrets.is_empty() {
-        groups.extend(diagnostic.fixes.iter().map(|fix| patch(fix, sources)));
-    }
+    let fixes = diagnostic.fixes.iter();
+    groups.extend(fixes.map(|fix| patch(fix, sources, secrets)));
     groups
 }
 
@@ -130,9 +128,7 @@ fn snippets<'a>(
                 let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
                 kind.span(window.inside(range)).label(text)
             });
-            let hidden = secrets.iter().filter(|(name, _)| *name == file.name);
-            let text = window.without(hidden.map(|(_, range)| range));
-            Snippet::source(text)
+            Snippet::source(window.without(secrets, file.name))
                 .line_start(window.line)
                 .path(file.name)
                 .annotations(annotations)
@@ -162,10 +158,10 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Its text with a `*` for each hidden byte.
-    fn without<'r>(&self, hidden: impl Iterator<Item = &'r Range<usize>>) -> Cow<'a, str> {
+    /// Its text with a `*` for each byte of a secret in this file.
+    fn without(&self, secrets: &[Secret<'_>], file: &str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(self.text);
-        for range in hidden {
+        for (_, range) in secrets.iter().filter(|(name, _)| *name == file) {
             let end = self.start + self.text.len();
             let (from, to) = (range.start.max(self.start), range.end.min(end));
             if from < to {
@@ -189,7 +185,7 @@ fn shown(found: Found<'_>) -> Range<usize> {
     range.start..range.start + text[..first_line].trim_end().len()
 }
 
-fn patch<'a>(fix: &'a Fix, sources: &'a dyn Sources) -> Group<'a> {
+fn patch<'a>(fix: &'a Fix, sources: &'a dyn Sources, secrets: &[Secret<'_>]) -> Group<'a> {
     let title = Group::with_title(Level::HELP.secondary_title(fix.title.as_str()));
     let Some(found) = sources.find(&fix.place) else {
         return title;
@@ -197,7 +193,7 @@ fn patch<'a>(fix: &'a Fix, sources: &'a dyn Sources) -> Group<'a> {
     let range = found.span.range();
     let window = Window::around(found.text, std::iter::once(&range));
     title.element(
-        Snippet::source(window.text)
+        Snippet::source(window.without(secrets, found.name))
             .line_start(window.line)
             .path(found.name)
             .patch(Patch::new(window.inside(&range), fix.replacement.as_str())),

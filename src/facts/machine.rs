@@ -98,3 +98,17 @@ pub struct Listener {
     /// Its user.
     pub user: Option<String>,
 }
+
+impl Listener {
+    /// Who it is, for people: process, user and command line.
+    pub fn whom(&self) -> String {
+        let Some(pid) = self.pid else {
+            return "a process that cannot be seen from here".to_owned();
+        };
+        let command = self.command.as_deref().unwrap_or("?");
+        match &self.user {
+            Some(user) => format!("pid {pid} of {user}: `{command}`"),
+            None => format!("pid {pid}: `{command}`"),
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::answers::{self, Call, Choice, Message, Tool};
-use super::config::SimConfig;
+use super::config::{MEASURED, SimConfig};
 use super::errors::ApiError;
 use super::tokens;
 use super::toolcalls::{self, Rendered};
@@ -180,7 +180,7 @@ pub(super) fn room(
     let limit = usize::try_from(server.max_model_len).unwrap_or(usize::MAX);
     let room = limit.saturating_sub(prompt);
     // Measured: 0.32 answers a wish that only together with the prompt is too long, and stops at the limit.
-    let most = if server.release >= Release::new(0, 32, 0) {
+    let most = if server.release >= MEASURED {
         limit
     } else {
         room

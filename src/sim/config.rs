@@ -10,6 +10,10 @@ use crate::knowledge::release::Release;
 /// The release that a simulated server claims unless told otherwise.
 pub const DEFAULT_RELEASE: Release = Release::new(0, 12, 0);
 
+/// The release whose answers were recorded (`tests/recordings`). What they taught holds from there on: nothing is known
+/// of the releases between it and the sample before.
+pub(super) const MEASURED: Release = Release::new(0, 32, 0);
+
 /// The context length in tokens of a model about which nothing is known.
 pub const DEFAULT_CONTEXT: u32 = 32_768;
 

@@ -2,13 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::config::MEASURED;
 use super::text::python_repr;
-
 use crate::knowledge::release::Release;
-
-/// The release whose answers were recorded (`tests/recordings`); what they taught holds from there on, since nothing
-/// is known of the releases between it and the sample before.
-const MEASURED: Release = Release::new(0, 32, 0);
 
 /// An HTTP error of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +37,10 @@ impl ApiError {
         }
     }
 
-    /// A 400 with vLLM's own message about one parameter; the field is named since 0.32.
-    pub(super) fn bad_parameter(release: Release, param: &str, message: &str) -> Self {
+    /// A 400 of 0.32 or later, which names the parameter.
+    pub(super) fn bad_parameter(param: &str, message: &str) -> Self {
         Self {
-            param: (release >= MEASURED).then(|| param.to_owned()),
+            param: Some(param.to_owned()),
             ..Self::bad_request(message)
         }
     }
@@ -137,7 +133,7 @@ impl ApiError {
                 "max_tokens={wanted} cannot be greater than max_model_len={limit}. Please request fewer output tokens. \
                  (parameter=max_tokens, value={wanted})"
             );
-            return Self::bad_parameter(release, "max_tokens", &message);
+            return Self::bad_parameter("max_tokens", &message);
         }
         if release >= MEASURED && prompt >= limit {
             // Tokenization stops early, so the number is a lower bound.
@@ -147,7 +143,7 @@ impl ApiError {
                  without any output tokens. Please reduce the length of the input prompt. (parameter=input_tokens, \
                  value={at_least})"
             );
-            return Self::bad_parameter(release, "input_tokens", &message);
+            return Self::bad_parameter("input_tokens", &message);
         }
         let message = if release >= Release::new(0, 20, 0) {
             let wanted = wanted.unwrap_or(1);

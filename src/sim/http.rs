@@ -15,13 +15,12 @@ use serde_json::{Value, json};
 
 use super::answers::{self, Answer, Choice, Message};
 use super::chat::{self, ChatRequest, Completion};
-use super::config::SimConfig;
+use super::config::{MEASURED, SimConfig};
 use super::endpoint::{Endpoint, Peer, Running};
 use super::errors::ApiError;
 use super::log::Writer;
 use super::openai::{self, Shape};
 use super::{scheduler, tokens};
-use crate::knowledge::release::Release;
 
 type From = ConnectInfo<Peer>;
 
@@ -136,7 +135,7 @@ async fn tokenize(ConnectInfo(peer): From, body: Bytes) -> Response {
         ..
     } = &peer.endpoint.config;
     let mut answer = json!({"count": count, "max_model_len": max_model_len, "tokens": ids});
-    if *release >= Release::new(0, 32, 0) {
+    if *release >= MEASURED {
         answer["token_strs"] = Value::Null;
     }
     Json(answer).into_response()
@@ -145,10 +144,15 @@ async fn tokenize(ConnectInfo(peer): From, body: Bytes) -> Response {
 /// A body as JSON, or vLLM's refusal of it.
 fn parsed(server: &SimConfig, body: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(body).map_err(|error| {
+        let lines = body.split_inclusive(|byte| *byte == b'\n');
+        let above: usize = lines
+            .take(error.line().saturating_sub(1))
+            .map(<[u8]>::len)
+            .sum();
         let at = if error.is_eof() {
             body.len()
         } else {
-            error.column().saturating_sub(1)
+            above + error.column().saturating_sub(1)
         };
         ApiError::bad_json(server.release, at)
     })

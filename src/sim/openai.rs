@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::chat::Completion;
-use super::config::SimConfig;
+use super::config::{MEASURED, SimConfig};
 use super::tokens;
 use crate::knowledge::release::Release;
 
@@ -24,9 +24,6 @@ fn reasoning_field(release: Release) -> &'static str {
         "reasoning"
     }
 }
-
-/// The release whose answers were recorded (`tests/recordings`).
-const MEASURED: Release = Release::new(0, 32, 0);
 
 fn usage(completion: &Completion) -> Value {
     let Completion {
@@ -109,7 +106,7 @@ pub(super) fn chat(
         .map(|call| tool_call(stamp, &call.name, &call.arguments.to_string()))
         .collect();
     // 0.32 leaves the list out where it is empty.
-    if !calls.is_empty() || server.release < Release::new(0, 32, 0) {
+    if !calls.is_empty() || server.release < MEASURED {
         message.insert("tool_calls".to_owned(), Value::Array(calls));
     }
     message.insert(

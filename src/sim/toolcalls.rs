@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::answers::{Answer, Call, Choice};
 use super::chat::Parsed;
-use super::config::SimConfig;
+use super::config::{MEASURED, SimConfig};
 use super::errors::ApiError;
 use super::text;
 use crate::knowledge::families;
@@ -26,7 +26,7 @@ pub(super) struct Rendered {
 
 /// Refuses a tool choice that the server's flags do not allow.
 pub(super) fn check_choice(server: &SimConfig, choice: &Choice) -> Result<(), ApiError> {
-    let without_parser = server.tool_parser.is_none() && server.release >= Release::new(0, 32, 0);
+    let without_parser = server.tool_parser.is_none() && server.release >= MEASURED;
     let named;
     let message = match choice {
         Choice::Auto if !server.auto_tool_choice || server.tool_parser.is_none() => {
@@ -83,7 +83,7 @@ pub(super) fn render(
         "tool_calls"
     };
     // Measured: 0.32 has an empty text beside a call that was forced, and none beside one that was free.
-    let forced = *choice != Choice::Auto && server.release >= Release::new(0, 32, 0);
+    let forced = *choice != Choice::Auto && server.release >= MEASURED;
     Ok(Rendered {
         content: forced.then(String::new),
         call: Some(call),

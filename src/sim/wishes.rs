@@ -4,15 +4,16 @@
 
 use serde_json::Value;
 
+use super::config::MEASURED;
 use super::errors::ApiError;
 use crate::knowledge::release::Release;
 
 /// Refuses what 0.32 refuses before it looks at the prompt's length.
 pub(super) fn check(release: Release, body: &Value) -> Result<(), ApiError> {
-    if release < Release::new(0, 32, 0) {
+    if release < MEASURED {
         return Ok(());
     }
-    let refuse = |param: &str, message: &str| Err(ApiError::bad_parameter(release, param, message));
+    let refuse = |param: &str, message: &str| Err(ApiError::bad_parameter(param, message));
     if body["messages"].as_array().is_some_and(Vec::is_empty) {
         let message =
             "Cannot apply chat template to an empty conversation. Provide at least one message.";
@@ -34,10 +35,10 @@ pub(super) fn check(release: Release, body: &Value) -> Result<(), ApiError> {
         let message = format!("n must be 1 when using greedy sampling, got {copies}.");
         return Err(ApiError::bad_request(&message));
     }
-    check_choice(release, body)
+    check_choice(body)
 }
 
-fn check_choice(release: Release, body: &Value) -> Result<(), ApiError> {
+fn check_choice(body: &Value) -> Result<(), ApiError> {
     let message = match &body["tool_choice"] {
         Value::String(word) if !["none", "auto", "required"].contains(&word.as_str()) => format!(
             "Invalid value for `tool_choice`: {word}! Only named tools, \"none\", \"auto\" or \"required\" are \
@@ -57,7 +58,7 @@ fn check_choice(release: Release, body: &Value) -> Result<(), ApiError> {
         }
         _ => return Ok(()),
     };
-    Err(ApiError::bad_parameter(release, "tool_choice", &message))
+    Err(ApiError::bad_parameter("tool_choice", &message))
 }
 
 /// `stop`: one text or several.

@@ -111,7 +111,6 @@ impl Driver<'_> {
             return;
         }
         self.leaders.remove(&id);
-        self.ports.forget(&id);
         self.watcher.follow(&id);
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         tokio::spawn(start(launchers, sender, job, unit));

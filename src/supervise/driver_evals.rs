@@ -210,7 +210,7 @@ pub fn required(plan: &Plan, name: &ConfigName) -> BTreeSet<Name> {
 /// wait for what only the second needs.
 ///
 /// # Errors
-/// Something that is needed has no server, a template is wrong, or the file cannot be written.
+/// Nothing is ready, something that is needed has no server, a template is wrong, or the file cannot be written.
 pub fn write_config(
     plan: &Plan,
     name: &ConfigName,
@@ -228,6 +228,14 @@ pub fn write_config(
     served.groups.retain(|group| {
         needed.contains(&group.name) || group.endpoints.iter().any(|end| ready.contains(&end.unit))
     });
+    let endpoints = count_endpoints(&served, ready);
+    // An empty one over a good one would send a client nowhere.
+    if endpoints == 0 && !plan.groups.is_empty() {
+        return Err(format!(
+            "no endpoint is ready: `{}` is not written",
+            config.path
+        ));
+    }
     let template = config
         .template
         .as_ref()
@@ -249,7 +257,7 @@ pub fn write_config(
     Ok(WrittenConfig {
         path: config.path.clone(),
         sha256: written.sha256,
-        endpoints: count_endpoints(&served, ready),
+        endpoints,
         said: said.into_iter().collect(),
     })
 }

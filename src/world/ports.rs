@@ -6,7 +6,7 @@ use std::fs;
 use crate::base::{Port, UnitId};
 use crate::facts::{Known, Listener};
 
-use super::procfs::{processes, socket_inodes};
+use super::procfs::{process, processes, socket_inodes};
 use super::sock_diag;
 
 /// A listening socket.
@@ -214,7 +214,8 @@ impl PortWatch {
         let mut found = Vec::new();
         for (unit, (wait, known)) in &mut self.known {
             let fresh: BTreeSet<u64> = &serving(&by_port, wait) - known;
-            if fresh.is_empty() {
+            // Whoever listens where a unit was shares nothing with it.
+            if fresh.is_empty() || process(wait.leader).is_none() {
                 continue;
             }
             let held = trees.get_or_insert_with(Trees::look).sockets(wait.leader);
@@ -224,11 +225,6 @@ impl PortWatch {
             known.extend(fresh);
         }
         found
-    }
-
-    /// The unit ended, or is started again.
-    pub fn forget(&mut self, unit: &UnitId) {
-        self.known.remove(unit);
     }
 }
 
@@ -343,29 +339,21 @@ mod tests {
         // One more of our own is no stranger; the same socket in the hands of a child that left us is.
         let second = open(port);
         assert_eq!(watch.strangers(), []);
-        let mut away = std::process::Command::new("setsid")
-            .args(["--fork", "sleep", "60"])
+        // It says its pid once it has left our session and its parent is gone.
+        let away = std::process::Command::new("setsid")
+            .args(["--fork", "sh", "-c", "echo $$; exec sleep 60 >&- 2>&-"])
             .stdin(std::os::fd::OwnedFd::from(open(port)))
-            .spawn()
+            .output()
             .unwrap();
-        away.wait().unwrap();
-        let holder = || {
-            let mut found = processes().into_iter().map(|process| process.pid);
-            let third = |pid: &u32| {
-                std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
-                    .is_ok_and(|line| line.starts_with("sleep\0"))
-                    && !socket_inodes(*pid).is_empty()
-            };
-            found.find(third)
-        };
-        let pid = std::iter::repeat_with(holder).take(500).find_map(|pid| {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-            pid
-        });
+        let pid: i32 = String::from_utf8(away.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
         assert_eq!(watch.strangers(), [(UnitId::new("u"), Port(port))]);
         assert_eq!(watch.strangers(), [], "once");
-        let pid = pid.and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
-        rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         drop((first, second));
     }
 

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,6 +60,7 @@ class Server:
 
     def __exit__(self, *_):
         self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def age(self):
         """Seconds since its start."""

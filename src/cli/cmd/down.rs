@@ -10,7 +10,7 @@ use crate::cli::detach;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::facts::{Known, Listener, Observation};
-use crate::plan::{Unit, UnitKind};
+use crate::plan::UnitKind;
 use crate::run::store::{Durability, Journal, Owner, StoreError, Watch, own_process};
 use crate::run::{Event, StopWhy};
 use crate::world::{self, Launchers, SystemClock, UnitDirs};
@@ -264,29 +264,24 @@ fn find_ours(found: &Found) -> Vec<u32> {
 
 /// What is still there, by the world's own word.
 fn leftovers(found: &Found) -> Vec<String> {
-    let mut left: Vec<String> = find_ours(found)
-        .into_iter()
+    let ours = find_ours(found);
+    let living = ours.iter();
+    let mut left: Vec<String> = living
         .map(|pid| format!("process {pid} of this run still lives"))
         .collect();
     let units = || found.plan.units.iter();
     let ports = units().filter_map(|unit| unit.port).collect();
     if let Known::Known(listeners) = world::listeners(&ports) {
+        // What one of ours holds goes with it.
+        let strange = |listener: &&Listener| !listener.pid.is_some_and(|pid| ours.contains(&pid));
         for unit in units() {
-            let mut there = listeners.iter();
+            let mut there = listeners.iter().filter(strange);
             let taken = there.find(|l| Some(l.port) == unit.port && l.address == unit.address);
-            left.extend(taken.map(|listener| in_use(unit, listener)));
+            left.extend(taken.map(|listener| {
+                let (port, unit, whom) = (listener.port, &unit.id, listener.whom());
+                format!("port {port} of `{unit}` is in use by {whom}, which is not of this run")
+            }));
         }
     }
     left
-}
-
-/// Nothing of this run holds the port: another run, or a stranger.
-fn in_use(unit: &Unit, listener: &Listener) -> String {
-    let by = match (listener.pid, &listener.command) {
-        (Some(pid), Some(command)) => format!("by process {pid} (`{command}`)"),
-        (Some(pid), None) => format!("by process {pid}"),
-        _ => "by somebody else's process".to_owned(),
-    };
-    let (port, unit) = (listener.port, &unit.id);
-    format!("port {port} of `{unit}` is still in use {by}, which is not of this run")
 }

@@ -175,7 +175,7 @@ fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(),
     let file = &wanted.args.cluster.file;
     match Watch::look(run.path(), SystemClock.now()).map_err(failed)? {
         Watch::Alive(owner) => printer.say(&format!(
-            "`{}` is watched by pid {}, which brings it to its end",
+            "`{}` is still watched by pid {}",
             run.id(),
             owner.process.pid
         )),

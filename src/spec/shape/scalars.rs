@@ -275,14 +275,19 @@ pub(super) fn broken_rule(rule: TextRule, text: &str) -> Option<(Code, String, S
     }
 }
 
-/// Whether a text is a key of a provider rather than the name of a variable: their usual beginnings, or long, with
-/// small letters and digits.
+/// Whether a text is a key of a provider rather than the name of a variable. Names may be long and in small letters, such
+/// as `npm_config_node_version_18`: what could be one counts as a key only if it looks drawn by lot.
 fn is_key(text: &str) -> bool {
-    let beginnings = ["sk-", "hf_", "ghp_", "glpat-", "gsk_", "nvapi-", "xai-"];
-    let begins = beginnings.iter().any(|start| text.starts_with(start));
-    let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
-        && text.bytes().any(|byte| byte.is_ascii_lowercase());
-    text.len() >= 12 && begins || text.len() >= 24 && mixed
+    let dashed = ["sk-", "glpat-", "nvapi-", "xai-"];
+    let mut starts = ["hf_", "ghp_", "gsk_"].iter();
+    let rest = starts.find_map(|start| text.strip_prefix(start));
+    let has = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
+    let by_lot = has(u8::is_ascii_digit)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+        && !rest.unwrap_or(text).contains('_');
+    let begins = dashed.iter().any(|start| text.starts_with(start));
+    text.len() >= 12 && begins || text.len() >= 24 && by_lot
 }
 
 fn node_rule(text: &str) -> Option<&'static str> {
@@ -310,5 +315,30 @@ fn variable_rule(text: &str) -> Option<&'static str> {
         Some("only letters, digits and `_` may be used")
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_key;
+
+    #[test]
+    fn keys_are_told_from_names() {
+        let keys = [
+            "sk-abcdef123456",
+            "hf_AbCdEfGhIjKlMnOpQrStUvWx12",
+            "A1b2C3d4E5f6G7h8I9j0K1l2",
+        ];
+        let names = [
+            "OPENAI_API_KEY",
+            "npm_config_node_version_18_path",
+            "hf_transfer_enable_for_run_2_Please",
+            "sk-x",
+            "my-long-variable-name-number-2",
+        ];
+        assert!(keys.into_iter().all(is_key));
+        for name in names {
+            assert!(!is_key(name), "{name}");
+        }
     }
 }

@@ -173,3 +173,19 @@ fn a_run_whose_client_finished_unwatched_is_brought_to_its_end() {
     assert!(said.err.contains("nothing was started"), "{}", said.err);
     scene.assert_nothing_left();
 }
+
+#[test]
+fn no_client_config_without_an_endpoint_replaces_a_good_one() {
+    let scene = small::scene("plain", 1);
+    // With the model alone no evaluation requires it: none of its endpoints is needed, and yet one must be there.
+    scene.expect(0, &["up", YAML, "--only", "chat"]);
+    scene.expect(0, &["down", YAML]);
+    let good = scene.read("config.json");
+    let said = scene.expect(4, &["config", YAML]);
+    assert!(
+        said.err.contains("no endpoint is ready: `") && said.err.contains("is not written"),
+        "{}",
+        said.err
+    );
+    assert_eq!(scene.read("config.json"), good);
+}
