@@ -87,6 +87,15 @@ fn finding(
                 .id_fields
                 .clone()
                 .unwrap_or_else(|| vec!["id".to_owned()]);
+            let there = fields.iter().find(|field| keys.contains(field));
+            if let Some(field) = there {
+                return error(
+                    Code("E0504"),
+                    format!("line {line} of the dataset has no id"),
+                    format!("its `{field}` is neither a text nor a whole number"),
+                )
+                .help("results are files named after ids: give each question one");
+            }
             error(
                 Code("E0504"),
                 format!("line {line} of the dataset has no id"),

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use regex_lite::Regex;
+
 use crate::base::{EvalName, FieldPath};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::PathKind;
 use crate::knowledge::adapters::Adapter;
 use crate::plan::argv::served_id;
 use crate::plan::evals::{EvalPaths, adapter_of, config_of, node_of, orchestrator, paths_of};
-use crate::spec::model::{ClientConfigFormat, Eval};
+use crate::spec::model::{ClientConfigFormat, Eval, Results, ResultsDir};
 
 use super::{Ctx, dataset, here};
 
@@ -18,6 +20,8 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         let home = ctx.facts.home.get().map(String::as_str);
         let at = paths_of(eval, &ctx.facts.yaml_dir, home);
         let origin = FieldPath::root().key("evals").key(name.as_str());
+        marker(eval, &origin, report);
+        result_pattern(eval, &origin, report);
         if let Some(other) = results.insert(at.results.clone(), name) {
             report.push(one_directory(name, other, &at.results));
         }
@@ -35,6 +39,46 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
             reads(ctx, eval, adapter, &at, &origin, report);
             tools_gate(ctx, eval, adapter, &origin, report);
         }
+    }
+}
+
+fn marker(eval: &Eval, origin: &FieldPath, report: &mut Report) {
+    let Some(Err(why)) = eval.marker.as_deref().map(Regex::new) else {
+        return;
+    };
+    report.push(
+        Diagnostic::error(
+            Code("E0525"),
+            "a marker is a regular expression, and this is none",
+        )
+        .at(Place::Value(origin.key("marker")), why.to_string())
+        .help(
+            "put a backslash before `[ ] ( ) { } . * + ? | ^ $` where they are meant as they stand",
+        ),
+    );
+}
+
+fn result_pattern(eval: &Eval, origin: &FieldPath, report: &mut Report) {
+    let Results::Dir(ResultsDir {
+        pattern: Some(pattern),
+        ..
+    }) = &eval.results
+    else {
+        return;
+    };
+    // As `eval::Pattern` reads it.
+    if !pattern.contains("{id}") || pattern.contains('/') {
+        report.push(
+            Diagnostic::error(
+                Code("E0526"),
+                "no question's result can have this file name",
+            )
+            .at(
+                Place::Value(origin.key("results").key("pattern")),
+                "it needs `{id}`, and no `/`",
+            )
+            .help("write the file's name with `{id}` in the id's place, such as `task_{id}.json`"),
+        );
     }
 }
 

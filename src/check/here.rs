@@ -1,8 +1,11 @@
 //! What cannot be proved on this machine, said once.
 
+use std::collections::BTreeMap;
+
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::PathKind;
+use crate::plan::ask::own_program;
 use crate::plan::evals::{node_of, paths_of};
 use crate::plan::paths;
 
@@ -35,18 +38,51 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
             absent.push((cwd, unit.origin.clone()));
         }
     }
-    if absent.is_empty() {
-        return;
+    if !absent.is_empty() {
+        report.push(directories(absent));
     }
-    let mut dirs: Vec<String> = absent.iter().map(|(cwd, _)| format!("`{cwd}`")).collect();
-    dirs.sort_unstable();
-    dirs.dedup();
+    report.extend(programs(ctx));
+}
+
+fn directories(absent: Vec<(String, FieldPath)>) -> Diagnostic {
+    let dirs = absent.iter().map(|(cwd, _)| cwd.as_str()).collect();
     let finding = Diagnostic::note(
         Code("N0519"),
-        format!("not proved here: {} does not exist on this machine", dirs.join(", ")),
+        format!("not proved here: {} does not exist on this machine", listed(dirs)),
     )
-    .help("files, environments and datasets of these units are checked where they run: call `check` on that machine");
-    report.push(absent.into_iter().fold(finding, |finding, (_, origin)| {
+    .help("`up` here would refuse; if it is to run on another machine, call `check` there: files, environments and datasets of these units are checked where they are");
+    absent.into_iter().fold(finding, |finding, (_, origin)| {
         finding.at(Place::Value(origin.key("cwd")), "absent here")
-    }));
+    })
+}
+
+/// Programs that PATH does not have, where no environment of the YAML could bring them.
+fn programs(ctx: &Ctx<'_>) -> Option<Diagnostic> {
+    let missing = |name: &str| matches!(ctx.facts.programs.get(name), Some(None));
+    let mut units = ctx.plan.units_here().filter_map(|unit| {
+        let program = own_program(unit).filter(|program| missing(program))?;
+        Some((program, &unit.origin))
+    });
+    let absent: BTreeMap<&str, &FieldPath> = units.by_ref().collect();
+    if absent.is_empty() {
+        return None;
+    }
+    let finding = Diagnostic::note(
+        Code("N0520"),
+        format!("not proved here: PATH has no {}", listed(absent.keys().copied().collect())),
+    )
+    .help("`up` here would refuse: install it, or name the environment that holds it: `env: { conda: … }`");
+    Some(
+        absent
+            .into_iter()
+            .fold(finding, |finding, (program, origin)| {
+                finding.at(Place::Key(origin.clone()), format!("runs `{program}`"))
+            }),
+    )
+}
+
+fn listed(mut names: Vec<&str>) -> String {
+    names.sort_unstable();
+    names.dedup();
+    format!("`{}`", names.join("`, `"))
 }

@@ -184,8 +184,8 @@ pub(super) struct UpArgs {
     /// Only bring the servers up.
     #[arg(long)]
     pub(super) no_eval: bool,
-    /// Only these models, services and evaluations.
-    #[arg(long, value_name = "NAME")]
+    /// Only these models, services and evaluations, and what runs already.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) only: Vec<String>,
     /// Warnings count as errors.
     #[arg(long)]
@@ -211,14 +211,14 @@ pub(super) struct EvalArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct DownArgs {
-    /// The cluster's YAML; without it the only live run.
+    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
     #[arg(value_name = "CLUSTER.yaml")]
     pub(super) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// The cluster's YAML; without it the only live run.
+    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
     #[arg(value_name = "CLUSTER.yaml")]
     pub(super) file: Option<PathBuf>,
     /// Show it again whenever it changes.
@@ -233,7 +233,7 @@ pub(super) struct StatusArgs {
 pub(super) struct LogsArgs {
     /// The unit, such as `orchestrator-0` or `eval-hle`.
     pub(super) unit: String,
-    /// The cluster's YAML; without it the only live run.
+    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
     #[arg(value_name = "CLUSTER.yaml")]
     pub(super) file: Option<PathBuf>,
     /// Go on as the log grows.
@@ -249,7 +249,7 @@ pub(super) struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
-    /// The cluster's YAML; without it the only live run.
+    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
     #[arg(value_name = "CLUSTER.yaml")]
     pub(super) file: Option<PathBuf>,
     /// One JSON object a line.

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::args::UpArgs;
 use super::printer::Printer;
 use super::runs;
+use super::unit_scripts::write_scripts;
 use crate::base::{Clock, Epoch, ExitStatus, Generation, LaunchId, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::context::{UnitContext, Variable};
-use crate::render::{LIBRARY, Renderer};
-use crate::run::store::{Mode, RunDir, Watch, make_dir, read_journal, write_atomically};
+use crate::run::store::{RunDir, Watch, make_dir, read_journal};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
 use crate::world::{LaunchJob, Launchers, SystemClock, UnitDirs, tail};
@@ -47,18 +47,9 @@ pub(super) fn detach(
 fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> {
     let unit = UnitId::new(CONTROLLER);
     let context = context(args, plan)?;
-    let renderer = Renderer::new(&std::collections::BTreeMap::new());
-    let renderer = renderer.map_err(|error| error.to_string())?;
-    let text = renderer.unit(&context).map_err(|error| error.to_string())?;
     // Apart from the units' scripts, which are one rendered set.
     let scripts = dir.path().join("controller");
-    let library = scripts.join(LIBRARY);
-    make_dir(library.parent().unwrap_or(dir.path())).map_err(|error| error.to_string())?;
-    write_atomically(&library, renderer.library().as_bytes(), Mode::Script)
-        .map_err(|error| error.to_string())?;
-    let script = scripts.join("units").join(format!("{unit}.sh"));
-    make_dir(script.parent().unwrap_or(dir.path())).map_err(|error| error.to_string())?;
-    write_atomically(&script, text.as_bytes(), Mode::Script).map_err(|error| error.to_string())?;
+    write_scripts(&scripts, &[context])?;
     make_dir(&dir.logs()).map_err(|error| error.to_string())?;
     let dirs = UnitDirs::new(dir.id());
     let generation = match dirs.observe(&unit) {

@@ -9,7 +9,7 @@ use super::printer::Printer;
 use super::runs;
 use crate::base::ExitStatus;
 use crate::check::{self, Ctx};
-use crate::diag::{Report, Severity, human};
+use crate::diag::{Code, Report, Severity, human};
 use crate::facts::Facts;
 use crate::plan::ask::{self, Questions};
 use crate::plan::{Plan, plan};
@@ -72,7 +72,11 @@ impl Loaded {
         }
         let shown = human(&self.diagnostics, &self.document, printer.in_colour());
         printer.complain(shown.trim_end());
-        if self.cluster.is_none() {
+        let unread = self
+            .diagnostics
+            .iter()
+            .any(|found| found.code == Code("E0100"));
+        if self.cluster.is_none() && !unread {
             printer.complain("what follows from the values is checked once the structure is right");
         }
     }
@@ -126,6 +130,7 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
         let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());
         world::add_answers(&mut facts, &asked);
         let (plan, found) = plan(&spec, &facts);
+        world::add_programs(&mut facts, &ask::programs(&plan));
         let ctx = Ctx {
             spec: &spec,
             plan: &plan,

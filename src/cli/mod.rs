@@ -9,10 +9,13 @@ mod detach;
 mod exit;
 mod load;
 mod look;
+mod orphans;
 mod printer;
 mod program;
 mod refresh;
 mod runs;
+mod stopping;
+mod unit_scripts;
 
 pub use printer::{Printer, Verbosity};
 pub use program::main;

@@ -1,6 +1,6 @@
 //! Which run a command speaks of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::printer::Printer;
@@ -125,15 +125,33 @@ pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
     })
 }
 
+/// Runs that were started and are not over: of this cluster, where one is named.
+pub(super) fn live(
+    home: &Home,
+    cluster: Option<&ClusterName>,
+    printer: Printer,
+) -> Result<Vec<RunDir>, ExitStatus> {
+    let mut runs = home.runs().map_err(|error| store(&error, printer))?;
+    runs.retain(|run| {
+        cluster.is_none_or(|name| name == run.cluster())
+            && run.plan().exists()
+            && !run.is_over().unwrap_or(false)
+    });
+    Ok(runs)
+}
+
 fn only_live(home: &Home, printer: Printer) -> Result<RunDir, ExitStatus> {
-    let runs = home.runs().map_err(|error| store(&error, printer))?;
-    let all = runs.len();
-    let mut live: Vec<RunDir> = runs
-        .into_iter()
-        .filter(|run| run.plan().exists() && !run.is_over().unwrap_or(false))
-        .collect();
+    let mut live = live(home, None, printer)?;
     if live.len() == 1 {
         return Ok(live.remove(0));
+    }
+    let mut started = home.runs().map_err(|error| store(&error, printer))?;
+    let all = started.len();
+    started.retain(|run| run.plan().exists());
+    let clusters: BTreeSet<&ClusterName> = started.iter().map(RunDir::cluster).collect();
+    // Of one cluster alone the last run is meant, over or not.
+    if live.is_empty() && clusters.len() == 1 {
+        return started.pop().ok_or(ExitStatus::Usage);
     }
     let names: Vec<&str> = live.iter().map(|run| run.cluster().as_str()).collect();
     printer.complain(&match (names.is_empty(), all) {
@@ -151,7 +169,7 @@ fn only_live(home: &Home, printer: Printer) -> Result<RunDir, ExitStatus> {
 }
 
 /// The cluster's name, even of a YAML with errors elsewhere.
-fn cluster_of(file: &Path, printer: Printer) -> Result<ClusterName, ExitStatus> {
+pub(super) fn cluster_of(file: &Path, printer: Printer) -> Result<ClusterName, ExitStatus> {
     let shown = file.display();
     let bytes = std::fs::read(file).map_err(|error| {
         printer.complain(&format!("error: cannot read `{shown}`: {error}"));

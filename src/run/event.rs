@@ -53,6 +53,13 @@ pub enum Event {
         /// Its process id.
         pid: u32,
     },
+    /// `toolorch down` took the run: it watches nothing, and what is known of units and evaluations stays.
+    DownBegan {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+    },
     /// A unit is about to be started; durable before it is.
     LaunchIntended {
         /// Which.

@@ -210,6 +210,7 @@ impl RunState {
                 self.evals.values_mut().for_each(|eval| eval.recent.clear());
                 self.judge_afresh();
             }
+            Event::DownBegan { .. } => {}
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
             }

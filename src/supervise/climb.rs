@@ -63,11 +63,20 @@ impl Brain {
         let Some(server) = self.server(unit) else {
             return;
         };
-        let ours = server
-            .port
-            .is_none_or(|port| running.listening.contains(&port));
-        if ours && self.ladder(unit).is_some_and(|l| l.waits_for_port()) {
-            self.climb(unit, running.generation, String::new(), now);
+        let port = server.port;
+        let ours = port.is_none_or(|port| running.listening.contains(&port));
+        let Some(ladder) = self.ladder(unit).filter(|ladder| ladder.waits_for_port()) else {
+            return;
+        };
+        if ours {
+            return self.climb(unit, running.generation, String::new(), now);
+        }
+        if let (Some(port), false) = (port, running.listening.is_empty()) {
+            let others: Vec<String> = running.listening.iter().map(ToString::to_string).collect();
+            ladder.said = Some(format!(
+                "port {port} does not listen; it listens on {}",
+                others.join(", ")
+            ));
         }
     }
 

@@ -69,6 +69,11 @@ pub enum DriveError {
 }
 
 impl DriveError {
+    /// Another controller has the run, and watches it.
+    pub fn is_lost_to_another(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Superseded { .. }))
+    }
+
     /// How a command ends on it.
     pub fn exit_status(&self) -> ExitStatus {
         match self {
@@ -281,8 +286,14 @@ impl<'a> Driver<'a> {
     /// Every unit once, and a sign of life of our own.
     fn look_again(&mut self) -> Result<Vec<Input>, DriveError> {
         self.journal.renew(SystemClock.now())?;
+        let mut elsewhere = self.ports.elsewhere(&self.port_waits());
         let looks = self.live_units().into_iter().map(|unit| {
-            let observation = self.watcher.look(&unit);
+            let mut observation = self.watcher.look(&unit);
+            if let (Observation::Running(running), Some(ports)) =
+                (&mut observation, elsewhere.remove(&unit))
+            {
+                running.listening = ports;
+            }
             Input::Seen { unit, observation }
         });
         let mut looks: Vec<Input> = looks.collect();

@@ -67,6 +67,9 @@ pub(super) fn sentence(event: &Event) -> String {
             ..
         } => format!("run {run} of {cluster} began, toolorch {version}"),
         Event::OwnerTook { host, pid } => format!("watched by {}, pid {pid}", clean(host)),
+        Event::DownBegan { host, pid } => {
+            format!("`toolorch down` stops it, on {}, pid {pid}", clean(host))
+        }
         Event::ConfigWritten {
             path, endpoints, ..
         } => format!(
@@ -162,7 +165,7 @@ fn progress(event: &Event) -> String {
     for (count, what) in [
         (*errors, "in error"),
         (correct.unwrap_or(0), "correct"),
-        (*torn, "torn"),
+        (*torn, "torn set aside"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
@@ -225,6 +228,22 @@ impl<W: Write> Plain<W> {
         }
     }
 
+    /// Writes what is held back where the last line is so old, and goes on thinning.
+    fn release_held(&mut self, now: Timestamp, pause: Millis) {
+        let due = |known: &&mut Progress| known.written.is_none_or(|last| now.since(last) >= pause);
+        let known = self.progress.values_mut().filter(due);
+        let held: Vec<Record> = known
+            .filter_map(|known| {
+                let held = known.held.take()?;
+                known.written = Some(now);
+                Some(held)
+            })
+            .collect();
+        for record in &held {
+            self.write(record);
+        }
+    }
+
     fn release(&mut self, eval: &EvalName) {
         if let Some(held) = self.progress.remove(eval).and_then(|known| known.held) {
             self.write(&held);
@@ -241,28 +260,16 @@ impl<W: Write> View for Plain<W> {
                 self.release(eval);
                 self.write(record);
             }
-            _ => self.write(record),
+            _ => {
+                // Lines come in the order of time.
+                self.release_held(record.at, Millis(0));
+                self.write(record);
+            }
         }
     }
 
     fn tick(&mut self, now: Timestamp, _: &RunState, _: &Tails) {
-        let due: Vec<Record> = self
-            .progress
-            .values_mut()
-            .filter(|known| {
-                known
-                    .written
-                    .is_none_or(|last| now.since(last) >= Self::PAUSE)
-            })
-            .filter_map(|known| {
-                let held = known.held.take()?;
-                known.written = Some(now);
-                Some(held)
-            })
-            .collect();
-        for record in &due {
-            self.write(record);
-        }
+        self.release_held(now, Self::PAUSE);
     }
 
     fn message(&mut self, text: &str) {
@@ -402,6 +409,20 @@ mod tests {
         00:00:00 hle 1/9
         a message
         00:00:01 hle 2/9, 1 correct
+        ");
+    }
+
+    #[test]
+    fn lines_come_in_the_order_of_time() {
+        let mut story = Story::new();
+        story.progress("hle", 1, 9).wait(1000).progress("hle", 2, 9);
+        story.wait(1000).tell(Event::OwnerLeft {
+            why: "SIGINT".to_owned(),
+        });
+        insta::assert_snapshot!(shown(&story, Weight::Normal), @r"
+        00:00:00 hle 1/9
+        00:00:01 hle 2/9, 1 correct
+        00:00:02 no longer watched (SIGINT); what was started goes on
         ");
     }
 

@@ -66,6 +66,15 @@ pub enum Watcher {
         /// Its process id.
         pid: u32,
     },
+    /// Its process is there, but it has said nothing for longer than it should: stopped, or hanging.
+    Silent {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+        /// For how long.
+        silent_ms: Millis,
+    },
     /// It said that it leaves.
     Left {
         /// Its host.
@@ -207,6 +216,19 @@ impl Status {
         self
     }
 
+    /// Corrects the journal: the watcher's process is there, and has not been heard for this long.
+    #[must_use]
+    pub fn watcher_is_silent(mut self, silent_ms: Millis) -> Self {
+        if let Watcher::Watching { host, pid } = self.watcher {
+            self.watcher = Watcher::Silent {
+                host,
+                pid,
+                silent_ms,
+            };
+        }
+        self
+    }
+
     /// As JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::to_value(self)
@@ -291,6 +313,13 @@ fn watcher_text(watcher: &Watcher) -> String {
     match watcher {
         Watcher::Nobody => "nobody watches".to_owned(),
         Watcher::Watching { host, pid } => format!("watched by {host}, pid {pid}"),
+        Watcher::Silent {
+            host,
+            pid,
+            silent_ms,
+        } => format!(
+            "pid {pid} on {host} should watch, but has said nothing for {silent_ms}: is it stopped, or its disk full?"
+        ),
         Watcher::Left { host, why } => format!("nobody watches: {host} left ({why}); {REMEDY}"),
         Watcher::Gone { host, pid } => {
             format!("nobody watches: pid {pid} on {host} is gone; {REMEDY}")
@@ -537,6 +566,12 @@ mod tests {
         insta::assert_snapshot!(gone.head(&TimeZone::UTC), @r"
         night-1-abcd: running for 0ms, since 00:00:00
         nobody watches: pid 4242 on desk is gone; what was started goes on; `toolorch up` watches again
+        ");
+        let silent = Status::new(&plan(1), &story.state, story.now());
+        let silent = silent.watcher_is_silent(Millis::from_secs(95));
+        insta::assert_snapshot!(silent.head(&TimeZone::UTC), @r"
+        night-1-abcd: running for 0ms, since 00:00:00
+        pid 4242 on desk should watch, but has said nothing for 1m 35s: is it stopped, or its disk full?
         ");
         story.tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::pace::Pace;
-use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::base::{clean, cut};
 use crate::facts::Exit;
 use crate::plan::{EvalPlan, Plan, Start, Unit};
 use crate::run::{GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict};
@@ -118,6 +118,9 @@ fn whole(length: Millis) -> String {
     }
 }
 
+/// Columns of a log's last line that are worth showing.
+const LONGEST: usize = 300;
+
 /// How a unit ended: `with code 139 (SIGSEGV inferred): the last line of its log`.
 pub fn ended(exit: &Exit) -> String {
     let mut text = match exit.code {
@@ -132,7 +135,7 @@ pub fn ended(exit: &Exit) -> String {
         let because = because.trim();
         if !because.is_empty() {
             text.push_str(": ");
-            text.push_str(because);
+            text.push_str(&cut(because, LONGEST));
         }
     }
     text
@@ -193,7 +196,7 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
     for (count, what) in [
         (state.errors, "in error"),
         (state.correct.unwrap_or(0), "correct"),
-        (state.torn, "torn"),
+        (state.torn, "torn set aside"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));

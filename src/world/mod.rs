@@ -29,5 +29,5 @@ pub use rendered::{WriteError, read_templates, write_rendered};
 pub use results::ResultScanner;
 pub use signals::signals;
 pub use transport::{LocalTransport, Output, Transport, TransportError};
-pub use unit_dir::{UnitDirs, last_line, tail};
+pub use unit_dir::{UnitDirs, last_line, living_runs, tail};
 pub use watch::{Awaited, News, Watcher};

@@ -205,6 +205,25 @@ impl PortWatch {
         ours
     }
 
+    /// For units waited for, the ports on which they listen instead: a server that ignores its `--port` shows here.
+    pub fn elsewhere(&self, waits: &[PortWait]) -> BTreeMap<UnitId, Vec<Port>> {
+        let (Ok(sockets), false) = (sockets(), waits.is_empty()) else {
+            return BTreeMap::new();
+        };
+        let trees = Trees::look();
+        let of = |wait: &PortWait| {
+            let held = trees.sockets(wait.leader);
+            let mut ports: Vec<Port> = (sockets.iter())
+                .filter(|socket| held.contains(&socket.inode) && socket.port != wait.port)
+                .map(|socket| socket.port)
+                .collect();
+            ports.sort_unstable();
+            ports.dedup();
+            (wait.unit.clone(), ports)
+        };
+        waits.iter().map(of).collect()
+    }
+
     /// Units whose port others have come to share since it was ours, each stranger told once.
     pub fn strangers(&mut self) -> Vec<(UnitId, Port)> {
         let Some(by_port) = by_port() else {
@@ -372,6 +391,10 @@ mod tests {
         let ours = PortWatch::default().listening(&wait(std::process::id()));
         assert_eq!(ours, [UnitId::new("u")]);
         assert!(PortWatch::default().listening(&wait(999_999)).is_empty());
+        let mut other = wait(std::process::id());
+        other[0].port = Port(1);
+        let elsewhere = PortWatch::default().elsewhere(&other);
+        assert!(elsewhere[&UnitId::new("u")].contains(&port));
         let Known::Known(all) = listeners(&BTreeSet::from([port])) else {
             panic!("listeners are known on Linux");
         };

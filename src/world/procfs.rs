@@ -73,7 +73,10 @@ pub fn terminate(pid: u32, start: u64) -> bool {
     let known = process(pid).is_some_and(|found| found.start == start);
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
     match (known, raw) {
-        (true, Some(pid)) => kill_process(pid, Signal::TERM).is_ok(),
+        // One that is stopped would heed it only when somebody lets it go on.
+        (true, Some(pid)) => {
+            kill_process(pid, Signal::TERM).is_ok() && kill_process(pid, Signal::CONT).is_ok()
+        }
         _ => false,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The unit script writes `state`; this file reads it and says what it means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -60,7 +60,7 @@ impl UnitDirs {
         if !living.is_empty() {
             let pids: Vec<String> = living.iter().map(|(pid, _)| pid.to_string()).collect();
             return Err(format!(
-                "processes of an earlier run `{run}` still live: {}; its journal is gone, so end them by hand",
+                "processes of an earlier run `{run}` still live: {}; its folder is gone, so first end them: toolorch down",
                 pids.join(", ")
             ));
         }
@@ -162,6 +162,17 @@ impl UnitDirs {
         found
     }
 
+    /// The units that ever had a state here.
+    pub fn units(&self) -> Vec<UnitId> {
+        let names = fs::read_dir(&self.root).into_iter().flatten();
+        let mut units: Vec<UnitId> = names
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .map(UnitId::new)
+            .collect();
+        units.sort_unstable();
+        units
+    }
+
     /// What the state file and `/proc` say of a unit; listeners are not looked for.
     pub fn observe(&self, unit: &UnitId) -> Observation {
         let path = self.of(unit).join("state");
@@ -213,6 +224,19 @@ impl UnitDirs {
             (None, _, None) => Observation::Lost { generation, launch },
         }
     }
+}
+
+/// Every run of which a process lives here, with its units, by the marks alone.
+pub fn living_runs() -> BTreeMap<RunId, BTreeSet<UnitId>> {
+    let mut found: BTreeMap<RunId, BTreeSet<UnitId>> = BTreeMap::new();
+    for (_, mark) in marks("") {
+        let mut words = mark.split('/');
+        if let (Some(run), Some(unit)) = (words.next(), words.next()) {
+            let units = found.entry(RunId::new(run)).or_default();
+            units.insert(UnitId::new(unit));
+        }
+    }
+    found
 }
 
 /// Makes directories that are ours alone, outer ones first.

@@ -275,9 +275,9 @@ fn the_golden_journal_replays_for_ever() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 19, "every kind of event: {kinds:?}");
+    assert_eq!(kinds.len(), 20, "every kind of event: {kinds:?}");
     insta::assert_snapshot!(in_short(&RunState::fold(&records)), @r#"
-    Ended(5) Some(RunId("hle-oss-1-3f2a")) since 2025-12-31T00:00:00.000Z seq 32 epoch 2
+    Ended(5) Some(RunId("hle-oss-1-3f2a")) since 2025-12-31T00:00:00.000Z seq 33 epoch 3
     eval-hle GaveUp(Permanent { why: "the client ended" }) starts 1 exit Some(Some(137))
     orchestrator-0 Stopped starts 2 exit Some(Some(143))
     search-0 GaveUp(Budget { starts: 3 }) starts 1 exit Some(None)

@@ -10,6 +10,7 @@
 mod control;
 mod crash;
 mod log_cluster;
+mod lost;
 mod quickstart;
 mod refusals;
 mod scene;

@@ -427,3 +427,42 @@ fn open_files_are_enough() {
         [""; 0]
     );
 }
+
+#[test]
+fn what_cannot_be_searched_for_is_no_marker() {
+    assert_snapshot!(said(&eval("command: [x]; dataset: d.jsonl; marker: \"[\"")), @r#"
+    error[E0525]: a marker is a regular expression, and this is none
+      --> a.yaml:12:13
+       |
+    12 |     marker: "["
+       |             ^^^ found unclosed character class
+       |
+       = help: put a backslash before `[ ] ( ) { } . * + ? | ^ $` where they are meant as they stand
+
+    error: 1 error in a.yaml
+    "#);
+    fine(&eval(
+        "command: [x]; dataset: d.jsonl; marker: \"\\\\[DONE\\\\]\"",
+    ));
+}
+
+#[test]
+fn a_result_needs_its_id_in_its_name() {
+    let yaml = |pattern: &str| {
+        format!(
+            "{MODEL}evals:\n  e: {{ command: [x], dataset: d.jsonl, results: {{ dir: r, pattern: {pattern} }} }}\n"
+        )
+    };
+    assert_snapshot!(said(&yaml("\"task.json\"")), @r#"
+    error[E0526]: no question's result can have this file name
+     --> a.yaml:8:68
+      |
+    8 |   e: { command: [x], dataset: d.jsonl, results: { dir: r, pattern: "task.json" } }
+      |                                                                    ^^^^^^^^^^^ it needs `{id}`, and no `/`
+      |
+      = help: write the file's name with `{id}` in the id's place, such as `task_{id}.json`
+
+    error: 1 error in a.yaml
+    "#);
+    fine(&yaml("\"task_{id}.json\""));
+}

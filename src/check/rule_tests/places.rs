@@ -239,10 +239,34 @@ fn what_is_not_here_is_said_once() {
     8 |   e: { command: [x], dataset: d.jsonl, results: r, cwd: /nowhere }
       |                                                         ^^^^^^^^ absent here
       |
-      = help: files, environments and datasets of these units are checked where they run: call `check` on that machine
+      = help: `up` here would refuse; if it is to run on another machine, call `check` there: files, environments and datasets of these units are checked where they are
 
     note: 1 note in a.yaml
     ");
+}
+
+#[test]
+fn a_program_that_is_not_here() {
+    let mut facts = facts();
+    facts.programs.insert("serve".to_owned(), None);
+    let of = |env: &str| {
+        said_with(
+            &format!("services:\n  s: {{ node: n, command: [serve]{env} }}\n"),
+            &facts,
+        )
+    };
+    assert_snapshot!(of(""), @r"
+    note[N0520]: not proved here: PATH has no `serve`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve] }
+      |   ^ runs `serve`
+      |
+      = help: `up` here would refuse: install it, or name the environment that holds it: `env: { conda: … }`
+
+    note: 1 note in a.yaml
+    ");
+    assert_eq!(of(", env: { conda: tools }"), "");
 }
 
 #[test]

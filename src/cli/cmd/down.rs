@@ -4,51 +4,84 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
-use crate::base::{Clock, ExitStatus, UnitId};
+use crate::base::{Clock, ExitStatus, Millis, UnitId};
 use crate::cli::args::DownArgs;
-use crate::cli::detach;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
+use crate::cli::stopping::Stop;
+use crate::cli::{detach, orphans};
 use crate::facts::{Known, Listener, Observation};
-use crate::plan::UnitKind;
 use crate::run::store::{Durability, Journal, Owner, StoreError, Watch, own_process};
-use crate::run::{Event, StopWhy};
-use crate::world::{self, Launchers, SystemClock, UnitDirs};
+use crate::run::{Event, Phase, StopWhy};
+use crate::world::{self, SystemClock, UnitDirs};
 
-/// How often everything is stopped again while processes of the run show up.
-const ROUNDS: usize = 3;
 /// How long a controller gets to leave.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let cluster = args
+        .file
+        .as_deref()
+        .map(|file| runs::cluster_of(file, printer));
+    let cluster = cluster.transpose()?;
+    let home = runs::home();
+    let orphans = orphans::find(&home, cluster.as_ref());
+    if orphans.is_empty() {
+        return end_run(args, printer);
+    }
+    let mut all = true;
+    for (run, units) in orphans {
+        all &= orphans::end(&home, &run, units, printer)?;
+    }
+    let others = runs::live(&home, cluster.as_ref(), printer)?;
+    if !others.is_empty() {
+        end_run(args, printer)?;
+    }
+    if all {
+        Ok(ExitStatus::Done)
+    } else {
+        Err(ExitStatus::Refused)
+    }
+}
+
+fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (found, unread) = runs::find_to_stop(args.file.as_deref(), printer)?;
     let _turn = wait_for_turn(&found, printer);
+    if unread.is_none() && nothing_lives(&found) {
+        return was_down(&found, printer);
+    }
     let (found, mut ledger) = Ledger::open(found, unread, printer)?;
     let dirs = UnitDirs::new(found.dir.id());
-    let there: Vec<UnitId> = in_order(&found)
-        .into_iter()
+    let there: Vec<(UnitId, Millis)> = (found.plan.units.iter())
+        .filter(|unit| dirs.observe(&unit.id) != Observation::Never || may_live(&found, &unit.id))
+        .map(|unit| (unit.id.clone(), unit.grace))
+        .collect();
+    let living: Vec<UnitId> = (there.iter())
+        .map(|(unit, _)| unit.clone())
         .filter(|unit| {
-            let phase = found.state.unit(unit).phase;
-            dirs.observe(unit) != Observation::Never || phase.may_live()
+            !matches!(dirs.observe(unit), Observation::Exited(_)) || may_live(&found, unit)
         })
         .collect();
-    for unit in &there {
+    for unit in &living {
         ledger.note(Event::StopIntended {
             unit: unit.clone(),
             generation: found.state.unit(unit).generation,
             why: StopWhy::Down,
         });
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| ExitStatus::Internal)?;
-    let mut problems = runtime.block_on(stop_everything(&found, &there, printer));
-    for unit in there {
+    let scripts = found.dir.scripts();
+    let stop = Stop {
+        run: found.dir.id(),
+        scripts: &scripts,
+        units: there,
+        printer,
+    };
+    let mut problems = stop.everything()?;
+    for unit in living {
         let generation = found.state.unit(&unit).generation;
         ledger.note(Event::Stopped { unit, generation });
     }
-    problems.extend(leftovers(&found));
+    problems.extend(leftovers(&found, &stop.processes()));
     if problems.is_empty() {
         problems.extend(dirs.clear(&UnitId::new(detach::CONTROLLER)).err());
     }
@@ -60,14 +93,47 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
             "`{}` is down: no process, no port and no session of it is left",
             found.dir.id()
         ));
-        ledger.note(ended(&found));
+        // How a run ended stays what it was.
+        if !matches!(found.state.phase, Phase::Ended(_)) {
+            ledger.note(ended(&found));
+        }
     }
-    let status = ledger.close();
-    if problems.is_empty() {
-        status.map_or(Ok(ExitStatus::Done), Err)
-    } else {
-        Err(ExitStatus::Refused)
+    let unrecorded = ledger.close();
+    match unrecorded {
+        _ if !problems.is_empty() => Err(ExitStatus::Refused),
+        None => Ok(ExitStatus::Done),
+        // All is down by the world's own word; a full disk does not change that.
+        Some(ExitStatus::Internal) => {
+            printer.complain("warning: this could not be recorded: for `toolorch status` the run goes on until `toolorch down` is repeated");
+            Ok(ExitStatus::Done)
+        }
+        Some(status) => Err(status),
     }
+}
+
+fn may_live(found: &Found, unit: &UnitId) -> bool {
+    found.state.unit(unit).phase.may_live()
+}
+
+/// Its end is recorded, and nothing of it came back.
+fn nothing_lives(found: &Found) -> bool {
+    matches!(found.state.phase, Phase::Ended(_))
+        && world::find_marked(&format!("{}/", found.dir.id())).is_empty()
+}
+
+/// There is nothing to stop, and nothing to record: how the run ended stays what it was.
+fn was_down(found: &Found, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let id = found.dir.id();
+    UnitDirs::new(id)
+        .clear(&UnitId::new(detach::CONTROLLER))
+        .map_err(|why| {
+            printer.complain(&format!("error: {why}"));
+            ExitStatus::Refused
+        })?;
+    printer.say(&format!(
+        "`{id}` is down since it ended: no process of it is left"
+    ));
+    Ok(ExitStatus::Done)
 }
 
 /// Two at once would each take the other for a controller that has to leave. The lock ends with its process; where there
@@ -137,7 +203,7 @@ impl Ledger {
             Ok((journal, _)) => ledger.journal = Some(journal),
             Err(error) => ledger.failed = Some(runs::store(&error, printer)),
         }
-        ledger.note(Event::OwnerTook {
+        ledger.note(Event::DownBegan {
             host: process.host,
             pid: process.pid,
         });
@@ -164,28 +230,6 @@ impl Ledger {
         let failed = failed.map(|error| runs::store(&error, self.printer));
         self.failed.or(failed)
     }
-}
-
-/// Stops all units, and again while processes of the run show up; answers what could not be stopped.
-async fn stop_everything(found: &Found, there: &[UnitId], printer: Printer) -> Vec<String> {
-    let mut failures = stop_all(found, there.to_vec(), printer).await;
-    for _ in 0..ROUNDS {
-        // A script that was on its way when it was asked to stop shows only now.
-        if find_ours(found).is_empty() {
-            break;
-        }
-        failures = stop_all(found, there.to_vec(), printer).await;
-    }
-    failures
-}
-
-/// Clients first, so that none sees its servers go.
-fn in_order(found: &Found) -> Vec<UnitId> {
-    let client = |unit: &&crate::plan::Unit| matches!(unit.kind, UnitKind::Eval { .. });
-    let units = &found.plan.units;
-    let mut order: Vec<UnitId> = units.iter().filter(client).map(|u| u.id.clone()).collect();
-    order.extend(units.iter().filter(|u| !client(u)).map(|u| u.id.clone()));
-    order
 }
 
 /// Takes the run; a controller that watches it is asked to leave first, and waited for.
@@ -219,52 +263,22 @@ fn take_over(found: &Found, printer: Printer) -> Result<Owner, ExitStatus> {
             }
         }
         if since.elapsed() > PATIENCE {
-            printer.complain("error: the controller does not leave: end it, then try again");
-            return Err(runs::store(&error, printer));
+            let remedy = match asked {
+                Some(pid) => format!("end it (kill -KILL {pid}), then try again"),
+                None => "try again".to_owned(),
+            };
+            printer.complain(&format!(
+                "error: the run's controller does not leave within {}s\nhelp: {remedy}",
+                PATIENCE.as_secs()
+            ));
+            return Err(error.exit_status());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// Stops clients, then servers, each group at once; answers what could not be stopped.
-async fn stop_all(found: &Found, units: Vec<UnitId>, printer: Printer) -> Vec<String> {
-    let launchers = Launchers::default();
-    let scripts = found.dir.scripts();
-    let is_client = |unit: &UnitId| unit.as_str().starts_with("eval-");
-    let (clients, servers): (Vec<UnitId>, Vec<UnitId>) = units.into_iter().partition(is_client);
-    let mut failures = Vec::new();
-    for group in [clients, servers] {
-        if group.is_empty() {
-            continue;
-        }
-        let plural = if group.len() == 1 { "" } else { "s" };
-        printer.say(&format!("stopping {} unit{plural}", group.len()));
-        let stops = group.iter().map(|unit| {
-            let grace = found.plan.unit(unit).map(|unit| unit.grace);
-            let (launchers, scripts) = (&launchers, &scripts);
-            async move {
-                let done = launchers
-                    .stop(found.dir.id(), unit, scripts, grace.unwrap_or_default())
-                    .await;
-                done.err().map(|error| format!("`{unit}`: {error}"))
-            }
-        });
-        let stopped = futures_util::future::join_all(stops).await;
-        failures.extend(stopped.into_iter().flatten());
-    }
-    if let Err(error) = launchers.end_tmux(found.dir.id()).await {
-        failures.push(error.to_string());
-    }
-    failures
-}
-
-fn find_ours(found: &Found) -> Vec<u32> {
-    world::find_marked(&format!("{}/", found.dir.id()))
-}
-
 /// What is still there, by the world's own word.
-fn leftovers(found: &Found) -> Vec<String> {
-    let ours = find_ours(found);
+fn leftovers(found: &Found, ours: &[u32]) -> Vec<String> {
     let living = ours.iter();
     let mut left: Vec<String> = living
         .map(|pid| format!("process {pid} of this run still lives"))

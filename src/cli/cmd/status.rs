@@ -11,7 +11,7 @@ use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
 use crate::run::Phase;
-use crate::run::store::Watch;
+use crate::run::store::{TIME_TO_LIVE, Watch};
 use crate::view::Status;
 use crate::world::SystemClock;
 
@@ -57,7 +57,13 @@ fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
     let now = SystemClock.now();
     let watch = Watch::look(found.dir.path(), now).map_err(|error| runs::store(&error, printer))?;
     Ok(match watch {
-        Watch::Alive(_) => Status::new(&found.plan, &found.state, now),
+        Watch::Alive(owner) => {
+            let status = Status::new(&found.plan, &found.state, now);
+            match now.since(owner.heartbeat) {
+                silent if silent > TIME_TO_LIVE => status.watcher_is_silent(silent),
+                _ => status,
+            }
+        }
         Watch::Gone(_) | Watch::Nobody => {
             Status::new(&found.plan, &as_seen_now(found), now).watcher_is_gone()
         }

@@ -10,10 +10,10 @@ use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, runs};
+use crate::cli::{changes, closing, detach, orphans, runs};
 use crate::diag::human;
 use crate::facts::Observation;
-use crate::plan::{Plan, ask, select};
+use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
@@ -64,6 +64,7 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
         return detach::detach(&wanted.args, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
+    refuse_orphans(&cluster.plan, wanted, printer)?;
     refuse_obstacles(&mut cluster, &document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
     UnitDirs::new(dir.id()).make_root().map_err(|why| {
@@ -85,13 +86,41 @@ fn checked(wanted: &Wanted, printer: Printer) -> Result<(Document, Cluster), Exi
 
 /// The plan with just what `--only` names.
 fn selected(plan: Plan, wanted: &Wanted, printer: Printer) -> Result<Plan, ExitStatus> {
-    if wanted.args.only.is_empty() {
+    let asked = &wanted.args.only;
+    if asked.is_empty() {
         return Ok(plan);
     }
-    select(&plan, &wanted.args.only).map_err(|why| {
+    let usage = |why: UnknownNames| {
         printer.complain(&format!("error: --only: {why}"));
         ExitStatus::Usage
-    })
+    };
+    let part = select(&plan, asked).map_err(usage)?;
+    let live = running(&plan, printer)?;
+    let others = live.iter().filter(|unit| part.unit(unit).is_none()).count();
+    if others == 0 {
+        return Ok(part);
+    }
+    // What runs goes on: it stays in the plan, in the client's configuration, and within reach of `down`.
+    printer.say(&format!(
+        "--only: {others} more of this cluster run already and go on"
+    ));
+    let names = asked.iter().cloned();
+    let names: Vec<String> = names.chain(live.iter().map(ToString::to_string)).collect();
+    select(&plan, &names).map_err(usage)
+}
+
+/// Units of the plan that run at this moment in the cluster's live run.
+fn running(plan: &Plan, printer: Printer) -> Result<BTreeSet<UnitId>, ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let Some(run) = runs::home().latest(&plan.cluster).map_err(failed)? else {
+        return Ok(BTreeSet::new());
+    };
+    let dirs = UnitDirs::new(run.id());
+    let units = plan.units.iter().map(|unit| &unit.id);
+    Ok(units
+        .filter(|unit| matches!(dirs.observe(unit), Observation::Running(_)))
+        .cloned()
+        .collect())
 }
 
 fn goal(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<Goal, ExitStatus> {
@@ -290,6 +319,22 @@ fn refuse_changes(
     }
 }
 
+/// Servers of a run whose folder is gone hold ports and GPUs, and nobody watches them.
+fn refuse_orphans(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(), ExitStatus> {
+    let orphans = orphans::find(&runs::home(), Some(&plan.cluster));
+    let Some((run, units)) = orphans.first_key_value() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = units.iter().map(UnitId::as_str).collect();
+    printer.complain(&format!(
+        "error: the folder of run `{run}` is gone, but {} of it live: {}\nhelp: first end them: toolorch down {}\nnothing was started",
+        names.len(),
+        names.join(", "),
+        wanted.args.cluster.file.display()
+    ));
+    Err(ExitStatus::Refused)
+}
+
 /// What would stop the start is said before anything is started.
 fn refuse_obstacles(
     cluster: &mut Cluster,
@@ -374,9 +419,25 @@ fn drive(
         }
         Err(error) => {
             printer.complain(&format!("error: {error}"));
+            if !error.is_lost_to_another() {
+                say_what_goes_on(dir, wanted, printer);
+            }
             Err(error.exit_status())
         }
     }
+}
+
+/// Whoever loses the controller must know what it leaves behind.
+fn say_what_goes_on(dir: &RunDir, wanted: &Wanted, printer: Printer) {
+    let living = world::find_marked(&format!("{}/", dir.id())).len();
+    if living == 0 {
+        return;
+    }
+    let file = wanted.args.cluster.file.display();
+    printer.complain(&format!(
+        "{living} processes of `{}` go on, and nobody watches them\nhelp: mend this, then watch again: toolorch up {file}\n      or stop them: toolorch down {file}",
+        dir.id()
+    ));
 }
 
 /// What `pass` can take from the caller: YAML holds text, so what is no text is nobody's.

@@ -122,6 +122,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
                files, environments and datasets can be proved here. Run `check` where they run.",
     },
     CodeInfo {
+        code: "N0520",
+        title: "a program that is not here",
+        text: "Units of this machine run a program that PATH does not have, and no environment of the \
+               YAML could bring it. `up` refuses to start them here.",
+    },
+    CodeInfo {
         code: "E0521",
         title: "two evaluations with one results directory",
         text: "Results are files named after ids; the two would count and overwrite each other's.",
@@ -141,5 +147,15 @@ pub(super) const ROWS: &[CodeInfo] = &[
         code: "E0524",
         title: "the client is not where it should be",
         text: "`cwd` exists but lacks a file that the client opens at its start.",
+    },
+    CodeInfo {
+        code: "E0525",
+        title: "a marker that is no regular expression",
+        text: "`marker` is searched for in each line of the client's output, to see that it moves.",
+    },
+    CodeInfo {
+        code: "E0526",
+        title: "a pattern that names no result",
+        text: "`pattern` is the name of a result's file, with `{id}` where the question's id stands.",
     },
 ];

@@ -66,6 +66,14 @@ impl Home {
         Ok(runs)
     }
 
+    /// A run's directory by its name, whether it exists or not; none if the name is no run's of this home.
+    pub fn run_named(&self, id: &RunId) -> Option<RunDir> {
+        let (rest, _) = id.as_str().rsplit_once('-')?;
+        let (cluster, number) = rest.rsplit_once('-')?;
+        let run = self.run_dir(&ClusterName::new(cluster), number.parse().ok()?);
+        (run.id() == id).then_some(run)
+    }
+
     /// The last run of a cluster.
     ///
     /// # Errors
@@ -272,6 +280,9 @@ mod tests {
         fs::write(first.path().join("journal.1.jsonl"), line).unwrap();
         let second = home.current(&cluster()).unwrap();
         assert_eq!(second.number(), 2);
+        assert_eq!(home.run_named(first.id()), Some(first.clone()));
+        assert_eq!(home.run_named(&RunId::new("hle-oss-1-elsewhere")), None);
+        assert_eq!(home.run_named(&RunId::new("by-hand")), None);
         assert_eq!(home.runs().unwrap(), [first, second]);
         let latest = fs::read_link(home.path().join("runs/hle-oss/latest")).unwrap();
         assert_eq!(latest, Path::new("2"));

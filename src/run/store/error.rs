@@ -19,6 +19,12 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The run's directory was removed or replaced while its owner lived.
+    #[error("the run's directory `{path}` is gone")]
+    Gone {
+        /// It.
+        path: PathBuf,
+    },
     /// A line in the middle of a journal is not what was written.
     #[error("the journal is damaged: `{path}` line {line}: {why}")]
     Damaged {
@@ -65,7 +71,7 @@ impl StoreError {
         match self {
             Self::Damaged { .. } | Self::Newer { .. } => ExitStatus::JournalDamaged,
             Self::Owned { .. } | Self::Superseded { .. } => ExitStatus::OwnedElsewhere,
-            Self::Io { .. } => ExitStatus::Internal,
+            Self::Io { .. } | Self::Gone { .. } => ExitStatus::Internal,
         }
     }
 }

@@ -146,9 +146,9 @@ impl Owner {
     /// [`StoreError::Superseded`] if it is not; the run's directory is gone.
     pub fn still_owner(&self) -> Result<(), StoreError> {
         let ours = self.epoch();
-        let path = owner_path(&self.dir);
-        let record = read(&self.dir)?
-            .ok_or_else(|| StoreError::io("read", &path)(std::io::ErrorKind::NotFound.into()))?;
+        let record = read(&self.dir)?.ok_or_else(|| StoreError::Gone {
+            path: self.dir.clone(),
+        })?;
         let next = Epoch(ours.0 + 1);
         // A late heartbeat of an earlier owner can hide a later one's file, never its segment.
         let theirs = if record.epoch > ours {

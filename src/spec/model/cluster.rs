@@ -96,7 +96,7 @@ pub struct Notify {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Allow {
-    /// Its code, such as `W0405`.
+    /// Its code, such as `W0517`.
     pub code: String,
     /// Why it is accepted; shown beside it.
     #[schemars(length(min = 1))]

@@ -149,11 +149,11 @@ pub struct ReadyTiming {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
-    /// Starts within `window` after which it is given up. Default: 3.
+    /// Restarts within `window`; at the next death it is given up. 0 never starts it again. Default: 3.
     pub attempts: Option<u32>,
     /// The pause before the first restart; three times longer before each further one. Default: 5s.
     pub backoff: Option<Duration>,
-    /// The time in which `attempts` are counted. Default: 10m.
+    /// The time in which starts are counted. Default: 10m.
     pub window: Option<Duration>,
 }
 

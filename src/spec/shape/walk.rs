@@ -275,6 +275,10 @@ impl<'a> Walk<'a> {
                 };
                 finding = finding.fix(self.replace("write a list", format!("[{items}]")));
             }
+            (Shape::Text(_) | Shape::List { .. }, Kind::Map(_)) if is_placeholder(node) => {
+                let title = "without quotes YAML reads braces as a mapping";
+                finding = finding.fix(self.replace(title, quoted(&self.written(node))));
+            }
             (Shape::Dict { .. } | Shape::Record(_), Kind::Seq(_)) => {
                 finding = finding.help("a mapping has `name: value` entries without `-`");
             }
@@ -377,6 +381,15 @@ impl<'a> Walk<'a> {
         }
         self.findings.push(finding);
     }
+}
+
+/// A `{port}` that nobody quoted: a mapping of one name to nothing.
+fn is_placeholder(node: &Node) -> bool {
+    let Kind::Map(entries) = &node.kind else {
+        return false;
+    };
+    let nothing = |node: &Node| matches!(&node.kind, Kind::Scalar(scalar) if scalar.plain && scalar.text.is_empty());
+    matches!(entries.as_slice(), [only] if nothing(&only.value))
 }
 
 /// A command line as the items of a list.

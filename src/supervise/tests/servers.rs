@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 
 use super::story::{End, ONE, Story, code, failed, not_yet, signal, unknown};
-use crate::base::Generation;
-use crate::facts::ProbeOutcome;
+use crate::base::{Generation, Port};
+use crate::facts::{Observation, ProbeOutcome};
 
 /// A story in which `a` is ready.
 fn ready() -> Story {
@@ -111,6 +111,25 @@ fn a_server_that_is_too_late_is_given_up_with_what_it_last_said() {
     10m 00s -> stop a #1
     10m 03s a #1 stopped
     10m 03s a given up: NotReady { why: "it stands at `health`: 503, it still loads" }
+    10m 03s run ended 4: `a` did not become ready
+    10m 03s -> finish 4: `a` did not become ready
+    "#);
+}
+
+#[test]
+fn a_server_that_listens_on_another_port_is_given_up_with_that_port() {
+    let mut story = Story::new(ONE);
+    story.begin(&[], &[]).launched("a");
+    let Observation::Running(mut running) = story.running("a", false) else {
+        panic!("it runs");
+    };
+    running.listening = vec![Port(8001)];
+    story.see("a", Observation::Running(running)).skip();
+    story.secs(601).skip();
+    story.secs(2).stopped("a");
+    assert_snapshot!(story.told(), @r#"
+    10m 03s a #1 stopped
+    10m 03s a given up: NotReady { why: "it stands at `listening`: port 9001 does not listen; it listens on 8001" }
     10m 03s run ended 4: `a` did not become ready
     10m 03s -> finish 4: `a` did not become ready
     "#);

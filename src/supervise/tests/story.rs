@@ -499,6 +499,8 @@ fn fact(event: &Event) -> String {
         Event::Alarm { alarm, text, .. } => format!("alarm {alarm}: {text}"),
         Event::OwnerLeft { why } => format!("owner left: {why}"),
         Event::RunEnded { code, summary } => format!("run ended {code}: {summary}"),
-        Event::RunStarted { .. } | Event::OwnerTook { .. } => format!("{event:?}"),
+        Event::RunStarted { .. } | Event::OwnerTook { .. } | Event::DownBegan { .. } => {
+            format!("{event:?}")
+        }
     }
 }

@@ -312,6 +312,36 @@ fn null_as_a_flag() {
 }
 
 #[test]
+fn a_placeholder_without_quotes() {
+    assert_snapshot!(
+        top("nodes: { n: {} }\nservices:\n  s: { node: n, command: [serve, --port, {port}] }"),
+        @r#"
+        error[E0121]: `nodes.n` has no `gpus`
+         --> cluster.yaml:3:10
+          |
+        3 | nodes: { n: {} }
+          |          ^ `gpus` is missing
+          |
+          = help: `gpus`: How many GPUs it has, or which may be used: `8` or `[4, 5, 6, 7]`; `0` for none.
+
+        error[E0122]: `services.s.command[2]` must be a text
+         --> cluster.yaml:5:42
+          |
+        5 |   s: { node: n, command: [serve, --port, {port}] }
+          |                                          ^^^^^^ this is a mapping
+          |
+        help: without quotes YAML reads braces as a mapping
+          |
+        5 -   s: { node: n, command: [serve, --port, {port}] }
+        5 +   s: { node: n, command: [serve, --port, "{port}"] }
+          |
+
+        error: 2 errors in cluster.yaml
+        "#
+    );
+}
+
+#[test]
 fn a_bare_tilde_as_a_path() {
     assert_snapshot!(top("hf: { home: ~ }"), @r#"
     error[E0126]: `hf.home` is a bare `~`

@@ -104,7 +104,11 @@ fn a_detached_controller_goes_on_until_down() {
     );
     scene.assert_nothing_left();
     let again = scene.expect(0, &["down", YAML]);
-    assert!(again.err.contains("is down"), "{}", again.err);
+    assert!(
+        again.err.contains("is down since it ended"),
+        "{}",
+        again.err
+    );
 
     // What was finished stays; the next `up` is a new run.
     let done = scene.results("out");

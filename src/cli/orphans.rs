@@ -1,0 +1,90 @@
+//! Runs whose folder was removed while something of them still runs: nobody watches it, and no plan names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::detach::CONTROLLER;
+use super::printer::Printer;
+use super::stopping::Stop;
+use super::unit_scripts::write_scripts;
+use crate::base::{ClusterName, ExitStatus, Millis, RunId, UnitId};
+use crate::render::context::UnitContext;
+use crate::run::store::Home;
+use crate::world::{self, UnitDirs};
+
+/// How long a unit's stop may take: what its plan said is gone with it.
+const GRACE: Millis = Millis::from_secs(60);
+
+/// Runs of this home (of this cluster, where one is named) that live and have no folder, with their units.
+pub(super) fn find(
+    home: &Home,
+    cluster: Option<&ClusterName>,
+) -> BTreeMap<RunId, BTreeSet<UnitId>> {
+    let mut living = world::living_runs();
+    living.retain(|id, _| {
+        home.run_named(id).is_some_and(|run| {
+            !run.path().exists() && cluster.is_none_or(|name| name == run.cluster())
+        })
+    });
+    living
+}
+
+/// Stops all of a run; answers whether nothing of it is left.
+pub(super) fn end(
+    home: &Home,
+    run: &RunId,
+    living: BTreeSet<UnitId>,
+    printer: Printer,
+) -> Result<bool, ExitStatus> {
+    printer.say(&format!(
+        "the folder of run `{run}` is gone, but processes of it live"
+    ));
+    let dirs = UnitDirs::new(run);
+    let mut units = living;
+    units.extend(dirs.units());
+    let folder = tempfile::tempdir().map_err(|error| internal(&error.to_string(), printer))?;
+    let cluster = home.run_named(run).map(|dir| dir.cluster().clone());
+    let cluster = cluster.ok_or_else(|| internal("the run has no cluster", printer))?;
+    let contexts: Vec<UnitContext> = units.iter().map(|unit| context(&cluster, unit)).collect();
+    write_scripts(folder.path(), &contexts).map_err(|why| internal(&why, printer))?;
+    // A controller first: it must not start again what is stopped here.
+    let (controller, units): (Vec<_>, Vec<_>) = units
+        .into_iter()
+        .map(|unit| (unit, GRACE))
+        .partition(|(unit, _)| unit.as_str() == CONTROLLER);
+    let mut failures = Vec::new();
+    for units in [controller, units] {
+        let stop = Stop {
+            run,
+            scripts: folder.path(),
+            units,
+            printer,
+        };
+        if !stop.units.is_empty() {
+            failures = stop.everything()?;
+        }
+    }
+    failures.extend(dirs.clear(&UnitId::new(CONTROLLER)).err());
+    for failure in &failures {
+        printer.complain(&format!("error: {failure}"));
+    }
+    if failures.is_empty() {
+        printer.say(&format!("`{run}` is down: no process of it is left"));
+    }
+    Ok(failures.is_empty())
+}
+
+fn context(cluster: &ClusterName, unit: &UnitId) -> UnitContext {
+    UnitContext {
+        name: unit.to_string(),
+        cluster: cluster.to_string(),
+        // What it once ran: only `stop` is asked of this script.
+        argv: vec!["false".to_owned()],
+        grace_s: GRACE.0.div_ceil(1000),
+        ..UnitContext::default()
+    }
+}
+
+fn internal(why: &str, printer: Printer) -> ExitStatus {
+    printer.complain(&format!("error: {why}"));
+    ExitStatus::Internal
+}

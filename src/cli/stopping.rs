@@ -1,0 +1,78 @@
+//! Stops units through their scripts: clients first, so that none sees its servers go.
+
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+
+use super::printer::Printer;
+use crate::base::{ExitStatus, Millis, RunId, UnitId};
+use crate::world::{self, Launchers};
+
+/// How often everything is stopped again while processes of the run show up.
+const ROUNDS: usize = 3;
+/// Stops at the same time: each is a shell that mostly sleeps, and a thousand of them at once start slowly.
+const AT_ONCE: usize = 100;
+
+/// What is to be stopped.
+pub(super) struct Stop<'a> {
+    pub(super) run: &'a RunId,
+    /// The folder with `units/`.
+    pub(super) scripts: &'a Path,
+    /// Each with the time between TERM and KILL.
+    pub(super) units: Vec<(UnitId, Millis)>,
+    pub(super) printer: Printer,
+}
+
+impl Stop<'_> {
+    /// Stops all units, and again while processes of the run show up, then ends its tmux server; answers what could
+    /// not be stopped.
+    pub(super) fn everything(&self) -> Result<Vec<String>, ExitStatus> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|_| ExitStatus::Internal)?;
+        Ok(runtime.block_on(async {
+            let mut failures = self.once().await;
+            for _ in 0..ROUNDS {
+                // A script that was on its way when it was asked to stop shows only now.
+                if self.processes().is_empty() {
+                    break;
+                }
+                failures = self.once().await;
+            }
+            failures
+        }))
+    }
+
+    /// Processes of the run, by their marks.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        world::find_marked(&format!("{}/", self.run))
+    }
+
+    async fn once(&self) -> Vec<String> {
+        let launchers = Launchers::default();
+        let client = |(unit, _): &&(UnitId, Millis)| unit.as_str().starts_with("eval-");
+        let (clients, servers): (Vec<_>, Vec<_>) = self.units.iter().partition(client);
+        let mut failures = Vec::new();
+        for group in [clients, servers] {
+            if group.is_empty() {
+                continue;
+            }
+            let plural = if group.len() == 1 { "" } else { "s" };
+            self.printer
+                .say(&format!("stopping {} unit{plural}", group.len()));
+            let launchers = &launchers;
+            let stops = group.into_iter().map(|(unit, grace)| async move {
+                let done = launchers.stop(self.run, unit, self.scripts, *grace).await;
+                done.err().map(|error| format!("`{unit}`: {error}"))
+            });
+            let stopped: Vec<_> = iter(stops).buffer_unordered(AT_ONCE).collect().await;
+            failures.extend(stopped.into_iter().flatten());
+        }
+        if let Err(error) = launchers.end_tmux(self.run).await {
+            failures.push(error.to_string());
+        }
+        failures
+    }
+}

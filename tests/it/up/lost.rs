@@ -1,0 +1,128 @@
+//! What the controller rests on is gone: the run's folder, its disk. Whoever loses it must know what goes on.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::Scene;
+use super::scene::{Going, until};
+use super::small::{self, YAML, server};
+
+fn up(scene: &Scene) -> Going {
+    let going = scene.go(scene.toolorch(&["up", YAML]));
+    until("a result", || (scene.results("out") > 0).then_some(()));
+    going
+}
+
+#[test]
+fn a_removed_run_folder_is_said_and_down_still_ends_all() {
+    let scene = small::scene("slow", 60);
+    let first = up(&scene);
+    std::fs::remove_dir_all(scene.path("home/runs")).unwrap();
+    let said = first.end();
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.err.contains("error: the run's directory `")
+            && said.err.contains("` go on, and nobody watches them")
+            && said.err.contains("or stop them: toolorch down small.yaml"),
+        "{}",
+        said.err
+    );
+    assert!(!scene.listeners().is_empty(), "its server goes on");
+
+    let refused = scene.expect(3, &["up", YAML]);
+    assert!(
+        refused
+            .err
+            .contains("first end them: toolorch down small.yaml"),
+        "{}",
+        refused.err
+    );
+    let down = scene.expect(0, &["down", YAML]);
+    assert!(
+        down.err.contains("the folder of run `small-1-")
+            && down.err.contains("is down: no process of it is left"),
+        "{}",
+        down.err
+    );
+    scene.assert_nothing_left();
+    assert_eq!(scene.names("state"), [] as [String; 0], "secrets go, too");
+}
+
+/// A file that cannot be written stands for a full disk: the same error on the same way.
+#[test]
+fn what_cannot_be_recorded_is_stopped_all_the_same() {
+    let scene = small::scene("slow", 60);
+    let first = up(&scene);
+    first.signal(Signal::KILL);
+    first.end();
+    std::fs::remove_file(scene.path("home/runs/small/1/owner.json")).unwrap();
+    std::fs::create_dir(scene.path("home/runs/small/1/owner.json")).unwrap();
+    let down = scene.expect(0, &["down", YAML]);
+    assert!(
+        down.err.contains("is down: no process, no port")
+            && down.err.contains("warning: this could not be recorded"),
+        "{}",
+        down.err
+    );
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn a_stopped_controller_goes_when_down_asks() {
+    let scene = small::scene("slow", 60);
+    let first = up(&scene);
+    first.signal(Signal::STOP);
+    let down = scene.expect(0, &["down", YAML]);
+    assert!(down.took.as_secs() < 15, "{:?}", down.took);
+    assert_eq!(first.end().code, 143);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn down_leaves_the_history_of_a_run_that_ended() {
+    let scene = small::scene("errors", 2);
+    scene.expect(5, &["up", YAML]);
+    let look = |args: &[&str]| scene.expect(0, args).out;
+    let before = (look(&["runs"]), look(&["status", YAML]));
+    assert!(before.0.contains("ended with exit code 5"), "{}", before.0);
+    let down = scene.expect(0, &["down", YAML]);
+    assert!(down.err.contains("is down since it ended"), "{}", down.err);
+    assert_eq!((look(&["runs"]), look(&["status", YAML])), before);
+}
+
+#[test]
+fn down_keeps_how_evaluations_ended() {
+    let scene = small::scene("plain", 2);
+    small::change(&scene, "when_done: down", "when_done: keep");
+    scene.expect(0, &["up", YAML]);
+    scene.expect(0, &["down", YAML]);
+    let status = scene.expect(0, &["status", YAML]).out;
+    assert!(status.contains("complete · 2/2"), "{status}");
+    scene.assert_nothing_left();
+}
+
+const TWO: &str = "  chat: { engine: sim, model: Qwen/Qwen3-8B, node: box, port: 8000 }\n  \
+                   other: { engine: sim, model: Qwen/Qwen3-4B, node: box, port: 8001 }\n";
+
+#[test]
+fn only_adds_to_what_runs() {
+    let scene = small::scene("plain", 1);
+    let one = "  chat: { engine: sim, model: Qwen/Qwen3-8B, node: box, port: 8000 }\n";
+    small::change(&scene, one, TWO);
+    scene.expect(0, &["up", YAML, "--only", "chat"]);
+    let first = server(&scene);
+    let said = scene.expect(0, &["up", YAML, "--only", "other"]);
+    assert!(
+        said.err
+            .contains("--only: 1 more of this cluster run already and go on"),
+        "{}",
+        said.err
+    );
+    let config: Value = serde_json::from_str(&scene.read("config.json")).unwrap();
+    for model in ["Qwen/Qwen3-8B", "Qwen/Qwen3-4B"] {
+        assert!(config[model].is_array(), "{config}");
+    }
+    assert_eq!(server(&scene), first);
+    scene.expect(0, &["down", YAML]);
+    scene.assert_nothing_left();
+}
