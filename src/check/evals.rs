@@ -164,12 +164,10 @@ fn format(ctx: &Ctx<'_>, eval: &Eval, adapter: &Adapter, origin: &FieldPath, rep
     let Some(config) = ctx.plan.configs.iter().find(|known| known.name == config) else {
         return;
     };
-    let reads_only = adapter.config_format == Some("toolorchestra");
-    let fine = matches!(
-        config.format,
-        ClientConfigFormat::Toolorchestra | ClientConfigFormat::Template
-    );
-    if reads_only && !fine {
+    let Some(wanted) = adapter.config_format else {
+        return;
+    };
+    if config.format != wanted && config.format != ClientConfigFormat::Template {
         report.push(
             Diagnostic::error(
                 Code("E0523"),
@@ -177,7 +175,7 @@ fn format(ctx: &Ctx<'_>, eval: &Eval, adapter: &Adapter, origin: &FieldPath, rep
             )
             .at(
                 Place::Value(config.origin.key("format")),
-                "it needs `toolorchestra`",
+                format!("it needs `{}`", wanted.word()),
             )
             .see(
                 Place::Value(origin.key("adapter")),

@@ -75,6 +75,9 @@ pub(super) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Run lm-eval or Inspect so that each question has a result file: what their adapters start.
+    #[command(disable_help_flag = true)]
+    Client(ClientArgs),
     /// The simulated vLLM: `toolorch sim vllm serve MODEL …`.
     #[command(disable_help_flag = true)]
     Sim {
@@ -82,6 +85,17 @@ pub(super) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+}
+
+/// Which client, and what it is told.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ClientArgs {
+    /// The client.
+    #[arg(value_parser = crate::knowledge::clients::RUNNERS)]
+    pub(super) name: String,
+    /// `--print` shows the Python program that does it; `--help` shows its options.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(super) args: Vec<String>,
 }
 
 /// A cluster YAML, with changes.

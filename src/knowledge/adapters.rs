@@ -3,13 +3,15 @@
 //! Source: the ToolOrchestra fork that the evaluation log names (`evaluation/eval_hle_oss.py`,
 //! `evaluation/eval_frames_oss.py`, `LLM_CALL.py`), read and run against servers on loopback.
 
+use crate::spec::model::ClientConfigFormat;
+
 /// A known evaluation client.
 #[derive(Debug)]
 pub struct Adapter {
     /// Its name in the YAML: `toolorchestra-hle`.
     pub name: &'static str,
     /// Its command. Beside the placeholders of the YAML, `{orchestrator}` is the key of the model that
-    /// drives the tools.
+    /// drives the tools, and `{toolorch}` this program.
     pub command: &'static [&'static str],
     /// Arguments that are given only where their placeholder has a value.
     pub optional: &'static [(&'static str, &'static [&'static str])],
@@ -32,7 +34,7 @@ pub struct Adapter {
     /// Its calls carry tools only if the orchestrator's key is a path that exists where it runs.
     pub tools_gate: bool,
     /// It can only read a client configuration of this format.
-    pub config_format: Option<&'static str>,
+    pub config_format: Option<ClientConfigFormat>,
     /// A file without which it does not start, from its `cwd`.
     pub reads: &'static [&'static str],
     /// Open files that each question in flight may take.
@@ -112,7 +114,7 @@ const ADAPTERS: &[Adapter] = &[
         services: &[&["retrieval"]],
         judge: Some("gpt-5"),
         tools_gate: true,
-        config_format: Some("toolorchestra"),
+        config_format: Some(ClientConfigFormat::Toolorchestra),
         reads: &["eval_hle_oss.py", "tools.json"],
         files_per_question: 32,
     },
@@ -146,11 +148,58 @@ const ADAPTERS: &[Adapter] = &[
         services: &[&["wiki_retrieval", "retrieval"]],
         judge: Some("gpt-5"),
         tools_gate: true,
-        config_format: Some("toolorchestra"),
+        config_format: Some(ClientConfigFormat::Toolorchestra),
         reads: &["eval_frames_oss.py", "tools.json"],
         files_per_question: 32,
     },
+    runner(&[
+        "{toolorch}",
+        "client",
+        "lm-eval",
+        "--config",
+        "{config}",
+        "--results",
+        "{results}",
+        "--task",
+        "{name}",
+    ]),
+    runner(&[
+        "{toolorch}",
+        "client",
+        "inspect-ai",
+        "--config",
+        "{config}",
+        "--results",
+        "{results}",
+        "--task",
+        "{name}",
+    ]),
 ];
+
+/// A client that `toolorch client NAME` runs: see [`super::clients`].
+const fn runner(command: &'static [&'static str]) -> Adapter {
+    Adapter {
+        name: command[2],
+        command,
+        optional: &[
+            ("dataset", &["--dataset", "{dataset}"]),
+            ("concurrency", &["--concurrency", "{concurrency}"]),
+            ("orchestrator", &["--model", "{orchestrator}"]),
+        ],
+        id_fields: &["id"],
+        question_keys: &["id"],
+        marker: Some(r"\[QUESTION_COMPLETE\] id=(?P<id>\S+) status=(?P<status>\w+)"),
+        pattern: "{id}.json",
+        valid: &["id", "status"],
+        models: &[],
+        services: &[],
+        judge: None,
+        tools_gate: false,
+        config_format: Some(ClientConfigFormat::OpenaiEnv),
+        reads: &[],
+        files_per_question: 4,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -43,6 +43,15 @@ pub fn inter_token_latency(release: Release) -> &'static str {
     }
 }
 
+/// How many values `finished_reason` has: `stop`, `length`, `abort`; in 0.32 also `error` and `repetition`.
+pub fn finished_reasons(release: Release) -> usize {
+    if release < Release::new(0, 32, 0) {
+        3
+    } else {
+        5
+    }
+}
+
 /// Whether `/metrics` counts what the tool parser found (seen in 0.32; older samples lack it).
 pub fn counts_tool_parser(release: Release) -> bool {
     release >= Release::new(0, 32, 0)

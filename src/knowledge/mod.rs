@@ -5,6 +5,7 @@
 //! when the program starts: the tables are constants in the binary.
 
 pub mod adapters;
+pub mod clients;
 pub mod credentials;
 pub mod failures;
 pub mod families;

@@ -125,9 +125,11 @@ pub(crate) fn requires(spec: &ClusterSpec, eval: &Eval) -> Vec<Name> {
         return names.cloned().collect();
     };
     let driver = orchestrator(spec, eval).ok().flatten();
+    let any = driver.is_none() && adapter.models.is_empty();
     let asked_for = |name: &Name| {
         let model = spec.models.get(name);
         driver == Some(name)
+            || (any && model.is_some())
             || model.is_some_and(|model| adapter.models.contains(&argv::served_id(model)))
     };
     let services: Vec<&str> = (adapter.services.iter())
@@ -385,6 +387,7 @@ fn values(
             eval.max_rounds.map(|number| number.to_string()),
         )
         .maybe("orchestrator", driver.map(argv::served_id))
+        .with("toolorch", facts.exe.as_str())
 }
 
 fn client_argv(
@@ -413,8 +416,21 @@ fn client_argv(
         return Vec::new();
     }
     let needs = |what: &str| adapter.command.iter().any(|word| word.contains(what));
-    if needs("{orchestrator}") && values.get("orchestrator").is_none() {
+    // Where there is one model alone, a client that may be told which it asks need not be.
+    let asks_one = |(name, _): &(&str, _)| *name == "orchestrator";
+    let many = spec.models.len() > 1 && adapter.optional.iter().any(asks_one);
+    let unsaid = values.get("orchestrator").is_none();
+    if unsaid && needs("{orchestrator}") {
         report.push(no_orchestrator(spec, eval, origin));
+    } else if unsaid && many {
+        report.push(
+            Diagnostic::error(
+                Code("E0514"),
+                format!("it is not said which model `{}` asks", adapter.name),
+            )
+            .at(Place::Key(origin.clone()), "there are several")
+            .help("add `orchestrator: NAME`"),
+        );
     }
     for (key, placeholder) in [("dataset", "{dataset}"), ("client_config", "{config}")] {
         if needs(placeholder) && values.get(placeholder.trim_matches(['{', '}'])).is_none() {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Every placeholder there is.
-pub(crate) const KNOWN: [&str; 9] = [
+pub(crate) const KNOWN: [&str; 10] = [
     "port",
     "host",
     "name",
@@ -14,6 +14,7 @@ pub(crate) const KNOWN: [&str; 9] = [
     "config",
     "concurrency",
     "max_rounds",
+    "toolorch",
 ];
 
 /// What stands for each placeholder; a name without a value has none here.

@@ -108,6 +108,7 @@ impl Running {
             queued,
             first_token: queued,
             parsed: None,
+            streamed: false,
         };
         Self {
             endpoint,
@@ -116,6 +117,11 @@ impl Running {
             arrived,
             done: false,
         }
+    }
+
+    /// Whether it is answered piece by piece.
+    pub(super) fn streamed(&mut self, streamed: bool) {
+        self.request.streamed = streamed;
     }
 
     /// The first token is out.

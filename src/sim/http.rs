@@ -263,6 +263,7 @@ struct Prepared {
 
 async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) -> Response {
     let mut running = Running::admit(Arc::clone(&endpoint), &prepared.completion, arrived).await;
+    running.streamed(prepared.stream);
     let Prepared {
         shape,
         model,

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::config::{Logging, SimConfig};
+use super::config::{Logging, MEASURED, SimConfig};
 use crate::knowledge::release::Release;
 
 /// Who writes a line.
@@ -56,10 +56,19 @@ impl Log {
         }
     }
 
+    /// What stands before uvicorn's lines: nothing in 0.32.
+    fn before_uvicorn(self) -> String {
+        if self.release < MEASURED {
+            self.prefix(Writer::Api)
+        } else {
+            String::new()
+        }
+    }
+
     /// A line of the access log.
     pub(super) fn access(self, remote: &str, method: &str, path: &str, status: u16, reason: &str) {
         if self.what.access {
-            let prefix = self.prefix(Writer::Api);
+            let prefix = self.before_uvicorn();
             out(&format!(
                 "{prefix}INFO:     {remote} - \"{method} {path} HTTP/1.1\" {status} {reason}\n"
             ));
@@ -69,7 +78,7 @@ impl Log {
     /// A lifecycle line of uvicorn.
     pub(super) fn uvicorn(self, text: &str) {
         if self.what.lines {
-            let line = format!("{}INFO:     {text}\n", self.prefix(Writer::Api));
+            let line = format!("{}INFO:     {text}\n", self.before_uvicorn());
             // A closed stderr is no reason for a server to end.
             std::io::stderr()
                 .lock()

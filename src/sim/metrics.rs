@@ -26,13 +26,20 @@ const TOKEN_BUCKETS: [f64; 19] = [
     40.0, 80.0,
 ];
 
-const REASONS: [&str; 3] = ["stop", "length", "abort"];
-const HANDLERS: [&str; 4] = [
-    "/v1/chat/completions",
-    "/v1/completions",
-    "/v1/models",
-    "none",
+/// The last two came between 0.16 and 0.32, and never count here.
+const REASONS: [&str; 5] = ["stop", "length", "abort", "error", "repetition"];
+/// Paths and methods of which requests are counted apart; the last stands for all that the server does not know.
+const HANDLERS: [(&str, &str); 6] = [
+    ("/v1/chat/completions", "POST"),
+    ("/v1/completions", "POST"),
+    ("/tokenize", "POST"),
+    ("/detokenize", "POST"),
+    ("/v1/models", "GET"),
+    ("none", "GET"),
 ];
+/// How a request that the tool parser read was answered.
+const MODES: [&str; 2] = ["streaming", "non_streaming"];
+const OUTCOMES: [&str; 2] = ["tool_call", "no_tool_call"];
 
 /// A histogram over fixed buckets.
 #[derive(Debug)]
@@ -98,9 +105,10 @@ pub(super) struct Metrics {
     waiting: AtomicU64,
     prompt_tokens: AtomicU64,
     generation_tokens: AtomicU64,
-    finished: [AtomicU64; 3],
-    parsed: [AtomicU64; 2],
-    http: [[AtomicU64; 3]; 4],
+    finished: [AtomicU64; REASONS.len()],
+    /// By mode, then outcome.
+    parsed: [[AtomicU64; 2]; 2],
+    http: [[AtomicU64; 3]; HANDLERS.len()],
     latency: Histogram<21>,
     queue: Histogram<21>,
     first_token: Histogram<22>,
@@ -124,6 +132,8 @@ pub(super) struct Finished {
     pub(super) first_token: Duration,
     /// What the tool parser found, where it was asked.
     pub(super) parsed: Option<Parsed>,
+    /// It was answered as a stream.
+    pub(super) streamed: bool,
 }
 
 impl Metrics {
@@ -135,7 +145,7 @@ impl Metrics {
             prompt_tokens: AtomicU64::new(0),
             generation_tokens: AtomicU64::new(0),
             finished: std::array::from_fn(|_| AtomicU64::new(0)),
-            parsed: std::array::from_fn(|_| AtomicU64::new(0)),
+            parsed: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             http: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             latency: Histogram::new(&LATENCY_BUCKETS),
             queue: Histogram::new(&LATENCY_BUCKETS),
@@ -187,7 +197,9 @@ impl Metrics {
             (0..gaps).for_each(|_| self.token.observe(gap));
         }
         if let Some(parsed) = request.parsed {
-            self.parsed[usize::from(parsed == Parsed::NoToolCall)].fetch_add(1, Relaxed);
+            let mode = usize::from(!request.streamed);
+            let outcome = usize::from(parsed == Parsed::NoToolCall);
+            self.parsed[mode][outcome].fetch_add(1, Relaxed);
         }
     }
 
@@ -195,7 +207,7 @@ impl Metrics {
     pub(super) fn http(&self, path: &str, status: u16) {
         let handler = HANDLERS
             .iter()
-            .position(|handler| *handler == path)
+            .position(|(handler, _)| *handler == path)
             .unwrap_or(HANDLERS.len() - 1);
         let class = usize::from(status / 100).clamp(2, 5);
         let class = [0, 0, 0, 0, 1, 2][class];
@@ -240,7 +252,8 @@ impl Metrics {
         let share = (running as f64 / capacity.max(1) as f64).min(1.0);
         push(&mut out, format_args!("{usage}{{{labels}}} {share}\n"));
         head(&mut out, names::SUCCESS, "counter");
-        for (reason, counter) in REASONS.iter().zip(&self.finished) {
+        let reasons = names::finished_reasons(release);
+        for (reason, counter) in REASONS.iter().zip(&self.finished).take(reasons) {
             line(
                 &mut out,
                 names::SUCCESS,
@@ -250,16 +263,18 @@ impl Metrics {
         }
         if names::counts_tool_parser(release) {
             head(&mut out, names::TOOL_PARSER_INVOCATIONS, "counter");
-            for (outcome, counter) in ["tool_call", "no_tool_call"].iter().zip(&self.parsed) {
-                let labels = format!(
-                    "mode=\"auto\",model_name=\"{escaped}\",outcome=\"{outcome}\",request_type=\"chat\""
-                );
-                line(
-                    &mut out,
-                    names::TOOL_PARSER_INVOCATIONS,
-                    &labels,
-                    counter.load(Relaxed),
-                );
+            for (mode, outcomes) in MODES.iter().zip(&self.parsed) {
+                for (outcome, counter) in OUTCOMES.iter().zip(outcomes) {
+                    let labels = format!(
+                        "mode=\"{mode}\",model_name=\"{escaped}\",outcome=\"{outcome}\",request_type=\"chat_completions\""
+                    );
+                    line(
+                        &mut out,
+                        names::TOOL_PARSER_INVOCATIONS,
+                        &labels,
+                        counter.load(Relaxed),
+                    );
+                }
             }
         }
         self.first_token
@@ -274,15 +289,10 @@ impl Metrics {
 
     fn write_http(&self, out: &mut String) {
         head(out, names::HTTP_REQUESTS, "counter");
-        for (handler, classes) in HANDLERS.iter().zip(&self.http) {
+        for ((handler, method), classes) in HANDLERS.iter().zip(&self.http) {
             for (class, counter) in ["2xx", "4xx", "5xx"].iter().zip(classes) {
                 let count = counter.load(Relaxed);
                 if count > 0 {
-                    let method = if *handler == "/v1/models" {
-                        "GET"
-                    } else {
-                        "POST"
-                    };
                     let labels =
                         format!("handler=\"{handler}\",method=\"{method}\",status=\"{class}\"");
                     line(out, names::HTTP_REQUESTS, &labels, count);
@@ -325,6 +335,7 @@ mod tests {
             queued: ms(0),
             first_token: ms(500),
             parsed: Some(Parsed::ToolCall),
+            streamed: false,
         }
     }
 
@@ -350,7 +361,7 @@ mod tests {
         assert!(
             metrics
                 .text("m", Release::new(0, 32, 0), 1)
-                .contains("outcome=\"tool_call\",request_type=\"chat\"} 1.0")
+                .contains("outcome=\"tool_call\",request_type=\"chat_completions\"} 1.0")
         );
     }
 }

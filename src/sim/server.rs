@@ -117,12 +117,8 @@ pub(super) async fn replicate(
 
 fn announce(server: &SimConfig, parsed: &Parsed) {
     let log = Log::new(server);
-    log.line(
-        Writer::Api,
-        "INFO",
-        "api_server.py:1977",
-        &format!("vLLM API server version {}", server.release),
-    );
+    let (place, greeting) = startup_log::greeting(server);
+    log.line(Writer::Api, "INFO", place, &greeting);
     let mut given: Vec<String> = vec![format!("'model_tag': {}", text::python_repr(&server.model))];
     for (name, values) in &parsed.values {
         let key = name.trim_start_matches('-').replace('-', "_");

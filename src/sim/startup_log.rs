@@ -1,6 +1,6 @@
 //! The lines that a starting vLLM writes, in its order. Pure.
 
-use super::config::SimConfig;
+use super::config::{MEASURED, SimConfig};
 use super::log::Writer;
 use super::text::{camel, thousands};
 use crate::knowledge::release::Release;
@@ -26,6 +26,33 @@ const ROUTES: [(&str, &str); 8] = [
     ("/v1/completions", "POST"),
     ("/metrics", "GET"),
 ];
+/// In the order of 0.32.
+const ROUTES_MEASURED: [(&str, &str); 10] = [
+    ("/version", "GET"),
+    ("/health", "GET"),
+    ("/metrics", "GET"),
+    ("/tokenize", "POST"),
+    ("/detokenize", "POST"),
+    ("/v1/models", "GET"),
+    ("/ping", "GET"),
+    ("/ping", "POST"),
+    ("/v1/chat/completions", "POST"),
+    ("/v1/completions", "POST"),
+];
+
+/// The first thing that it says, and the place in the source.
+pub(super) fn greeting(server: &SimConfig) -> (&'static str, String) {
+    let SimConfig { release, model, .. } = server;
+    if *release < MEASURED {
+        let text = format!("vLLM API server version {release}");
+        return ("api_server.py:1977", text);
+    }
+    let banner = format!(
+        "\n       █     █     █▄   ▄█\n ▄▄ ▄█ █     █     █ ▀▄▀ █  version {release}\n  \
+         █▄█▀ █     █     █     █  model   {model}\n   ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀\n\n"
+    );
+    ("api_utils.py:347", banner)
+}
 
 fn api(place: &'static str, text: impl Into<String>) -> Line {
     Line {
@@ -80,9 +107,10 @@ pub(super) fn lines(server: &SimConfig) -> Vec<Line> {
         ),
     ];
     lines.extend(cache(*release, length));
+    let unit = if *release < MEASURED { "seconds" } else { "s" };
     lines.push(engine(
         "core.py:254",
-        "init engine (profile, create kv cache, warmup model) took 0.10 seconds",
+        format!("init engine (profile, create kv cache, warmup model) took 0.10 {unit}"),
     ));
     lines.push(api("api_server.py:1725", "Supported tasks: ['generate']"));
     if server.auto_tool_choice {
@@ -97,7 +125,7 @@ pub(super) fn lines(server: &SimConfig) -> Vec<Line> {
         &server.host
     };
     // Seen in 0.32; the samples up to 0.28 have the longer wording.
-    let what = if *release < Release::new(0, 32, 0) {
+    let what = if *release < MEASURED {
         "API server 0"
     } else {
         "server"
@@ -107,7 +135,12 @@ pub(super) fn lines(server: &SimConfig) -> Vec<Line> {
         format!("Starting vLLM {what} on http://{host}:{}", server.port),
     ));
     lines.push(api("launcher.py:38", "Available routes are:"));
-    let routes = ROUTES
+    let routes = if *release < MEASURED {
+        &ROUTES[..]
+    } else {
+        &ROUTES_MEASURED[..]
+    };
+    let routes = routes
         .iter()
         .map(|(path, methods)| format!("Route: {path}, Methods: {methods}"));
     lines.extend(routes.map(|text| api("launcher.py:46", text)));
@@ -121,7 +154,7 @@ fn cache(release: Release, length: u64) -> Vec<Line> {
         "Maximum concurrency for {} tokens per request: 8.00x",
         thousands(length)
     );
-    if release < Release::new(0, 32, 0) {
+    if release < MEASURED {
         return vec![
             engine("kv_cache_utils.py:1291", size),
             engine("kv_cache_utils.py:1296", concurrency),

@@ -4,6 +4,7 @@
 
 mod fake;
 mod quickstart;
+mod runners;
 mod stand_in;
 
 use std::fs;

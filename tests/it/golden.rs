@@ -143,6 +143,11 @@ fn the_quickstart() {
 }
 
 #[test]
+fn clients_of_others() {
+    golden("clients");
+}
+
+#[test]
 fn a_real_server_without_a_gpu() {
     golden("cpu-vllm");
 }
@@ -159,6 +164,7 @@ fn no_cluster_is_left_out() {
         names,
         [
             "all-keys",
+            "clients",
             "cpu-vllm",
             "hle-oss",
             "minimal",

@@ -8,6 +8,8 @@
 )]
 
 mod failures;
+mod metrics;
+mod start_up;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,8 +58,19 @@ const OF_THE_MODEL: [(&str, &str); 5] = [
 /// Prompts whose length in tokens matters are sent as often: the simulator counts other tokens.
 const REPEATED: [(&str, usize); 1] = [("prompt-too-long", 4)];
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/vllm-0.32.0/http")
+/// A file or folder of the recordings.
+fn recorded(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/recordings/vllm-0.32.0")
+        .join(name)
+}
+
+/// A folder with a model such as the tiny one.
+fn model_folder() -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    let config = r#"{"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "max_position_embeddings": 4096}"#;
+    fs::write(place.path().join("config.json"), config).unwrap();
+    place
 }
 
 /// A body as it was recorded: JSON, a text, or the data lines of a stream.
@@ -180,9 +193,7 @@ fn compare(name: &str, server: &Server, recording: &Value, found: &mut Vec<Strin
 
 #[test]
 fn the_simulator_answers_as_the_real_server_did() {
-    let place = tempfile::tempdir().unwrap();
-    let config = r#"{"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "max_position_embeddings": 4096}"#;
-    fs::write(place.path().join("config.json"), config).unwrap();
+    let place = model_folder();
     let model = [
         place.path().to_str().unwrap(),
         "--served-model-name",
@@ -193,7 +204,7 @@ fn the_simulator_answers_as_the_real_server_did() {
     let flags = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"];
     let with = Server::start(&[&model[..], &flags].concat(), "0.32.0");
     let without = Server::start(&model, "0.32.0");
-    let mut names: Vec<String> = fs::read_dir(folder())
+    let mut names: Vec<String> = fs::read_dir(recorded("http"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -202,7 +213,7 @@ fn the_simulator_answers_as_the_real_server_did() {
     let mut found = Vec::new();
     for name in &names {
         let name = name.trim_end_matches(".json");
-        let text = fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
+        let text = fs::read_to_string(recorded(&format!("http/{name}.json"))).unwrap();
         let server = if name.starts_with("no-flags-") {
             &without
         } else {

@@ -143,6 +143,31 @@ impl Server {
     }
 }
 
+/// What a server writes until it is ready, by lines: stdout, then stderr.
+pub(crate) fn start_up(args: &[&str], release: &str) -> (Vec<String>, Vec<String>) {
+    let port = free_port().to_string();
+    let mut command = vllm(&[&["serve"], args, &["--host", "127.0.0.1", "--port", &port]].concat());
+    command
+        .env("TOOLORCH_SIM_RELEASE", release)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut err = Vec::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        let ready = line.ends_with("Application startup complete.");
+        err.push(line);
+        if ready {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let out = out.map(Result::unwrap).collect();
+    child.wait().unwrap();
+    (out, err)
+}
+
 const HERMES: &[&str] = &["--enable-auto-tool-choice", "--tool-call-parser", "hermes"];
 
 fn question(model: &str, text: &str) -> Value {

@@ -51,12 +51,12 @@ def family(all_of_them, leader):
 
 
 class Night:
-    """One folder, one launcher."""
+    """One folder, one YAML of `clusters/`, with these `--set`."""
 
-    def __init__(self, program, launcher):
+    def __init__(self, program, name, sets):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="toolorch-real-up-", dir="/var/tmp"))
         shutil.copytree(CLUSTERS, self.folder / "clusters")
-        self.program, self.launcher = program, launcher
+        self.program, self.name, self.sets = program, name, sets
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VLLM_", "TOOLORCH_"))}
         (self.folder / "tmux").mkdir()
         self.environment = dict(
@@ -65,10 +65,9 @@ class Night:
         )
 
     def command(self, verb, *more):
-        argv = [self.program, verb, "clusters/cpu-vllm.yaml"]
+        argv = [self.program, verb, "clusters/%s.yaml" % self.name]
         if verb == "up":
-            argv += ["--set", "launcher=" + self.launcher, "--set", "models.tiny.model=" + os.environ["TOOLORCH_REAL_MODEL"],
-                     "--set", "vllm.env.venv=" + os.environ["TOOLORCH_REAL_VENV"]]
+            argv += [word for each in self.sets for word in ("--set", each)]
         return argv + list(more)
 
     def run(self, verb, *more):
@@ -85,7 +84,7 @@ class Night:
     def journal(self):
         """Every event so far."""
         lines = []
-        for path in sorted((self.folder / "home/runs/cpu-vllm/latest").glob("journal.*.jsonl")):
+        for path in sorted((self.folder / "home/runs" / self.name / "latest").glob("journal.*.jsonl")):
             lines += [json.loads(line)["record"]["event"] for line in path.read_text().splitlines()]
         return lines
 
@@ -98,6 +97,13 @@ class Night:
         """Live processes of this run."""
         run = next(event["run"] for event in self.journal() if event["kind"] == "run-started")
         return {pid for pid, known in processes().items() if "TOOLORCH_UNIT=%s/" % run in known[3]}
+
+    def down(self):
+        """Whatever came before."""
+        subprocess.run(self.command("down"), cwd=self.folder, env=self.environment, capture_output=True, timeout=120, check=False)
+
+    def remove(self):
+        shutil.rmtree(self.folder)
 
 
 def marks(night):
@@ -129,7 +135,10 @@ def kill_an_engine(night):
 
 
 def night(program, launcher):
-    one = Night(program, launcher)
+    one = Night(program, "cpu-vllm", [
+        "launcher=" + launcher, "models.tiny.model=" + os.environ["TOOLORCH_REAL_MODEL"],
+        "vllm.env.venv=" + os.environ["TOOLORCH_REAL_VENV"],
+    ])
     try:
         _, seconds = one.run("up", "--no-eval")
         print("%s: two real servers proved by the whole ladder after %.1f s" % (launcher, seconds), flush=True)
@@ -150,8 +159,8 @@ def night(program, launcher):
         one.run("down")
         print("%s: nothing is left" % launcher, flush=True)
     finally:
-        subprocess.run(one.command("down"), cwd=one.folder, env=one.environment, capture_output=True, timeout=120, check=False)
-    shutil.rmtree(one.folder)
+        one.down()
+    one.remove()
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ fn placeholders_have_values() {
     11 |     command: [x, "{prot}", "{concurrency}", "{"]
        |                  ^^^^^^^^ in this text
        |
-       = help: here there are `{name}`, `{results}`, `{dataset}`; write `{{` for a brace
+       = help: here there are `{name}`, `{results}`, `{dataset}`, `{toolorch}`; write `{{` for a brace
 
     error[E0516]: `{concurrency}` has no value here
       --> a.yaml:11:28
@@ -202,7 +202,7 @@ fn placeholders_have_values() {
     11 |     command: [x, "{prot}", "{concurrency}", "{"]
        |                            ^^^^^^^^^^^^^^^ in this text
        |
-       = help: here there are `{name}`, `{results}`, `{dataset}`; write `{{` for a brace
+       = help: here there are `{name}`, `{results}`, `{dataset}`, `{toolorch}`; write `{{` for a brace
 
     error[E0515]: `{` without `}`
       --> a.yaml:11:45
@@ -210,7 +210,7 @@ fn placeholders_have_values() {
     11 |     command: [x, "{prot}", "{concurrency}", "{"]
        |                                             ^^^ in this text
        |
-       = help: here there are `{name}`, `{results}`, `{dataset}`; write `{{` for a brace
+       = help: here there are `{name}`, `{results}`, `{dataset}`, `{toolorch}`; write `{{` for a brace
 
     error: 3 errors in a.yaml
     "#);
@@ -465,4 +465,45 @@ fn a_result_needs_its_id_in_its_name() {
     error: 1 error in a.yaml
     "#);
     fine(&yaml("\"task_{id}.json\""));
+}
+
+/// Two models, and lm-eval with these keys and this client configuration.
+fn harness(format: &str, rest: &str) -> String {
+    format!(
+        "models:\n  a: {{ model: Qwen/Qwen3-8B, node: n }}\n  b: {{ model: Qwen/Qwen3-4B, node: n }}\n\
+         client_config: {{ format: {format}, path: c }}\n\
+         evals:\n  gsm8k: {{ adapter: lm-eval, dataset: d.jsonl, results: r{rest} }}\n"
+    )
+}
+
+#[test]
+fn a_harness_must_know_which_model_it_asks() {
+    fine(&harness("openai-env", ", orchestrator: b"));
+    assert_snapshot!(said(&harness("openai-env", "")), @r"
+    error[E0514]: it is not said which model `lm-eval` asks
+      --> a.yaml:10:3
+       |
+    10 |   gsm8k: { adapter: lm-eval, dataset: d.jsonl, results: r }
+       |   ^^^^^ there are several
+       |
+       = help: add `orchestrator: NAME`
+
+    error: 1 error in a.yaml
+    ");
+}
+
+#[test]
+fn a_harness_reads_one_format() {
+    assert_snapshot!(said(&harness("toolorchestra", ", orchestrator: b")), @r"
+    error[E0523]: `lm-eval` cannot read this client configuration
+      --> a.yaml:8:26
+       |
+     8 | client_config: { format: toolorchestra, path: c }
+       |                          ^^^^^^^^^^^^^ it needs `openai-env`
+     9 | evals:
+    10 |   gsm8k: { adapter: lm-eval, dataset: d.jsonl, results: r, orchestrator: b }
+       |                     ------- the client that reads it
+
+    error: 1 error in a.yaml
+    ");
 }

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(super) mod check;
+pub(super) mod client;
 pub(super) mod config;
 pub(super) mod down;
 pub(super) mod eval;

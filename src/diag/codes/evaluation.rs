@@ -88,7 +88,8 @@ pub(super) const ROWS: &[CodeInfo] = &[
         code: "E0515",
         title: "a placeholder that does not exist",
         text: "Commands and variables may hold `{port}`, `{host}`, `{name}`, `{gpus}`, `{dataset}`, \
-               `{results}`, `{config}`, `{concurrency}` and `{max_rounds}`. `{{` stands for a brace.",
+               `{results}`, `{config}`, `{concurrency}`, `{max_rounds}` and `{toolorch}`, this program. \
+               `{{` stands for a brace.",
     },
     CodeInfo {
         code: "E0516",
@@ -141,7 +142,7 @@ pub(super) const ROWS: &[CodeInfo] = &[
     CodeInfo {
         code: "E0523",
         title: "a client configuration that the client cannot read",
-        text: "This client reads the format `toolorchestra` (or a `template` that writes the same).",
+        text: "This client reads one format alone (or a `template` that writes the same).",
     },
     CodeInfo {
         code: "E0524",

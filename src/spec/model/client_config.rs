@@ -18,6 +18,18 @@ pub enum ClientConfigFormat {
     Template,
 }
 
+impl ClientConfigFormat {
+    /// How the YAML writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Toolorchestra => "toolorchestra",
+            Self::OpenaiEnv => "openai-env",
+            Self::Litellm => "litellm",
+            Self::Template => "template",
+        }
+    }
+}
+
 /// The file from which an evaluation client learns the endpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

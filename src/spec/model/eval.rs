@@ -16,7 +16,7 @@ use crate::base::{ConfigName, EvalName, Name, NodeName};
 #[serde(deny_unknown_fields)]
 pub struct Eval {
     /// A known client, which fills in command, markers, id fields and result layout:
-    /// `toolorchestra-hle`, `toolorchestra-frames` or `generic`. Default: `generic`.
+    /// `toolorchestra-hle`, `toolorchestra-frames`, `lm-eval`, `inspect-ai` or `generic`. Default: `generic`.
     pub adapter: Option<String>,
     /// Where the client runs: `controller` (default) or a node.
     pub node: Option<NodeName>,
@@ -25,7 +25,7 @@ pub struct Eval {
     /// Environment of the client.
     pub env: Option<Env>,
     /// The program and its arguments; `{dataset}`, `{results}`, `{config}`, `{concurrency}`,
-    /// `{max_rounds}`, `{name}` are filled in.
+    /// `{max_rounds}`, `{name}`, `{toolorch}` (this program) are filled in.
     #[schemars(length(min = 1), extend("x-source-text" = true))]
     pub command: Option<Vec<String>>,
     /// The questions, one JSON object a line, from `cwd`.
