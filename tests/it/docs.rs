@@ -39,7 +39,12 @@ fn the_changelog_has_this_version() {
 
 #[test]
 fn links_lead_somewhere() {
-    for name in ["README.md", "docs/ARCHITECTURE.md", "docs/STYLE.md"] {
+    for name in [
+        "README.md",
+        "docs/ADAPTERS.md",
+        "docs/ARCHITECTURE.md",
+        "docs/STYLE.md",
+    ] {
         let folder = root().join(name);
         let text = page(name);
         let links = text.split("](").skip(1).map(|rest| rest.split(')').next());
