@@ -95,7 +95,7 @@ class Scene:
         script = self.folder / "bin/vllm"
         script.write_text(
             "#!/bin/bash\nfor word; do case $word in\n%s\nesac; done\n"
-            "exec '%s' sim vllm \"$@\"\n" % (cases, self.program, self.program))
+            "exec '%s' sim vllm \"$@\"\n" % (cases, self.program))
         script.chmod(0o755)
         self.environment["PATH"] = "%s:%s" % (self.folder / "bin", os.environ["PATH"])
 
@@ -120,7 +120,7 @@ models:
           tool_parser: hermes, args: {{ enforce-eager: true, dtype: bfloat16 }},
           env: {{ set: {{ VLLM_CPU_KVCACHE_SPACE: "1", HF_HUB_OFFLINE: "1", VLLM_NO_USAGE_STATS: "1" }} }} }}
 """.format(venv=os.environ["TOOLORCH_REAL_VENV"], model=os.environ["TOOLORCH_REAL_MODEL"])
-        lines = ["version: 1", "name: by-hand", 'vllm: { version: "0.32.0" }', "when_done: keep",
+        lines = ["version: 1", "name: by-hand", 'vllm: { version: "0.12.0" }', "when_done: keep",
                  "nodes: { here: { gpus: 24, transport: local, address: 127.0.0.1 } }", "models:"]
         for place, (model, port, count, _) in enumerate(LOG):
             lines.append("  m%d: { model: %s, node: here, replicas: %d, port: %d }" % (place, model, count, port))

@@ -44,7 +44,10 @@ def run_shard(job):
 
 def samples_of(task):
     """The ids of a task's samples."""
+    import tempfile
+
     from inspect_ai import eval as evaluate
 
-    logs = evaluate(task, model="mockllm/model", run_samples=False, display="none", log_dir=os.devnull)
+    with tempfile.TemporaryDirectory() as logs_away:
+        logs = evaluate(task, model="mockllm/model", run_samples=False, display="none", log_dir=logs_away)
     return [str(name) for name in logs[0].eval.dataset.sample_ids]
