@@ -3,6 +3,7 @@
 mod digest;
 mod exit;
 mod ids;
+mod keys;
 mod path;
 mod span;
 mod text;
@@ -14,6 +15,7 @@ pub use ids::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, GpuIndex, InvalidName, LaunchId, Name,
     NodeName, Port, RunId, UnitId,
 };
+pub use keys::{keys_in, mask_keys};
 pub use path::{FieldPath, Segment};
 pub use span::Span;
 pub use text::{clean, cut, is_hidden, last_line};

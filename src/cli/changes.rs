@@ -1,6 +1,6 @@
 //! What an `up` beside running units may not change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::UnitId;
 use crate::render::{FileSet, LIBRARY, state_format};
@@ -9,18 +9,20 @@ use crate::render::{FileSet, LIBRARY, state_format};
 ///
 /// A unit script that differs would be another unit, and this release restarts nothing by itself. Another library is
 /// taken over: a running supervisor goes on with what it read, and the verbs of the new one understand its state as
-/// long as both name the same format. A library that is gone is put back.
+/// long as both name the same format.
 pub(super) fn forbidden(
     files: &FileSet,
     live: &BTreeSet<UnitId>,
     there: impl Fn(&str) -> Option<Vec<u8>>,
 ) -> Option<String> {
-    let differs = |unit: &&UnitId| {
+    let change = |unit: &UnitId| {
         let path = format!("units/{unit}.sh");
-        let there = there(&path).unwrap_or_default();
-        files.get(&path).is_none_or(|file| file.bytes != there)
+        // One that is gone is put back.
+        let there = there(&path)?;
+        let new = files.get(&path).map_or(&[][..], |file| &file.bytes);
+        (new != there).then(|| format!("{unit} ({})", what(&there, new)))
     };
-    let changed: Vec<&str> = live.iter().filter(differs).map(UnitId::as_str).collect();
+    let changed: Vec<String> = live.iter().filter_map(change).collect();
     if !changed.is_empty() {
         return Some(format!(
             "what runs would change: {}\nhelp: take the change back, or stop the cluster first: toolorch down",
@@ -37,6 +39,52 @@ pub(super) fn forbidden(
              help: go on with that version of toolorch, or stop the cluster first: toolorch down"
         )
     })
+}
+
+/// Which parts of a unit script differ; never their values, which may be secret.
+fn what(old: &[u8], new: &[u8]) -> String {
+    if new.is_empty() {
+        return "no longer in the plan".to_owned();
+    }
+    let (old, new) = (parts(old), parts(new));
+    let names: BTreeSet<&str> = old.keys().chain(new.keys()).map(String::as_str).collect();
+    let differing = names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name));
+    let words: Vec<&str> = differing
+        .map(|name| match name {
+            "ARGV" => "command",
+            "SET" => "variables",
+            "PASS" => "passed variables",
+            "CWD" => "directory",
+            "GPUS" => "GPUs",
+            "PORT" => "port",
+            "CONDA" | "VENV" | "MODULES" | "SETUP" => "environment",
+            "GRACE" | "OPEN_FILES" | "UMASK" => "limits",
+            _ => "script",
+        })
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    words.join(", ")
+}
+
+/// The settings `U_NAME=…` of a unit script, each with the lines that belong to it; the rest as one.
+fn parts(script: &[u8]) -> BTreeMap<String, String> {
+    let mut parts: BTreeMap<String, String> = BTreeMap::new();
+    let mut current = String::new();
+    for line in String::from_utf8_lossy(script).lines() {
+        if let Some((name, _)) = line
+            .strip_prefix("U_")
+            .and_then(|rest| rest.split_once('='))
+        {
+            name.clone_into(&mut current);
+        }
+        let part = parts.entry(current.clone()).or_default();
+        part.push_str(line);
+        part.push('\n');
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -59,8 +107,18 @@ mod tests {
     fn a_unit_that_runs_may_not_change_and_its_library_only_within_a_format() {
         let old = set("one", "U_FORMAT=1\n");
         assert_eq!(words(&old, &old), None);
-        insta::assert_snapshot!(words(&old, &set("two", "U_FORMAT=1\n")).unwrap(), @"
-        what runs would change: a-0
+        insta::assert_snapshot!(words(&old, &set("two", "U_FORMAT=1\n")).unwrap(), @r"
+        what runs would change: a-0 (script)
+        help: take the change back, or stop the cluster first: toolorch down
+        ");
+        let argv = |word: &str| {
+            set(
+                &format!("U_UNIT=a-0\nU_ARGV=(\n  x {word}\n)\nU_PORT=1\n"),
+                "U_FORMAT=1\n",
+            )
+        };
+        insta::assert_snapshot!(words(&argv("-a"), &argv("-b")).unwrap(), @r"
+        what runs would change: a-0 (command)
         help: take the change back, or stop the cluster first: toolorch down
         ");
         assert_eq!(words(&old, &set("one", "# newer\nU_FORMAT=1\n")), None);

@@ -15,7 +15,7 @@ use crate::render::context::{UnitContext, Variable};
 use crate::run::store::{RunDir, Watch, make_dir, read_journal};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
-use crate::world::{LaunchJob, Launchers, SystemClock, UnitDirs, tail};
+use crate::world::{self, LaunchJob, Launchers, SystemClock, UnitDirs, tail};
 
 /// The unit in which a detached controller runs.
 pub(super) const CONTROLLER: &str = "toolorch-controller";
@@ -36,7 +36,7 @@ pub(super) fn detach(
         return Err(runs::store(&owner.owned(), printer));
     }
     start(args, plan, &dir)
-        .and_then(|job| follow(&dir, &job, printer))
+        .and_then(|(job, script)| follow(&dir, &job, script, printer))
         .map_err(|why| {
             printer.complain(&format!("error: cannot start the controller: {why}"));
             ExitStatus::Internal
@@ -44,7 +44,7 @@ pub(super) fn detach(
 }
 
 /// Writes the controller's script and runs it.
-fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> {
+fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), String> {
     let unit = UnitId::new(CONTROLLER);
     let context = context(args, plan)?;
     // Apart from the units' scripts, which are one rendered set.
@@ -73,10 +73,10 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<LaunchJob, String> 
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    runtime
+    let script = runtime
         .block_on(Launchers::default().launch(&job))
         .map_err(|error| error.to_string())?;
-    Ok(job)
+    Ok((job, script))
 }
 
 /// The same call without `--detach`, with what its units take from this shell.
@@ -130,6 +130,7 @@ fn context(args: &UpArgs, plan: &Plan) -> Result<UnitContext, String> {
 fn follow(
     dir: &RunDir,
     job: &LaunchJob,
+    script: u32,
     printer: Printer,
 ) -> Result<Result<ExitStatus, ExitStatus>, String> {
     let dirs = UnitDirs::new(dir.id());
@@ -152,6 +153,12 @@ fn follow(
                 let code = exit.code.and_then(|code| u8::try_from(code).ok());
                 let status = code.and_then(ExitStatus::from_code);
                 return Ok(status.ok_or(ExitStatus::Internal));
+            }
+            // Another was first: our script found its lock held, and went.
+            _ if world::process(script).is_none() => {
+                if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
+                    return Ok(Err(runs::store(&owner.owned(), printer)));
+                }
             }
             _ => {}
         }

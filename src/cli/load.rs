@@ -159,6 +159,10 @@ fn read(path: &Path) -> Source {
     if path.is_dir() {
         return Source::unreadable(name, "it is a directory; name the YAML in it");
     }
+    // A pipe would be waited for, maybe for ever.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Source::unreadable(name, "it is no regular file");
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) => return Source::unreadable(name, &error.to_string()),

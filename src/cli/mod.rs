@@ -7,6 +7,7 @@ mod closing;
 mod cmd;
 mod detach;
 mod exit;
+mod ledger;
 mod load;
 mod look;
 mod orphans;

@@ -5,14 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::detach::CONTROLLER;
 use super::printer::Printer;
 use super::stopping::Stop;
-use super::unit_scripts::write_scripts;
-use crate::base::{ClusterName, ExitStatus, Millis, RunId, UnitId};
-use crate::render::context::UnitContext;
+use super::unit_scripts::{GRACE, stop_scripts};
+use crate::base::{ClusterName, ExitStatus, RunId, UnitId};
 use crate::run::store::Home;
 use crate::world::{self, UnitDirs};
-
-/// How long a unit's stop may take: what its plan said is gone with it.
-const GRACE: Millis = Millis::from_secs(60);
 
 /// Runs of this home (of this cluster, where one is named) that live and have no folder, with their units.
 pub(super) fn find(
@@ -41,11 +37,10 @@ pub(super) fn end(
     let dirs = UnitDirs::new(run);
     let mut units = living;
     units.extend(dirs.units());
-    let folder = tempfile::tempdir().map_err(|error| internal(&error.to_string(), printer))?;
     let cluster = home.run_named(run).map(|dir| dir.cluster().clone());
     let cluster = cluster.ok_or_else(|| internal("the run has no cluster", printer))?;
-    let contexts: Vec<UnitContext> = units.iter().map(|unit| context(&cluster, unit)).collect();
-    write_scripts(folder.path(), &contexts).map_err(|why| internal(&why, printer))?;
+    let all: Vec<&UnitId> = units.iter().collect();
+    let folder = stop_scripts(&cluster, &all).map_err(|why| internal(&why, printer))?;
     // A controller first: it must not start again what is stopped here.
     let (controller, units): (Vec<_>, Vec<_>) = units
         .into_iter()
@@ -71,17 +66,6 @@ pub(super) fn end(
         printer.say(&format!("`{run}` is down: no process of it is left"));
     }
     Ok(failures.is_empty())
-}
-
-fn context(cluster: &ClusterName, unit: &UnitId) -> UnitContext {
-    UnitContext {
-        name: unit.to_string(),
-        cluster: cluster.to_string(),
-        // What it once ran: only `stop` is asked of this script.
-        argv: vec!["false".to_owned()],
-        grace_s: GRACE.0.div_ceil(1000),
-        ..UnitContext::default()
-    }
 }
 
 fn internal(why: &str, printer: Printer) -> ExitStatus {

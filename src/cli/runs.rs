@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::orphans;
 use super::printer::Printer;
 use crate::base::{ClusterName, ExitStatus, Port, UnitId};
 use crate::facts::Observation;
@@ -69,11 +70,16 @@ fn locate(file: Option<&Path>, printer: Printer) -> Result<RunDir, ExitStatus> {
                 .latest(&cluster)
                 .map_err(|error| store(&error, printer))?;
             latest.filter(started).ok_or_else(|| {
-                printer.complain(&format!(
-                    "error: `{cluster}` has no run in `{}`\nhelp: start one: toolorch up {}",
-                    home.path().display(),
-                    file.display()
-                ));
+                let (kept, shown) = (home.path().display(), file.display());
+                let orphans = orphans::find(&home, Some(&cluster));
+                printer.complain(&match orphans.keys().next() {
+                    None => format!(
+                        "error: `{cluster}` has no run in `{kept}`\nhelp: start one: toolorch up {shown}; one that was started in another folder is kept there"
+                    ),
+                    Some(run) => format!(
+                        "error: the folder of run `{run}` is gone, but processes of it live\nhelp: end them: toolorch down {shown}"
+                    ),
+                });
                 ExitStatus::Usage
             })
         }
@@ -187,5 +193,8 @@ pub(super) fn cluster_of(file: &Path, printer: Printer) -> Result<ClusterName, E
 /// Says a failure of the store, and its exit code.
 pub(super) fn store(error: &StoreError, printer: Printer) -> ExitStatus {
     printer.complain(&format!("error: {error}"));
+    if matches!(error, StoreError::Damaged { .. }) {
+        printer.complain("help: `toolorch down` with the YAML stops what runs; then rename the run's folder to begin anew");
+    }
     error.exit_status()
 }

@@ -3,9 +3,30 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tempfile::TempDir;
+
+use crate::base::{ClusterName, Millis, UnitId};
 use crate::render::context::UnitContext;
 use crate::render::{LIBRARY, Renderer};
 use crate::run::store::{Mode, make_dir, write_atomically};
+
+/// How long a unit's stop may take where its plan does not say.
+pub(super) const GRACE: Millis = Millis::from_secs(60);
+
+/// Scripts that can do nothing but stop these units, for where their own are gone; removed when dropped.
+pub(super) fn stop_scripts(cluster: &ClusterName, units: &[&UnitId]) -> Result<TempDir, String> {
+    let context = |unit: &&UnitId| UnitContext {
+        name: unit.to_string(),
+        cluster: cluster.to_string(),
+        argv: vec!["false".to_owned()],
+        grace_s: GRACE.0.div_ceil(1000),
+        ..UnitContext::default()
+    };
+    let contexts: Vec<UnitContext> = units.iter().map(context).collect();
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    write_scripts(folder.path(), &contexts)?;
+    Ok(folder)
+}
 
 /// Writes `units/NAME.sh` for each, and the library they share.
 pub(super) fn write_scripts(folder: &Path, units: &[UnitContext]) -> Result<(), String> {

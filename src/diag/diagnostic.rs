@@ -74,8 +74,8 @@ pub struct Fix {
     pub applicability: Applicability,
 }
 
-/// The code whose places hold what nobody may see.
-const SECRET: Code = Code("E0204");
+/// The codes whose places hold what nobody may see.
+const SECRETS: [Code; 2] = [Code("E0204"), Code("E0601")];
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,7 +97,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// Whether the text at its places must not be shown.
     pub(super) fn hides_its_place(&self) -> bool {
-        self.code == SECRET
+        SECRETS.contains(&self.code)
     }
 
     fn new(code: Code, severity: Severity, title: impl Into<String>) -> Self {

@@ -9,6 +9,7 @@ use annotate_snippets::{
 
 use super::diagnostic::{Diagnostic, Fix, Label, Severity};
 use super::sources::{Found, Sources};
+use crate::base::mask_keys;
 
 /// All findings and a summary line; empty text for none. `styled` adds ANSI colours.
 pub fn human(diagnostics: &[Diagnostic], sources: &dyn Sources, styled: bool) -> String {
@@ -158,9 +159,9 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Its text with a `*` for each byte of a secret in this file.
+    /// Its text with a `*` for each byte of a secret in this file, and of all that looks like a key.
     fn without(&self, secrets: &[Secret<'_>], file: &str) -> Cow<'a, str> {
-        let mut text = Cow::Borrowed(self.text);
+        let mut text = mask_keys(self.text);
         for (_, range) in secrets.iter().filter(|(name, _)| *name == file) {
             let end = self.start + self.text.len();
             let (from, to) = (range.start.max(self.start), range.end.min(end));

@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn the_markers_of_known_clients_are_found_in_their_words() {
         let log = "[HLE_TASK_COMPLETE] id=wiki____0 status=done correct=True\n\
-            [FRAMES_TASK_COMPLETE] id=1 status=error error_type=KeyError\n";
+            [FRAMES_TASK_COMPLETE] id=1 status=error error_type=KeyError\n\
+            [QUESTION_COMPLETE] id=s-01 status=done correct=True\n";
         let markers = adapters::all().iter().filter_map(|known| known.marker);
         let counted = markers.map(|marker| {
             let mut reader = MarkerReader::new(marker).unwrap();
@@ -171,7 +172,7 @@ mod tests {
             assert!(reader.literal.len() > 4, "`{marker}` is slow to look for");
             reader.marks().finished
         });
-        assert_eq!(counted.collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(counted.collect::<Vec<_>>(), [1, 1, 1, 1]);
     }
 
     #[test]

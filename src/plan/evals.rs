@@ -191,7 +191,10 @@ fn cycle(waiting: &[(&EvalName, &Eval)]) -> Diagnostic {
         .iter()
         .map(|(name, _)| format!("`{name}`"))
         .collect();
-    let title = format!("{} wait for each other", names.join(" and "));
+    let title = match names.as_slice() {
+        [one] => format!("{one} waits for itself"),
+        several => format!("{} wait for each other", several.join(" and ")),
+    };
     let labelled = Diagnostic::error(Code("E0513"), title);
     waiting.iter().fold(labelled, |finding, (name, _)| {
         let place = Place::Value(origin_of(name).key("after"));

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::base::{FieldPath, Name, NodeName};
+use crate::base::{FieldPath, Name, NodeName, mask_keys};
 use crate::facts::Facts;
 use crate::spec::model::{Engine, LauncherKind, ModelSpec, PortChoice};
 use crate::spec::resolve::{self, MergedEnv};
@@ -56,7 +56,7 @@ pub fn origins(document: &Document, spec: &ClusterSpec, facts: &Facts) -> String
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
-    text
+    mask_keys(&text).into_owned()
 }
 
 fn of_model(

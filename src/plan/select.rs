@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::base::UnitId;
+use crate::base::{Name, UnitId};
 
 use super::{Plan, UnitKind};
 
@@ -21,8 +21,8 @@ fn quoted(names: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// The part of a plan that `--only` starts: the named models, services, units and evaluations, and
-/// of the evaluations only those whose requirements are all among them (or outside).
+/// The part of a plan that `--only` starts: the named models, services and units, and the named evaluations with all that
+/// they require.
 ///
 /// Endpoints of the other servers go with them, so that no client configuration names a server
 /// that is not started.
@@ -30,7 +30,7 @@ fn quoted(names: &[String]) -> String {
 /// # Errors
 /// The names that are neither a model, a service, a unit nor an evaluation.
 pub fn select(plan: &Plan, only: &[String]) -> Result<Plan, UnknownNames> {
-    let wanted: HashSet<&str> = only.iter().map(String::as_str).collect();
+    let mut wanted: HashSet<&str> = only.iter().map(String::as_str).collect();
     let groups = plan.groups.iter().map(|group| group.name.as_str());
     let evals = plan.evals.iter().map(|eval| eval.name.as_str());
     let units = plan.units.iter().map(|unit| unit.id.as_str());
@@ -43,6 +43,14 @@ pub fn select(plan: &Plan, only: &[String]) -> Result<Plan, UnknownNames> {
         let known = groups.chain(evals).map(str::to_owned).collect();
         return Err(UnknownNames { unknown, known });
     }
+    let named_evals = plan
+        .evals
+        .iter()
+        .filter(|eval| wanted.contains(eval.name.as_str()) || wanted.contains(eval.unit.as_str()));
+    let required: Vec<&str> = named_evals
+        .flat_map(|eval| eval.requires.iter().map(Name::as_str))
+        .collect();
+    wanted.extend(required);
     let mut part = plan.clone();
     let named = |id: &UnitId, owner: &str| wanted.contains(owner) || wanted.contains(id.as_str());
     part.units.retain(|unit| match &unit.kind {
@@ -109,11 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn an_evaluation_needs_all_that_it_requires() {
-        let part = only(&["orchestrator", "hle"]).unwrap();
+    fn an_evaluation_comes_with_all_that_it_requires() {
+        let part = only(&["orchestrator"]).unwrap();
         assert_eq!((part.units.len(), part.evals.len()), (4, 0));
-        let servers = ["orchestrator", "coder", "answer", "search", "retrieval"];
-        let part = only(&[&servers[..], &["hle"]].concat()).unwrap();
+        let part = only(&["hle"]).unwrap();
         assert_eq!(
             (part.units.len(), part.evals.len(), part.groups.len()),
             (26, 1, 5)

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::base::mask_keys;
 use crate::spec::model::{AfterState, LauncherKind, WhenDone};
 
 use super::columns::{columns, ranges};
@@ -18,7 +19,7 @@ pub fn table(plan: &Plan) -> String {
     section(&mut text, "files", &file_rows(plan));
     section(&mut text, "slurm jobs", &job_rows(plan));
     let _ = writeln!(text, "\nwhen done: {}", when_done(plan.when_done));
-    text
+    mask_keys(&text).into_owned()
 }
 
 fn title(plan: &Plan) -> String {

@@ -24,7 +24,7 @@ pub fn summary_text(summaries: &[Summary]) -> String {
             "evaluation",
             "total",
             "done",
-            "correct",
+            "correct of answered",
             "errors",
             "missing",
         ]
@@ -36,6 +36,9 @@ pub fn summary_text(summaries: &[Summary]) -> String {
     let lacking: String = summaries.iter().flat_map(lacking).collect();
     if !lacking.is_empty() {
         let _ = write!(text, "\n{lacking}");
+    }
+    if summaries.iter().any(|one| !one.progress.errors.is_empty()) {
+        text.push_str("results in error stay: remove their files and call `up` to ask again\n");
     }
     for summary in summaries.iter().filter(|summary| !summary.calls.is_empty()) {
         // Writing to a string cannot fail.
@@ -228,13 +231,14 @@ mod tests {
                 calls: Vec::new(),
             },
         ];
-        insta::assert_snapshot!(summary_text(&summaries), @"
-        evaluation  total  done     correct            errors  missing
-        hle             4     3  1 (50.0 %)  1 (1 by servers)        1
-        frames        824     0           -                 0      824
+        insta::assert_snapshot!(summary_text(&summaries), @r"
+        evaluation  total  done  correct of answered            errors  missing
+        hle             4     3           1 (50.0 %)  1 (1 by servers)        1
+        frames        824     0                    -                 0      824
 
         missing of `hle`: d
         in error of `hle`: c
+        results in error stay: remove their files and call `up` to ask again
 
         calls of `hle`
         model               replica         calls  failed    mean     P50     P90     P99

@@ -43,8 +43,10 @@ pub struct RunState {
     pub configs: BTreeMap<ConfigName, String>,
     /// Evaluations.
     pub evals: BTreeMap<EvalName, EvalState>,
-    /// Alarms, oldest first.
+    /// Alarms of the last owner, oldest first.
     pub alarms: Vec<(Timestamp, String)>,
+    /// `toolorch down` ended it.
+    pub taken_down: bool,
 }
 
 /// A controller that took the run.
@@ -200,6 +202,9 @@ impl RunState {
             }
             Event::OwnerTook { host, pid } => {
                 self.phase = Phase::Running;
+                // What an earlier owner was alarmed of may be mended; who still sees it says it again.
+                self.alarms.clear();
+                self.taken_down = false;
                 self.owner = Some(Owner {
                     host: host.clone(),
                     pid: *pid,
@@ -210,7 +215,7 @@ impl RunState {
                 self.evals.values_mut().for_each(|eval| eval.recent.clear());
                 self.judge_afresh();
             }
-            Event::DownBegan { .. } => {}
+            Event::DownBegan { .. } => self.taken_down = true,
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
             }

@@ -10,7 +10,9 @@ use crate::base::{Clock, ConfigName, EvalName, Name, RunId, UnitId};
 use crate::eval::{Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::plan::{EvalPlan, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
-use crate::world::{ResultScanner, SystemClock, read_identity, write_identity};
+use crate::world::{
+    ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, write_identity,
+};
 
 /// One evaluation's results and log.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct EvalDesk {
     log: Option<(PathBuf, u64)>,
     /// What people should hear of.
     said: Vec<String>,
+    /// Ours alone as long as we live.
+    claim: Option<ResultsClaim>,
 }
 
 impl EvalDesk {
@@ -39,6 +43,7 @@ impl EvalDesk {
             markers: eval.marker.as_deref().map(MarkerReader::new).transpose()?,
             log: None,
             said: Vec::new(),
+            claim: None,
             plan: eval.clone(),
         })
     }
@@ -74,13 +79,33 @@ impl EvalDesk {
     pub fn identity(&mut self) -> Result<Judgement, String> {
         let progress = self.progress()?;
         let found = read_identity(&self.plan.results).map_err(|error| error.to_string())?;
-        let judgement = self.stamp.clone().judge(found, progress.done.len());
+        // Results of other questions count, too: they were made under the stamp that is there.
+        let others = if found.is_some() {
+            progress.strangers.len()
+        } else {
+            0
+        };
+        let judgement = self
+            .stamp
+            .clone()
+            .judge(found, progress.done.len() + others);
         match &judgement {
             Judgement::Other { differences } => {
                 Err(refusal(results_place(&self.plan.results), differences))
             }
             _ => Ok(judgement),
         }
+    }
+
+    /// Takes the results for this run; `kept` is its directory.
+    ///
+    /// # Errors
+    /// Another run writes there, or the results' folder cannot be written.
+    pub fn claim(&mut self, run: &RunId, kept: &Path) -> Result<(), String> {
+        let claim = claim_results(&self.plan.results, run, &self.plan.unit, kept);
+        let place = results_place(&self.plan.results);
+        self.claim = Some(claim.map_err(|error| format!("results `{place}`: {error}"))?);
+        Ok(())
     }
 
     /// Makes the results ready for a start of the client: identity first, torn ones set aside.

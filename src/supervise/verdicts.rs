@@ -14,7 +14,10 @@ pub(super) fn of_finished(counts: Counts) -> Verdict {
     }
     Verdict::Incomplete {
         missing: counts.total.saturating_sub(counts.done),
-        why: format!("{} results are in error", counts.errors),
+        why: match counts.errors {
+            1 => "1 result is in error".to_owned(),
+            errors => format!("{errors} results are in error"),
+        },
     }
 }
 

@@ -26,6 +26,7 @@ pub enum Weight {
 /// How much this event matters.
 pub fn weight(event: &Event) -> Weight {
     match event {
+        Event::LaunchIntended { generation, .. } if generation.0 > 1 => Weight::Normal,
         Event::LaunchIntended { .. }
         | Event::Launched { .. }
         | Event::Started { adopted: false, .. }

@@ -29,6 +29,8 @@ pub struct Status {
     pub phase: &'static str,
     /// The exit code of a run that ended.
     pub code: Option<u8>,
+    /// `toolorch down` ended it.
+    pub taken_down: bool,
     /// When the run began.
     pub since: Iso,
     /// The moment of this reading.
@@ -183,6 +185,7 @@ impl Status {
             run: run.run.clone(),
             phase,
             code,
+            taken_down: run.taken_down,
             since: Iso(run.since),
             at: Iso(now),
             watcher: watcher(run),
@@ -277,6 +280,7 @@ impl Status {
         let mut out = match self.code {
             None if self.phase == "new" => format!("{name}: nothing was started yet\n"),
             None => format!("{name}: running for {age}, since {began}\n"),
+            Some(_) if self.taken_down => format!("{name}: taken down, begun at {began}\n"),
             Some(code) => {
                 let meaning = ExitStatus::from_code(code)
                     .map_or_else(|| code.to_string(), |status| status.to_string());

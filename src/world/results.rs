@@ -191,14 +191,20 @@ impl ResultFiles {
             return;
         };
         // Looked at before it is read: a change in between shows at the next look.
-        let metadata = match entry.metadata() {
-            Ok(metadata) if metadata.is_symlink() => fs::metadata(entry.path()),
-            other => other,
-        };
-        let Some(metadata) = metadata.ok().filter(Metadata::is_file) else {
+        let Ok(itself) = entry.metadata() else {
             return;
         };
-        let version = Version::of(&metadata);
+        let target = if itself.is_symlink() {
+            fs::metadata(entry.path()).ok()
+        } else {
+            Some(itself.clone())
+        };
+        let is_file = target.as_ref().is_some_and(Metadata::is_file);
+        // A client may keep folders of such names; what else is there would only stand in the way of a result.
+        if target.as_ref().is_some_and(Metadata::is_dir) {
+            return;
+        }
+        let version = Version::of(target.as_ref().unwrap_or(&itself));
         let round = self.round;
         if let Some(seen) = self.seen.get_mut(&name)
             && seen.version == version
@@ -206,7 +212,12 @@ impl ResultFiles {
             seen.round = round;
             return;
         }
-        let parsed = match read_limited(&entry.path(), version.size()) {
+        let read = if is_file {
+            read_limited(&entry.path(), version.size())
+        } else {
+            Err(io::Error::other("it is no regular file"))
+        };
+        let parsed = match read {
             Ok(bytes) => parse_result(&bytes, &self.valid),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => Parsed::Torn(format!("it cannot be read: {error}")),
@@ -318,7 +329,12 @@ mod tests {
         place.put("b.json", "{\"stat");
         place.put("c.json.part", DONE);
         fs::create_dir(place.dir.path().join("step_1.json")).unwrap();
-        assert_eq!(said(scanner.scan().unwrap()), [("a", true), ("b", false)]);
+        std::os::unix::fs::symlink("nowhere", place.dir.path().join("d.json")).unwrap();
+        assert_eq!(
+            said(scanner.scan().unwrap()),
+            [("a", true), ("b", false), ("d", false)]
+        );
+        assert_eq!(scanner.set_aside_torn().unwrap(), 2);
         place.put("b.json", DONE);
         assert_eq!(said(scanner.scan().unwrap()), [("a", true), ("b", true)]);
         fs::remove_file(place.dir.path().join("a.json")).unwrap();

@@ -60,7 +60,7 @@ impl UnitDirs {
         if !living.is_empty() {
             let pids: Vec<String> = living.iter().map(|(pid, _)| pid.to_string()).collect();
             return Err(format!(
-                "processes of an earlier run `{run}` still live: {}; its folder is gone, so first end them: toolorch down",
+                "processes of an earlier run `{run}` still live: {}; its journal is gone, so first end them: toolorch down",
                 pids.join(", ")
             ));
         }

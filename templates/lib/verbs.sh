@@ -13,6 +13,8 @@ verb_stop() {
     now_ms; deadline=$((NOW + GRACE_MS + 15000))
     while ((NOW < deadline)) && supervised; do nap 0.02; now_ms; done
   fi
+  # A state that cannot be read names nobody to ask; whoever supervises goes with what it supervises.
+  if [[ -n $D && -e $D/state ]] && ! load_state; then load_tree; end_all "$GRACE_MS"; fi
   if [[ -n $D ]]; then # nobody may start it while we look
     exec {LOCK}>>"$D/lock"
     flock -w 10 "$LOCK" || { echo "toolorch: $U_UNIT: its supervisor (pid ${S[super]-}) does not give way" >&2; exit 1; }

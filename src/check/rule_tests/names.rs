@@ -156,9 +156,13 @@ fn keys_do_not_stand_in_the_yaml() {
     assert!(!text.contains(&key));
     assert_snapshot!(text, @r"
     error[E0601]: `env.set.OPENAI_API_KEY` holds what looks like an OpenAI API key
-     |
-     = help: put it into a variable and name that: `pass: [NAME]`, or `api_key: { env: NAME }`
-     = help: a key that was committed or shared must be revoked
+     --> a.yaml:5:31
+      |
+    5 | env: { set: { OPENAI_API_KEY: *************************** } }
+      |                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^ the secret itself, not shown here
+      |
+      = help: put it into a variable and name that: `pass: [NAME]`, or `api_key: { env: NAME }`
+      = help: a key that was committed or shared must be revoked
 
     error: 1 error in a.yaml
     ");

@@ -2,21 +2,18 @@
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::time::{Duration, Instant};
 
-use crate::base::{Clock, ExitStatus, Millis, UnitId};
+use crate::base::{ExitStatus, Millis, UnitId};
 use crate::cli::args::DownArgs;
+use crate::cli::ledger::Ledger;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::cli::stopping::Stop;
+use crate::cli::unit_scripts::stop_scripts;
 use crate::cli::{detach, orphans};
 use crate::facts::{Known, Listener, Observation};
-use crate::run::store::{Durability, Journal, Owner, StoreError, Watch, own_process};
 use crate::run::{Event, Phase, StopWhy};
-use crate::world::{self, SystemClock, UnitDirs};
-
-/// How long a controller gets to leave.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::world::{self, UnitDirs};
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let cluster = args
@@ -70,9 +67,20 @@ fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> 
         });
     }
     let scripts = found.dir.scripts();
+    let gone = |(unit, _): &(UnitId, Millis)| !scripts.join(format!("units/{unit}.sh")).exists();
+    let spare = there.iter().any(gone).then(|| {
+        let units: Vec<&UnitId> = there.iter().map(|(unit, _)| unit).collect();
+        stop_scripts(&found.plan.cluster, &units)
+    });
+    let spare = spare.transpose().map_err(|why| {
+        printer.complain(&format!("error: {why}"));
+        ExitStatus::Internal
+    })?;
     let stop = Stop {
         run: found.dir.id(),
-        scripts: &scripts,
+        scripts: spare
+            .as_ref()
+            .map_or(scripts.as_path(), |spare| spare.path()),
         units: there,
         printer,
     };
@@ -90,7 +98,7 @@ fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> 
     }
     if problems.is_empty() {
         printer.say(&format!(
-            "`{}` is down: no process, no port and no session of it is left",
+            "`{}` is down: no process with its mark, no port and no session is left",
             found.dir.id()
         ));
         // How a run ended stays what it was.
@@ -107,7 +115,13 @@ fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> 
             printer.complain("warning: this could not be recorded: for `toolorch status` the run goes on until `toolorch down` is repeated");
             Ok(ExitStatus::Done)
         }
-        Some(status) => Err(status),
+        Some(status) => {
+            printer.complain(&format!(
+                "help: to begin anew rename `{}`; results are kept elsewhere",
+                found.dir.path().display()
+            ));
+            Err(status)
+        }
     }
 }
 
@@ -139,7 +153,7 @@ fn was_down(found: &Found, printer: Printer) -> Result<ExitStatus, ExitStatus> {
 /// Two at once would each take the other for a controller that has to leave. The lock ends with its process; where there
 /// are no locks, or the directory is gone, nobody waits.
 fn wait_for_turn(found: &Found, printer: Printer) -> Option<File> {
-    let path = found.dir.path().join("down.lock");
+    let path = found.dir.down_lock();
     let file = File::options()
         .create(true)
         .append(true)
@@ -164,117 +178,6 @@ fn ended(found: &Found) -> Event {
         None => "down".to_owned(),
     };
     Event::RunEnded { code: 0, summary }
-}
-
-/// The run's journal as far as it can be written: a full disk or a damaged journal must not keep
-/// servers alive.
-struct Ledger {
-    journal: Option<Journal>,
-    /// The first thing that went wrong.
-    failed: Option<ExitStatus>,
-    printer: Printer,
-}
-
-impl Ledger {
-    /// Takes the run, and reads it again: its controller may have started more before it left.
-    fn open(
-        found: Found,
-        unread: Option<ExitStatus>,
-        printer: Printer,
-    ) -> Result<(Found, Self), ExitStatus> {
-        let mut ledger = Self {
-            journal: None,
-            failed: unread,
-            printer,
-        };
-        if unread.is_some() {
-            return Ok((found, ledger));
-        }
-        let owner = match take_over(&found, printer) {
-            Ok(owner) => owner,
-            Err(ExitStatus::Internal) => {
-                ledger.failed = Some(ExitStatus::Internal);
-                return Ok((found, ledger));
-            }
-            Err(status) => return Err(status),
-        };
-        let process = owner.process().clone();
-        match Journal::open(owner) {
-            Ok((journal, _)) => ledger.journal = Some(journal),
-            Err(error) => ledger.failed = Some(runs::store(&error, printer)),
-        }
-        ledger.note(Event::DownBegan {
-            host: process.host,
-            pid: process.pid,
-        });
-        let again = runs::read(found.dir.clone()).unwrap_or(found);
-        Ok((again, ledger))
-    }
-
-    /// Writes a line; what cannot be written is said once.
-    fn note(&mut self, event: Event) {
-        let Some(journal) = &mut self.journal else {
-            return;
-        };
-        let written = journal.append(SystemClock.now(), event, Durability::Synced);
-        if let Err(error) = written {
-            self.journal = None;
-            self.failed = Some(runs::store(&error, self.printer));
-        }
-    }
-
-    /// Gives the run up; answers what went wrong on the way.
-    fn close(self) -> Option<ExitStatus> {
-        let left = self.journal.map(|journal| journal.leave(SystemClock.now()));
-        let failed = left.and_then(Result::err);
-        let failed = failed.map(|error| runs::store(&error, self.printer));
-        self.failed.or(failed)
-    }
-}
-
-/// Takes the run; a controller that watches it is asked to leave first, and waited for.
-fn take_over(found: &Found, printer: Printer) -> Result<Owner, ExitStatus> {
-    let since = Instant::now();
-    let mut asked = None;
-    loop {
-        let error = match Owner::take(found.dir.path(), SystemClock.now()) {
-            Ok(owner) => return Ok(owner),
-            Err(error @ StoreError::Owned { .. }) => error,
-            Err(error) => return Err(runs::store(&error, printer)),
-        };
-        let watch = Watch::look(found.dir.path(), SystemClock.now())
-            .map_err(|error| runs::store(&error, printer))?;
-        if let Watch::Alive(owner) = watch {
-            let there = owner.process;
-            if there.host != own_process().host {
-                printer.complain(&format!(
-                    "error: a controller on `{}` watches this run (pid {})\nhelp: run `toolorch down` there",
-                    there.host, there.pid
-                ));
-                return Err(ExitStatus::OwnedElsewhere);
-            }
-            if asked != Some(there.pid) {
-                printer.say(&format!(
-                    "asking the controller (pid {}) to leave",
-                    there.pid
-                ));
-                world::terminate(there.pid, there.start);
-                asked = Some(there.pid);
-            }
-        }
-        if since.elapsed() > PATIENCE {
-            let remedy = match asked {
-                Some(pid) => format!("end it (kill -KILL {pid}), then try again"),
-                None => "try again".to_owned(),
-            };
-            printer.complain(&format!(
-                "error: the run's controller does not leave within {}s\nhelp: {remedy}",
-                PATIENCE.as_secs()
-            ));
-            return Err(error.exit_status());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// What is still there, by the world's own word.

@@ -67,6 +67,7 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
     refuse_orphans(&cluster.plan, wanted, printer)?;
     refuse_obstacles(&mut cluster, &document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
+    claim_results(&dir, &mut desks, printer)?;
     UnitDirs::new(dir.id()).make_root().map_err(|why| {
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
@@ -217,6 +218,21 @@ fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(),
             run.id(),
             file.display()
         )),
+    }
+    Ok(())
+}
+
+/// Results have one run at a time; whoever watches this very run already is the better answer.
+fn claim_results(dir: &RunDir, desks: &mut [EvalDesk], printer: Printer) -> Result<(), ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    if let Watch::Alive(owner) = Watch::look(dir.path(), SystemClock.now()).map_err(failed)? {
+        return Err(failed(owner.owned()));
+    }
+    for desk in desks {
+        desk.claim(dir.id(), dir.path()).map_err(|why| {
+            printer.complain(&format!("error: {why}\nnothing was started"));
+            ExitStatus::Refused
+        })?;
     }
     Ok(())
 }

@@ -212,6 +212,17 @@ impl RunDir {
         self.path.join("report")
     }
 
+    /// The file that `toolorch down` locks while it is at work.
+    pub fn down_lock(&self) -> PathBuf {
+        self.path.join("down.lock")
+    }
+
+    /// Whether `toolorch down` is at work.
+    pub fn is_going_down(&self) -> bool {
+        let file = fs::File::open(self.down_lock());
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
     /// Whether its journal says that it is over.
     ///
     /// # Errors

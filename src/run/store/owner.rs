@@ -125,6 +125,12 @@ impl Owner {
         Ok(owner)
     }
 
+    /// Whether an owner holds the run's lock at this moment.
+    pub fn is_locked(run_dir: &Path) -> bool {
+        let file = File::open(run_dir.join("owner.lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Which owner this is.
     pub fn epoch(&self) -> Epoch {
         self.record.epoch

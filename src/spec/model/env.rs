@@ -28,8 +28,8 @@ pub struct Env {
     /// Shell lines to run before the program: the one place where YAML is shell.
     #[serde(default)]
     pub setup: Vec<String>,
-    /// Names of variables handed on from the caller; everything else that looks like a credential,
-    /// an endpoint or a proxy is dropped.
+    /// Names of variables handed on from the caller. Of the others only HOME, PATH, LANG, TMPDIR and the like, and those of
+    /// SLURM, CUDA and environment modules stay.
     #[serde(default)]
     #[schemars(inner(regex(pattern = VARIABLE)))]
     pub pass: Vec<String>,

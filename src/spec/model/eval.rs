@@ -59,7 +59,8 @@ pub struct Eval {
     pub context: IndexMap<Name, Context>,
     /// Text whose appearance in the client's output marks a finished question, a regular expression.
     pub marker: Option<String>,
-    /// Which results in error are tried again, once. Default: `infra`.
+    /// Which results in error are tried again, once. Not there yet: a result in error stays until its file is removed.
+    /// Default: `infra`.
     pub retry_errors: Option<RetryErrors>,
     /// What is done when an endpoint must move. Default: `restart`.
     pub on_move: Option<OnMove>,

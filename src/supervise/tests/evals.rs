@@ -395,10 +395,10 @@ when_done: keep
     1.0s -> count e
     1.0s eval-f #1 exited: code Some(0), signal None, reason None
     1.0s -> count f
-    1.0s f ended: Incomplete { missing: 0, why: "1 results are in error" }
+    1.0s f ended: Incomplete { missing: 0, why: "1 result is in error" }
     1.0s e ended: Complete
-    1.0s owner left: e: complete; f: incomplete: 1 results are in error
-    1.0s -> finish 5: e: complete; f: incomplete: 1 results are in error (kept)
+    1.0s owner left: e: complete; f: incomplete: 1 result is in error
+    1.0s -> finish 5: e: complete; f: incomplete: 1 result is in error (kept)
     "#);
 }
 

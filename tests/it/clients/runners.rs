@@ -44,7 +44,8 @@ fn scene(endpoints: &str) -> tempfile::TempDir {
         fs::write(path, text).unwrap();
     }
     fs::write(place.path().join("endpoints.env"), endpoints).unwrap();
-    let questions: String = (0..5).map(|n| format!("{{\"id\": \"q-{n}\"}}\n")).collect();
+    let questions: Vec<String> = (0..5).map(|n| format!("{{\"id\": \"q-{n}\"}}")).collect();
+    let questions = questions.join("\n");
     fs::write(place.path().join("questions.jsonl"), questions).unwrap();
     place
 }

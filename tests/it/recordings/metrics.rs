@@ -36,7 +36,8 @@ fn families(text: &str) -> BTreeMap<String, Family> {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
             name.clone_into(&mut current);
-            all.entry(current.clone()).or_default().kind = kind.to_owned();
+            let family = all.entry(current.clone()).or_default();
+            kind.clone_into(&mut family.kind);
         } else if !line.starts_with('#') {
             let (sample, _) = line.rsplit_once(' ').unwrap();
             let (sample, bound) = without_bound(sample);

@@ -59,7 +59,7 @@ fn what_the_simulator_writes_vllm_writes_too_in_this_order() {
             match rest.iter().position(|real| real == line) {
                 Some(at) => rest = &rest[at + 1..],
                 None if real.contains(line) => {
-                    found.push(format!("{stream}, out of order: {line}"))
+                    found.push(format!("{stream}, out of order: {line}"));
                 }
                 None => found.push(format!("{stream}, not vLLM's: {line}")),
             }

@@ -98,7 +98,7 @@ fn a_detached_controller_goes_on_until_down() {
     look_beside(&scene, &format!("pid {pid}"));
     let down = scene.expect(0, &["down", YAML]);
     assert!(
-        down.err.contains("is down: no process, no port"),
+        down.err.contains("is down: no process with its mark"),
         "{}",
         down.err
     );

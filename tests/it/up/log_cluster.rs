@@ -208,7 +208,7 @@ fn the_night(launcher: &str) {
     let down = scene.expect(0, &["down", YAML]);
     assert!(
         down.err
-            .contains("is down: no process, no port and no session of it is left"),
+            .contains("is down: no process with its mark, no port and no session is left"),
         "{}",
         down.err
     );

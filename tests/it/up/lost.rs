@@ -59,7 +59,7 @@ fn what_cannot_be_recorded_is_stopped_all_the_same() {
     std::fs::create_dir(scene.path("home/runs/small/1/owner.json")).unwrap();
     let down = scene.expect(0, &["down", YAML]);
     assert!(
-        down.err.contains("is down: no process, no port")
+        down.err.contains("is down: no process with its mark")
             && down.err.contains("warning: this could not be recorded"),
         "{}",
         down.err
@@ -123,6 +123,119 @@ fn only_adds_to_what_runs() {
         assert!(config[model].is_array(), "{config}");
     }
     assert_eq!(server(&scene), first);
+    scene.expect(0, &["down", YAML]);
+    scene.assert_nothing_left();
+}
+
+/// Another name, another folder: what they share is the results.
+#[test]
+fn results_have_one_run_at_a_time() {
+    let scene = small::scene("slow", 12);
+    let yaml = scene.read(YAML).replace("name: small", "name: other");
+    let yaml = yaml.replace("port: 8000", "port: 8100");
+    scene.write("other.yaml", &yaml);
+    let first = up(&scene);
+    let refused = scene.expect(3, &["up", "other.yaml"]);
+    assert!(
+        refused.err.contains("`eval-sums` of the run `small-1-")
+            && refused.err.contains("writes there, and is watched"),
+        "{}",
+        refused.err
+    );
+    // Its client alone keeps them, too.
+    first.signal(Signal::KILL);
+    first.end();
+    let refused = scene.expect(3, &["up", "other.yaml"]);
+    assert!(
+        refused.err.contains("writes there, and runs as pid "),
+        "{}",
+        refused.err
+    );
+    scene.expect(0, &["up", YAML]);
+    let log = scene.read("home/runs/small/latest/logs/eval-sums.log");
+    assert_eq!(log.matches("SUM_DONE").count(), 12);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn results_of_another_dataset_are_no_place_for_this_one() {
+    let scene = small::scene("plain", 2);
+    scene.expect(0, &["up", YAML]);
+    scene.write("data.jsonl", "{\"id\":\"r-0\"}\n");
+    let refused = scene.expect(3, &["up", YAML]);
+    assert!(
+        refused.err.contains("belong to another evaluation"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(scene.result_names("out"), ["q-0.json", "q-1.json"]);
+}
+
+#[test]
+fn an_evaluation_alone_brings_its_servers() {
+    let scene = small::scene("plain", 2);
+    scene.expect(0, &["up", YAML, "--only", "sums"]);
+    assert_eq!(scene.results("out"), 2);
+    scene.assert_nothing_left();
+}
+
+/// A run whose controller was killed, its server and client at work.
+fn orphaned() -> Scene {
+    let scene = small::scene("slow", 60);
+    let first = up(&scene);
+    first.signal(Signal::KILL);
+    first.end();
+    scene
+}
+
+#[test]
+fn damage_keeps_nothing_alive() {
+    // A damaged owner's file: all goes down, the code says that the books are not in order.
+    let scene = orphaned();
+    scene.write("home/runs/small/1/owner.json", "{\"v\":1}");
+    let down = scene.expect(65, &["down", YAML]);
+    assert!(
+        down.err.contains("is down: no process with its mark")
+            && down.err.contains("help: to begin anew rename `"),
+        "{}",
+        down.err
+    );
+    scene.assert_nothing_left();
+
+    // A damaged state of a unit, a removed script of another.
+    let scene = orphaned();
+    let run = scene.names("state").pop().unwrap();
+    scene.write(&format!("state/{run}/chat-0/state"), "garbage\n");
+    std::fs::remove_file(scene.path("home/runs/small/1/scripts/units/eval-sums.sh")).unwrap();
+    let down = scene.expect(0, &["down", YAML]);
+    assert!(down.took.as_secs() < 20, "{:?}", down.took);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn removed_scripts_are_put_back() {
+    let scene = small::scene("slow", 16);
+    let first = up(&scene);
+    let served_by = server(&scene);
+    first.signal(Signal::KILL);
+    first.end();
+    std::fs::remove_dir_all(scene.path("home/runs/small/1/scripts/units")).unwrap();
+    scene.expect(0, &["up", YAML]);
+    assert_eq!((scene.results("out"), server(&scene)), (16, served_by));
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn of_two_detached_controllers_the_second_is_told() {
+    let scene = small::scene("slow", 30);
+    let both = [(); 2].map(|()| scene.go(scene.toolorch(&["up", YAML, "--detach"])));
+    let mut codes = both.map(|going| {
+        let said = going.end();
+        assert!(said.took.as_secs() < 10, "{:?} {}", said.took, said.err);
+        said.code
+    });
+    codes.sort_unstable();
+    assert_eq!(codes, [0, 75]);
     scene.expect(0, &["down", YAML]);
     scene.assert_nothing_left();
 }
