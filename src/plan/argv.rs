@@ -184,10 +184,10 @@ pub(crate) fn sim_variables(
     spec: &ClusterSpec,
     name: &Name,
     model: &ModelSpec,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(String, String)> {
     let mut set = Vec::new();
     if let Some(release) = resolve::release(spec, name) {
-        set.push(("TOOLORCH_SIM_RELEASE", release.value));
+        set.push(("TOOLORCH_SIM_RELEASE".to_owned(), release.value));
     }
     let pick = |value: fn(&crate::spec::model::Sim) -> Option<String>| {
         let own = model.sim.as_ref().and_then(value);
@@ -195,18 +195,37 @@ pub(crate) fn sim_variables(
     };
     let all = [
         (
-            "TOOLORCH_SIM_STARTUP_MS",
+            "STARTUP_MS",
             pick(|sim| sim.startup.map(|length| length.0.0.to_string())),
         ),
         (
-            "TOOLORCH_SIM_LATENCY_MS",
+            "LATENCY_MS",
             pick(|sim| sim.latency.map(|length| length.0.0.to_string())),
         ),
+        (
+            "PREFILL_RATE",
+            pick(|sim| sim.prefill_rate.map(|rate| rate.to_string())),
+        ),
+        (
+            "DECODE_RATE",
+            pick(|sim| sim.decode_rate.map(|rate| rate.to_string())),
+        ),
+        (
+            "CACHE_TOKENS",
+            pick(|sim| sim.cache_tokens.map(|tokens| tokens.to_string())),
+        ),
+        (
+            "ANSWER_TOKENS",
+            pick(|sim| sim.answer_tokens.map(|tokens| tokens.to_string())),
+        ),
+        (
+            "SPEED",
+            pick(|sim| sim.speed.map(|speed| speed.to_string())),
+        ),
+        ("SEED", pick(|sim| sim.seed.map(|seed| seed.to_string()))),
     ];
-    set.extend(
-        all.into_iter()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    let given = all.into_iter();
+    set.extend(given.filter_map(|(name, value)| Some((format!("TOOLORCH_SIM_{name}"), value?))));
     set
 }
 

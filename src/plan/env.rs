@@ -13,7 +13,7 @@ pub(crate) fn add_for_model(spec: &ClusterSpec, name: &Name, model: &ModelSpec, 
     match argv::engine(model) {
         Engine::Sim => {
             for (name, value) in argv::sim_variables(spec, name, model) {
-                env.set.entry(name.to_owned()).or_insert(value);
+                env.set.entry(name).or_insert(value);
             }
         }
         Engine::Vllm | Engine::Sglang => add_hub(spec, env),

@@ -251,14 +251,18 @@ const WORDS: [&str; 16] = [
 ];
 
 fn word(messages: &[Message]) -> &'static str {
+    WORDS[usize::from((hash(messages) >> 32).to_le_bytes()[0] & 15)]
+}
+
+/// A number that stands for the messages.
+pub(super) fn hash(messages: &[Message]) -> u64 {
     // FNV-1a: small, stable between releases of the standard library, and not meant to resist anybody.
     let bytes = messages
         .iter()
         .flat_map(|message| message.role.bytes().chain(message.text.bytes()));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    WORDS[usize::from((hash >> 32).to_le_bytes()[0] & 15)]
+    })
 }
 
 #[cfg(test)]

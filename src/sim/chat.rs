@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::answers::{self, Call, Choice, Message, Tool};
 use super::config::{MEASURED, SimConfig};
 use super::errors::ApiError;
+use super::lengths;
 use super::tokens;
 use super::toolcalls::{self, Rendered};
 use super::wishes;
@@ -165,8 +166,14 @@ pub(super) fn complete(server: &SimConfig, request: &ChatRequest) -> Result<Comp
         .as_mut()
         .and_then(|text| wishes::stop_at(text, &request.stops));
     let completion = cut(reasoning, rendered, room, request.prompt_tokens);
+    let spoken = completion.tokens_out;
+    let drawn = server.answer_tokens.map_or(spoken, |mean| {
+        lengths::drawn(answers::hash(&request.messages), server.seed, mean)
+    });
     Ok(Completion {
         stop_reason: stopped.filter(|_| completion.finish == "stop"),
+        // What a model thinks counts, and is not always sent.
+        tokens_out: drawn.clamp(spoken, room.max(spoken)),
         ..completion
     })
 }

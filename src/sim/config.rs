@@ -13,6 +13,12 @@ pub const DEFAULT_RELEASE: Release = Release::new(0, 12, 0);
 /// The release whose answers were recorded (`tests/recordings`). What they taught holds from there on: nothing is known
 /// of the releases between it and the sample before.
 pub(super) const MEASURED: Release = Release::new(0, 32, 0);
+/// Requests of full length that the KV cache holds.
+pub(super) const FULL_REQUESTS: u64 = 8;
+/// Prompt tokens that an engine reads per second where only its other rate is said: an 8B model on a large GPU, roughly.
+pub(super) const PREFILL_RATE: f64 = 20_000.0;
+/// Tokens that it writes per second for one request, likewise.
+pub(super) const DECODE_RATE: f64 = 100.0;
 
 /// The context length in tokens of a model about which nothing is known.
 pub const DEFAULT_CONTEXT: u32 = 32_768;
@@ -46,10 +52,32 @@ pub struct SimConfig {
     pub api_keys: Vec<String>,
     /// Requests computed at once; the others wait.
     pub max_num_seqs: usize,
-    /// How long an answer takes from the first token's computation to the last.
-    pub latency: Duration,
+    /// How long answers take.
+    pub timing: Timing,
+    /// Tokens of an answer on average, with what is thought; none for those of its text.
+    pub answer_tokens: Option<u64>,
+    /// Goes into every choice that is made by chance.
+    pub seed: u64,
     /// Which log lines are written to this process's stdout and stderr.
     pub log: Logging,
+}
+
+/// How long answers take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Timing {
+    /// Each the same time from its first token's computation to its last.
+    Fixed(Duration),
+    /// As long as a batching engine of these rates needs, see `batch`.
+    Batching {
+        /// Prompt tokens read per second.
+        prefill_rate: f64,
+        /// Tokens written per second for a request that is alone.
+        decode_rate: f64,
+        /// Tokens that the KV cache holds; none for so many requests of full length.
+        cache_tokens: Option<u64>,
+        /// Virtual seconds in a second.
+        speed: f64,
+    },
 }
 
 /// Which log lines a server writes.
@@ -80,7 +108,9 @@ impl SimConfig {
             model_type: None,
             api_keys: Vec::new(),
             max_num_seqs: 256,
-            latency: Duration::from_millis(20),
+            timing: Timing::Fixed(Duration::from_millis(20)),
+            answer_tokens: None,
+            seed: 0,
             log: Logging::default(),
         }
     }

@@ -10,12 +10,18 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::batch::{Moment, Rates};
 use super::chat::Completion;
-use super::config::SimConfig;
+use super::config::{FULL_REQUESTS, SimConfig, Timing};
+use super::engine::{Engine, Load, Seat};
 use super::errors::ApiError;
 use super::log::{Log, Writer};
 use super::metrics::{Finished, Metrics};
 use super::openai::Stamp;
+use super::scheduler;
+
+/// vLLM's default for servers on GPUs (`--max-num-batched-tokens`).
+const MAX_NUM_BATCHED_TOKENS: u64 = 8192;
 
 /// One simulated server at run time.
 #[derive(Debug)]
@@ -26,22 +32,92 @@ pub(super) struct Endpoint {
     pub(super) log: Log,
     /// Its counters.
     pub(super) metrics: Metrics,
-    slots: Arc<Semaphore>,
+    pacer: Pacer,
     answers: AtomicU64,
+}
+
+/// What decides when a request is computed, and how long it takes.
+#[derive(Debug)]
+enum Pacer {
+    /// So many at once, each for the same time.
+    Fixed(Arc<Semaphore>, Duration),
+    /// A batching engine.
+    Engine(Arc<Engine>),
+}
+
+impl Pacer {
+    fn new(config: &SimConfig) -> Self {
+        match config.timing {
+            Timing::Fixed(latency) => {
+                let places = config.max_num_seqs.min(Semaphore::MAX_PERMITS);
+                Self::Fixed(Arc::new(Semaphore::new(places)), latency)
+            }
+            Timing::Batching { speed, .. } => {
+                Self::Engine(Arc::new(Engine::new(rates(config), speed)))
+            }
+        }
+    }
+}
+
+/// The engine's rates: what a sequence adds to a step is small beside the weights that each step reads.
+fn rates(config: &SimConfig) -> Rates {
+    const SHARE: f64 = 1.0 / 150.0;
+    let (prefill, decode, cache) = match config.timing {
+        Timing::Batching {
+            prefill_rate,
+            decode_rate,
+            cache_tokens,
+            ..
+        } => (prefill_rate, decode_rate, cache_tokens),
+        Timing::Fixed(_) => (1.0, 1.0, None),
+    };
+    let full = u64::from(config.max_model_len) * FULL_REQUESTS;
+    let step = 1_000_000.0 / decode;
+    Rates {
+        prefill: whole(prefill).max(1),
+        step: whole(step * (1.0 - SHARE)),
+        per_sequence: whole(step * SHARE),
+        sequences: config.max_num_seqs,
+        budget: MAX_NUM_BATCHED_TOKENS,
+        cache: cache.unwrap_or(full),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates and steps are positive and far below 2^53"
+)]
+fn whole(number: f64) -> u64 {
+    number.round().max(0.0) as u64
 }
 
 impl Endpoint {
     /// A server that has answered nothing yet.
     pub(super) fn new(config: SimConfig) -> Self {
-        let slots = Arc::new(Semaphore::new(
-            config.max_num_seqs.min(Semaphore::MAX_PERMITS),
-        ));
         Self {
             log: Log::new(&config),
             metrics: Metrics::new(),
-            slots,
+            pacer: Pacer::new(&config),
             answers: AtomicU64::new(0),
             config,
+        }
+    }
+
+    /// What it computes at this moment; without an engine a request fills one place of the cache.
+    pub(super) fn load(&self) -> Load {
+        match &self.pacer {
+            Pacer::Engine(engine) => engine.load(),
+            Pacer::Fixed(..) => {
+                let [_, _, running, waiting] = self.metrics.totals();
+                let places = u64::try_from(self.config.max_num_seqs).unwrap_or(u64::MAX);
+                Load {
+                    running,
+                    waiting,
+                    cache: (running * 1000 / places.max(1)).min(1000),
+                    preemptions: 0,
+                }
+            }
         }
     }
 
@@ -82,10 +158,21 @@ pub(super) struct Peer {
 /// A place in the running batch. Dropped before its end (the client left), it counts as an abort.
 pub(super) struct Running {
     endpoint: Arc<Endpoint>,
-    _slot: Option<OwnedSemaphorePermit>,
+    place: Place,
     request: Finished,
     arrived: Instant,
     done: bool,
+}
+
+/// A place in a batch.
+enum Place {
+    /// One of so many, for a fixed time.
+    Slot {
+        _permit: Option<OwnedSemaphorePermit>,
+        latency: Duration,
+    },
+    /// In an engine.
+    Seat(Seat),
 }
 
 impl Running {
@@ -96,10 +183,25 @@ impl Running {
         arrived: Instant,
     ) -> Self {
         let queue = Queued::enter(&endpoint);
-        let slot = Arc::clone(&endpoint.slots).acquire_owned().await.ok();
+        let (place, queued) = match &endpoint.pacer {
+            Pacer::Fixed(slots, latency) => {
+                let permit = Arc::clone(slots).acquire_owned().await.ok();
+                let place = Place::Slot {
+                    _permit: permit,
+                    latency: *latency,
+                };
+                (place, arrived.elapsed())
+            }
+            Pacer::Engine(engine) => {
+                let tokens = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+                let (read, written) = (completion.tokens_in, completion.tokens_out);
+                let mut seat = engine.enter(tokens(read), tokens(written));
+                let queued = seat.until(Moment::Started).await;
+                (Place::Seat(seat), queued)
+            }
+        };
         drop(queue);
         endpoint.metrics.started();
-        let queued = arrived.elapsed();
         let request = Finished {
             reason: "abort",
             prompt_tokens: completion.tokens_in,
@@ -112,7 +214,7 @@ impl Running {
         };
         Self {
             endpoint,
-            _slot: slot,
+            place,
             request,
             arrived,
             done: false,
@@ -124,18 +226,34 @@ impl Running {
         self.request.streamed = streamed;
     }
 
-    /// The first token is out.
-    pub(super) fn first_token(&mut self) {
-        self.request.first_token = self.arrived.elapsed();
+    /// Waits until the first token is out.
+    pub(super) async fn first_token(&mut self) {
+        self.request.first_token = match &mut self.place {
+            Place::Slot { latency, .. } => {
+                tokio::time::sleep(scheduler::first(*latency)).await;
+                self.arrived.elapsed()
+            }
+            Place::Seat(seat) => seat.until(Moment::FirstToken).await,
+        };
     }
 
-    /// The last token is out.
-    pub(super) fn finish(&mut self, completion: &Completion) {
+    /// Waits until one of so many pieces of the rest is out; where an engine decides, until all are.
+    pub(super) async fn piece(&mut self, pieces: usize) {
+        if let Place::Slot { latency, .. } = self.place {
+            tokio::time::sleep(scheduler::gap(latency, pieces)).await;
+        }
+    }
+
+    /// Waits until the last token is out, and counts the request.
+    pub(super) async fn finish(&mut self, completion: &Completion) {
+        self.request.total = match &mut self.place {
+            Place::Slot { .. } => self.arrived.elapsed(),
+            Place::Seat(seat) => seat.until(Moment::Finished).await,
+        };
         self.done = true;
         self.request.reason = completion.finish;
         self.request.completion_tokens = completion.tokens_out;
         self.request.parsed = completion.parsed;
-        self.request.total = self.arrived.elapsed();
         self.endpoint.metrics.finished(&self.request);
     }
 }

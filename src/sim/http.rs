@@ -92,16 +92,11 @@ async fn version(ConnectInfo(peer): From) -> Json<Value> {
 
 async fn metrics(ConnectInfo(peer): From) -> Response {
     let SimConfig {
-        served,
-        release,
-        max_num_seqs,
-        ..
+        served, release, ..
     } = &peer.endpoint.config;
-    let text = peer.endpoint.metrics.text(
-        served.first().map_or("", String::as_str),
-        *release,
-        *max_num_seqs,
-    );
+    let model = served.first().map_or("", String::as_str);
+    let load = peer.endpoint.load();
+    let text = peer.endpoint.metrics.text(model, *release, load);
     (
         [(
             header::CONTENT_TYPE,
@@ -272,7 +267,6 @@ async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) 
         completion,
     } = prepared;
     let stamp = endpoint.stamp();
-    let latency = endpoint.config.latency;
     if completion.parsed == Some(chat::Parsed::NoToolCall)
         && completion
             .content
@@ -287,11 +281,9 @@ async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) 
         );
     }
     if !stream {
-        let pace = scheduler::pace(latency, completion.tokens_out);
-        tokio::time::sleep(pace.first).await;
-        running.first_token();
-        tokio::time::sleep(latency.saturating_sub(pace.first)).await;
-        running.finish(&completion);
+        running.first_token().await;
+        running.piece(2).await;
+        running.finish(&completion).await;
         let body = match shape {
             Shape::Chat => openai::chat(&endpoint.config, &model, &stamp, &completion),
             Shape::Text => openai::text(&endpoint.config, &model, &stamp, &completion),
@@ -306,19 +298,21 @@ async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) 
         &completion,
         include_usage,
     );
-    let pace = scheduler::pace(latency, events.len());
-    let chunks: Vec<String> = events.chunks(pace.burst).map(<[String]>::concat).collect();
+    let size = scheduler::piece(events.len());
+    let chunks: Vec<String> = events.chunks(size).map(<[String]>::concat).collect();
+    let pieces = chunks.len();
     let state = (chunks.into_iter(), running, completion, true);
     let body = futures_util::stream::unfold(
         state,
         move |(mut chunks, mut running, completion, first)| async move {
             let chunk = chunks.next()?;
-            tokio::time::sleep(if first { pace.first } else { pace.gap }).await;
             if first {
-                running.first_token();
+                running.first_token().await;
+            } else {
+                running.piece(pieces).await;
             }
             if chunks.len() == 0 {
-                running.finish(&completion);
+                running.finish(&completion).await;
             }
             Some((
                 Ok::<_, Infallible>(chunk),

@@ -2,8 +2,10 @@
 //!
 //! `main` is given what follows `sim`: `vllm serve MODEL --flags…`, `vllm --version`, or `host COUNT vllm serve …` for many
 //! silent copies in one process, on consecutive ports from `--port`. The environment says the rest:
-//! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20), and vLLM's
-//! own `VLLM_API_KEY` and `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
+//! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
+//! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
+//! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`; and vLLM's own `VLLM_API_KEY` and
+//! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::config::DEFAULT_RELEASE;
+use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
 use super::refusal::Refusal;
 use super::server;
 use super::settings::Surroundings;
@@ -101,10 +103,55 @@ fn replicate(count: &str, args: &[String]) -> Result<ExitCode, Refusal> {
 fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
     Ok(Surroundings {
         release,
-        latency: millis("TOOLORCH_SIM_LATENCY_MS", 20)?,
+        timing: timing()?,
+        answer_tokens: count("TOOLORCH_SIM_ANSWER_TOKENS")?,
+        seed: count("TOOLORCH_SIM_SEED")?.unwrap_or(0),
         allow_long: variable("VLLM_ALLOW_LONG_MAX_MODEL_LEN").as_deref() == Some("1"),
         api_key: variable("VLLM_API_KEY").filter(|key| !key.is_empty()),
     })
+}
+
+fn timing() -> Result<Timing, Refusal> {
+    let fixed = Timing::Fixed(millis("TOOLORCH_SIM_LATENCY_MS", 20)?);
+    let [prefill, decode, speed] = [
+        "TOOLORCH_SIM_PREFILL_RATE",
+        "TOOLORCH_SIM_DECODE_RATE",
+        "TOOLORCH_SIM_SPEED",
+    ]
+    .map(rate);
+    let (prefill, decode, speed) = (prefill?, decode?, speed?);
+    if prefill.is_none() && decode.is_none() {
+        return Ok(fixed);
+    }
+    Ok(Timing::Batching {
+        prefill_rate: prefill.unwrap_or(PREFILL_RATE),
+        decode_rate: decode.unwrap_or(DECODE_RATE),
+        cache_tokens: count("TOOLORCH_SIM_CACHE_TOKENS")?,
+        speed: speed.unwrap_or(1.0),
+    })
+}
+
+fn count(name: &str) -> Result<Option<u64>, Refusal> {
+    let refuse = |text: &str| Refusal {
+        stderr: format!("toolorch sim: `{name}`: `{text}` is not a whole number"),
+        code: 2,
+    };
+    let text = variable(name);
+    let number = text.map(|text| text.parse().map_err(|_| refuse(&text)));
+    number.transpose()
+}
+
+fn rate(name: &str) -> Result<Option<f64>, Refusal> {
+    let Some(text) = variable(name) else {
+        return Ok(None);
+    };
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(Some(rate)),
+        _ => Err(Refusal {
+            stderr: format!("toolorch sim: `{name}`: `{text}` is not a number above 0"),
+            code: 2,
+        }),
+    }
 }
 
 fn runtime() -> Result<Runtime, Refusal> {

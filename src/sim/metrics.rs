@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::chat::Parsed;
+use super::engine::Load;
 use crate::knowledge::metrics as names;
 use crate::knowledge::release::Release;
 
@@ -225,32 +226,31 @@ impl Metrics {
         .map(|counter| counter.load(Relaxed))
     }
 
-    /// The text of `/metrics`; `capacity` is how many requests fit at once.
-    pub(super) fn text(&self, model: &str, release: Release, capacity: usize) -> String {
+    /// The text of `/metrics`.
+    pub(super) fn text(&self, model: &str, release: Release, load: Load) -> String {
         let escaped = model
             .replace('\\', "\\\\")
             .replace('"', "\\\"")
             .replace('\n', "\\n");
         let labels = &format!("engine=\"0\",model_name=\"{escaped}\"");
-        let [prompt, generated, running, waiting] = self.totals();
+        let [prompt, generated, _, _] = self.totals();
         let mut out = String::with_capacity(12_000);
         let mut one = |name: &str, kind: &str, value: u64| {
             head(&mut out, name, kind);
             line(&mut out, name, labels, value);
         };
-        one(names::RUNNING, "gauge", running);
-        one(names::WAITING, "gauge", waiting);
-        one(names::PREEMPTIONS, "counter", 0);
+        one(names::RUNNING, "gauge", load.running);
+        one(names::WAITING, "gauge", load.waiting);
+        one(names::PREEMPTIONS, "counter", load.preemptions);
         one(names::PROMPT_TOKENS, "counter", prompt);
         one(names::GENERATION_TOKENS, "counter", generated);
         let usage = names::kv_cache_usage(release);
         head(&mut out, usage, "gauge");
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a share of a few thousand requests"
-        )]
-        let share = (running as f64 / capacity.max(1) as f64).min(1.0);
-        push(&mut out, format_args!("{usage}{{{labels}}} {share}\n"));
+        let (whole, thousandths) = (load.cache / 1000, load.cache % 1000);
+        push(
+            &mut out,
+            format_args!("{usage}{{{labels}}} {whole}.{thousandths:03}\n"),
+        );
         head(&mut out, names::SUCCESS, "counter");
         let reasons = names::finished_reasons(release);
         for (reason, counter) in REASONS.iter().zip(&self.finished).take(reasons) {
@@ -345,7 +345,13 @@ mod tests {
         metrics.finished(&request());
         metrics.http("/v1/chat/completions", 200);
         metrics.queued();
-        let text = metrics.text("a\"b", Release::new(0, 12, 0), 256);
+        let load = Load {
+            running: 0,
+            waiting: 1,
+            cache: 250,
+            preemptions: 0,
+        };
+        let text = metrics.text("a\"b", Release::new(0, 12, 0), load);
         for line in [
             "vllm:generation_tokens_total{engine=\"0\",model_name=\"a\\\"b\"} 3.0",
             "vllm:num_requests_waiting{engine=\"0\",model_name=\"a\\\"b\"} 1.0",
@@ -360,7 +366,7 @@ mod tests {
         assert!(!text.contains(names::TOOL_PARSER_INVOCATIONS));
         assert!(
             metrics
-                .text("m", Release::new(0, 32, 0), 1)
+                .text("m", Release::new(0, 32, 0), load)
                 .contains("outcome=\"tool_call\",request_type=\"chat_completions\"} 1.0")
         );
     }

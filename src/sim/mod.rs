@@ -2,6 +2,7 @@
 //!
 //! From the inside out: `answers` says what a model would say, `toolcalls` and `chat` what vLLM makes of it, `openai` and
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
+//! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
 mod answers;
@@ -9,12 +10,15 @@ mod argparse;
 #[cfg(test)]
 mod argparse_tests;
 mod arithmetic;
+mod batch;
 mod chat;
 mod config;
 mod endpoint;
+mod engine;
 mod errors;
 mod host;
 mod http;
+mod lengths;
 mod log;
 mod main;
 mod metrics;
@@ -29,6 +33,6 @@ mod tokens;
 mod toolcalls;
 mod wishes;
 
-pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig};
+pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use host::{Hosted, host};
 pub use main::main;

@@ -1,31 +1,25 @@
-//! When the tokens of an answer come. Pure; the first form: a fixed time per answer, spread evenly.
+//! When the pieces of an answer come that takes a fixed time. Pure.
 
 use std::time::Duration;
 
-/// Timers per streamed answer at most: a thousand tokens need no thousand timers.
-const BURSTS: usize = 16;
+/// Pieces of a streamed answer at most: a thousand tokens need no thousand timers.
+const PIECES: usize = 16;
 
-/// The pace of one answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
-    /// Before the first burst.
-    pub(super) first: Duration,
-    /// Between bursts.
-    pub(super) gap: Duration,
-    /// Events per burst, at least 1.
-    pub(super) burst: usize,
+/// How many events a piece has, at least 1.
+pub(super) fn piece(events: usize) -> usize {
+    events.div_ceil(PIECES).max(1)
 }
 
-/// The pace of `events` events over `latency`: the first after a quarter of it, the last at its end.
-pub(super) fn pace(latency: Duration, events: usize) -> Pace {
-    let burst = events.div_ceil(BURSTS).max(1);
-    let bursts = u32::try_from(events.div_ceil(burst)).unwrap_or(u32::MAX);
-    let first = latency / 4;
-    let gap = latency
-        .saturating_sub(first)
-        .checked_div(bursts.saturating_sub(1))
-        .unwrap_or_default();
-    Pace { first, gap, burst }
+/// The time to the first piece: a quarter of the answer's.
+pub(super) fn first(latency: Duration) -> Duration {
+    latency / 4
+}
+
+/// The time between two of so many pieces, of which the last comes at the answer's end.
+pub(super) fn gap(latency: Duration, pieces: usize) -> Duration {
+    let gaps = u32::try_from(pieces.saturating_sub(1)).unwrap_or(u32::MAX);
+    let rest = latency.saturating_sub(first(latency));
+    rest.checked_div(gaps).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -34,20 +28,18 @@ mod tests {
 
     #[test]
     fn an_answer_ends_when_it_should() {
-        for events in [1, 2, 7, 16, 17, 1000] {
-            let Pace { first, gap, burst } = pace(Duration::from_millis(160), events);
-            let bursts = u32::try_from(events.div_ceil(burst)).unwrap();
-            assert!(bursts <= 16, "{events}");
-            let end = first + gap * (bursts - 1);
-            let expected = if bursts == 1 {
-                first
-            } else {
-                Duration::from_millis(160)
-            };
-            assert!(
-                end.abs_diff(expected) < Duration::from_millis(1),
-                "{events}: {end:?}"
-            );
+        let latency = Duration::from_millis(160);
+        for events in [2, 7, 16, 17, 1000] {
+            let pieces = events_in(events);
+            assert!((2..=16).contains(&pieces), "{events}");
+            let gaps = u32::try_from(pieces - 1).unwrap();
+            let end = first(latency) + gap(latency, pieces) * gaps;
+            assert!(end.abs_diff(latency) < Duration::from_millis(1), "{events}");
         }
+        assert_eq!(gap(latency, 1), Duration::ZERO);
+    }
+
+    fn events_in(events: usize) -> usize {
+        events.div_ceil(piece(events))
     }
 }

@@ -1,12 +1,10 @@
 //! From a parsed command line to a [`SimConfig`], refusing what vLLM refuses, in its order. Pure: what the disk and
 //! the environment say comes in as values.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
 use super::argparse::{self, Parsed};
-use super::config::{DEFAULT_CONTEXT, Logging, SimConfig};
+use super::config::{DEFAULT_CONTEXT, Logging, SimConfig, Timing};
 use super::refusal::Refusal;
 use super::text;
 use crate::knowledge::parsers::Registry;
@@ -27,8 +25,12 @@ pub(super) enum ModelOnDisk {
 pub(super) struct Surroundings {
     /// The release to behave like.
     pub(super) release: Release,
-    /// How long an answer takes.
-    pub(super) latency: Duration,
+    /// How long answers take.
+    pub(super) timing: Timing,
+    /// Tokens of an answer on average.
+    pub(super) answer_tokens: Option<u64>,
+    /// Goes into every choice that is made by chance.
+    pub(super) seed: u64,
     /// `VLLM_ALLOW_LONG_MAX_MODEL_LEN=1`.
     pub(super) allow_long: bool,
     /// `VLLM_API_KEY`.
@@ -110,7 +112,9 @@ pub(super) fn configure(
         .unwrap_or(8000);
     let mut config = SimConfig::new(&model, host, port);
     config.release = around.release;
-    config.latency = around.latency;
+    config.timing = around.timing;
+    config.answer_tokens = around.answer_tokens;
+    config.seed = around.seed;
     config.log = Logging {
         lines: true,
         access: !args.on("--disable-uvicorn-access-log"),
@@ -263,7 +267,9 @@ mod tests {
         let release = release.parse().unwrap();
         Surroundings {
             release,
-            latency: Duration::ZERO,
+            timing: Timing::Fixed(std::time::Duration::ZERO),
+            answer_tokens: None,
+            seed: 0,
             allow_long: false,
             api_key: None,
         }

@@ -1,6 +1,6 @@
 //! The lines that a starting vLLM writes, in its order. Pure.
 
-use super::config::{MEASURED, SimConfig};
+use super::config::{FULL_REQUESTS, MEASURED, SimConfig};
 use super::log::Writer;
 use super::text::{camel, thousands};
 use crate::knowledge::release::Release;
@@ -149,9 +149,12 @@ pub(super) fn lines(server: &SimConfig) -> Vec<Line> {
 
 /// The size of the KV cache: two lines, one in 0.32. The simulator pretends that eight requests of full length fit.
 fn cache(release: Release, length: u64) -> Vec<Line> {
-    let size = format!("GPU KV cache size: {} tokens", thousands(length * 8));
+    let size = format!(
+        "GPU KV cache size: {} tokens",
+        thousands(length * FULL_REQUESTS)
+    );
     let concurrency = format!(
-        "Maximum concurrency for {} tokens per request: 8.00x",
+        "Maximum concurrency for {} tokens per request: {FULL_REQUESTS}.00x",
         thousands(length)
     );
     if release < MEASURED {

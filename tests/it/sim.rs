@@ -74,12 +74,18 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) fn start(args: &[&str], release: &str) -> Self {
+        Self::start_with(args, release, &[])
+    }
+
+    /// The same with more variables.
+    fn start_with(args: &[&str], release: &str, more: &[(&str, &str)]) -> Self {
         let port = free_port();
         let text = port.to_string();
         let mut command =
             vllm(&[&["serve"], args, &["--host", "127.0.0.1", "--port", &text]].concat());
         command
             .env("TOOLORCH_SIM_RELEASE", release)
+            .envs(more.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -750,4 +756,45 @@ fn resident_kib() -> u64 {
         .find(|line| line.starts_with("VmRSS:"))
         .unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// With rates requests are batched: what does not fit waits, and the counters say so.
+#[test]
+fn a_server_with_rates_batches_and_queues() {
+    let rates = [
+        ("TOOLORCH_SIM_PREFILL_RATE", "10000"),
+        ("TOOLORCH_SIM_DECODE_RATE", "200"),
+        ("TOOLORCH_SIM_SPEED", "2"),
+    ];
+    let server = Server::start_with(&["m", "--max-num-seqs", "2"], "0.32.0", &rates);
+    let seconds = |name: &str| -> f64 { server.values(name).concat().parse().unwrap() };
+    server.chat(&question("m", "What is 3 + 4?"));
+    let alone = seconds("vllm:e2e_request_latency_seconds_sum");
+    // A token is 5 ms, and the answer has some ten.
+    assert!(alone > 0.03, "{alone}");
+    assert!(seconds("vllm:request_queue_time_seconds_sum") < alone / 2.0);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| server.chat(&question("m", "What is 3 + 4?")));
+        }
+    });
+    assert_eq!(server.metric("vllm:e2e_request_latency_seconds_count"), 7);
+    let queued = seconds("vllm:request_queue_time_seconds_sum");
+    // Of six at once four wait, two of them twice as long.
+    assert!(queued > 3.0 * alone, "{queued} {alone}");
+    assert_eq!(server.metric("vllm:num_requests_running"), 0);
+    assert_eq!(server.metric("vllm:num_preemptions_total"), 0);
+}
+
+#[test]
+fn a_rate_of_nothing_is_refused() {
+    let said = vllm(&["serve", "m"])
+        .env("TOOLORCH_SIM_DECODE_RATE", "0")
+        .output()
+        .unwrap();
+    assert_eq!(said.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(said.stderr).unwrap(),
+        "toolorch sim: `TOOLORCH_SIM_DECODE_RATE`: `0` is not a number above 0\n"
+    );
 }

@@ -1,0 +1,216 @@
+//! A batching engine in real time: requests enter, and are told what happens to them.
+//!
+//! One task moves an engine from step to step as long as it has work; an idle engine costs nothing. With a `speed` of 20
+//! a virtual second passes in 50 ms; what is counted and logged stays virtual.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+
+use super::batch::{Batch, Event, Micros, Moment, Rates, Ticket};
+
+/// An engine and those who wait for it.
+#[derive(Debug)]
+pub(super) struct Engine {
+    inner: Mutex<Inner>,
+    /// Something entered or left: the next step may come sooner.
+    changed: Notify,
+    began: Instant,
+    speed: f64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    batch: Batch,
+    told: HashMap<Ticket, mpsc::UnboundedSender<Event>>,
+    next: Ticket,
+    /// A task moves it.
+    driven: bool,
+}
+
+/// What `/metrics` says of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Requests in the batch.
+    pub(super) running: u64,
+    /// Requests in the queue.
+    pub(super) waiting: u64,
+    /// The share of the KV cache that is used, in thousandths.
+    pub(super) cache: u64,
+    /// Preemptions so far.
+    pub(super) preemptions: u64,
+}
+
+impl Engine {
+    /// An idle engine whose virtual time runs `speed` times as fast as the clock.
+    pub(super) fn new(rates: Rates, speed: f64) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                batch: Batch::new(rates),
+                told: HashMap::new(),
+                next: 0,
+                driven: false,
+            }),
+            changed: Notify::new(),
+            began: Instant::now(),
+            speed,
+        }
+    }
+
+    /// What it does at this moment.
+    pub(super) fn load(&self) -> Load {
+        let batch = &self.lock().batch;
+        let (running, waiting) = batch.sequences();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Load {
+            running: count(running),
+            waiting: count(waiting),
+            cache: batch.cache_used(),
+            preemptions: batch.preemptions(),
+        }
+    }
+
+    /// A request enters, with so many tokens to read and to write.
+    pub(super) fn enter(self: &Arc<Self>, prompt: u64, wanted: u64) -> Seat {
+        let (sender, moments) = mpsc::unbounded_channel();
+        let mut inner = self.lock();
+        let (now, ticket) = (self.now(), inner.next);
+        inner.next += 1;
+        inner.told.insert(ticket, sender);
+        let mut events = Vec::new();
+        inner.batch.push(now, ticket, prompt, wanted, &mut events);
+        inner.tell(&events);
+        if inner.driven {
+            self.changed.notify_one();
+        } else {
+            inner.driven = true;
+            tokio::spawn(Arc::clone(self).drive());
+        }
+        Seat {
+            engine: Arc::clone(self),
+            ticket,
+            moments,
+            arrived: now,
+            done: false,
+        }
+    }
+
+    /// Moves the batch until it is empty.
+    async fn drive(self: Arc<Self>) {
+        loop {
+            let wait = {
+                let mut inner = self.lock();
+                let now = self.now();
+                let mut events = Vec::new();
+                inner.batch.advance(now, &mut events);
+                inner.tell(&events);
+                let Some(next) = inner.batch.next() else {
+                    inner.driven = false;
+                    return;
+                };
+                next.saturating_sub(now)
+            };
+            tokio::select! {
+                () = tokio::time::sleep(self.real(wait)) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Micros {
+        let virtual_time = self.began.elapsed().mul_f64(self.speed);
+        u64::try_from(virtual_time.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// How long a virtual time takes.
+    fn real(&self, time: Micros) -> Duration {
+        Duration::from_micros(time).div_f64(self.speed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Whoever panicked has left a batch that can still be moved.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn tell(&mut self, events: &[Event]) {
+        for event in events {
+            if let Some(sender) = self.told.get(&event.ticket) {
+                // Whoever left is removed by its seat.
+                let _ = sender.send(*event);
+            }
+        }
+    }
+}
+
+/// A request's place; whoever drops it has left.
+#[derive(Debug)]
+pub(super) struct Seat {
+    engine: Arc<Engine>,
+    ticket: Ticket,
+    moments: mpsc::UnboundedReceiver<Event>,
+    arrived: Micros,
+    done: bool,
+}
+
+impl Seat {
+    /// Waits for a moment; how long after the arrival it came, in virtual time.
+    pub(super) async fn until(&mut self, what: Moment) -> Duration {
+        while let Some(event) = self.moments.recv().await {
+            self.done |= event.what == Moment::Finished;
+            if event.what == what {
+                return Duration::from_micros(event.at.saturating_sub(self.arrived));
+            }
+        }
+        // The engine lives as long as its seats.
+        Duration::ZERO
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut inner = self.engine.lock();
+        inner.told.remove(&self.ticket);
+        if !self.done {
+            let now = self.engine.now();
+            let mut events = Vec::new();
+            inner.batch.remove(now, self.ticket, &mut events);
+            inner.tell(&events);
+            self.engine.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: Rates = Rates {
+        prefill: 10_000,
+        step: 10_000,
+        per_sequence: 1_000,
+        sequences: 2,
+        budget: 2_000,
+        cache: 100_000,
+    };
+
+    #[tokio::test]
+    async fn requests_are_told_what_happens_to_them() {
+        let engine = Arc::new(Engine::new(RATES, 1000.0));
+        let mut seats: Vec<Seat> = (0..3).map(|_| engine.enter(100, 50)).collect();
+        let load = engine.load();
+        assert_eq!((load.running, load.waiting), (2, 1));
+        let mut last = seats.pop().unwrap();
+        drop(seats.pop());
+        let first = seats.pop().unwrap();
+        let waited = last.until(Moment::Started).await;
+        assert!(waited < Duration::from_mins(10), "{waited:?}");
+        last.until(Moment::Finished).await;
+        drop((first, last));
+        let load = engine.load();
+        assert_eq!((load.running, load.waiting, load.cache), (0, 0, 0));
+    }
+}
