@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::fields;
 use super::ids::{id_of, is_safe_file_name};
-use crate::base::hex;
+use crate::base::{clean, hex};
 use crate::facts::{DatasetProblem, DatasetSummary};
 
 /// How a Git-LFS pointer begins.
@@ -71,6 +71,10 @@ impl DatasetReader {
                     keys: found.keys.into_iter().take(MOST_KEYS).collect(),
                 }),
             },
+            Err(_) if !text.starts_with('{') => {
+                let begin: String = text.chars().take(20).collect();
+                self.not_json(format!("it begins with `{}`, not with `{{`", clean(&begin)));
+            }
             Err(why) => self.not_json(why.replace(" line 1 column ", " column ")),
         }
     }
@@ -182,7 +186,7 @@ mod tests {
             .map(|problem| format!("{problem:?}"))
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        NotJson { line: 2, why: "expected ident at column 2" }
+        NotJson { line: 2, why: "it begins with `nope`, not with `{`" }
         NoId { line: 3, keys: ["q"] }
         DuplicateId { id: "a", first: 1, second: 4 }
         UnsafeId { id: "../x", line: 5 }

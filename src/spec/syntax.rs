@@ -60,12 +60,14 @@ fn visible(text: &str, offset: usize) -> usize {
     }
 }
 
-/// The first tab before the text of the line of `offset` or of the two lines before it.
+/// The first tab before the text of the line of `offset`, of the two lines before it or of the next one.
 fn tab_in_indentation(text: &str, offset: usize) -> Option<usize> {
     let end = text[offset..]
         .find('\n')
         .map_or(text.len(), |newline| offset + newline);
-    let mut starts: Vec<usize> = Vec::new();
+    // A text that goes on in the next line is given up at its own.
+    let after = text[end..].find(|c| c != '\n').map(|skipped| end + skipped);
+    let mut starts: Vec<usize> = after.into_iter().collect();
     let mut start = end;
     for _ in 0..3 {
         start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);

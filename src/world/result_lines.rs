@@ -78,11 +78,11 @@ impl ResultLines {
         self.tail = Tail::None;
         loop {
             line.clear();
-            let length = reader.read_until(b'\n', &mut line)?;
+            let length = read_line(&mut reader, &mut line)?;
             if !line.ends_with(b"\n") {
                 break;
             }
-            self.offset += length as u64;
+            self.offset += length;
             self.lines += 1;
             if !line.trim_ascii().is_empty() {
                 let (id, parsed) = self.parse(&line);
@@ -146,8 +146,33 @@ impl ResultLines {
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {
-        let text = fs::read_to_string(&self.file).unwrap_or_default();
-        text.lines().flat_map(calls_of).collect()
+        let Ok(file) = File::open(&self.file) else {
+            return Vec::new();
+        };
+        let (mut reader, mut line, mut calls) = (BufReader::new(file), Vec::new(), Vec::new());
+        while read_line(&mut reader, &mut line).is_ok_and(|length| length > 0) {
+            calls.extend(std::str::from_utf8(&line).map_or_else(|_| Vec::new(), calls_of));
+            line.clear();
+        }
+        calls
+    }
+}
+
+/// A line of more bytes is no result of one question; read whole, a few of them would fill the memory.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// Reads a line and its end; of one that is too long the end alone. Answers how many bytes of the file that were.
+fn read_line(reader: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
+    let mut length = 0;
+    loop {
+        let piece = reader.by_ref().take(LONGEST).read_until(b'\n', line)? as u64;
+        length += piece;
+        if piece < LONGEST || line.ends_with(b"\n") {
+            return Ok(length);
+        }
+        // Torn, whatever follows.
+        line.clear();
+        line.push(b'?');
     }
 }
 

@@ -415,6 +415,28 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_never_ends_does_not_fill_the_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("r.jsonl");
+        let results = ResultsPlan::Jsonl {
+            file: file.to_string_lossy().into_owned(),
+        };
+        fs::write(&file, "{\"id\": \"a\"}\n").unwrap();
+        // A hole of 200 MB, then its end and one more result.
+        let open = fs::File::options().write(true).open(&file).unwrap();
+        open.set_len(200 << 20).unwrap();
+        let mut more = fs::File::options().append(true).open(&file).unwrap();
+        std::io::Write::write_all(&mut more, b"\n{\"id\": \"b\"}\n").unwrap();
+        let mut scanner = ResultScanner::new(&results, &["id".to_owned()], &Finished::Ids).unwrap();
+        let found = said(scanner.scan().unwrap())
+            .iter()
+            .map(|(id, whole)| format!("{id} {whole}"))
+            .collect::<Vec<_>>();
+        assert_eq!(found, ["a true", "b true", "line 2 false"]);
+        assert_eq!(scanner.calls(), []);
+    }
+
+    #[test]
     fn lines_are_read_as_they_come_and_a_torn_end_is_cut() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("r.jsonl");

@@ -145,6 +145,21 @@ fn a_tab_as_indentation() {
 }
 
 #[test]
+fn a_tab_after_a_value_that_seems_to_go_on() {
+    assert_snapshot!(shown(b"version: 1\n\tname: a\n"), @r"
+    error[E0105]: a tab stands in the indentation
+     --> cluster.yaml:2:1
+      |
+    2 |     name: a
+      | ^ YAML allows only spaces here
+      |
+      = help: replace tabs by spaces
+
+    error: 1 error in cluster.yaml
+    ");
+}
+
+#[test]
 fn a_nul_byte() {
     assert_snapshot!(shown(b"version: 1\nname: a\0b\n"), @r"
     error[E0112]: the control character U+0000 stands in the text
