@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::batch::{Moment, Rates};
 use super::chat::Completion;
@@ -34,6 +34,8 @@ pub(super) struct Endpoint {
     pub(super) metrics: Metrics,
     pacer: Pacer,
     answers: AtomicU64,
+    /// Its engine is gone.
+    dead: watch::Sender<bool>,
 }
 
 /// What decides when a request is computed, and how long it takes.
@@ -100,6 +102,7 @@ impl Endpoint {
             metrics: Metrics::new(),
             pacer: Pacer::new(&config),
             answers: AtomicU64::new(0),
+            dead: watch::Sender::new(false),
             config,
         }
     }
@@ -119,6 +122,22 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// Its engine is gone: whoever is answered gets an error.
+    pub(super) fn declare_dead(&self) {
+        self.dead.send_replace(true);
+    }
+
+    /// Whether its engine is gone.
+    pub(super) fn is_dead(&self) -> bool {
+        *self.dead.borrow()
+    }
+
+    /// Waits until its engine is gone.
+    pub(super) async fn death(&self) {
+        // The sender lives as long as we do.
+        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
     }
 
     /// What marks the next answer.

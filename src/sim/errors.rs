@@ -37,6 +37,17 @@ impl ApiError {
         }
     }
 
+    /// What a request gets whose engine died.
+    pub(super) fn engine_dead() -> Self {
+        Self {
+            status: 500,
+            message: "EngineCore encountered an issue. See stack trace (above) for the root cause."
+                .to_owned(),
+            kind: "InternalServerError",
+            param: None,
+        }
+    }
+
     /// A 400 of 0.32 or later, which names the parameter.
     pub(super) fn bad_parameter(param: &str, message: &str) -> Self {
         Self {

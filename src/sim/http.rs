@@ -27,7 +27,7 @@ type From = ConnectInfo<Peer>;
 /// The routes, the same for every server: which one is meant comes with the connection.
 pub(super) fn router() -> Router {
     Router::new()
-        .route("/health", get(|| async {}))
+        .route("/health", get(health))
         .route("/ping", get(|| async {}).post(|| async {}))
         .route("/load", get(|| async { Json(json!({"server_load": 0})) }))
         .route("/version", get(version))
@@ -256,7 +256,24 @@ struct Prepared {
     completion: Completion,
 }
 
+async fn health(ConnectInfo(peer): From) -> StatusCode {
+    if peer.endpoint.is_dead() {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    }
+}
+
+/// The answer, or what is said where the engine dies meanwhile.
 async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) -> Response {
+    let dead = Arc::clone(&endpoint);
+    tokio::select! {
+        response = answer(endpoint, prepared, arrived) => response,
+        () = dead.death() => dead.refuse(&ApiError::engine_dead()),
+    }
+}
+
+async fn answer(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) -> Response {
     let mut running = Running::admit(Arc::clone(&endpoint), &prepared.completion, arrived).await;
     running.streamed(prepared.stream);
     let Prepared {

@@ -4,7 +4,7 @@
 //! silent copies in one process, on consecutive ports from `--port`. The environment says the rest:
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
 //! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
-//! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`; and vLLM's own `VLLM_API_KEY` and
+//! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes); and vLLM's own `VLLM_API_KEY` and
 //! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 
 use std::ffi::OsString;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
+use super::parts;
 use super::refusal::Refusal;
 use super::server;
 use super::settings::Surroundings;
@@ -30,6 +31,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["vllm", ..] => vllm(&args[1..]),
+        ["part", role] => Ok(parts::main(role)),
         ["host", count, "vllm", "serve", ..] => replicate(count, &args[4..]),
         _ => Err(Refusal {
             stderr: USAGE.to_owned(),
@@ -106,6 +108,7 @@ fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
         timing: timing()?,
         answer_tokens: count("TOOLORCH_SIM_ANSWER_TOKENS")?,
         seed: count("TOOLORCH_SIM_SEED")?.unwrap_or(0),
+        tree: variable("TOOLORCH_SIM_TREE").as_deref() == Some("1"),
         allow_long: variable("VLLM_ALLOW_LONG_MAX_MODEL_LEN").as_deref() == Some("1"),
         api_key: variable("VLLM_API_KEY").filter(|key| !key.is_empty()),
     })

@@ -3,6 +3,7 @@
 //! From the inside out: `answers` says what a model would say, `toolcalls` and `chat` what vLLM makes of it, `openai` and
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
+//! `parts` are the engine and worker processes of a server that has them.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
 mod answers;
@@ -23,6 +24,7 @@ mod log;
 mod main;
 mod metrics;
 mod openai;
+mod parts;
 mod refusal;
 mod scheduler;
 mod server;

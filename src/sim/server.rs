@@ -16,18 +16,21 @@ use super::endpoint::Endpoint;
 use super::host::{self, EndpointListener};
 use super::http;
 use super::log::{Log, Writer};
+use super::parts::EngineProcess;
 use super::refusal::Refusal;
 use super::settings::{self, ModelOnDisk, Surroundings};
 use super::{startup_log, text};
 use crate::knowledge::release::Release;
 
+/// How long a server without its engine still answers, with errors (measured: 0.3 to 2 s).
+const SAYS_503: Duration = Duration::from_millis(500);
 /// How often the statistics line is written, as in vLLM.
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs `vllm serve ARGS` until a signal ends it.
 pub(super) async fn serve(args: &[String], around: &Surroundings, startup: Duration) -> ExitCode {
     match start(args, around).await {
-        Ok((socket, config)) => run(socket, config, startup).await,
+        Ok((socket, config)) => run(socket, config, startup, around.tree).await,
         Err(refusal) => {
             let text = format!("{}\n", refusal.stderr);
             std::io::stderr()
@@ -170,7 +173,7 @@ fn look_at(model: &str) -> ModelOnDisk {
     ModelOnDisk::Directory(text.and_then(|text| serde_json::from_slice::<Value>(&text).ok()))
 }
 
-async fn run(socket: TcpSocket, config: SimConfig, startup: Duration) -> ExitCode {
+async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool) -> ExitCode {
     let (Ok(mut term), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -178,6 +181,10 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration) -> ExitCod
         return ExitCode::FAILURE;
     };
     let log = Log::new(&config);
+    let engine = tree.then(EngineProcess::start).transpose();
+    let Ok(mut engine) = engine else {
+        return ExitCode::FAILURE;
+    };
     let lines = startup_log::lines(&config);
     let step = startup
         .checked_div(u32::try_from(lines.len()).unwrap_or(1))
@@ -209,16 +216,45 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration) -> ExitCod
     log.uvicorn(&format!("Started server process [{}]", std::process::id()));
     log.uvicorn("Waiting for application startup.");
     log.uvicorn("Application startup complete.");
-    tokio::select! {
-        () = serving => {}
-        () = statistics(&endpoint) => {}
-        () = either(&mut term, &mut interrupt) => {}
+    let mut serving = std::pin::pin!(serving);
+    let died = tokio::select! {
+        () = &mut serving => false,
+        () = statistics(&endpoint) => false,
+        () = either(&mut term, &mut interrupt) => false,
+        () = gone(engine.as_mut()) => true,
+    };
+    if died {
+        endpoint.declare_dead();
+        tell_of_death(log);
+        tokio::select! {
+            () = &mut serving => {}
+            () = tokio::time::sleep(SAYS_503) => {}
+        }
+    } else if let Some(engine) = &mut engine {
+        engine.stop().await;
     }
     log.uvicorn("Shutting down");
     log.uvicorn("Waiting for application shutdown.");
     log.uvicorn("Application shutdown complete.");
     log.uvicorn(&format!("Finished server process [{}]", std::process::id()));
     ExitCode::SUCCESS
+}
+
+/// Waits until the engine is gone; for ever where there is none.
+async fn gone(engine: Option<&mut EngineProcess>) {
+    match engine {
+        Some(engine) => engine.gone().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What 0.32 writes when its engine is gone.
+fn tell_of_death(log: Log) {
+    let exited = "[shutdown] MPClient: engine core exited unexpectedly; starting cleanup";
+    log.line(Writer::Api, "WARNING", "core_client.py:817", exited);
+    let failed = "AsyncLLM output_handler failed.\nTraceback (most recent call last):\n\
+                  vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.";
+    log.line(Writer::Api, "ERROR", "async_llm.py:906", failed);
 }
 
 async fn either(term: &mut Signal, interrupt: &mut Signal) {

@@ -31,6 +31,8 @@ pub(super) struct Surroundings {
     pub(super) answer_tokens: Option<u64>,
     /// Goes into every choice that is made by chance.
     pub(super) seed: u64,
+    /// Engine and worker are processes of their own.
+    pub(super) tree: bool,
     /// `VLLM_ALLOW_LONG_MAX_MODEL_LEN=1`.
     pub(super) allow_long: bool,
     /// `VLLM_API_KEY`.
@@ -270,6 +272,7 @@ mod tests {
             timing: Timing::Fixed(std::time::Duration::ZERO),
             answer_tokens: None,
             seed: 0,
+            tree: false,
             allow_long: false,
             api_key: None,
         }

@@ -798,3 +798,94 @@ fn a_rate_of_nothing_is_refused() {
         "toolorch sim: `TOOLORCH_SIM_DECODE_RATE`: `0` is not a number above 0\n"
     );
 }
+
+/// The living children of a process: (pid, session, command line).
+fn children(parent: u32) -> Vec<(u32, u32, String)> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let ours = fields[1] == parent.to_string() && fields[0] != "Z";
+        ours.then(|| (pid, fields[3].parse().unwrap(), line))
+    })
+    .collect()
+}
+
+fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Waits for the child's only child, which may be on its way.
+fn only_child(parent: u32) -> (u32, u32, String) {
+    loop {
+        match children(parent).as_slice() {
+            // Its title is there once it has begun to run.
+            [(pid, session, line)] if line.starts_with("VLLM::") => {
+                return (*pid, *session, line.clone());
+            }
+            _ => std::thread::sleep(std::time::Duration::from_millis(5)),
+        }
+    }
+}
+
+fn until_gone(pid: u32) {
+    while alive(pid) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_engine_that_dies_takes_its_server_along() {
+    let tree = [
+        ("TOOLORCH_SIM_TREE", "1"),
+        ("TOOLORCH_SIM_LATENCY_MS", "60000"),
+    ];
+    let mut server = Server::start_with(&["m"], "0.32.0", &tree);
+    let (engine, _, line) = only_child(server.child.id());
+    assert!(line.starts_with("VLLM::EngineCore "), "{line}");
+    let (worker, _, line) = only_child(engine);
+    assert!(line.starts_with("VLLM::Worker "), "{line}");
+    while only_child(engine).1 != worker {
+        std::thread::yield_now(); // a session of its own
+    }
+    assert_eq!(server.get("/health").0, 200);
+    let (status, answer) = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| server.chat(&question("m", "hi")));
+        while server.metric("vllm:num_requests_running") == 0 {
+            std::thread::yield_now();
+        }
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(i32::try_from(engine).unwrap()).unwrap(),
+            rustix::process::Signal::KILL,
+        )
+        .unwrap();
+        asked.join().unwrap()
+    });
+    assert_eq!(status, 500);
+    assert_eq!(
+        answer["error"]["message"],
+        "EngineCore encountered an issue. See stack trace (above) for the root cause."
+    );
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(alive(worker), "it outlives its server");
+    until_gone(worker);
+}
+
+#[test]
+fn a_server_that_is_asked_to_go_leaves_no_part() {
+    let mut server = Server::start_with(&["m"], "0.32.0", &[("TOOLORCH_SIM_TREE", "1")]);
+    let engine = only_child(server.child.id()).0;
+    let worker = only_child(engine).0;
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(i32::try_from(server.child.id()).unwrap()).unwrap(),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    until_gone(engine);
+    until_gone(worker);
+}

@@ -56,7 +56,7 @@ class Night:
     def __init__(self, program, name, sets):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="toolorch-real-up-", dir="/var/tmp"))
         shutil.copytree(CLUSTERS, self.folder / "clusters")
-        self.program, self.name, self.sets = program, name, sets
+        self.program, self.name, self.sets = str(pathlib.Path(program).resolve()), name, sets
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VLLM_", "TOOLORCH_"))}
         (self.folder / "tmux").mkdir()
         self.environment = dict(
