@@ -213,3 +213,60 @@ fn a_removed_state_directory_restarts_nothing() {
     });
     scene.assert_nothing_left();
 }
+
+/// A server as vLLM has it: engine and worker are processes of their own, the worker in another session. Whatever kills
+/// one of them, the next start finds none of the old ones.
+#[test]
+fn a_server_of_three_processes_goes_and_comes_as_one() {
+    let scene = small::scene("slow", 40);
+    let plain = "node: box, port: 8000 }";
+    let tree = "node: box, port: 8000, restart: { backoff: 100ms }, env: { set: { TOOLORCH_SIM_TREE: \"1\" } } }";
+    small::change(&scene, plain, tree);
+    let up = scene.go(scene.toolorch(&["up", small::YAML]));
+    let parts = |of: u32| -> Vec<u32> {
+        let processes = scene.processes();
+        let named = |(pid, line): &(u32, String)| {
+            (line.starts_with("VLLM::") || *pid == of).then_some(*pid)
+        };
+        processes.iter().filter_map(named).collect()
+    };
+    for title in ["", "VLLM::EngineCore", "VLLM::Worker"] {
+        until("a server", || small_is_ready(&scene).then_some(()));
+        let leader = small::server(&scene);
+        let leader = u32::try_from(leader.as_u64().unwrap()).unwrap();
+        let old = until("three processes", || {
+            Some(parts(leader)).filter(|parts| parts.len() == 3)
+        });
+        let victim = match title {
+            "" => leader,
+            title => {
+                let processes = scene.processes();
+                let found = processes.iter().find(|(_, line)| line.starts_with(title));
+                found.unwrap().0
+            }
+        };
+        kill(victim, Signal::KILL);
+        until("the next start", || {
+            (small::server(&scene) != leader).then_some(())
+        });
+        let living = parts(0);
+        assert!(
+            old.iter().all(|pid| !living.contains(pid)),
+            "{title}: {old:?} {living:?}"
+        );
+    }
+    up.signal(Signal::TERM);
+    up.end();
+    scene.expect(0, &["down", small::YAML]);
+    scene.assert_nothing_left();
+}
+
+fn small_is_ready(scene: &Scene) -> bool {
+    let journal = scene.journal("small");
+    let last = |kind: &str| {
+        journal.iter().rposition(|record| {
+            record["event"]["kind"] == kind && record["event"]["unit"] == "chat-0"
+        })
+    };
+    last("ready") > last("launched")
+}
