@@ -20,6 +20,26 @@ pub const E2E_LATENCY: &str = "vllm:e2e_request_latency_seconds";
 pub const TIME_TO_FIRST_TOKEN: &str = "vllm:time_to_first_token_seconds";
 /// Seconds in the queue (histogram).
 pub const QUEUE_TIME: &str = "vllm:request_queue_time_seconds";
+/// Seconds from the computation's start to the last token (histogram).
+pub const INFERENCE_TIME: &str = "vllm:request_inference_time_seconds";
+/// Seconds from the computation's start to the first token (histogram).
+pub const PREFILL_TIME: &str = "vllm:request_prefill_time_seconds";
+/// Seconds from the first token to the last (histogram).
+pub const DECODE_TIME: &str = "vllm:request_decode_time_seconds";
+/// Seconds between a request's tokens, one value for each request (histogram). In 0.32.
+pub const TIME_PER_OUTPUT_TOKEN: &str = "vllm:request_time_per_output_token_seconds";
+/// Tokens of a request's prompt (histogram).
+pub const REQUEST_PROMPT_TOKENS: &str = "vllm:request_prompt_tokens";
+/// Tokens of a request's answer (histogram).
+pub const REQUEST_GENERATION_TOKENS: &str = "vllm:request_generation_tokens";
+/// Prompt tokens that were looked up in the prefix cache (counter).
+pub const PREFIX_CACHE_QUERIES: &str = "vllm:prefix_cache_queries_total";
+/// Of these, those that were found (counter).
+pub const PREFIX_CACHE_HITS: &str = "vllm:prefix_cache_hits_total";
+/// Whether the engine sleeps, by `sleep_state` (gauge).
+pub const SLEEP_STATE: &str = "vllm:engine_sleep_state";
+/// Requests in the queue by `reason` (gauge). In 0.32.
+pub const WAITING_BY_REASON: &str = "vllm:num_requests_waiting_by_reason";
 /// Tool-parser calls by `outcome` (counter): a parser that never yields `tool_call` does not fit its model. In 0.32.
 pub const TOOL_PARSER_INVOCATIONS: &str = "vllm:tool_call_parser_invocations_total";
 /// HTTP requests by `handler`, `method` and `status` (counter, from the instrumentator).

@@ -99,7 +99,7 @@ impl Endpoint {
     pub(super) fn new(config: SimConfig) -> Self {
         Self {
             log: Log::new(&config),
-            metrics: Metrics::new(),
+            metrics: Metrics::new(config.max_model_len),
             pacer: Pacer::new(&config),
             answers: AtomicU64::new(0),
             dead: watch::Sender::new(false),

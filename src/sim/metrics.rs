@@ -7,25 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::chat::Parsed;
+use super::config::MEASURED;
 use super::engine::Load;
+use super::histogram::Histograms;
 use crate::knowledge::metrics as names;
 use crate::knowledge::release::Release;
-
-/// Buckets of request latencies in seconds (vLLM's own).
-const LATENCY_BUCKETS: [f64; 21] = [
-    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0,
-    480.0, 960.0, 1920.0, 7680.0,
-];
-/// Buckets of the time to the first token in seconds (vLLM's own).
-const FIRST_TOKEN_BUCKETS: [f64; 22] = [
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-    20.0, 40.0, 80.0, 160.0, 640.0, 2560.0,
-];
-/// Buckets of the time between tokens in seconds (vLLM's own).
-const TOKEN_BUCKETS: [f64; 19] = [
-    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
-    40.0, 80.0,
-];
 
 /// The last two came between 0.16 and 0.32, and never count here.
 const REASONS: [&str; 5] = ["stop", "length", "abort", "error", "repetition"];
@@ -42,63 +28,6 @@ const HANDLERS: [(&str, &str); 6] = [
 const MODES: [&str; 2] = ["streaming", "non_streaming"];
 const OUTCOMES: [&str; 2] = ["tool_call", "no_tool_call"];
 
-/// A histogram over fixed buckets.
-#[derive(Debug)]
-struct Histogram<const N: usize> {
-    buckets: &'static [f64; N],
-    counts: [AtomicU64; N],
-    count: AtomicU64,
-    micros: AtomicU64,
-}
-
-impl<const N: usize> Histogram<N> {
-    fn new(buckets: &'static [f64; N]) -> Self {
-        let counts = std::array::from_fn(|_| AtomicU64::new(0));
-        Self {
-            buckets,
-            counts,
-            count: AtomicU64::new(0),
-            micros: AtomicU64::new(0),
-        }
-    }
-
-    fn observe(&self, value: Duration) {
-        let seconds = value.as_secs_f64();
-        if let Some(at) = self.buckets.iter().position(|&limit| seconds <= limit) {
-            self.counts[at].fetch_add(1, Relaxed);
-        }
-        self.count.fetch_add(1, Relaxed);
-        self.micros.fetch_add(
-            u64::try_from(value.as_micros()).unwrap_or(u64::MAX),
-            Relaxed,
-        );
-    }
-
-    fn write(&self, out: &mut String, name: &str, labels: &str) {
-        head(out, name, "histogram");
-        let mut below = 0;
-        for (limit, count) in self.buckets.iter().zip(&self.counts) {
-            below += count.load(Relaxed);
-            line(
-                out,
-                &format!("{name}_bucket"),
-                &format!("{labels},le=\"{limit:?}\""),
-                below,
-            );
-        }
-        let count = self.count.load(Relaxed);
-        line(
-            out,
-            &format!("{name}_bucket"),
-            &format!("{labels},le=\"+Inf\""),
-            count,
-        );
-        line(out, &format!("{name}_count"), labels, count);
-        let seconds = Duration::from_micros(self.micros.load(Relaxed)).as_secs_f64();
-        push(out, format_args!("{name}_sum{{{labels}}} {seconds}\n"));
-    }
-}
-
 /// The counters of one server.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -110,10 +39,7 @@ pub(super) struct Metrics {
     /// By mode, then outcome.
     parsed: [[AtomicU64; 2]; 2],
     http: [[AtomicU64; 3]; HANDLERS.len()],
-    latency: Histogram<21>,
-    queue: Histogram<21>,
-    first_token: Histogram<22>,
-    token: Histogram<19>,
+    histograms: Histograms,
 }
 
 /// How one request went.
@@ -138,8 +64,8 @@ pub(super) struct Finished {
 }
 
 impl Metrics {
-    /// All zero.
-    pub(super) fn new() -> Self {
+    /// All zero; `context` is the context length.
+    pub(super) fn new(context: u32) -> Self {
         Self {
             running: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
@@ -148,10 +74,7 @@ impl Metrics {
             finished: std::array::from_fn(|_| AtomicU64::new(0)),
             parsed: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             http: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
-            latency: Histogram::new(&LATENCY_BUCKETS),
-            queue: Histogram::new(&LATENCY_BUCKETS),
-            first_token: Histogram::new(&FIRST_TOKEN_BUCKETS),
-            token: Histogram::new(&TOKEN_BUCKETS),
+            histograms: Histograms::new(context),
         }
     }
 
@@ -186,17 +109,7 @@ impl Metrics {
             .fetch_add(whole(request.prompt_tokens), Relaxed);
         self.generation_tokens
             .fetch_add(whole(request.completion_tokens), Relaxed);
-        self.latency.observe(request.total);
-        self.queue.observe(request.queued);
-        self.first_token.observe(request.first_token);
-        let gaps = u32::try_from(request.completion_tokens.saturating_sub(1)).unwrap_or(u32::MAX);
-        if let Some(gap) = request
-            .total
-            .saturating_sub(request.first_token)
-            .checked_div(gaps)
-        {
-            (0..gaps).for_each(|_| self.token.observe(gap));
-        }
+        self.histograms.observe(request);
         if let Some(parsed) = request.parsed {
             let mode = usize::from(!request.streamed);
             let outcome = usize::from(parsed == Parsed::NoToolCall);
@@ -251,6 +164,9 @@ impl Metrics {
             &mut out,
             format_args!("{usage}{{{labels}}} {whole}.{thousandths:03}\n"),
         );
+        if release >= MEASURED {
+            write_measured(&mut out, &escaped, labels, prompt, load.waiting);
+        }
         head(&mut out, names::SUCCESS, "counter");
         let reasons = names::finished_reasons(release);
         for (reason, counter) in REASONS.iter().zip(&self.finished).take(reasons) {
@@ -277,12 +193,7 @@ impl Metrics {
                 }
             }
         }
-        self.first_token
-            .write(&mut out, names::TIME_TO_FIRST_TOKEN, labels);
-        self.token
-            .write(&mut out, names::inter_token_latency(release), labels);
-        self.latency.write(&mut out, names::E2E_LATENCY, labels);
-        self.queue.write(&mut out, names::QUEUE_TIME, labels);
+        self.histograms.write(&mut out, release, labels);
         self.write_http(&mut out);
         out
     }
@@ -299,6 +210,27 @@ impl Metrics {
                 }
             }
         }
+    }
+}
+
+/// What 0.32 says beside: no prompt is found in a cache here, nobody sleeps, and who waits waits for a place.
+fn write_measured(out: &mut String, model: &str, labels: &str, prompt: u64, waiting: u64) {
+    for (name, value) in [
+        (names::PREFIX_CACHE_QUERIES, prompt),
+        (names::PREFIX_CACHE_HITS, 0),
+    ] {
+        head(out, name, "counter");
+        line(out, name, labels, value);
+    }
+    head(out, names::SLEEP_STATE, "gauge");
+    for (state, value) in [("awake", 1), ("weights_offloaded", 0), ("discard_all", 0)] {
+        let labels = format!("engine=\"0\",model_name=\"{model}\",sleep_state=\"{state}\"");
+        line(out, names::SLEEP_STATE, &labels, value);
+    }
+    head(out, names::WAITING_BY_REASON, "gauge");
+    for (reason, value) in [("capacity", waiting), ("deferred", 0)] {
+        let labels = format!("engine=\"0\",model_name=\"{model}\",reason=\"{reason}\"");
+        line(out, names::WAITING_BY_REASON, &labels, value);
     }
 }
 
@@ -341,7 +273,7 @@ mod tests {
 
     #[test]
     fn counters_follow_the_traffic() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(4096);
         metrics.finished(&request());
         metrics.http("/v1/chat/completions", 200);
         metrics.queued();

@@ -17,6 +17,7 @@ mod config;
 mod endpoint;
 mod engine;
 mod errors;
+mod histogram;
 mod host;
 mod http;
 mod lengths;
