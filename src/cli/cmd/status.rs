@@ -55,6 +55,10 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
 /// What the journal says; where nobody watches, what one look adds.
 fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
     let now = SystemClock.now();
+    // History stays what it was, whatever became of its results.
+    if matches!(found.state.phase, Phase::Ended(_)) {
+        return Ok(Status::new(&found.plan, &found.state, now));
+    }
     let watch = Watch::look(found.dir.path(), now).map_err(|error| runs::store(&error, printer))?;
     Ok(match watch {
         Watch::Alive(owner) => {

@@ -87,6 +87,7 @@ fn down_leaves_the_history_of_a_run_that_ended() {
     assert!(before.0.contains("ended with exit code 5"), "{}", before.0);
     let down = scene.expect(0, &["down", YAML]);
     assert!(down.err.contains("is down since it ended"), "{}", down.err);
+    std::fs::remove_dir_all(scene.path("out")).unwrap();
     assert_eq!((look(&["runs"]), look(&["status", YAML])), before);
 }
 
