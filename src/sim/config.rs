@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::faults::Fault;
 use crate::knowledge::families::{self, Family};
 use crate::knowledge::release::Release;
 
@@ -58,6 +59,8 @@ pub struct SimConfig {
     pub answer_tokens: Option<u64>,
     /// Goes into every choice that is made by chance.
     pub seed: u64,
+    /// What goes wrong once it is ready.
+    pub faults: Vec<Fault>,
     /// Which log lines are written to this process's stdout and stderr.
     pub log: Logging,
 }
@@ -111,6 +114,7 @@ impl SimConfig {
             timing: Timing::Fixed(Duration::from_millis(20)),
             answer_tokens: None,
             seed: 0,
+            faults: Vec::new(),
             log: Logging::default(),
         }
     }

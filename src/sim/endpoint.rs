@@ -15,6 +15,7 @@ use super::chat::Completion;
 use super::config::{FULL_REQUESTS, SimConfig, Timing};
 use super::engine::{Engine, Load, Seat};
 use super::errors::ApiError;
+use super::faults::Kind;
 use super::log::{Log, Writer};
 use super::metrics::{Finished, Metrics};
 use super::openai::Stamp;
@@ -36,6 +37,8 @@ pub(super) struct Endpoint {
     answers: AtomicU64,
     /// Its engine is gone.
     dead: watch::Sender<bool>,
+    /// When it was ready.
+    ready: Instant,
 }
 
 /// What decides when a request is computed, and how long it takes.
@@ -103,6 +106,7 @@ impl Endpoint {
             pacer: Pacer::new(&config),
             answers: AtomicU64::new(0),
             dead: watch::Sender::new(false),
+            ready: Instant::now(),
             config,
         }
     }
@@ -121,6 +125,24 @@ impl Endpoint {
                     preemptions: 0,
                 }
             }
+        }
+    }
+
+    /// Whether this goes wrong at this moment.
+    pub(super) fn suffers(&self, kind: Kind) -> bool {
+        let since = self.ready.elapsed();
+        let faults = &self.config.faults;
+        faults
+            .iter()
+            .any(|fault| fault.kind == kind && fault.is_on(since))
+    }
+
+    /// Waits until this goes wrong; for ever where it never does.
+    pub(super) async fn until_it_suffers(&self, kind: Kind) {
+        let faults = self.config.faults.iter().filter(|fault| fault.kind == kind);
+        match faults.map(|fault| fault.after).min() {
+            Some(after) => tokio::time::sleep_until((self.ready + after).into()).await,
+            None => std::future::pending().await,
         }
     }
 

@@ -18,6 +18,7 @@ use super::chat::{self, ChatRequest, Completion};
 use super::config::{MEASURED, SimConfig};
 use super::endpoint::{Endpoint, Peer, Running};
 use super::errors::ApiError;
+use super::failing::failure;
 use super::log::Writer;
 use super::openai::{self, Shape};
 use super::{scheduler, tokens};
@@ -59,6 +60,8 @@ async fn watch(ConnectInfo(peer): From, request: Request, next: Next) -> Respons
                 Json(json!({"error": "Unauthorized"})),
             )
                 .into_response()
+        } else if let Some(response) = failure(&peer.endpoint, &path).await {
+            response
         } else {
             next.run(request).await
         };

@@ -4,7 +4,8 @@
 //! silent copies in one process, on consecutive ports from `--port`. The environment says the rest:
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
 //! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
-//! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes); and vLLM's own `VLLM_API_KEY` and
+//! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
+//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); and vLLM's own `VLLM_API_KEY` and
 //! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
+use super::faults::{self, Fault};
 use super::parts;
 use super::refusal::Refusal;
 use super::server;
@@ -108,9 +110,18 @@ fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
         timing: timing()?,
         answer_tokens: count("TOOLORCH_SIM_ANSWER_TOKENS")?,
         seed: count("TOOLORCH_SIM_SEED")?.unwrap_or(0),
+        faults: faults()?,
         tree: variable("TOOLORCH_SIM_TREE").as_deref() == Some("1"),
         allow_long: variable("VLLM_ALLOW_LONG_MAX_MODEL_LEN").as_deref() == Some("1"),
         api_key: variable("VLLM_API_KEY").filter(|key| !key.is_empty()),
+    })
+}
+
+fn faults() -> Result<Vec<Fault>, Refusal> {
+    let text = variable("TOOLORCH_SIM_FAULTS").unwrap_or_default();
+    faults::parse(&text).map_err(|why| Refusal {
+        stderr: format!("toolorch sim: `TOOLORCH_SIM_FAULTS`: {why}"),
+        code: 2,
     })
 }
 

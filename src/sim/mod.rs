@@ -4,6 +4,7 @@
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! `parts` are the engine and worker processes of a server that has them.
+//! `faults` are what goes wrong, by a timeline.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
 mod answers;
@@ -17,6 +18,8 @@ mod config;
 mod endpoint;
 mod engine;
 mod errors;
+mod failing;
+mod faults;
 mod histogram;
 mod host;
 mod http;
@@ -37,5 +40,6 @@ mod toolcalls;
 mod wishes;
 
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
+pub use faults::{Fault, Kind};
 pub use host::{Hosted, host};
 pub use main::main;

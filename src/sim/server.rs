@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::argparse::{self, Parsed};
 use super::config::{Logging, SimConfig};
 use super::endpoint::Endpoint;
+use super::faults::Kind;
 use super::host::{self, EndpointListener};
 use super::http;
 use super::log::{Log, Writer};
@@ -222,6 +223,8 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool
         () = statistics(&endpoint) => false,
         () = either(&mut term, &mut interrupt) => false,
         () = gone(engine.as_mut()) => true,
+        () = endpoint.until_it_suffers(Kind::Engine) => true,
+        () = endpoint.until_it_suffers(Kind::Crash) => return crash(),
     };
     if died {
         endpoint.declare_dead();
@@ -246,6 +249,14 @@ async fn gone(engine: Option<&mut EngineProcess>) {
         Some(engine) => engine.gone().await,
         None => std::future::pending().await,
     }
+}
+
+/// An end without a word of farewell.
+fn crash() -> ExitCode {
+    let text = "Traceback (most recent call last):\nRuntimeError: simulated crash\n";
+    let mut stderr = std::io::stderr().lock();
+    stderr.write_all(text.as_bytes()).unwrap_or_default();
+    ExitCode::FAILURE
 }
 
 /// What 0.32 writes when its engine is gone.

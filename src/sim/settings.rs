@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::argparse::{self, Parsed};
 use super::config::{DEFAULT_CONTEXT, Logging, SimConfig, Timing};
+use super::faults::Fault;
 use super::refusal::Refusal;
 use super::text;
 use crate::knowledge::parsers::Registry;
@@ -31,6 +32,8 @@ pub(super) struct Surroundings {
     pub(super) answer_tokens: Option<u64>,
     /// Goes into every choice that is made by chance.
     pub(super) seed: u64,
+    /// What goes wrong once it is ready.
+    pub(super) faults: Vec<Fault>,
     /// Engine and worker are processes of their own.
     pub(super) tree: bool,
     /// `VLLM_ALLOW_LONG_MAX_MODEL_LEN=1`.
@@ -117,6 +120,7 @@ pub(super) fn configure(
     config.timing = around.timing;
     config.answer_tokens = around.answer_tokens;
     config.seed = around.seed;
+    config.faults.clone_from(&around.faults);
     config.log = Logging {
         lines: true,
         access: !args.on("--disable-uvicorn-access-log"),
@@ -272,6 +276,7 @@ mod tests {
             timing: Timing::Fixed(std::time::Duration::ZERO),
             answer_tokens: None,
             seed: 0,
+            faults: Vec::new(),
             tree: false,
             allow_long: false,
             api_key: None,

@@ -889,3 +889,52 @@ fn a_server_that_is_asked_to_go_leaves_no_part() {
     until_gone(engine);
     until_gone(worker);
 }
+
+/// A server of 0.32 with this timeline.
+fn faulty(timeline: &str) -> Server {
+    Server::start_with(&["m"], "0.32.0", &[("TOOLORCH_SIM_FAULTS", timeline)])
+}
+
+#[test]
+fn faults_come_and_go_as_the_timeline_says() {
+    let busy = faulty("0s busy 300ms");
+    let ask = |server: &Server| {
+        let body = question("m", "hi").to_string();
+        server
+            .send(reqwest::Method::POST, "/v1/chat/completions", Some(body))
+            .0
+    };
+    assert_eq!(ask(&busy), 429);
+    assert_eq!(busy.get("/health").0, 200, "it looks healthy");
+    while ask(&busy) == 429 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(ask(&busy), 200);
+
+    assert_eq!(ask(&faulty("0s error")), 500);
+    let wrong = faulty("0s wrong-model");
+    assert_eq!(ask(&wrong), 404);
+    assert!(wrong.get("/v1/models").1.contains("somebody/another-model"));
+}
+
+#[test]
+fn a_server_can_crash_and_an_engine_die_by_the_timeline() {
+    let mut crash = faulty("100ms crash");
+    assert_eq!(crash.child.wait().unwrap().code(), Some(1));
+    let mut engine = faulty("100ms engine");
+    assert_eq!(engine.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_hung_server_answers_health_alone() {
+    let server = faulty("0s hang");
+    assert_eq!(server.get("/health").0, 200);
+    let address = server.base.trim_start_matches("http://").to_owned();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_millis(300)))
+        .unwrap();
+    let error = std::io::Read::read(&mut stream, &mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+}
