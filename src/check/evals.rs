@@ -28,6 +28,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         if let Some(adapter) = adapter_of(eval) {
             needs(ctx, name, eval, adapter, report);
             format(ctx, eval, adapter, &origin, report);
+            layout(eval, adapter, &origin, report);
         }
         // Where the client's files are somewhere else, one note says so for all of them.
         if here::is_absent(ctx, &at.cwd) || node_of(eval).is_some() {
@@ -181,6 +182,20 @@ fn format(ctx: &Ctx<'_>, eval: &Eval, adapter: &Adapter, origin: &FieldPath, rep
                 Place::Value(origin.key("adapter")),
                 "the client that reads it",
             ),
+        );
+    }
+}
+
+/// The client's own layout cannot be chosen.
+fn layout(eval: &Eval, adapter: &Adapter, origin: &FieldPath, report: &mut Report) {
+    if adapter.files_alone && eval.command.is_none() && matches!(eval.results, Results::Jsonl(_)) {
+        report.push(
+            Diagnostic::error(
+                Code("E0527"),
+                format!("`{}` writes one file for each question", adapter.name),
+            )
+            .at(Place::Value(origin.key("results")), "one file for all")
+            .help("name a directory"),
         );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::PathKind;
-use crate::plan::ask::own_program;
+use crate::plan::ask::{environments as environments_of, own_program};
 use crate::plan::evals::{node_of, paths_of};
 use crate::plan::paths;
 
@@ -42,6 +42,33 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         report.push(directories(absent));
     }
     report.extend(programs(ctx));
+    report.extend(environments(ctx));
+}
+
+/// Virtual environments that are not here: for each its place in the YAML.
+pub(super) fn absent_environments(ctx: &Ctx<'_>) -> BTreeMap<String, FieldPath> {
+    let home = ctx.facts.home.get().map(String::as_str);
+    let all = environments_of(ctx.plan, home).into_iter();
+    let absent = all.filter(|(path, _)| is_absent(ctx, path));
+    absent
+        .map(|(path, origin)| (path.trim_end_matches("/bin/activate").to_owned(), origin))
+        .collect()
+}
+
+fn environments(ctx: &Ctx<'_>) -> Option<Diagnostic> {
+    let absent = absent_environments(ctx);
+    if absent.is_empty() {
+        return None;
+    }
+    let names = absent.keys().map(String::as_str).collect();
+    let finding = Diagnostic::note(
+        Code("N0520"),
+        format!("not proved here: there is no environment {}", listed(names)),
+    )
+    .help("`up` here would refuse: make it, or name the one that is meant");
+    Some(absent.into_iter().fold(finding, |finding, (venv, origin)| {
+        finding.at(Place::Key(origin), format!("`{venv}` has no bin/activate"))
+    }))
 }
 
 fn directories(absent: Vec<(String, FieldPath)>) -> Diagnostic {

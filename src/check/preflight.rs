@@ -15,6 +15,13 @@ pub fn preflight(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
     let mut report = ports::busy(ctx.plan, ctx.facts, ours);
     programs(ctx, &mut report);
     directories(ctx, &mut report);
+    for (venv, origin) in here::absent_environments(ctx) {
+        report.push(
+            Diagnostic::error(Code("E0606"), format!("there is no environment `{venv}`"))
+                .at(Place::Key(origin), "it has no bin/activate")
+                .help("make it (`python3 -m venv`), or name the one that is meant"),
+        );
+    }
     report
 }
 

@@ -91,7 +91,7 @@ pub(super) enum Command {
 #[derive(Debug, Clone, Args)]
 pub(super) struct ClientArgs {
     /// The client.
-    #[arg(value_parser = crate::knowledge::clients::RUNNERS)]
+    #[arg(allow_hyphen_values = true)]
     pub(super) name: String,
     /// `--print` shows the Python program that does it; `--help` shows its options.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

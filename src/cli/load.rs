@@ -131,6 +131,11 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
         world::add_answers(&mut facts, &asked);
         let (plan, found) = plan(&spec, &facts);
         world::add_programs(&mut facts, &ask::programs(&plan));
+        let environments = ask::environments(&plan, home.as_deref());
+        world::add_paths(
+            &mut facts,
+            environments.iter().map(|(path, _)| path.as_str()),
+        );
         let ctx = Ctx {
             spec: &spec,
             plan: &plan,

@@ -15,6 +15,10 @@ pub struct Adapter {
     pub command: &'static [&'static str],
     /// Arguments that are given only where their placeholder has a value.
     pub optional: &'static [(&'static str, &'static [&'static str])],
+    /// The option that is given for each of the evaluation's own `id_fields`, and for each of its `tasks`.
+    pub each: Option<(&'static str, &'static str)>,
+    /// Its results are one file for each question.
+    pub files_alone: bool,
     /// Keys of a question that may hold its id, the first present wins.
     pub id_fields: &'static [&'static str],
     /// Keys that each question must have.
@@ -70,6 +74,8 @@ const ADAPTERS: &[Adapter] = &[
         name: GENERIC,
         command: &[],
         optional: &[],
+        each: None,
+        files_alone: false,
         id_fields: &["id"],
         question_keys: &[],
         marker: None,
@@ -98,6 +104,8 @@ const ADAPTERS: &[Adapter] = &[
             "{dataset}",
         ],
         optional: SETTINGS,
+        each: None,
+        files_alone: true,
         // The log's missing-ids script reads `_id` too, but the client itself indexes `id`.
         id_fields: &["id"],
         question_keys: &["id", "question", "answer"],
@@ -133,6 +141,8 @@ const ADAPTERS: &[Adapter] = &[
             "{dataset}",
         ],
         optional: SETTINGS,
+        each: None,
+        files_alone: true,
         id_fields: &["id"],
         question_keys: &["id", "question", "answer"],
         marker: Some(r"\[FRAMES_TASK_COMPLETE\] id=(?P<id>\S+) status=(?P<status>\w+)"),
@@ -186,8 +196,10 @@ const fn runner(command: &'static [&'static str]) -> Adapter {
             ("concurrency", &["--concurrency", "{concurrency}"]),
             ("orchestrator", &["--model", "{orchestrator}"]),
         ],
+        each: Some(("--id-field", "--id")),
+        files_alone: true,
         id_fields: &["id"],
-        question_keys: &["id"],
+        question_keys: &[],
         marker: Some(r"\[QUESTION_COMPLETE\] id=(?P<id>\S+) status=(?P<status>\w+)"),
         pattern: "{id}.json",
         valid: &["id", "status"],

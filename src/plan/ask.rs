@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::{EvalName, Name, NodeName};
+use crate::base::{EvalName, FieldPath, Name, NodeName};
 use crate::spec::ClusterSpec;
 use crate::spec::model::LauncherKind;
 
@@ -94,6 +94,18 @@ pub fn programs(plan: &Plan) -> Vec<String> {
         all.extend(own_program(unit));
     }
     all.into_iter().map(str::to_owned).collect()
+}
+
+/// What a virtual environment that a unit of this machine needs must have; with where the YAML names the unit.
+pub fn environments(plan: &Plan, home: Option<&str>) -> Vec<(String, FieldPath)> {
+    let of = |unit: &Unit| {
+        let venv = paths::expanded(unit.env.venv.as_deref()?, home);
+        venv.starts_with('/')
+            .then(|| (format!("{venv}/bin/activate"), unit.origin.clone()))
+    };
+    let mut all: Vec<_> = plan.units_here().filter_map(of).collect();
+    all.dedup();
+    all
 }
 
 /// The program that a unit must find on PATH, because no environment of the YAML could bring it.

@@ -423,7 +423,7 @@ fn client_argv(
     let asks_one = |(name, _): &(&str, _)| *name == "orchestrator";
     let many = spec.models.len() > 1 && adapter.optional.iter().any(asks_one);
     let unsaid = values.get("orchestrator").is_none();
-    if unsaid && needs("{orchestrator}") {
+    if unsaid && (needs("{orchestrator}") || eval.orchestrator.is_some()) {
         report.push(no_orchestrator(spec, eval, origin));
     } else if unsaid && many {
         report.push(
@@ -455,7 +455,17 @@ fn client_argv(
         .command
         .iter()
         .chain(given.flat_map(|(_, words)| words.iter()));
-    let words: Vec<String> = words.map(|&word| word.to_owned()).collect();
+    let mut words: Vec<String> = words.map(|&word| word.to_owned()).collect();
+    if let Some((field, id)) = adapter.each {
+        let fields = eval.id_fields.iter().flatten().map(|value| (field, value));
+        let ids = eval.tasks.iter().flatten().map(|value| (id, value));
+        // Braces of an id are no placeholder.
+        words.extend(
+            fields
+                .chain(ids)
+                .flat_map(|(option, value)| [option.to_owned(), value.replace('{', "{{")]),
+        );
+    }
     env::fill_command(&words, values, origin, None)
 }
 

@@ -261,7 +261,13 @@ impl Brain {
         } else if ending.permanent.is_some() {
             ending.permanent
         } else if work.silent() && !ending.killed {
-            Some(format!("{how} before it finished a single question"))
+            let more = if counts.done > 0 {
+                "another"
+            } else {
+                "a single"
+            };
+            let log = format!("its log says why: toolorch logs eval-{eval}");
+            Some(format!("{how} before it finished {more} question; {log}"))
         } else {
             work.hopeless().map(|all| format!("{how}, and {all}"))
         };

@@ -7,7 +7,7 @@ use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::base::{clean, cut};
 use crate::facts::Exit;
 use crate::plan::{EvalPlan, Plan, Start, Unit};
-use crate::run::{GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict};
+use crate::run::{EvalState, GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict};
 
 /// How something is going: what colours it, and what is shown first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -208,12 +208,16 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
     }
     let mood = match (&state.verdict, &client.phase) {
         (Some(Verdict::Complete), _) => Mood::Good,
+        (None, UnitPhase::Planned) if is_complete(&state) => Mood::Good,
         (None, UnitPhase::Planned) => Mood::Idle,
         (None, phase) if phase.may_live() && pace.still.is_none() => Mood::Busy,
         _ => Mood::Bad,
     };
     match (&state.verdict, &client.phase) {
         (Some(end), _) => parts.insert(0, verdict(end)),
+        (None, UnitPhase::Planned) if is_complete(&state) => {
+            parts.insert(0, "complete".to_owned());
+        }
         (None, UnitPhase::Planned) => parts.push(eval_waits(eval, plan, run)),
         (None, phase) if phase.may_live() => {
             if client.generation.0 > 1 {
@@ -229,6 +233,11 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
         )),
     }
     (parts.join(" · "), mood)
+}
+
+/// An earlier owner brought it to its end, or its results were there before.
+fn is_complete(state: &EvalState) -> bool {
+    state.total > 0 && state.done >= state.total && state.errors == 0
 }
 
 /// What an evaluation that was not started waits for.

@@ -55,6 +55,15 @@ pub fn add_git_facts(facts: &mut Facts, asked: &Questions) {
     }
 }
 
+/// What stands at these paths.
+pub fn add_paths<'a>(facts: &mut Facts, paths: impl Iterator<Item = &'a str>) {
+    for path in paths {
+        facts
+            .paths
+            .insert(path.to_owned(), kind_of(Path::new(path)));
+    }
+}
+
 /// Where PATH has each of these programs.
 pub fn add_programs(facts: &mut Facts, programs: &[String]) {
     for program in programs {

@@ -20,7 +20,7 @@ mod watch;
 
 pub use clock::SystemClock;
 pub use config_file::{ConfigWritten, write_config};
-pub use facts::{add_answers, add_git_facts, add_programs, machine_facts};
+pub use facts::{add_answers, add_git_facts, add_paths, add_programs, machine_facts};
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use ports::{PortWait, PortWatch, listeners, listening};

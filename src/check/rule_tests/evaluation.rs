@@ -493,6 +493,32 @@ fn a_harness_must_know_which_model_it_asks() {
 }
 
 #[test]
+fn a_harness_that_asks_nobody_or_writes_elsewhere() {
+    assert_snapshot!(said(&harness("openai-env", ", orchestrator: gamma")), @r"
+    error[E0210]: there is no model `gamma`
+      --> a.yaml:10:74
+       |
+    10 |   gsm8k: { adapter: lm-eval, dataset: d.jsonl, results: r, orchestrator: gamma }
+       |                                                                          ^^^^^ not a key of `models`
+
+    error: 1 error in a.yaml
+    ");
+    let file =
+        harness("openai-env", ", orchestrator: b").replace("results: r,", "results: r.jsonl,");
+    assert_snapshot!(said(&file), @r"
+    error[E0527]: `lm-eval` writes one file for each question
+      --> a.yaml:10:57
+       |
+    10 |   gsm8k: { adapter: lm-eval, dataset: d.jsonl, results: r.jsonl, orchestrator: b }
+       |                                                         ^^^^^^^ one file for all
+       |
+       = help: name a directory
+
+    error: 1 error in a.yaml
+    ");
+}
+
+#[test]
 fn a_harness_reads_one_format() {
     assert_snapshot!(said(&harness("toolorchestra", ", orchestrator: b")), @r"
     error[E0523]: `lm-eval` cannot read this client configuration

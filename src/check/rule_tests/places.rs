@@ -267,6 +267,20 @@ fn a_program_that_is_not_here() {
     note: 1 note in a.yaml
     ");
     assert_eq!(of(", env: { conda: tools }"), "");
+    let activate = "/nowhere/bin/activate".to_owned();
+    facts.paths.insert(activate, Known::Known(PathKind::Absent));
+    let venv = "services:\n  s: { node: n, command: [serve], env: { venv: /nowhere } }\n";
+    assert_snapshot!(said_with(venv, &facts), @r"
+    note[N0520]: not proved here: there is no environment `/nowhere`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { venv: /nowhere } }
+      |   ^ `/nowhere` has no bin/activate
+      |
+      = help: `up` here would refuse: make it, or name the one that is meant
+
+    note: 1 note in a.yaml
+    ");
 }
 
 #[test]

@@ -6,11 +6,25 @@ use std::process::Command;
 use crate::base::ExitStatus;
 use crate::cli::args::ClientArgs;
 use crate::cli::printer::Printer;
-use crate::knowledge::clients::runner;
+use crate::knowledge::clients::{RUNNERS, runner};
 
 pub(in crate::cli) fn run(args: &ClientArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    // clap has taken no other name.
-    let program = runner(&args.name).ok_or(ExitStatus::Usage)?;
+    let Some(program) = runner(&args.name) else {
+        let names = RUNNERS.join(", ");
+        let usage =
+            format!("usage: toolorch client NAME [--print | --help | options]; names: {names}");
+        if matches!(args.name.as_str(), "--help" | "-h") {
+            printer
+                .data(&format!("{usage}\n"))
+                .map_err(|_| ExitStatus::Internal)?;
+            return Ok(ExitStatus::Done);
+        }
+        printer.complain(&format!(
+            "error: there is no client `{}`\n{usage}",
+            args.name
+        ));
+        return Err(ExitStatus::Usage);
+    };
     if args.args == ["--print"] {
         printer.data(&program).map_err(|_| ExitStatus::Internal)?;
         return Ok(ExitStatus::Done);

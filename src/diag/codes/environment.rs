@@ -22,6 +22,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "A unit that runs on this machine has a `cwd` that does not exist.",
     },
     CodeInfo {
+        code: "E0606",
+        title: "an environment is missing",
+        text: "A unit that runs on this machine names a virtual environment (`venv`) without \
+               `bin/activate`.",
+    },
+    CodeInfo {
         code: "E0610",
         title: "`allow` names no code",
         text: "Codes are a letter and four digits, as findings show them in brackets.",

@@ -124,9 +124,10 @@ pub(super) const ROWS: &[CodeInfo] = &[
     },
     CodeInfo {
         code: "N0520",
-        title: "a program that is not here",
+        title: "a program or environment that is not here",
         text: "Units of this machine run a program that PATH does not have, and no environment of the \
-               YAML could bring it. `up` refuses to start them here.",
+               YAML could bring it; or they name a virtual environment that does not exist. `up` \
+               refuses to start them here.",
     },
     CodeInfo {
         code: "E0521",
@@ -158,5 +159,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
         code: "E0526",
         title: "a pattern that names no result",
         text: "`pattern` is the name of a result's file, with `{id}` where the question's id stands.",
+    },
+    CodeInfo {
+        code: "E0527",
+        title: "a layout that the client does not have",
+        text: "This client writes one JSON file for each question into a directory; `results` names one \
+               file for all.",
     },
 ];

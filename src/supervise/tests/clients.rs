@@ -68,12 +68,12 @@ fn a_client_that_ends_before_its_first_result_is_not() {
     assert_snapshot!(story.told(), @r#"
     0ms eval-e #1 exited: code Some(1), signal None, reason None
     0ms -> count e
-    0ms e ended: Incomplete { missing: 10, why: "it ended with exit code 1 before it finished a single question" }
+    0ms e ended: Incomplete { missing: 10, why: "it ended with exit code 1 before it finished a single question; its log says why: toolorch logs eval-e" }
     0ms a #1 stop intended: Done
     0ms -> stop a #1
     0ms a #1 stopped
-    0ms run ended 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question
-    0ms -> finish 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question
+    0ms run ended 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question; its log says why: toolorch logs eval-e
+    0ms -> finish 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question; its log says why: toolorch logs eval-e
     "#);
 }
 

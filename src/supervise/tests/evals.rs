@@ -323,13 +323,13 @@ fn after_complete_waits_for_all_results() {
     assert_snapshot!(story.told(), @r#"
     0ms eval-e #1 exited: code Some(1), signal None, reason None
     0ms -> count e
-    0ms e ended: Incomplete { missing: 10, why: "it ended with exit code 1 before it finished a single question" }
+    0ms e ended: Incomplete { missing: 10, why: "it ended with exit code 1 before it finished a single question; its log says why: toolorch logs eval-e" }
     0ms f ended: NotStarted { why: "`e` comes first and is not complete", code: 5 }
     0ms a #1 stop intended: Done
     0ms -> stop a #1
     0ms a #1 stopped
-    0ms run ended 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question; f: not started: `e` comes first and is not complete
-    0ms -> finish 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question; f: not started: `e` comes first and is not complete
+    0ms run ended 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question; its log says why: toolorch logs eval-e; f: not started: `e` comes first and is not complete
+    0ms -> finish 5: e: incomplete, 10 missing: it ended with exit code 1 before it finished a single question; its log says why: toolorch logs eval-e; f: not started: `e` comes first and is not complete
     "#);
 }
 
@@ -340,7 +340,7 @@ fn after_ended_waits_for_the_end_alone() {
     assert_snapshot!(story.told(), @r#"
     0ms eval-e #1 exited: code Some(1), signal None, reason None
     0ms -> count e
-    0ms e ended: Incomplete { missing: 10, why: "it ended with exit code 1 before it finished a single question" }
+    0ms e ended: Incomplete { missing: 10, why: "it ended with exit code 1 before it finished a single question; its log says why: toolorch logs eval-e" }
     0ms -> prepare f
     "#);
 }

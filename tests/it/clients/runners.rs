@@ -143,3 +143,32 @@ fn what_cannot_be_asked_is_said() {
         "the task has no question with the id x-1; its ids are q-0, q-1, q-2, …\n"
     );
 }
+
+#[test]
+fn ids_have_their_own_key_and_some_alone_can_be_asked() {
+    let scene = scene(ENDPOINTS);
+    let place = scene.path();
+    let tasks = place.join("lm_eval/tasks.py");
+    let named = fs::read_to_string(&tasks)
+        .unwrap()
+        .replace("'id':", "'qid':");
+    fs::write(tasks, named).unwrap();
+    fs::write(
+        place.join("questions.jsonl"),
+        "{\"qid\": \"q-0\"}\n{\"qid\": \"q-3\"}\n",
+    )
+    .unwrap();
+    let with = ["--dataset", "questions.jsonl"];
+    let refused = client(place, &with).assert().failure();
+    assert_eq!(
+        String::from_utf8(refused.get_output().stderr.clone()).unwrap(),
+        "a question has none of the keys id, but qid: name its id with --id-field\n"
+    );
+    let more = ["--id-field", "qid", "--id", "q-3"];
+    client(place, &[&with[..], &more].concat())
+        .assert()
+        .success();
+    let written = fs::read_dir(place.join("out")).unwrap();
+    let names: Vec<_> = written.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["q-3.json"]);
+}

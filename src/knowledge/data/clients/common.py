@@ -9,12 +9,22 @@ import subprocess
 import sys
 
 
+def text_of(path, what):
+    """A file that must be there."""
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        sys.exit("cannot read the %s: %s" % (what, error))
+
+
 def settings_of(path):
     """The `NAME=value` lines that `format: openai-env` writes."""
     settings = {}
-    for line in pathlib.Path(path).read_text().splitlines():
+    for line in text_of(path, "client configuration").splitlines():
         if line and not line.startswith("#"):
-            name, _, value = line.partition("=")
+            name, mark, value = line.partition("=")
+            if not mark:
+                sys.exit("%s is not of `format: openai-env`: its lines are NAME=value" % path)
             settings[name] = (shlex.split(value) or [""])[0]
     return settings
 
@@ -23,8 +33,10 @@ def endpoints_of(settings, wanted):
     """(name of the model, its base URLs): the model called `wanted`, or the only one."""
     known = {name[: -len("_MODEL")]: model for name, model in settings.items() if name.endswith("_MODEL")}
     fitting = [name for name, model in known.items() if wanted in (None, model, name, name.lower())]
+    names = ", ".join(sorted(known.values())) or "none"
+    if wanted and not fitting:
+        sys.exit("there is no model %s: there are %s" % (wanted, names))
     if len(fitting) != 1:
-        names = ", ".join(sorted(known.values())) or "none"
         sys.exit("say which model is asked, with --model: there are %s" % names)
     return known[fitting[0]], settings[fitting[0] + "_BASE_URLS"].split(",")
 
@@ -33,8 +45,11 @@ def ids_of(dataset, fields):
     """The ids of a dataset, in its order; None without one."""
     if dataset is None:
         return None
-    with open(dataset, encoding="utf-8") as file:
-        questions = [json.loads(line) for line in file if line.strip()]
+    questions = [json.loads(line) for line in text_of(dataset, "dataset").splitlines() if line.strip()]
+    lacking = [question for question in questions if not any(field in question for field in fields)]
+    if lacking:
+        keys = ", ".join(lacking[0])
+        sys.exit("a question has none of the keys %s, but %s: name its id with --id-field" % (", ".join(fields), keys))
     return [str(next(question[field] for field in fields if field in question)) for question in questions]
 
 
@@ -66,6 +81,7 @@ def arguments():
     parser.add_argument("--task", required=True, help=TASK)
     parser.add_argument("--dataset", help="the questions whose ids count; without it all of the task")
     parser.add_argument("--id-field", action="append", help="a key of a question that may hold its id; default: id")
+    parser.add_argument("--id", action="append", help="only the question of this id; may be given several times")
     parser.add_argument("--concurrency", type=int, default=8, help="questions in flight, over all replicas")
     parser.add_argument("--model", help="the model that is asked; default: the only one")
     return parser.parse_args()
@@ -76,11 +92,15 @@ def main():
     if sys.argv[1:] == ["--shard"]:
         return run_shard(json.load(sys.stdin))
     options = arguments()
+    if options.concurrency < 1:
+        sys.exit("--concurrency must be at least 1")
     fields = options.id_field or ["id"]
     pathlib.Path(options.results).mkdir(parents=True, exist_ok=True)
     model, urls = endpoints_of(settings_of(options.config), options.model)
     # Seen once, for all shards alike: what one of them finishes meanwhile must not move the others' shares.
     ids, there = ids_of(options.dataset, fields), finished(options.results)
+    if options.id:
+        ids = [name for name in ids if name in options.id] if ids is not None else options.id
     if ids is not None:
         ids = [name for name in ids if name not in there]
         if not ids:

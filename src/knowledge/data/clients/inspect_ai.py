@@ -31,9 +31,7 @@ def run_shard(job):
     task = job["task"]
     if "." not in task and pathlib.Path(task + ".py").exists():
         task += ".py"
-    ids = job["ids"]
-    if ids is None:
-        ids = mine(job, samples_of(task))
+    ids = mine(job, samples_of(task))
     logs = evaluate(
         task, model="openai-api/toolorch/" + job["model"], model_base_url=job["url"], sample_id=ids,
         max_samples=job["concurrency"], max_connections=job["concurrency"], fail_on_error=False, display="none",
