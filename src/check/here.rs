@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::PathKind;
-use crate::plan::ask::{environments as environments_of, own_program};
+use crate::plan::ask::{activation, environments as environments_of, own_program};
 use crate::plan::evals::{node_of, paths_of};
 use crate::plan::paths;
 
@@ -49,9 +49,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
 pub(super) fn absent_environments(ctx: &Ctx<'_>) -> BTreeMap<String, FieldPath> {
     let home = ctx.facts.home.get().map(String::as_str);
     let all = environments_of(ctx.plan, home).into_iter();
-    let absent = all.filter(|(path, _)| is_absent(ctx, path));
-    absent
-        .map(|(path, origin)| (path.trim_end_matches("/bin/activate").to_owned(), origin))
+    all.filter(|(venv, _)| is_absent(ctx, &activation(venv)))
         .collect()
 }
 

@@ -59,12 +59,12 @@ pub(super) fn outcome(
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let status = outcome.code;
-    let found = runs::read(dir.clone()).map_err(|error| runs::store(&error, printer))?;
-    let tables = tables(desks);
     if dir.is_going_down() {
         printer.say("`toolorch down` stops the rest");
         return Ok(status);
     }
+    let found = runs::read(dir.clone()).map_err(|error| runs::store(&error, printer))?;
+    let tables = tables(desks);
     let text = summary(
         plan,
         &found.state,

@@ -132,10 +132,8 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
         let (plan, found) = plan(&spec, &facts);
         world::add_programs(&mut facts, &ask::programs(&plan));
         let environments = ask::environments(&plan, home.as_deref());
-        world::add_paths(
-            &mut facts,
-            environments.iter().map(|(path, _)| path.as_str()),
-        );
+        let files = environments.iter().map(|(venv, _)| ask::activation(venv));
+        world::add_paths(&mut facts, files);
         let ctx = Ctx {
             spec: &spec,
             plan: &plan,

@@ -55,7 +55,7 @@ pub(super) fn end(
             printer,
         };
         if !stop.units.is_empty() {
-            failures = stop.everything()?;
+            failures.extend(stop.everything()?);
         }
     }
     failures.extend(dirs.clear(&UnitId::new(CONTROLLER)).err());

@@ -96,12 +96,16 @@ pub fn programs(plan: &Plan) -> Vec<String> {
     all.into_iter().map(str::to_owned).collect()
 }
 
-/// What a virtual environment that a unit of this machine needs must have; with where the YAML names the unit.
+/// The file by which a virtual environment is known.
+pub fn activation(venv: &str) -> String {
+    format!("{venv}/bin/activate")
+}
+
+/// Virtual environments that units of this machine need, each with where the YAML names the unit.
 pub fn environments(plan: &Plan, home: Option<&str>) -> Vec<(String, FieldPath)> {
     let of = |unit: &Unit| {
         let venv = paths::expanded(unit.env.venv.as_deref()?, home);
-        venv.starts_with('/')
-            .then(|| (format!("{venv}/bin/activate"), unit.origin.clone()))
+        venv.starts_with('/').then(|| (venv, unit.origin.clone()))
     };
     let mut all: Vec<_> = plan.units_here().filter_map(of).collect();
     all.dedup();

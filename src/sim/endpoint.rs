@@ -57,34 +57,35 @@ impl Pacer {
                 let places = config.max_num_seqs.min(Semaphore::MAX_PERMITS);
                 Self::Fixed(Arc::new(Semaphore::new(places)), latency)
             }
-            Timing::Batching { speed, .. } => {
-                Self::Engine(Arc::new(Engine::new(rates(config), speed)))
+            Timing::Batching {
+                prefill_rate,
+                decode_rate,
+                cache_tokens,
+                speed,
+            } => {
+                let full = u64::from(config.max_model_len) * FULL_REQUESTS;
+                let rates = Rates {
+                    sequences: config.max_num_seqs,
+                    cache: cache_tokens.unwrap_or(full),
+                    ..rates(prefill_rate, decode_rate)
+                };
+                Self::Engine(Arc::new(Engine::new(rates, speed)))
             }
         }
     }
 }
 
 /// The engine's rates: what a sequence adds to a step is small beside the weights that each step reads.
-fn rates(config: &SimConfig) -> Rates {
+fn rates(prefill: f64, decode: f64) -> Rates {
     const SHARE: f64 = 1.0 / 150.0;
-    let (prefill, decode, cache) = match config.timing {
-        Timing::Batching {
-            prefill_rate,
-            decode_rate,
-            cache_tokens,
-            ..
-        } => (prefill_rate, decode_rate, cache_tokens),
-        Timing::Fixed(_) => (1.0, 1.0, None),
-    };
-    let full = u64::from(config.max_model_len) * FULL_REQUESTS;
     let step = 1_000_000.0 / decode;
     Rates {
         prefill: whole(prefill).max(1),
         step: whole(step * (1.0 - SHARE)),
         per_sequence: whole(step * SHARE),
-        sequences: config.max_num_seqs,
+        sequences: 1,
         budget: MAX_NUM_BATCHED_TOKENS,
-        cache: cache.unwrap_or(full),
+        cache: 0,
     }
 }
 

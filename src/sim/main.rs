@@ -134,13 +134,15 @@ fn timing() -> Result<Timing, Refusal> {
     ]
     .map(rate);
     let (prefill, decode, speed) = (prefill?, decode?, speed?);
-    if prefill.is_none() && decode.is_none() {
+    let cache_tokens = count("TOOLORCH_SIM_CACHE_TOKENS")?;
+    // Each of them speaks of an engine that batches.
+    if prefill.or(decode).or(speed).is_none() && cache_tokens.is_none() {
         return Ok(fixed);
     }
     Ok(Timing::Batching {
         prefill_rate: prefill.unwrap_or(PREFILL_RATE),
         decode_rate: decode.unwrap_or(DECODE_RATE),
-        cache_tokens: count("TOOLORCH_SIM_CACHE_TOKENS")?,
+        cache_tokens,
         speed: speed.unwrap_or(1.0),
     })
 }

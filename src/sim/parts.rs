@@ -5,7 +5,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{ChildStdin, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -81,7 +81,10 @@ fn engine() -> ExitCode {
     });
     std::thread::spawn(move || told.send(End::Server { told: until_told() }));
     match (first.recv(), pipe) {
-        (Ok(End::Server { told: true }), Some(mut pipe)) => quit(&mut pipe),
+        // What is in a pipe is read even when its writer is gone.
+        (Ok(End::Server { told: true }), Some(mut pipe)) => {
+            let _ = pipe.write_all(QUIT);
+        }
         // An engine without its worker is none.
         (Ok(End::Worker), _) => return ExitCode::FAILURE,
         _ => {}
@@ -95,12 +98,6 @@ enum End {
     Worker,
     /// Its server did, or told it to.
     Server { told: bool },
-}
-
-/// Passes the word on, and lets the other go first.
-fn quit(pipe: &mut ChildStdin) {
-    let _ = pipe.write_all(QUIT);
-    std::thread::sleep(Duration::from_millis(100));
 }
 
 fn worker() -> ExitCode {

@@ -56,11 +56,10 @@ pub fn add_git_facts(facts: &mut Facts, asked: &Questions) {
 }
 
 /// What stands at these paths.
-pub fn add_paths<'a>(facts: &mut Facts, paths: impl Iterator<Item = &'a str>) {
+pub fn add_paths(facts: &mut Facts, paths: impl Iterator<Item = String>) {
     for path in paths {
-        facts
-            .paths
-            .insert(path.to_owned(), kind_of(Path::new(path)));
+        let kind = kind_of(Path::new(&path));
+        facts.paths.insert(path, kind);
     }
 }
 

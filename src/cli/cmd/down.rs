@@ -66,30 +66,12 @@ fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> 
             why: StopWhy::Down,
         });
     }
-    let scripts = found.dir.scripts();
-    let gone = |(unit, _): &(UnitId, Millis)| !scripts.join(format!("units/{unit}.sh")).exists();
-    let spare = there.iter().any(gone).then(|| {
-        let units: Vec<&UnitId> = there.iter().map(|(unit, _)| unit).collect();
-        stop_scripts(&found.plan.cluster, &units)
-    });
-    let spare = spare.transpose().map_err(|why| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    })?;
-    let stop = Stop {
-        run: found.dir.id(),
-        scripts: spare
-            .as_ref()
-            .map_or(scripts.as_path(), |spare| spare.path()),
-        units: there,
-        printer,
-    };
-    let mut problems = stop.everything()?;
+    let (mut problems, processes) = stop(&found, there, printer)?;
     for unit in living {
         let generation = found.state.unit(&unit).generation;
         ledger.note(Event::Stopped { unit, generation });
     }
-    problems.extend(leftovers(&found, &stop.processes()));
+    problems.extend(leftovers(&found, &processes));
     if problems.is_empty() {
         problems.extend(dirs.clear(&UnitId::new(detach::CONTROLLER)).err());
     }
@@ -106,9 +88,47 @@ fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> 
             ledger.note(ended(&found));
         }
     }
-    let unrecorded = ledger.close();
+    status(&found, problems.is_empty(), ledger.close(), printer)
+}
+
+/// Stops the units, by their own scripts or, where one is gone, by scripts that can do nothing else; answers what could not
+/// be stopped, and which processes are left.
+fn stop(
+    found: &Found,
+    units: Vec<(UnitId, Millis)>,
+    printer: Printer,
+) -> Result<(Vec<String>, Vec<u32>), ExitStatus> {
+    let scripts = found.dir.scripts();
+    let gone = |(unit, _): &(UnitId, Millis)| !scripts.join(format!("units/{unit}.sh")).exists();
+    let spare = units.iter().any(gone).then(|| {
+        let names: Vec<&UnitId> = units.iter().map(|(unit, _)| unit).collect();
+        stop_scripts(&found.plan.cluster, &names)
+    });
+    let spare = spare.transpose().map_err(|why| {
+        printer.complain(&format!("error: {why}"));
+        ExitStatus::Internal
+    })?;
+    let stop = Stop {
+        run: found.dir.id(),
+        scripts: spare
+            .as_ref()
+            .map_or(scripts.as_path(), |spare| spare.path()),
+        units,
+        printer,
+    };
+    let problems = stop.everything()?;
+    Ok((problems, stop.processes()))
+}
+
+/// The exit code; `unrecorded` is what kept it from being recorded.
+fn status(
+    found: &Found,
+    down: bool,
+    unrecorded: Option<ExitStatus>,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
     match unrecorded {
-        _ if !problems.is_empty() => Err(ExitStatus::Refused),
+        _ if !down => Err(ExitStatus::Refused),
         None => Ok(ExitStatus::Done),
         // All is down by the world's own word; a full disk does not change that.
         Some(ExitStatus::Internal) => {

@@ -29,12 +29,12 @@ pub struct Sim {
     pub startup: Option<Duration>,
     /// The time that an answer takes, unless rates say it. Default: 20ms.
     pub latency: Option<Duration>,
-    /// Prompt tokens read per second. With a rate requests are batched as vLLM does it, and latency follows from tokens
-    /// and load. Default: 20000 where `decode_rate` is given.
+    /// Prompt tokens read per second. With this, `decode_rate`, `cache_tokens` or `speed` requests are batched as vLLM does it,
+    /// and latency follows from tokens and load. Default then: 20000.
     #[schemars(range(min = 1.0))]
     pub prefill_rate: Option<f64>,
     /// Tokens written per second for a request that is alone; each further one slows a step by 1/150.
-    /// Default: 100 where `prefill_rate` is given.
+    /// Default then: 100.
     #[schemars(range(min = 0.1))]
     pub decode_rate: Option<f64>,
     /// Tokens that the KV cache holds. Default: eight requests of full length.
@@ -43,7 +43,7 @@ pub struct Sim {
     /// Tokens of an answer on average, with what is thought and not sent. Default: those of its text.
     #[schemars(range(min = 1))]
     pub answer_tokens: Option<u64>,
-    /// Virtual seconds in a second, with rates: a night in an hour. Default: 1.
+    /// Virtual seconds in a second: a night in an hour. Default: 1.
     #[schemars(range(min = 0.01))]
     pub speed: Option<f64>,
     /// The share of answers that are right, 0 to 1.

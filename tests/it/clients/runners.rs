@@ -54,6 +54,8 @@ fn client(place: &Path, more: &[&str]) -> Command {
     let mut command = Command::cargo_bin("toolorch").unwrap();
     command
         .current_dir(place)
+        .env_remove("PYTHONUNBUFFERED")
+        .env_remove("PYTHONDONTWRITEBYTECODE")
         .env("PYTHONPATH", place)
         .args(["client", "lm-eval", "--config", "endpoints.env"])
         .args(["--results", "out", "--task", "sums"])
