@@ -8,6 +8,7 @@ mod fields;
 mod identity;
 mod ids;
 mod markers;
+mod outside;
 mod results;
 
 pub use calls::{Call, calls_of};
@@ -17,6 +18,7 @@ pub use expected::Expected;
 pub use identity::{Change, Difference, Judgement, Stamp, refusal};
 pub use ids::{is_safe_file_name, select};
 pub use markers::{MarkerReader, Marks};
+pub use outside::{Outside, outside_of};
 pub use results::{
     Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,
 };
