@@ -123,7 +123,8 @@ impl ChatRequest {
     }
 }
 
-fn message(value: &Value) -> Message {
+/// One message of a request body.
+pub(super) fn message(value: &Value) -> Message {
     let text = match &value["content"] {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts

@@ -7,6 +7,8 @@
 //! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
 //! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); and vLLM's own `VLLM_API_KEY` and
 //! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
+//!
+//! `service --host H --port P …` stands in for a service or an external API, at `TOOLORCH_SIM_SPEED`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -16,15 +18,16 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
 use super::faults::{self, Fault};
-use super::parts;
 use super::refusal::Refusal;
-use super::server;
 use super::settings::Surroundings;
+use super::{parts, server, service};
 use crate::knowledge::release::Release;
 
-const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       toolorch sim host COUNT vllm serve MODEL [flags of vLLM]";
+const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       \
+                     toolorch sim host COUNT vllm serve MODEL [flags of vLLM]\n       \
+                     toolorch sim service --port PORT [--name NAME] [--model ID]";
 
-/// Runs a simulated vLLM for the arguments after `sim`; the first is `vllm` or `host`.
+/// Runs what the arguments after `sim` name: `vllm`, `host` or `service`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let args: Vec<String> = args
         .into_iter()
@@ -35,13 +38,19 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         ["vllm", ..] => vllm(&args[1..]),
         ["part", role] => Ok(parts::main(role)),
         ["host", count, "vllm", "serve", ..] => replicate(count, &args[4..]),
+        ["service", ..] => stand_in(&args[1..]),
         _ => Err(Refusal {
             stderr: USAGE.to_owned(),
             code: 2,
         }),
     };
     outcome.unwrap_or_else(|refusal| {
-        say(&mut std::io::stderr(), &refusal.stderr);
+        if refusal.code == 0 {
+            // Help that was asked for.
+            say(&mut std::io::stdout(), &refusal.stderr);
+        } else {
+            say(&mut std::io::stderr(), &refusal.stderr);
+        }
         ExitCode::from(refusal.code)
     })
 }
@@ -102,6 +111,11 @@ fn replicate(count: &str, args: &[String]) -> Result<ExitCode, Refusal> {
     let count = count.parse().map_err(refuse)?;
     let around = surroundings(release()?)?;
     runtime()?.block_on(server::replicate(count, args, &around))
+}
+
+fn stand_in(args: &[String]) -> Result<ExitCode, Refusal> {
+    let speed = rate("TOOLORCH_SIM_SPEED")?.unwrap_or(1.0);
+    runtime()?.block_on(service::main(args, speed))
 }
 
 fn surroundings(release: Release) -> Result<Surroundings, Refusal> {

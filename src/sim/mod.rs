@@ -5,6 +5,7 @@
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! `parts` are the engine and worker processes of a server that has them.
 //! `faults` are what goes wrong, by a timeline.
+//! `service` stands in for what is not vLLM.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
 mod answers;
@@ -24,6 +25,7 @@ mod histogram;
 mod host;
 mod http;
 mod lengths;
+mod listen;
 mod log;
 mod main;
 mod metrics;
@@ -32,6 +34,7 @@ mod parts;
 mod refusal;
 mod scheduler;
 mod server;
+mod service;
 mod settings;
 mod startup_log;
 mod text;
