@@ -8,7 +8,8 @@
 //! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); and vLLM's own `VLLM_API_KEY` and
 //! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 //!
-//! `service --host H --port P …` stands in for a service or an external API, at `TOOLORCH_SIM_SPEED`.
+//! `service --host H --port P …` stands in for a service or an external API, at `TOOLORCH_SIM_SPEED`, and
+//! `proxy --host H --port P [--log FILE]` is an HTTP proxy that refuses and reports whatever would leave this machine.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,14 +21,15 @@ use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
 use super::faults::{self, Fault};
 use super::refusal::Refusal;
 use super::settings::Surroundings;
-use super::{parts, server, service};
+use super::{parts, proxy, server, service};
 use crate::knowledge::release::Release;
 
 const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       \
                      toolorch sim host COUNT vllm serve MODEL [flags of vLLM]\n       \
-                     toolorch sim service --port PORT [--name NAME] [--model ID]";
+                     toolorch sim service --port PORT [--name NAME] [--model ID]\n       \
+                     toolorch sim proxy --port PORT [--log FILE]";
 
-/// Runs what the arguments after `sim` name: `vllm`, `host` or `service`.
+/// Runs what the arguments after `sim` name: `vllm`, `host`, `service` or `proxy`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let args: Vec<String> = args
         .into_iter()
@@ -39,6 +41,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         ["part", role] => Ok(parts::main(role)),
         ["host", count, "vllm", "serve", ..] => replicate(count, &args[4..]),
         ["service", ..] => stand_in(&args[1..]),
+        ["proxy", ..] => runtime().and_then(|runtime| runtime.block_on(proxy::main(&args[1..]))),
         _ => Err(Refusal {
             stderr: USAGE.to_owned(),
             code: 2,

@@ -5,7 +5,7 @@
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! `parts` are the engine and worker processes of a server that has them.
 //! `faults` are what goes wrong, by a timeline.
-//! `service` stands in for what is not vLLM.
+//! `service` stands in for what is not vLLM, and `proxy` lets nothing leave the machine.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
 mod answers;
@@ -31,6 +31,7 @@ mod main;
 mod metrics;
 mod openai;
 mod parts;
+mod proxy;
 mod refusal;
 mod scheduler;
 mod server;
