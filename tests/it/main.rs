@@ -15,6 +15,7 @@ mod recordings;
 mod render;
 mod sim;
 mod spec;
+mod stand_in;
 mod store;
 mod unit_script;
 mod up;
