@@ -47,6 +47,8 @@ pub(super) enum Command {
     Render(RenderArgs),
     /// Check, launch, probe, configure, evaluate and supervise: all of it. Again: adopt and go on.
     Up(UpArgs),
+    /// Play the whole of it on this machine without GPUs: real client, simulated servers.
+    Rehearse(RehearseArgs),
     /// Run or resume evaluations on what is up.
     Eval(EvalArgs),
     /// Stop everything of the cluster, and prove it.
@@ -210,6 +212,39 @@ pub(super) struct UpArgs {
     /// Templates that replace the built-in ones of the same name.
     #[arg(long, value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RehearseArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Hours of the cluster in an hour here.
+    #[arg(long, value_name = "N", default_value = "60x", value_parser = speed)]
+    pub(super) speed: f64,
+    /// Only the first N questions of each dataset.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) head: Option<u64>,
+    /// Do not kill and resume a client in the middle.
+    #[arg(long)]
+    pub(super) no_kill: bool,
+    /// Faults at random; the same seed draws the same.
+    #[arg(long, value_name = "SEED")]
+    pub(super) chaos: Option<u64>,
+    /// Warnings count as errors.
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// How events are shown.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) events: EventFormat,
+}
+
+/// `20x` or `20`.
+fn speed(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('x').unwrap_or(text).parse::<f64>();
+    match number {
+        Ok(speed) if (0.01..=10_000.0).contains(&speed) => Ok(speed),
+        _ => Err("a number from 0.01 to 10000, such as `20x`".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -124,36 +124,43 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
     let parsed = spec::parse(read(&args.file), &overrides);
     let mut diagnostics = parsed.diagnostics;
     let cluster = parsed.spec.map(|spec| {
-        let mut facts = world::machine_facts(&args.file);
-        facts.held_ports = runs::held_ports(&spec.name);
-        let home = facts.home.get().cloned();
-        let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());
-        world::add_answers(&mut facts, &asked);
-        let (plan, found) = plan(&spec, &facts);
-        world::add_programs(&mut facts, &ask::programs(&plan));
-        let environments = ask::environments(&plan, home.as_deref());
-        let files = environments.iter().map(|(venv, _)| ask::activation(venv));
-        world::add_paths(&mut facts, files);
-        let ctx = Ctx {
-            spec: &spec,
-            plan: &plan,
-            facts: &facts,
-        };
-        let found = check::check(&ctx, found);
+        let (cluster, found) = gather(spec, &args.file);
         diagnostics.extend(found);
         diagnostics.extend(later_note(&later_keys(&parsed.document)));
-        Cluster {
-            spec,
-            facts,
-            asked,
-            plan,
-        }
+        cluster
     });
     Ok(Loaded {
         document: parsed.document,
         cluster,
         diagnostics,
     })
+}
+
+/// Plans and checks what a YAML says, or what was made of it, with what is found on this machine.
+pub(super) fn gather(spec: ClusterSpec, yaml: &Path) -> (Cluster, Report) {
+    let mut facts = world::machine_facts(yaml);
+    facts.held_ports = runs::held_ports(&spec.name);
+    let home = facts.home.get().cloned();
+    let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());
+    world::add_answers(&mut facts, &asked);
+    let (plan, found) = plan(&spec, &facts);
+    world::add_programs(&mut facts, &ask::programs(&plan));
+    let environments = ask::environments(&plan, home.as_deref());
+    let files = environments.iter().map(|(venv, _)| ask::activation(venv));
+    world::add_paths(&mut facts, files);
+    let ctx = Ctx {
+        spec: &spec,
+        plan: &plan,
+        facts: &facts,
+    };
+    let found = check::check(&ctx, found);
+    let cluster = Cluster {
+        spec,
+        facts,
+        asked,
+        plan,
+    };
+    (cluster, found)
 }
 
 /// The file's text; what cannot be read becomes a diagnostic.

@@ -14,6 +14,7 @@ mod orphans;
 mod printer;
 mod program;
 mod refresh;
+mod rehearsal;
 mod runs;
 mod stopping;
 mod unit_scripts;

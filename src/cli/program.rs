@@ -55,6 +55,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Render(args) => cmd::render::run(&args, printer),
         Command::Up(args) => cmd::up::run(args, printer),
+        Command::Rehearse(args) => cmd::rehearse::run(args, printer),
         Command::Eval(args) => cmd::eval::run(args, printer),
         Command::Down(args) => cmd::down::run(&args, printer),
         Command::Status(args) => cmd::status::run(&args, printer),

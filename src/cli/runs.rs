@@ -8,6 +8,7 @@ use super::printer::Printer;
 use crate::base::{ClusterName, ExitStatus, Port, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
+use crate::plan::rehearsal::name_of;
 use crate::run::store::{Home, RunDir, StoreError, read_journal};
 use crate::run::{Record, RunState};
 use crate::spec::{self, Source};
@@ -66,9 +67,14 @@ fn locate(file: Option<&Path>, printer: Printer) -> Result<RunDir, ExitStatus> {
     match file {
         Some(file) => {
             let cluster = cluster_of(file, printer)?;
-            let latest = home
-                .latest(&cluster)
-                .map_err(|error| store(&error, printer))?;
+            let failed = |error| store(&error, printer);
+            let mut latest = home.latest(&cluster).map_err(failed)?;
+            let over = |dir: &RunDir| dir.is_over().unwrap_or(false);
+            // A rehearsal that goes on is meant where nothing of the cluster itself does.
+            if latest.as_ref().is_none_or(over) {
+                let mut rehearsals = live(&home, Some(&name_of(&cluster)), printer)?;
+                latest = rehearsals.pop().or(latest);
+            }
             latest.filter(started).ok_or_else(|| {
                 let (kept, shown) = (home.path().display(), file.display());
                 let orphans = orphans::find(&home, Some(&cluster));

@@ -43,6 +43,10 @@ pub struct Adapter {
     pub reads: &'static [&'static str],
     /// Open files that each question in flight may take.
     pub files_per_question: u64,
+    /// What `toolorch` runs in its place where the client itself is not at hand, before the same options.
+    pub stand_in: Option<&'static [&'static str]>,
+    /// How many questions its dataset has.
+    pub questions: Option<u64>,
 }
 
 /// All adapters.
@@ -88,6 +92,8 @@ const ADAPTERS: &[Adapter] = &[
         config_format: None,
         reads: &[],
         files_per_question: 8,
+        stand_in: None,
+        questions: None,
     },
     Adapter {
         name: "toolorchestra-hle",
@@ -125,6 +131,8 @@ const ADAPTERS: &[Adapter] = &[
         config_format: Some(ClientConfigFormat::Toolorchestra),
         reads: &["eval_hle_oss.py", "tools.json"],
         files_per_question: 32,
+        stand_in: Some(&["client", "toolorchestra", "hle"]),
+        questions: Some(1900),
     },
     Adapter {
         name: "toolorchestra-frames",
@@ -161,6 +169,8 @@ const ADAPTERS: &[Adapter] = &[
         config_format: Some(ClientConfigFormat::Toolorchestra),
         reads: &["eval_frames_oss.py", "tools.json"],
         files_per_question: 32,
+        stand_in: Some(&["client", "toolorchestra", "frames"]),
+        questions: Some(824),
     },
     runner(&[
         "{toolorch}",
@@ -210,6 +220,8 @@ const fn runner(command: &'static [&'static str]) -> Adapter {
         config_format: Some(ClientConfigFormat::OpenaiEnv),
         reads: &[],
         files_per_question: 4,
+        stand_in: None,
+        questions: None,
     }
 }
 

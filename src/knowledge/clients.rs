@@ -4,8 +4,14 @@
 /// The names of clients that have a runner.
 pub const RUNNERS: [&str; 2] = ["lm-eval", "inspect-ai"];
 
+/// The name of the stand-in for ToolOrchestra's clients, which a rehearsal runs where a checkout of them is not at hand.
+pub const STAND_IN: &str = "toolorchestra";
+
 /// The program of a client's runner: Python 3.10 or later, with the client's library installed.
 pub fn runner(name: &str) -> Option<String> {
+    if name == STAND_IN {
+        return Some(include_str!("data/clients/toolorchestra.py").to_owned());
+    }
     let own = match name {
         "lm-eval" => include_str!("data/clients/lm_eval.py"),
         "inspect-ai" => include_str!("data/clients/inspect_ai.py"),

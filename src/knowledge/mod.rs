@@ -17,4 +17,5 @@ pub mod parsers;
 pub mod pattern;
 pub mod recipes;
 pub mod release;
+pub mod speed;
 mod tables;

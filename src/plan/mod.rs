@@ -20,6 +20,7 @@ mod place;
 pub(crate) mod plan_tests;
 pub(crate) mod ports;
 mod ready;
+pub mod rehearsal;
 mod select;
 pub(crate) mod similar;
 mod sites;

@@ -1,5 +1,6 @@
 //! Statistics and reports over what was recorded. Pure.
 
+pub mod rehearsal;
 mod statistics;
 mod summary;
 

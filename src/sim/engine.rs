@@ -199,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_told_what_happens_to_them() {
-        let engine = Arc::new(Engine::new(RATES, 1000.0));
+        let engine = Arc::new(Engine::new(RATES, 10.0));
         let mut seats: Vec<Seat> = (0..3).map(|_| engine.enter(100, 50)).collect();
         let load = engine.load();
         assert_eq!((load.running, load.waiting), (2, 1));

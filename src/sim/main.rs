@@ -103,6 +103,11 @@ fn vllm(args: &[String]) -> Result<ExitCode, Refusal> {
 fn serve(args: &[String], release: Release) -> Result<ExitCode, Refusal> {
     let around = surroundings(release)?;
     let startup = millis("TOOLORCH_SIM_STARTUP_MS", 200)?;
+    // A start passes as fast as everything else.
+    let startup = match around.timing {
+        Timing::Fixed(_) => startup,
+        Timing::Batching { speed, .. } => startup.div_f64(speed),
+    };
     Ok(runtime()?.block_on(server::serve(args, &around, startup)))
 }
 

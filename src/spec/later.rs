@@ -13,45 +13,61 @@ struct Later {
     words: &'static [&'static str],
     /// What will use it.
     what: &'static str,
+    /// It speaks of the site: a rehearsal has its own.
+    of_site: bool,
 }
 
 const fn later(path: &'static str, words: &'static [&'static str], what: &'static str) -> Later {
-    Later { path, words, what }
+    Later {
+        path,
+        words,
+        what,
+        of_site: false,
+    }
 }
+
+const fn site(path: &'static str, words: &'static [&'static str], what: &'static str) -> Later {
+    Later {
+        of_site: true,
+        ..later(path, words, what)
+    }
+}
+
+/// The command that needs nothing of the site.
+pub const REHEARSE: &str = "rehearse";
 
 /// All of them. A row goes when its behaviour comes.
 const LATER: &[Later] = &[
-    later("hf.stage", &[], "staging of weights"),
-    later("hf.token.file", &[], "secrets from files"),
-    later("slurm.renew", &["true"], "renewal of SLURM jobs"),
-    later("slurm.login", &[], "submission from a login node"),
-    later("launcher", &["slurm"], "SLURM"),
-    later("env.container", &[], "containers"),
-    later("vllm.env.container", &[], "containers"),
-    later("notify", &[], "notifications"),
-    later("idle", &[], "units that stop themselves"),
-    later("rehearse", &[], "`toolorch rehearse`"),
-    later("nodes.*.transport", &["ssh2", "system-ssh"], "ssh"),
-    later("nodes.*.ssh", &[], "ssh"),
-    later("nodes.*.reach", &["tunnel"], "tunnels"),
-    later("nodes.*.launcher", &["slurm"], "SLURM"),
-    later("nodes.*.slurm_name", &[], "SLURM"),
-    later("nodes.*.env.container", &[], "containers"),
-    later("pools.*", &[], "SLURM"),
+    site("hf.stage", &[], "staging of weights"),
+    site("hf.token.file", &[], "secrets from files"),
+    site("slurm.renew", &["true"], "renewal of SLURM jobs"),
+    site("slurm.login", &[], "submission from a login node"),
+    site("launcher", &["slurm"], "SLURM"),
+    site("env.container", &[], "containers"),
+    site("vllm.env.container", &[], "containers"),
+    site("notify", &[], "notifications"),
+    site("idle", &[], "units that stop themselves"),
+    site("nodes.*.transport", &["ssh2", "system-ssh"], "ssh"),
+    site("nodes.*.ssh", &[], "ssh"),
+    site("nodes.*.reach", &["tunnel"], "tunnels"),
+    site("nodes.*.launcher", &["slurm"], "SLURM"),
+    site("nodes.*.slurm_name", &[], "SLURM"),
+    site("nodes.*.env.container", &[], "containers"),
+    site("pools.*", &[], "SLURM"),
     later("models.*.engine", &["sglang"], "SGLang"),
     later("models.*.span", &[], "replicas over several nodes"),
-    later("models.*.launcher", &["slurm"], "SLURM"),
-    later("models.*.env.container", &[], "containers"),
-    later("models.*.vllm.env.container", &[], "containers"),
+    site("models.*.launcher", &["slurm"], "SLURM"),
+    site("models.*.env.container", &[], "containers"),
+    site("models.*.vllm.env.container", &[], "containers"),
     later("models.*.sim.accuracy", &[], "the simulator's answers"),
     later("sim.accuracy", &[], "the simulator's answers"),
-    later("externals.*.api_key.file", &[], "secrets from files"),
-    later("services.*.launcher", &["slurm"], "SLURM"),
-    later("services.*.env.container", &[], "containers"),
-    later("evals.*.launcher", &["slurm"], "SLURM"),
-    later("evals.*.env.container", &[], "containers"),
-    later("evals.*.egress", &["proxy"], "the egress proxy"),
-    later(
+    site("externals.*.api_key.file", &[], "secrets from files"),
+    site("services.*.launcher", &["slurm"], "SLURM"),
+    site("services.*.env.container", &[], "containers"),
+    site("evals.*.launcher", &["slurm"], "SLURM"),
+    site("evals.*.env.container", &[], "containers"),
+    site("evals.*.egress", &["proxy"], "the egress proxy"),
+    site(
         "evals.*.on_move",
         &["front", "restart"],
         "endpoints that move",
@@ -72,8 +88,8 @@ pub struct LaterKey {
     pub path: FieldPath,
     /// What will use it.
     pub what: &'static str,
-    /// The one command that needs it; none if every command that starts something does.
-    pub command: Option<&'static str>,
+    /// It speaks of the site: a rehearsal does without it.
+    pub of_site: bool,
 }
 
 /// The keys of this YAML whose behaviour comes in a later release, in the order of the file.
@@ -99,7 +115,7 @@ fn find(row: &Later, steps: &[&str], node: &Node, path: &FieldPath, found: &mut 
             found.push(LaterKey {
                 path: path.clone(),
                 what: row.what,
-                command: (row.path == "rehearse").then_some("rehearse"),
+                of_site: row.of_site,
             });
         }
         return;
@@ -129,7 +145,7 @@ pub fn later_note(keys: &[LaterKey]) -> Option<Diagnostic> {
 pub fn later_refusal(keys: &[LaterKey], command: &str) -> Option<Diagnostic> {
     let needed: Vec<LaterKey> = keys
         .iter()
-        .filter(|key| key.command.is_none_or(|only| only == command))
+        .filter(|key| !(key.of_site && command == REHEARSE))
         .cloned()
         .collect();
     let title = format!("`{command}` needs what comes in a later release");

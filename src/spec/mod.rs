@@ -20,7 +20,7 @@ mod syntax;
 mod tree;
 
 pub use document::Document;
-pub use later::{LaterKey, later_keys, later_note, later_refusal};
+pub use later::{LaterKey, REHEARSE, later_keys, later_note, later_refusal};
 pub use model::ClusterSpec;
 pub use origin::{Origin, Sourced};
 pub use overrides::Override;

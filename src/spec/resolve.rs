@@ -156,6 +156,15 @@ pub fn eval_env(spec: &ClusterSpec, eval: &EvalName) -> MergedEnv {
     ])
 }
 
+/// An environment that another one replaces but for what is set and handed on: `rehearse.env`.
+pub fn replaced(mut env: MergedEnv, own: &Env) -> MergedEnv {
+    env.activation = None;
+    env.modules.clear();
+    env.setup.clear();
+    env.add(own, &root().key("rehearse").key("env"));
+    env
+}
+
 fn node_env<'a>(spec: &'a ClusterSpec, node: &NodeName) -> (Option<&'a Env>, FieldPath) {
     let (kind, env) = match spec.pools.get(node.as_str()) {
         Some(pool) => ("pools", pool.env.as_ref()),

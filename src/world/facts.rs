@@ -1,7 +1,7 @@
 //! Gathers what plan and check may ask about this machine. Reads only; starts nothing.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::files::read_dataset;
@@ -69,6 +69,50 @@ pub fn add_programs(facts: &mut Facts, programs: &[String]) {
         let found = find_program(program);
         facts.programs.insert(program.clone(), found);
     }
+}
+
+/// The conda environments of this machine, by name and by path: those of the places that unit scripts look in.
+pub fn add_conda_envs(facts: &mut Facts) {
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .unwrap_or_default();
+    let list = fs::read_to_string(home.join(".conda/environments.txt")).unwrap_or_default();
+    let listed = list.lines().map(PathBuf::from);
+    let found = conda_roots(&home).into_iter().flat_map(|root| {
+        let inside = fs::read_dir(root.join("envs")).into_iter().flatten();
+        let inside = inside.flatten().map(|entry| entry.path());
+        inside.chain([root]).collect::<Vec<_>>()
+    });
+    for path in found.chain(listed).filter(|path| path.is_dir()) {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        facts.conda_envs.extend(name);
+        facts.conda_envs.insert(text(&path));
+        facts.conda_envs.insert("base".to_owned());
+    }
+}
+
+fn conda_roots(home: &Path) -> Vec<PathBuf> {
+    let names = [
+        "miniconda3",
+        "miniforge3",
+        "mambaforge",
+        "anaconda3",
+        "micromamba",
+        ".conda",
+    ];
+    let own = names.map(|name| home.join(name));
+    let shared = ["/opt", "/usr/local"].into_iter().flat_map(|folder| {
+        let names = ["conda", "miniconda3", "miniforge3", "anaconda3"];
+        names.map(|name| Path::new(folder).join(name))
+    });
+    let program = std::env::var_os("CONDA_EXE").map(PathBuf::from);
+    let program = program.or_else(|| find_program("conda").map(PathBuf::from));
+    let told = program.and_then(|exe| Some(exe.parent()?.parent()?.to_owned()));
+    let all = told.into_iter().chain(own).chain(shared);
+    all.filter(|root| root.join("etc/profile.d/conda.sh").is_file())
+        .collect()
 }
 
 fn git_state(folder: &Path) -> Known<String> {

@@ -81,6 +81,13 @@ pub fn terminate(pid: u32, start: u64) -> bool {
     }
 }
 
+/// Kills a process, if it is still the one that started at this time.
+pub fn kill(pid: u32, start: u64) -> bool {
+    let known = process(pid).is_some_and(|found| found.start == start);
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    known && raw.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+}
+
 /// Inodes of the sockets that a process holds.
 pub(super) fn socket_inodes(pid: u32) -> Vec<u64> {
     fs::read_dir(format!("/proc/{pid}/fd"))

@@ -11,6 +11,7 @@ pub(super) mod init;
 pub(super) mod logs;
 pub(super) mod plan;
 pub(super) mod probe;
+pub(super) mod rehearse;
 pub(super) mod render;
 pub(super) mod runs;
 pub(super) mod status;

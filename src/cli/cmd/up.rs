@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
+use crate::base::{Clock, EvalName, ExitStatus, Timestamp, UnitId, sha256};
 use crate::check::{self, Ctx};
 use crate::cli::args::{DownArgs, UpArgs};
 use crate::cli::audience::audience;
@@ -22,7 +22,7 @@ use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground};
 use crate::world::{self, SystemClock, UnitDirs};
 
-/// What `up` and `eval` have in common.
+/// What `up`, `eval` and `rehearse` have in common.
 pub(in crate::cli) struct Wanted {
     pub(in crate::cli) args: UpArgs,
     /// Servers that are not there may be started.
@@ -31,6 +31,45 @@ pub(in crate::cli) struct Wanted {
     pub(in crate::cli) eval: Option<String>,
     /// The command's name, for messages.
     pub(in crate::cli) command: &'static str,
+}
+
+/// Whoever goes along with a drive.
+pub(in crate::cli) trait Companion: Audience {
+    /// The drive begins: this run, by this plan.
+    fn begins(&mut self, dir: &RunDir, plan: &Plan);
+}
+
+/// Nobody.
+struct Alone;
+
+impl Companion for Alone {
+    fn begins(&mut self, _: &RunDir, _: &Plan) {}
+}
+
+impl Audience for Alone {
+    fn event(&mut self, _: &Record, _: &RunState) {}
+    fn message(&mut self, _: &str) {}
+    fn tick(&mut self, _: Timestamp, _: &RunState, _: &BTreeMap<UnitId, String>) {}
+}
+
+/// Two who are told the same.
+struct Both<'a>(&'a mut dyn Audience, &'a mut dyn Audience);
+
+impl Audience for Both<'_> {
+    fn event(&mut self, record: &Record, state: &RunState) {
+        self.0.event(record, state);
+        self.1.event(record, state);
+    }
+
+    fn message(&mut self, text: &str) {
+        self.0.message(text);
+        self.1.message(text);
+    }
+
+    fn tick(&mut self, now: Timestamp, state: &RunState, tails: &BTreeMap<UnitId, String>) {
+        self.0.tick(now, state, tails);
+        self.1.tick(now, state, tails);
+    }
 }
 
 pub(in crate::cli) fn run(args: UpArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -47,7 +86,18 @@ pub(in crate::cli) fn run(args: UpArgs, printer: Printer) -> Result<ExitStatus, 
 
 /// Checks, and does what is wanted.
 pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let (document, mut cluster) = checked(wanted, printer)?;
+    let (document, cluster) = checked(wanted, printer)?;
+    proceed(&document, cluster, wanted, &mut Alone, printer)
+}
+
+/// Does what is wanted with a cluster in whose way nothing stands.
+pub(in crate::cli) fn proceed(
+    document: &Document,
+    mut cluster: Cluster,
+    wanted: &Wanted,
+    companion: &mut dyn Companion,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
     world::add_git_facts(&mut cluster.facts, &cluster.asked);
     let (plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
     cluster.plan = selected(plan, wanted, printer)?;
@@ -65,7 +115,7 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     refuse_orphans(&cluster.plan, wanted, printer)?;
-    refuse_obstacles(&mut cluster, &document, &goal, printer)?;
+    refuse_obstacles(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
     claim_results(&dir, &mut desks, printer)?;
     UnitDirs::new(dir.id()).make_root().map_err(|why| {
@@ -73,7 +123,8 @@ pub(in crate::cli) fn go(wanted: &Wanted, printer: Printer) -> Result<ExitStatus
         ExitStatus::Refused
     })?;
     let taken = take(&dir, &cluster.plan, &files, printer)?;
-    drive(&cluster, goal, desks, &dir, taken, wanted, printer)
+    companion.begins(&dir, &cluster.plan);
+    drive(&cluster, goal, desks, taken, wanted, companion, printer)
 }
 
 fn checked(wanted: &Wanted, printer: Printer) -> Result<(Document, Cluster), ExitStatus> {
@@ -246,6 +297,7 @@ fn run_dir(plan: &Plan, printer: Printer) -> Result<RunDir, ExitStatus> {
 
 /// A run that is ours.
 struct Taken {
+    dir: RunDir,
     journal: Journal,
     state: RunState,
     /// What was recorded before anybody could be told.
@@ -300,6 +352,7 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
         untold.push(record);
     }
     Ok(Taken {
+        dir: dir.clone(),
         journal,
         state,
         untold,
@@ -387,13 +440,14 @@ fn drive(
     cluster: &Cluster,
     goal: Goal,
     desks: Vec<EvalDesk>,
-    dir: &RunDir,
     taken: Taken,
     wanted: &Wanted,
+    companion: &mut dyn Companion,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let plan = cluster.plan.clone();
     let Taken {
+        dir,
         journal,
         state,
         untold,
@@ -407,8 +461,9 @@ fn drive(
         desks,
     };
     let mut audience = audience(&plan, &state, wanted.args.events, printer);
+    let mut both = Both(&mut audience, companion);
     for record in &untold {
-        audience.event(record, &state);
+        both.event(record, &state);
     }
     // More than one per core, since a script also waits for the disk.
     let at_once = 2 * std::thread::available_parallelism().map_or(1, usize::from);
@@ -420,7 +475,7 @@ fn drive(
         .map_err(|_| ExitStatus::Internal)?;
     let driven = runtime.block_on(async {
         let signals = world::signals().map_err(DriveError::Watch)?;
-        let driver = Driver::new(brain, journal, ground, &mut audience)?;
+        let driver = Driver::new(brain, journal, ground, &mut both)?;
         driver.drive(signals).await
     });
     audience.finish();
@@ -431,12 +486,12 @@ fn drive(
                 let _ = UnitDirs::new(dir.id()).clear(&UnitId::new(detach::CONTROLLER));
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
-            closing::outcome(&plan, dir, &outcome, &mut desks, &stop, printer)
+            closing::outcome(&plan, &dir, &outcome, &mut desks, &stop, printer)
         }
         Err(error) => {
             printer.complain(&format!("error: {error}"));
             if !error.is_lost_to_another() {
-                say_what_goes_on(dir, wanted, printer);
+                say_what_goes_on(&dir, wanted, printer);
             }
             Err(error.exit_status())
         }

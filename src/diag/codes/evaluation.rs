@@ -166,4 +166,15 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "This client writes one JSON file for each question into a directory; `results` names one \
                file for all.",
     },
+    CodeInfo {
+        code: "E0528",
+        title: "a client that cannot be rehearsed",
+        text: "A rehearsal runs the real client where it can. This one, or the environment that it needs, is not on \
+               this machine, and there is no built-in stand-in for it. `rehearse: { paths, env }` says where it is here.",
+    },
+    CodeInfo {
+        code: "E0529",
+        title: "no python3 for a rehearsal",
+        text: "Clients are Python programs, the built-in stand-ins too; they need python3 on PATH and no library.",
+    },
 ];

@@ -19,13 +19,17 @@ pub struct Rehearse {
     /// Use only the first N questions.
     #[schemars(range(min = 1))]
     pub dataset_head: Option<u64>,
+    /// What goes wrong with which unit, counted from the first client's start: `answer-3: 90s hang 30s, 2m crash`.
+    /// `toolorch sim fault` lists what there is.
+    #[serde(default)]
+    pub faults: IndexMap<String, ScalarText>,
 }
 
 /// Parameters of a simulated server.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sim {
-    /// The time from its start until it listens. Default: 200ms.
+    /// The time from its start until it listens, at `speed`. Default: 200ms.
     pub startup: Option<Duration>,
     /// The time that an answer takes, unless rates say it. Default: 20ms.
     pub latency: Option<Duration>,
@@ -43,7 +47,7 @@ pub struct Sim {
     /// Tokens of an answer on average, with what is thought and not sent. Default: those of its text.
     #[schemars(range(min = 1))]
     pub answer_tokens: Option<u64>,
-    /// Virtual seconds in a second: a night in an hour. Default: 1.
+    /// Virtual seconds in a second: a night in an hour. A start passes as fast. Default: 1.
     #[schemars(range(min = 0.01))]
     pub speed: Option<f64>,
     /// The share of answers that are right, 0 to 1.

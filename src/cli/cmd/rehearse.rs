@@ -1,0 +1,185 @@
+//! `toolorch rehearse`: the whole evaluation on this machine, without GPUs.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::ExitStatus;
+use crate::cli::args::{DownArgs, RehearseArgs, UpArgs};
+use crate::cli::cmd::down;
+use crate::cli::cmd::up::{self, Wanted};
+use crate::cli::load::{Cluster, Loaded, gather, load};
+use crate::cli::printer::Printer;
+use crate::cli::rehearsal::{Played, Stage, verdict};
+use crate::cli::runs;
+use crate::diag::{Severity, human};
+use crate::plan::ask;
+use crate::plan::rehearsal::{self, Rehearsal, Wish};
+use crate::spec::{Document, REHEARSE, later_keys, later_refusal};
+use crate::world;
+
+pub(in crate::cli) fn run(args: RehearseArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let (document, real, notes) = checked(&args, printer)?;
+    let folder = folder(&real, printer)?;
+    let live = is_live(&real, printer)?;
+    if !live {
+        clear(&folder, printer)?;
+    }
+    let wish = wish(&args, &real, &folder);
+    let (rehearsal, cluster) = staged(&document, &real, &args, &wish, printer)?;
+    announce(&rehearsal, &real, &wish, printer);
+    let mut stage = Stage::new(&rehearsal, &args);
+    let file = args.cluster.file.clone();
+    let wanted = wanted(args);
+    let name = cluster.plan.cluster.clone();
+    let status = up::proceed(&document, cluster, &wanted, &mut stage, printer);
+    let watched = stage.end();
+    // A rehearsal leaves nothing behind, however it ended.
+    let left = runs::live(&runs::home(), Some(&name), printer)?;
+    if !left.is_empty() && status != Err(ExitStatus::OwnedElsewhere) {
+        down::run(&DownArgs { file: Some(file) }, printer)?;
+    }
+    let played = Played {
+        real: &real,
+        rehearsal: &rehearsal,
+        wish: &wish,
+        notes: &notes,
+    };
+    verdict(&played, &watched, status?, printer)
+}
+
+/// The cluster as it is meant for the site, checked as such, and the titles of the notes.
+fn checked(
+    args: &RehearseArgs,
+    printer: Printer,
+) -> Result<(Document, Cluster, Vec<String>), ExitStatus> {
+    let mut loaded: Loaded = load(&args.cluster, printer)?;
+    let later = later_keys(&loaded.document);
+    loaded.diagnostics.extend(later_refusal(&later, REHEARSE));
+    let notes = loaded
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Note);
+    let notes = notes.map(|note| note.title.clone()).collect();
+    let (document, cluster) = loaded.ready(printer, args.strict)?;
+    Ok((document, cluster, notes))
+}
+
+fn folder(real: &Cluster, printer: Printer) -> Result<PathBuf, ExitStatus> {
+    let folder = runs::home()
+        .path()
+        .join("rehearsals")
+        .join(real.spec.name.as_str());
+    std::path::absolute(&folder).map_err(|error| {
+        printer.complain(&format!("error: `{}`: {error}", folder.display()));
+        ExitStatus::Internal
+    })
+}
+
+/// Whether a rehearsal of this cluster was begun and goes on.
+fn is_live(real: &Cluster, printer: Printer) -> Result<bool, ExitStatus> {
+    let name = rehearsal::name_of(&real.spec.name);
+    Ok(!runs::live(&runs::home(), Some(&name), printer)?.is_empty())
+}
+
+/// Each rehearsal begins with nothing: what an earlier one left is removed.
+fn clear(folder: &Path, printer: Printer) -> Result<(), ExitStatus> {
+    match std::fs::remove_dir_all(folder) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            let shown = folder.display();
+            printer.complain(&format!(
+                "error: cannot remove what the last rehearsal left in `{shown}`: {error}"
+            ));
+            Err(ExitStatus::Refused)
+        }
+    }
+}
+
+fn wish(args: &RehearseArgs, real: &Cluster, folder: &Path) -> Wish {
+    let own = real.spec.rehearse.as_ref();
+    Wish {
+        folder: folder.display().to_string(),
+        speed: args.speed,
+        head: args.head.or_else(|| own.and_then(|own| own.dataset_head)),
+    }
+}
+
+/// Decides what stands for what, puts it in its place, and plans it.
+fn staged(
+    document: &Document,
+    real: &Cluster,
+    args: &RehearseArgs,
+    wish: &Wish,
+    printer: Printer,
+) -> Result<(Rehearsal, Cluster), ExitStatus> {
+    let home = real.facts.home.get().map(String::as_str);
+    let spec = rehearsal::mapped(&real.spec, &real.facts.yaml_dir, home);
+    let mut facts = real.facts.clone();
+    let questions = ask::questions(&spec, &facts.yaml_dir, home);
+    world::add_answers(&mut facts, &questions);
+    let asked = rehearsal::questions(&spec, home);
+    world::add_programs(&mut facts, &asked.programs);
+    world::add_paths(&mut facts, asked.paths.into_iter());
+    world::add_conda_envs(&mut facts);
+    let rehearsal = rehearsal::rehearse(&spec, &facts, wish);
+    let show = |found: &[_]| {
+        printer.complain(human(found, document, printer.in_colour()).trim_end());
+    };
+    if !rehearsal.report.is_empty() {
+        show(&rehearsal.report);
+        return Err(ExitStatus::Usage);
+    }
+    world::write_props(&rehearsal.props).map_err(|why| {
+        printer.complain(&format!("error: {why}"));
+        ExitStatus::Refused
+    })?;
+    let (cluster, found) = gather(rehearsal.spec.clone(), &args.cluster.file);
+    let errors = found
+        .into_iter()
+        .filter(|one| one.severity == Severity::Error);
+    let errors: Vec<_> = errors.collect();
+    if !errors.is_empty() {
+        show(&errors);
+        printer.complain("as a rehearsal the cluster has these errors; for the site it has none");
+        return Err(ExitStatus::Usage);
+    }
+    Ok((rehearsal, cluster))
+}
+
+/// Says what stands for what.
+fn announce(rehearsal: &Rehearsal, real: &Cluster, wish: &Wish, printer: Printer) {
+    let name = &real.spec.name;
+    printer.say(&format!(
+        "rehearsal of `{name}`: {}x as fast, nothing leaves this machine",
+        wish.speed
+    ));
+    let widest = rehearsal
+        .replaced
+        .iter()
+        .map(|row| row.what.chars().count());
+    let width = widest.max().unwrap_or(0).min(40);
+    for row in &rehearsal.replaced {
+        let why = row
+            .why
+            .as_ref()
+            .map_or_else(String::new, |why| format!(" ({why})"));
+        printer.say(&format!("  {:width$}  {}{why}", row.what, row.by));
+    }
+}
+
+fn wanted(args: RehearseArgs) -> Wanted {
+    Wanted {
+        args: UpArgs {
+            cluster: args.cluster,
+            detach: false,
+            no_eval: false,
+            only: Vec::new(),
+            strict: args.strict,
+            events: args.events,
+            templates: None,
+        },
+        start_servers: true,
+        eval: None,
+        command: REHEARSE,
+    }
+}

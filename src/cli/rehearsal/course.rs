@@ -1,0 +1,172 @@
+//! How one evaluation goes in a rehearsal, and the kill of its client in the middle.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::base::{Millis, Timestamp};
+use crate::plan::{EvalPlan, ResultsPlan};
+use crate::report::rehearsal::Kill;
+
+/// The client is killed when this share of the questions has a result: three of ten.
+const KILL_AT: (usize, usize) = (3, 10);
+
+/// A client that runs.
+#[derive(Debug, Clone, Copy)]
+struct Client {
+    pid: u32,
+    start: u64,
+    since: Timestamp,
+}
+
+/// One evaluation.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) plan: EvalPlan,
+    pub(super) total: usize,
+    pub(super) starts: usize,
+    pub(super) first_result: Option<Millis>,
+    pub(super) ran: Millis,
+    first_start: Option<Timestamp>,
+    client: Option<Client>,
+    killed: Option<Killed>,
+}
+
+#[derive(Debug)]
+struct Killed {
+    at: Timestamp,
+    finished: Vec<Stamp>,
+    back_after: Option<Millis>,
+}
+
+/// A finished result: while it stays what it is nobody touched it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    path: PathBuf,
+    written: Option<SystemTime>,
+    length: u64,
+}
+
+impl Course {
+    pub(super) fn new(plan: &EvalPlan) -> Self {
+        Self {
+            plan: plan.clone(),
+            total: 0,
+            starts: 0,
+            first_result: None,
+            ran: Millis(0),
+            first_start: None,
+            client: None,
+            killed: None,
+        }
+    }
+
+    pub(super) fn started(&mut self, at: Timestamp, pid: u32, start: u64) {
+        self.starts += 1;
+        self.first_start.get_or_insert(at);
+        let since = at;
+        self.client = Some(Client { pid, start, since });
+        if let Some(killed) = &mut self.killed {
+            let back = at.since(killed.at);
+            killed.back_after.get_or_insert(back);
+        }
+    }
+
+    pub(super) fn ended(&mut self, at: Timestamp) {
+        if let Some(client) = self.client.take() {
+            self.ran = Millis(self.ran.0 + at.since(client.since).0);
+        }
+    }
+
+    /// Results that are there at `now`.
+    pub(super) fn look(&mut self, now: Timestamp) -> usize {
+        let written = written(&self.plan.results);
+        if written > 0
+            && let Some(first) = self.first_start
+        {
+            self.first_result.get_or_insert(now.since(first));
+        }
+        written
+    }
+
+    /// Kills the client once, in the middle.
+    pub(super) fn kill_in_the_middle(&mut self, now: Timestamp, written: usize) -> bool {
+        let Some(client) = self.client.filter(|_| self.killed.is_none()) else {
+            return false;
+        };
+        let in_the_middle = written * KILL_AT.1 >= self.total * KILL_AT.0 && written < self.total;
+        if self.total == 0 || written == 0 || !in_the_middle {
+            return false;
+        }
+        let finished = stamps(&self.plan.results);
+        let killed = crate::world::kill(client.pid, client.start);
+        if killed {
+            self.killed = Some(Killed {
+                at: now,
+                finished,
+                back_after: None,
+            });
+        }
+        killed
+    }
+
+    /// What came of the kill.
+    pub(super) fn kill(&self) -> Option<Kill> {
+        let killed = self.killed.as_ref()?;
+        let same = |before: &&Stamp| stamp(&before.path).as_ref() == Some(*before);
+        let kept = killed.finished.iter().filter(same).count();
+        Some(Kill {
+            finished: killed.finished.len(),
+            touched: killed.finished.len() - kept,
+            back_after: killed.back_after,
+        })
+    }
+}
+
+fn written(results: &ResultsPlan) -> usize {
+    match results {
+        ResultsPlan::Dir { dir, pattern, .. } => files(dir, pattern).count(),
+        ResultsPlan::Jsonl { file } => {
+            let text = fs::read(file).unwrap_or_default();
+            text.split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .count()
+        }
+    }
+}
+
+/// Files that are named like results.
+fn files(dir: &str, pattern: &str) -> impl Iterator<Item = PathBuf> {
+    let (before, after) = pattern.split_once("{id}").unwrap_or(("", pattern));
+    let (before, after) = (before.to_owned(), after.to_owned());
+    let all = fs::read_dir(dir).into_iter().flatten().flatten();
+    all.filter(move |entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with(&before) && name.ends_with(&after)
+    })
+    .map(|entry| entry.path())
+}
+
+/// Results that are complete: one that is being written is not.
+fn stamps(results: &ResultsPlan) -> Vec<Stamp> {
+    let ResultsPlan::Dir { dir, pattern, .. } = results else {
+        // A file for all grows: nothing can be said of its lines one by one.
+        return Vec::new();
+    };
+    let whole = |path: &PathBuf| {
+        let bytes = fs::read(path).unwrap_or_default();
+        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok()
+    };
+    let complete = files(dir, pattern).filter(whole);
+    complete.filter_map(|path| stamp(&path)).collect()
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    Some(Stamp {
+        path: path.to_owned(),
+        written: found.modified().ok(),
+        length: found.len(),
+    })
+}

@@ -1,0 +1,9 @@
+//! What goes along with a rehearsal: the kill in the middle, looks at clients, and the verdict.
+
+mod course;
+mod looks;
+mod stage;
+mod verdict;
+
+pub(super) use stage::Stage;
+pub(super) use verdict::{Played, verdict};

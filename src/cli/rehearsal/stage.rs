@@ -1,0 +1,244 @@
+//! The companion of a rehearsal's drive: sees what happens, and brings trouble.
+
+use std::collections::BTreeMap;
+
+use super::course::Course;
+use super::looks::{Looks, Seen};
+use crate::base::{EvalName, Millis, Name, Timestamp, UnitId};
+use crate::cli::args::RehearseArgs;
+use crate::cli::cmd::up::Companion;
+use crate::knowledge::metrics;
+use crate::plan::rehearsal::Rehearsal;
+use crate::plan::{Plan, Unit, UnitKind};
+use crate::run::store::RunDir;
+use crate::run::{Event, Record, RunState, UnitPhase};
+use crate::supervise::Audience;
+use crate::world;
+
+/// What goes along with the drive.
+pub(in crate::cli) struct Stage {
+    kill: bool,
+    plan: Option<Plan>,
+    courses: BTreeMap<EvalName, Course>,
+    looks: Looks,
+    externals: Vec<(Name, String)>,
+    books: Books,
+    first_launch: Option<Timestamp>,
+    all_ready: Option<Timestamp>,
+}
+
+/// What the servers counted.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    /// Requests and their seconds by model.
+    pub(super) models: BTreeMap<Name, (u64, f64)>,
+    /// Requests by external.
+    pub(super) externals: BTreeMap<Name, u64>,
+}
+
+/// What was seen, once it is over.
+pub(in crate::cli) struct Watched {
+    pub(super) plan: Option<Plan>,
+    pub(super) courses: BTreeMap<EvalName, Course>,
+    pub(super) seen: BTreeMap<EvalName, Seen>,
+    pub(super) books: Books,
+    pub(super) startup: Millis,
+}
+
+impl Stage {
+    pub(in crate::cli) fn new(rehearsal: &Rehearsal, args: &RehearseArgs) -> Self {
+        Self {
+            kill: !args.no_kill,
+            plan: None,
+            courses: BTreeMap::new(),
+            looks: Looks::begin(),
+            externals: rehearsal.externals.clone(),
+            books: Books::default(),
+            first_launch: None,
+            all_ready: None,
+        }
+    }
+
+    pub(in crate::cli) fn end(self) -> Watched {
+        let startup = match (self.first_launch, self.all_ready) {
+            (Some(first), Some(last)) => last.since(first),
+            _ => Millis(0),
+        };
+        Watched {
+            plan: self.plan,
+            courses: self.courses,
+            seen: self.looks.end(),
+            books: self.books,
+            startup,
+        }
+    }
+
+    /// The evaluation whose client this unit is.
+    fn eval_of(&self, unit: &UnitId) -> Option<EvalName> {
+        let plan = self.plan.as_ref()?;
+        match &plan.unit(unit)?.kind {
+            UnitKind::Eval { name } => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    fn unit_event(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::LaunchIntended { .. } => {
+                self.first_launch.get_or_insert(at);
+            }
+            Event::Started {
+                unit, pid, start, ..
+            } => {
+                let Some(eval) = self.eval_of(unit) else {
+                    return;
+                };
+                self.looks.follow(&eval, *pid);
+                if let Some(course) = self.courses.get_mut(&eval) {
+                    course.started(at, *pid, *start);
+                }
+            }
+            Event::Exited { unit, .. } | Event::Stopped { unit, .. } => {
+                let Some(eval) = self.eval_of(unit) else {
+                    return;
+                };
+                self.looks.leave(&eval);
+                if let Some(course) = self.courses.get_mut(&eval) {
+                    course.ended(at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the servers counted until now; they are about to end.
+    fn read_books(&mut self) {
+        let Some(plan) = &self.plan else { return };
+        let mut asked: Vec<(Asked, String)> = Vec::new();
+        for unit in plan.servers() {
+            let Some(port) = unit.port else { continue };
+            let base = format!("http://{}:{port}", unit.address);
+            match whose(unit, &self.externals) {
+                Some(Asked::External(name)) => {
+                    asked.push((Asked::External(name), format!("{base}/sim/books")));
+                }
+                Some(model) => asked.push((model, format!("{base}/metrics"))),
+                None => {}
+            }
+        }
+        let (asked, urls): (Vec<Asked>, Vec<String>) = asked.into_iter().unzip();
+        let mut books = Books::default();
+        for (asked, body) in asked.into_iter().zip(world::scrape(urls)) {
+            let Some(body) = body else { continue };
+            match asked {
+                Asked::Model(name) => {
+                    let entry = books.models.entry(name).or_default();
+                    entry.0 += whole(sum(&body, metrics::SUCCESS));
+                    entry.1 += sum(&body, &format!("{}_sum", metrics::E2E_LATENCY));
+                }
+                Asked::External(name) => {
+                    *books.externals.entry(name).or_default() += posts(&body);
+                }
+            }
+        }
+        self.books = books;
+    }
+}
+
+/// Whom a server's books speak of.
+enum Asked {
+    Model(Name),
+    External(Name),
+}
+
+fn whose(unit: &Unit, externals: &[(Name, String)]) -> Option<Asked> {
+    match &unit.kind {
+        UnitKind::Replica { model, .. } => Some(Asked::Model(model.clone())),
+        UnitKind::Service { name } => {
+            let stands = externals.iter().any(|(stand_in, _)| stand_in == name);
+            stands.then(|| Asked::External(name.clone()))
+        }
+        UnitKind::Eval { .. } => None,
+    }
+}
+
+/// The sum of all series of a name in a text of metrics.
+fn sum(text: &str, name: &str) -> f64 {
+    let values = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        rest.starts_with([' ', '{']).then_some(())?;
+        line.rsplit(' ').next()?.parse::<f64>().ok()
+    });
+    values.sum()
+}
+
+fn whole(number: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a counter"
+    )]
+    let whole = number as u64;
+    whole
+}
+
+/// Requests with a body that a stand-in answered.
+fn posts(books: &str) -> u64 {
+    let read: Result<serde_json::Value, _> = serde_json::from_str(books);
+    let Some(counts) = read
+        .as_ref()
+        .ok()
+        .and_then(|books| books["requests"].as_object())
+    else {
+        return 0;
+    };
+    let posts = counts.iter().filter(|(path, _)| path.starts_with("POST "));
+    posts.filter_map(|(_, count)| count.as_u64()).sum()
+}
+
+impl Companion for Stage {
+    fn begins(&mut self, _dir: &RunDir, plan: &Plan) {
+        let courses = plan.evals.iter();
+        self.courses = courses
+            .map(|eval| (eval.name.clone(), Course::new(eval)))
+            .collect();
+        self.plan = Some(plan.clone());
+    }
+}
+
+impl Audience for Stage {
+    fn event(&mut self, record: &Record, state: &RunState) {
+        match &record.event {
+            Event::EvalProgress { eval, total, .. } => {
+                if let Some(course) = self.courses.get_mut(eval) {
+                    course.total = *total;
+                }
+            }
+            Event::EvalEnded { eval, .. } => {
+                if let Some(course) = self.courses.get_mut(eval) {
+                    course.look(record.at);
+                }
+                self.read_books();
+            }
+            Event::Ready { .. } => {
+                let Some(plan) = &self.plan else { return };
+                let ready = |unit: &Unit| matches!(state.unit(&unit.id).phase, UnitPhase::Ready(_));
+                if self.all_ready.is_none() && plan.servers().all(ready) {
+                    self.all_ready = Some(record.at);
+                }
+            }
+            event => self.unit_event(record.at, event),
+        }
+    }
+
+    fn message(&mut self, _: &str) {}
+
+    fn tick(&mut self, now: Timestamp, _: &RunState, _: &BTreeMap<UnitId, String>) {
+        for course in self.courses.values_mut() {
+            let written = course.look(now);
+            if self.kill {
+                course.kill_in_the_middle(now, written);
+            }
+        }
+    }
+}
