@@ -279,10 +279,13 @@ impl Running {
         };
     }
 
-    /// Waits until one of so many pieces of the rest is out; where an engine decides, until all are.
+    /// Waits until the next of so many pieces is out; where an engine decides, about so long.
     pub(super) async fn piece(&mut self, pieces: usize) {
-        if let Place::Slot { latency, .. } = self.place {
-            tokio::time::sleep(scheduler::gap(latency, pieces)).await;
+        match &mut self.place {
+            Place::Slot { latency, .. } => {
+                tokio::time::sleep(scheduler::gap(*latency, pieces)).await;
+            }
+            Place::Seat(seat) => seat.piece(pieces).await,
         }
     }
 
