@@ -112,6 +112,16 @@ impl Endpoint {
         }
     }
 
+    /// Waits until what its model knows is read; the first to ask begins it.
+    pub(super) async fn read_dataset(&self) {
+        let dataset = self.config.conduct.dataset.as_ref();
+        if let Some(dataset) = dataset
+            && let Some(wrong) = dataset.ready().await
+        {
+            self.log.line(Writer::Api, "WARNING", "dataset", &wrong);
+        }
+    }
+
     /// What it computes at this moment; without an engine a request fills one place of the cache.
     pub(super) fn load(&self) -> Load {
         match &self.pacer {

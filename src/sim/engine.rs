@@ -241,4 +241,25 @@ mod tests {
         let load = engine.load();
         assert_eq!((load.running, load.waiting, load.cache), (0, 0, 0));
     }
+
+    #[tokio::test]
+    async fn pieces_come_about_as_fast_as_their_tokens() {
+        let engine = Arc::new(Engine::new(RATES, 4.0));
+        let mut seat = engine.enter(100, 100);
+        seat.until(Moment::FirstToken).await;
+        // A hundred steps of 11 ms, at four times the speed, in four gaps.
+        let began = Instant::now();
+        seat.piece(5).await;
+        assert!(seat.finished.is_some() || began.elapsed() >= Duration::from_millis(65));
+        let total = seat.until(Moment::Finished).await;
+        assert!(total >= Duration::from_secs(1), "{total:?}");
+        // Nobody waits for what is over.
+        let piece = tokio::time::timeout(Duration::from_mins(1), async {
+            for _ in 0..10_000 {
+                seat.piece(2).await;
+            }
+        });
+        assert!(piece.await.is_ok());
+        assert_eq!(seat.until(Moment::Finished).await, total);
+    }
 }

@@ -5,16 +5,21 @@
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
 //! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
 //! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
-//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); and vLLM's own `VLLM_API_KEY` and
-//! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
+//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); `TOOLORCH_SIM_DATASET` (a JSONL file of
+//! questions and answers), `TOOLORCH_SIM_ACCURACY`, `TOOLORCH_SIM_REFUSE` and `TOOLORCH_SIM_RUN_LONG` (shares from 0 to 1);
+//! and vLLM's own `VLLM_API_KEY` and `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::conduct::Conduct;
 use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
+use super::dataset::Dataset;
 use super::faults::{self, Fault};
 use super::parts;
 use super::refusal::Refusal;
@@ -114,6 +119,22 @@ fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
         tree: variable("TOOLORCH_SIM_TREE").as_deref() == Some("1"),
         allow_long: variable("VLLM_ALLOW_LONG_MAX_MODEL_LEN").as_deref() == Some("1"),
         api_key: variable("VLLM_API_KEY").filter(|key| !key.is_empty()),
+        conduct: conduct()?,
+    })
+}
+
+fn conduct() -> Result<Conduct, Refusal> {
+    let refuse = |why: String| Refusal {
+        stderr: format!("toolorch sim: `TOOLORCH_SIM_DATASET`: {why}"),
+        code: 2,
+    };
+    let open = |path: String| Dataset::open(Path::new(&path)).map_err(refuse);
+    let dataset = variable("TOOLORCH_SIM_DATASET").map(open).transpose()?;
+    Ok(Conduct {
+        accuracy: share("TOOLORCH_SIM_ACCURACY")?,
+        refuse: share("TOOLORCH_SIM_REFUSE")?.unwrap_or(0.0),
+        run_long: share("TOOLORCH_SIM_RUN_LONG")?.unwrap_or(0.0),
+        dataset: dataset.map(Arc::new),
     })
 }
 
@@ -165,6 +186,19 @@ fn rate(name: &str) -> Result<Option<f64>, Refusal> {
         Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(Some(rate)),
         _ => Err(Refusal {
             stderr: format!("toolorch sim: `{name}`: `{text}` is not a number above 0"),
+            code: 2,
+        }),
+    }
+}
+
+fn share(name: &str) -> Result<Option<f64>, Refusal> {
+    let Some(text) = variable(name) else {
+        return Ok(None);
+    };
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(Some(share)),
+        _ => Err(Refusal {
+            stderr: format!("toolorch sim: `{name}`: `{text}` is not a number from 0 to 1"),
             code: 2,
         }),
     }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::argparse::{self, Parsed};
+use super::conduct::Conduct;
 use super::config::{DEFAULT_CONTEXT, Logging, SimConfig, Timing};
 use super::faults::Fault;
 use super::refusal::Refusal;
@@ -40,6 +41,8 @@ pub(super) struct Surroundings {
     pub(super) allow_long: bool,
     /// `VLLM_API_KEY`.
     pub(super) api_key: Option<String>,
+    /// How the model behaves.
+    pub(super) conduct: Conduct,
 }
 
 /// What vLLM refuses between parsing its arguments and binding its port.
@@ -126,6 +129,7 @@ pub(super) fn configure(
         access: !args.on("--disable-uvicorn-access-log"),
         statistics: !args.on("--disable-log-stats"),
     };
+    config.conduct = around.conduct.clone();
     config.max_model_len = context(args, &model, config_json, around.allow_long)?;
     if let Some(served) = args.values.get("--served-model-name") {
         config.served.clone_from(served);
@@ -280,6 +284,7 @@ mod tests {
             tree: false,
             allow_long: false,
             api_key: None,
+            conduct: Conduct::default(),
         }
     }
 

@@ -43,8 +43,6 @@ const LATER: &[Later] = &[
     later("models.*.launcher", &["slurm"], "SLURM"),
     later("models.*.env.container", &[], "containers"),
     later("models.*.vllm.env.container", &[], "containers"),
-    later("models.*.sim.accuracy", &[], "the simulator's answers"),
-    later("sim.accuracy", &[], "the simulator's answers"),
     later("externals.*.api_key.file", &[], "secrets from files"),
     later("services.*.launcher", &["slurm"], "SLURM"),
     later("services.*.env.container", &[], "containers"),

@@ -4,6 +4,9 @@
     reason = "a helper of a test fails as the test does"
 )]
 
+mod answers;
+mod releases;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
@@ -468,7 +471,7 @@ fn bad_requests_are_refused_in_vllms_words() {
     insta::assert_snapshot!(said.join("\n"), @r#"
     404 NotFoundError: The model `nope` does not exist.
     400 BadRequestError: "auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set
-    400 BadRequestError: This model's maximum context length is 64 tokens. However, your request has 109 input tokens. Please reduce the length of the input messages.
+    400 BadRequestError: This model's maximum context length is 64 tokens. However, your request has 109 input tokens. Please reduce the length of the input messages. None
     400 Bad Request: 1 validation error:
       {'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {}}
     404 NotFoundError: The model `nope` does not exist. Valid aliases: Qwen/Qwen3-8B.
