@@ -74,14 +74,11 @@ fn vllm(args: &[String]) -> Result<ExitCode, Refusal> {
         }
         Some(("serve", rest)) => serve(rest, release),
         Some((other, _)) if !other.starts_with('-') => {
-            let commands =
-                "'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'run-batch'";
-            Err(Refusal::usage(&format!(
-                "argument subparser: invalid choice: '{other}' (choose from {commands})"
-            )))
+            Err(Refusal::no_such_command(release, other))
         }
         Some((other, _)) if other != "-h" && other != "--help" => {
-            Err(Refusal::usage(&format!("unrecognized arguments: {other}")))
+            let message = format!("unrecognized arguments: {other}");
+            Err(Refusal::usage(release, &message))
         }
         _ => {
             say(

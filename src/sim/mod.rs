@@ -30,6 +30,7 @@ mod lengths;
 mod log;
 mod main;
 mod metrics;
+mod model_length;
 mod openai;
 mod parts;
 mod refusal;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Server, question, with_tools};
+use super::{Server, exit, output, question, with_tools};
 
 /// The data lines of a streamed answer.
 fn streamed(server: &Server, mut body: Value) -> Vec<String> {
@@ -55,4 +55,98 @@ fn the_openai_parser_breaks_the_stream_of_another_model() {
     {"error":{"message":"GptOssToolParser is a stub. Use HarmonyParser for tool parsing.","type":"NotImplementedError","param":null,"code":501}}
     [DONE]
     "#);
+}
+
+#[test]
+fn a_command_line_is_refused_in_the_words_and_at_the_moment_of_the_release() {
+    let cases: [(&str, &[&str]); 12] = [
+        ("0.8.5", &["serve", "m", "--headless"]),
+        ("0.8.5", &["serve", "m", "--enable-reasoning"]),
+        ("0.9.2", &["serve", "m", "--no-such-flag"]),
+        ("0.10.2", &["serve", "m", "--enable-reasoning"]),
+        ("0.12.0", &["serve", "m", "--enable-log-outputs"]),
+        ("0.12.0", &["serve", "m", "--reasoning-parser", "qwen4"]),
+        ("0.14.1", &["serve", "m", "--task", "generate"]),
+        ("0.20.2", &["serve", "m", "--disable-log-requests"]),
+        ("0.20.2", &["train"]),
+        ("0.32.0", &["serve", "m", "--swap-space", "4"]),
+        ("0.32.0", &["serve", "m", "--chat-template", "gone.jinja"]),
+        ("0.32.0", &["train"]),
+    ];
+    let said = cases.map(|(release, args)| {
+        let output = output(args, release);
+        let (code, out, err) = exit(&output);
+        let greeting = if out.is_empty() {
+            "nothing"
+        } else {
+            "its greeting"
+        };
+        let end = err
+            .lines()
+            .map(|line| line.chars().take(150).collect::<String>());
+        let end = end.collect::<Vec<_>>().join("\n");
+        format!(
+            "{release} {}: exit {code} after {greeting}\n{end}",
+            args.join(" ")
+        )
+    });
+    insta::assert_snapshot!(said.join("\n\n"), @r"
+    0.8.5 serve m --headless: exit 2 after nothing
+    usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env} ...
+    vllm: error: unrecognized arguments: --headless
+
+    0.8.5 serve m --enable-reasoning: exit 1 after nothing
+    Traceback (most recent call last):
+      ...
+    TypeError: Error: --enable-reasoning requires --reasoning-parser
+
+    0.9.2 serve m --no-such-flag: exit 2 after nothing
+    usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env,run-batch} ...
+    vllm: error: unrecognized arguments: --no-such-flag
+
+    0.10.2 serve m --enable-reasoning: exit 2 after nothing
+    usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env,run-batch} ...
+    vllm: error: unrecognized arguments: --enable-reasoning
+
+    0.12.0 serve m --enable-log-outputs: exit 1 after nothing
+    Traceback (most recent call last):
+      ...
+    TypeError: Error: --enable-log-outputs requires --enable-log-requests
+
+    0.12.0 serve m --reasoning-parser qwen4: exit 1 after its greeting
+    Traceback (most recent call last):
+      ...
+    KeyError: 'invalid reasoning parser: qwen4 (chose from { deepseek_r1,deepseek_v3,ernie45,glm45,granite,hunyuan_a13b,kimi_k2,minimax_m2,minimax_m2_appe
+
+    0.14.1 serve m --task generate: exit 2 after nothing
+    usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env,run-batch} ...
+    vllm: error: unrecognized arguments: --task generate
+
+    0.20.2 serve m --disable-log-requests: exit 2 after nothing
+    usage: vllm [-h] [-v]
+                {chat,complete,serve,launch,bench,collect-env,run-batch} ...
+    vllm: error: unrecognized arguments: --disable-log-requests
+
+    0.20.2 train: exit 2 after nothing
+    usage: vllm [-h] [-v]
+                {chat,complete,serve,launch,bench,collect-env,run-batch} ...
+    vllm: error: argument subparser: invalid choice: 'train' (choose from 'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'run-batch')
+
+    0.32.0 serve m --swap-space 4: exit 2 after nothing
+    usage: vllm [-h] [-v]
+                {chat,complete,serve,launch,bench,collect-env,download-kernels,preload,run-batch,snapshot}
+                ...
+    vllm: error: unrecognized arguments: --swap-space 4
+
+    0.32.0 serve m --chat-template gone.jinja: exit 1 after nothing
+    Traceback (most recent call last):
+      ...
+    ValueError: The supplied chat template string (gone.jinja) appears path-like, but doesn't exist!
+
+    0.32.0 train: exit 2 after nothing
+    usage: vllm [-h] [-v]
+                {chat,complete,serve,launch,bench,collect-env,download-kernels,preload,run-batch,snapshot}
+                ...
+    vllm: error: argument subparser: invalid choice: 'train' (choose from 'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'download-kernels
+    ");
 }
