@@ -14,7 +14,7 @@ use crate::spec::model::{Engine, Layout, ModelSpec};
 use crate::spec::resolve;
 
 use super::family::{family, tool_parser};
-use super::{args, inherit};
+use super::{args, inherit, paths};
 
 /// vLLM's switch for chat-template arguments that hold for every request.
 pub(crate) const THINKING_SWITCH: &str = "--default-chat-template-kwargs";
@@ -184,6 +184,7 @@ pub(crate) fn sim_variables(
     spec: &ClusterSpec,
     name: &Name,
     model: &ModelSpec,
+    yaml_dir: &str,
 ) -> Vec<(String, String)> {
     let mut set = Vec::new();
     if let Some(release) = resolve::release(spec, name) {
@@ -223,6 +224,22 @@ pub(crate) fn sim_variables(
             pick(|sim| sim.speed.map(|speed| speed.to_string())),
         ),
         ("SEED", pick(|sim| sim.seed.map(|seed| seed.to_string()))),
+        (
+            "ACCURACY",
+            pick(|sim| sim.accuracy.map(|share| share.to_string())),
+        ),
+        (
+            "REFUSE",
+            pick(|sim| sim.refuse.map(|share| share.to_string())),
+        ),
+        (
+            "RUN_LONG",
+            pick(|sim| sim.run_long.map(|share| share.to_string())),
+        ),
+        (
+            "DATASET",
+            pick(|sim| sim.dataset.clone()).map(|path| paths::anchored(&path, yaml_dir)),
+        ),
     ];
     let given = all.into_iter();
     set.extend(given.filter_map(|(name, value)| Some((format!("TOOLORCH_SIM_{name}"), value?))));

@@ -197,7 +197,13 @@ impl Builder<'_> {
     fn block(&self, common: &Common<'_>, slot: &Slot, first: &UnitId) -> Block {
         let (spec, site) = (self.spec, self.sites.at(slot.site));
         let mut env = inherit::unit_env(resolve::model_env(spec, common.name, site.key));
-        env::add_for_model(spec, common.name, common.model, &mut env);
+        env::add_for_model(
+            spec,
+            common.name,
+            common.model,
+            &self.facts.yaml_dir,
+            &mut env,
+        );
         Block {
             env,
             launcher: resolve::model_launcher(spec, common.name, site.key).value,

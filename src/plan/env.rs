@@ -9,10 +9,16 @@ use super::fill::{FillError, Values, fill};
 use super::{UnitEnv, argv};
 
 /// Adds what the plan knows to a model's environment; what the YAML sets wins.
-pub(crate) fn add_for_model(spec: &ClusterSpec, name: &Name, model: &ModelSpec, env: &mut UnitEnv) {
+pub(crate) fn add_for_model(
+    spec: &ClusterSpec,
+    name: &Name,
+    model: &ModelSpec,
+    yaml_dir: &str,
+    env: &mut UnitEnv,
+) {
     match argv::engine(model) {
         Engine::Sim => {
-            for (name, value) in argv::sim_variables(spec, name, model) {
+            for (name, value) in argv::sim_variables(spec, name, model, yaml_dir) {
                 env.set.entry(name).or_insert(value);
             }
         }

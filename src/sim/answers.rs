@@ -2,22 +2,30 @@
 //!
 //! The rules, first that fits:
 //!
-//! 1. A prompt to judge (it holds `<correct>` and lines `Reference: …` and `Prediction: …`) gets
-//!    `<correct>True</correct>` when the two agree after normalisation, else `False`.
+//! 1. A prompt to judge (it holds `<correct>` and lines `Reference: …` and `Prediction: …`, or `Reference answer: …` and
+//!    `Student answer: …`) gets `<correct>True</correct>` when the two agree after normalisation, else `False`.
 //! 2. With tools allowed, and fewer than three rounds of calls behind it, a tool is called. On the first round that is
 //!    the first tool whose name the last user message mentions; otherwise the first that was not called yet.
 //!    Once every tool was called the model answers. Arguments have the shape of the tool's schema: text parameters get
 //!    the last user message, enumerations their first value.
 //! 3. After tool results, the last `\boxed{…}` among them is the answer: the model follows its tools.
-//! 4. The first sum in the last user message is computed: `12 + 30 = 42. The answer is \boxed{42}.`
-//! 5. Otherwise the answer is a word drawn from a hash of the messages.
+//! 4. A question of the dataset gets its answer, or a wrong one as often as the accuracy leaves room for it.
+//! 5. The first sum in the last user message is computed: `12 + 30 = 42. The answer is \boxed{42}.`, or computed wrong.
+//! 6. Otherwise the answer is a word drawn from a hash of the messages.
+//!
+//! Before rule 2, a share of the questions is refused or has no end, where `conduct` says so; a verdict and a call that
+//! is forced are given all the same.
 
 use serde_json::{Map, Value, json};
 
 use super::arithmetic;
+use super::conduct::{Asked, Conduct, Mood};
 
 /// After this many rounds of calls the model answers.
 const ROUNDS: usize = 3;
+
+/// What a model says that refuses.
+const REFUSAL: &str = "I'm sorry, but I can't help with that.";
 
 /// One message of a request, its content as plain text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,11 +76,25 @@ pub(super) enum Answer {
     Text(String),
     /// One tool call.
     Call(Call),
+    /// A text that ends where no more tokens may be written.
+    Endless,
 }
 
 /// What the model says to these messages.
-pub(super) fn answer(messages: &[Message], tools: &[Tool], choice: &Choice) -> Answer {
+pub(super) fn answer(
+    messages: &[Message],
+    tools: &[Tool],
+    choice: &Choice,
+    conduct: &Conduct,
+    seed: u64,
+) -> Answer {
     let prompt = last_user_text(messages);
+    let verdict = verdict(prompt);
+    let asked = match verdict {
+        None => conduct.asked(messages, prompt, seed),
+        Some(_) => None,
+    };
+    let mood = asked.map_or(Mood::Answers, Asked::mood);
     let call = |tool: &Tool| {
         Answer::Call(Call {
             name: tool.name.clone(),
@@ -90,16 +112,22 @@ pub(super) fn answer(messages: &[Message], tools: &[Tool], choice: &Choice) -> A
                 return call(tool);
             }
         }
-        Choice::Auto => {
-            if verdict(prompt).is_none()
-                && let Some(tool) = next_tool(messages, tools, prompt)
-            {
+        Choice::Auto if verdict.is_none() && mood == Mood::Answers => {
+            if let Some(tool) = next_tool(messages, tools, prompt) {
                 return call(tool);
             }
         }
-        Choice::None => {}
+        Choice::Auto | Choice::None => {}
     }
-    Answer::Text(text_answer(messages, prompt))
+    match (verdict, mood) {
+        (Some(agree), _) => Answer::Text(format!(
+            "<correct>{}</correct>",
+            if agree { "True" } else { "False" }
+        )),
+        (None, Mood::Refuses) => Answer::Text(REFUSAL.to_owned()),
+        (None, Mood::RunsLong) => Answer::Endless,
+        (None, Mood::Answers) => Answer::Text(text_answer(messages, prompt, asked)),
+    }
 }
 
 /// What the model thinks before it speaks, where it thinks at all.
@@ -142,13 +170,7 @@ fn next_tool<'a>(messages: &[Message], tools: &'a [Tool], prompt: &str) -> Optio
     tools.iter().find(|tool| !called(tool))
 }
 
-fn text_answer(messages: &[Message], prompt: &str) -> String {
-    if let Some(agree) = verdict(prompt) {
-        return format!(
-            "<correct>{}</correct>",
-            if agree { "True" } else { "False" }
-        );
-    }
+fn text_answer(messages: &[Message], prompt: &str, asked: Option<Asked<'_>>) -> String {
     let mut results = messages
         .iter()
         .rev()
@@ -156,26 +178,41 @@ fn text_answer(messages: &[Message], prompt: &str) -> String {
     if let Some(found) = results.find_map(|message| last_boxed(&message.text)) {
         return format!("The tools agree. The answer is \\boxed{{{found}}}.");
     }
+    if let Some(known) = asked.and_then(Asked::answer) {
+        // Some prompts want it between tags; whoever looks for a box finds one too.
+        let tagged = if prompt.contains("<answer>") {
+            format!(" <answer>{known}</answer>")
+        } else {
+            String::new()
+        };
+        return format!("The answer is \\boxed{{{known}}}.{tagged}");
+    }
     if let Some((sum, value)) = arithmetic::first_sum(prompt) {
+        let value = asked.map_or(value.clone(), |asked| asked.of(&value));
         return format!("{sum} = {value}. The answer is \\boxed{{{value}}}.");
     }
     format!("The answer is \\boxed{{{}}}.", word(messages))
 }
 
 /// Rule 1: whether reference and prediction agree; `None` where the prompt does not ask for a verdict.
+/// How prompts for a judge begin the lines with the right answer, and with the one to judge: the quickstart's, and
+/// ToolOrchestra's.
+const REFERENCE: &[&str] = &["Reference:", "Reference answer:"];
+const PREDICTION: &[&str] = &["Prediction:", "Student answer:"];
+
 fn verdict(prompt: &str) -> Option<bool> {
     if !prompt.contains("<correct>") {
         return None;
     }
-    let line = |label: &str| {
-        let found = prompt
-            .lines()
-            .rev()
-            .find_map(|line| line.trim_start().strip_prefix(label));
+    let line = |labels: &[&str]| {
+        let found = prompt.lines().rev().find_map(|line| {
+            let line = line.trim_start();
+            labels.iter().find_map(|label| line.strip_prefix(label))
+        });
         found.map(normalised)
     };
-    let reference = line("Reference:")?;
-    let prediction = line("Prediction:")?;
+    let reference = line(REFERENCE)?;
+    let prediction = line(PREDICTION)?;
     Some(!reference.is_empty() && reference == prediction)
 }
 
@@ -192,9 +229,20 @@ fn normalised(text: &str) -> String {
         .to_lowercase()
 }
 
+/// What stands in the last box, with the braces of its own.
 fn last_boxed(text: &str) -> Option<&str> {
     let (_, tail) = text.rsplit_once("\\boxed{")?;
-    tail.split_once('}').map(|(inside, _)| inside.trim())
+    let mut depth = 1_usize;
+    let closing = tail.char_indices().find(|(_, c)| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    let end = closing.map(|(at, _)| at).or_else(|| tail.find('}'))?;
+    Some(tail[..end].trim())
 }
 
 /// Arguments in the shape of a JSON Schema; required properties, or all where none is required.
@@ -301,17 +349,21 @@ mod tests {
         vec![text("search", "query"), text("ask_expert", "question")]
     }
 
+    fn say(messages: &[Message], tools: &[Tool], choice: &Choice) -> Answer {
+        answer(messages, tools, choice, &Conduct::default(), 0)
+    }
+
     fn text(messages: &[Message]) -> String {
-        match answer(messages, &[], &Choice::None) {
+        match say(messages, &[], &Choice::None) {
             Answer::Text(text) => text,
-            Answer::Call(call) => panic!("{call:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
     fn name(messages: &[Message], choice: &Choice) -> Option<String> {
-        match answer(messages, &tools(), choice) {
-            Answer::Text(_) => None,
+        match say(messages, &tools(), choice) {
             Answer::Call(call) => Some(call.name),
+            _ => None,
         }
     }
 
@@ -323,7 +375,7 @@ mod tests {
         assert_eq!(name(&talk, &Choice::Auto).as_deref(), Some("ask_expert"));
         talk.extend([called("ask_expert"), result("I say \\boxed{5}.")]);
         assert_eq!(
-            answer(&talk, &tools(), &Choice::Auto),
+            say(&talk, &tools(), &Choice::Auto),
             Answer::Text("The tools agree. The answer is \\boxed{5}.".to_owned())
         );
     }
@@ -374,6 +426,52 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_refuses_or_finds_no_end_calls_no_tool_that_it_need_not() {
+        let always = |refuse, run_long| Conduct {
+            refuse,
+            run_long,
+            ..Conduct::default()
+        };
+        let talk = [user("What is 2 + 2?")];
+        let refused = answer(&talk, &tools(), &Choice::Auto, &always(1.0, 0.0), 0);
+        assert_eq!(refused, Answer::Text(REFUSAL.to_owned()));
+        let endless = answer(&talk, &tools(), &Choice::Auto, &always(0.0, 1.0), 0);
+        assert_eq!(endless, Answer::Endless);
+        let forced = answer(&talk, &tools(), &Choice::Required, &always(1.0, 1.0), 0);
+        assert!(matches!(forced, Answer::Call(_)), "{forced:?}");
+        let judged = [user("<correct>\nReference: 1\nPrediction: 1")];
+        let judged = answer(&judged, &[], &Choice::None, &always(1.0, 1.0), 0);
+        assert_eq!(judged, Answer::Text("<correct>True</correct>".to_owned()));
+    }
+
+    #[test]
+    fn a_model_that_is_never_right_gets_its_sums_wrong() {
+        let never = Conduct {
+            accuracy: Some(0.0),
+            ..Conduct::default()
+        };
+        let said = answer(&[user("What is 2 + 2?")], &[], &Choice::None, &never, 0);
+        let Answer::Text(said) = said else {
+            panic!("{said:?}");
+        };
+        assert!(
+            said.starts_with("2 + 2 = ") && !said.contains("{4}"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_box_may_hold_braces() {
+        assert_eq!(
+            last_boxed("so \\boxed{\\frac{1}{2}}."),
+            Some("\\frac{1}{2}")
+        );
+        assert_eq!(last_boxed("\\boxed{1} and \\boxed{ 2 }"), Some("2"));
+        assert_eq!(last_boxed("cut \\boxed{\\frac{1}"), Some("\\frac{1"));
+        assert_eq!(last_boxed("\\boxed{"), None);
+    }
+
+    #[test]
     fn the_judge_compares_what_was_meant() {
         let prompt = |reference, prediction| {
             format!(
@@ -384,6 +482,8 @@ mod tests {
             text(&[user(&prompt("42", " The answer is \\boxed{42}."))]),
             "<correct>True</correct>"
         );
+        let orchestra = "<correct>\nStudent answer: Paris\nReference answer: paris";
+        assert_eq!(text(&[user(orchestra)]), "<correct>True</correct>");
         assert_eq!(
             text(&[user(&prompt("Paris", "paris."))]),
             "<correct>True</correct>"

@@ -70,10 +70,8 @@ pub(super) fn parse(args: &[String], release: Release) -> Result<Parsed, Refusal
         parsed.model = named.or(parsed.model);
         return Ok(parsed);
     }
-    Err(Refusal::usage(&format!(
-        "unrecognized arguments: {}",
-        parser.extras.join(" ")
-    )))
+    let message = format!("unrecognized arguments: {}", parser.extras.join(" "));
+    Err(Refusal::usage(release, &message))
 }
 
 /// `--config FILE`: the arguments of its YAML take their place right after the model, so that others override them.

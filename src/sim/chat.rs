@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::answers::{self, Call, Choice, Message, Tool};
 use super::config::{MEASURED, SimConfig};
+use super::context;
 use super::errors::ApiError;
 use super::lengths;
 use super::tokens;
@@ -33,6 +34,8 @@ pub(super) struct Completion {
     pub(super) tokens_out: usize,
     /// What the tool parser found, where it was asked.
     pub(super) parsed: Option<Parsed>,
+    /// What a stream breaks off with.
+    pub(super) breaks: Option<ApiError>,
 }
 
 /// What the tool parser found in an answer.
@@ -158,9 +161,25 @@ fn tool(value: &Value) -> Tool {
 pub(super) fn complete(server: &SimConfig, request: &ChatRequest) -> Result<Completion, ApiError> {
     toolcalls::check_choice(server, &request.choice)?;
     let room = room(server, request.prompt_tokens, request.max_tokens)?;
-    let answer = answers::answer(&request.messages, &request.tools, &request.choice);
+    let answer = answers::answer(
+        &request.messages,
+        &request.tools,
+        &request.choice,
+        &server.conduct,
+        server.seed,
+    );
     let rendered = toolcalls::render(server, &request.choice, answer, request.stream)?;
-    let thoughts = thinks(server, request).then(|| answers::reasoning(&request.messages));
+    let thinks = thinks(server, request);
+    if rendered.finish == "length" {
+        return Ok(endless(
+            server,
+            thinks,
+            rendered,
+            room,
+            request.prompt_tokens,
+        ));
+    }
+    let thoughts = thinks.then(|| answers::reasoning(&request.messages));
     let (reasoning, mut rendered) = split_reasoning(server, thoughts, rendered);
     let stopped = rendered
         .content
@@ -194,7 +213,7 @@ pub(super) fn room(
         room
     };
     if room == 0 || wanted.is_some_and(|wanted| wanted > most) {
-        return Err(ApiError::context(server.release, limit, prompt, wanted));
+        return Err(context::exceeded(server.release, limit, prompt, wanted));
     }
     Ok(wanted.map_or(room, |wanted| wanted.min(room)))
 }
@@ -221,6 +240,46 @@ fn thinks(server: &SimConfig, request: &ChatRequest) -> bool {
     said.and_then(Value::as_bool).unwrap_or(thinking.by_default)
 }
 
+/// What a model says that finds no end; of a long text only the beginning is sent.
+const RAMBLING: &str =
+    " Wait, let me check that again. Step by step, then: that was not it either.";
+/// Tokens of such a text that are sent.
+const SHOWN: usize = 400;
+
+/// An answer that fills all the room there is; a model that thinks has not got any further.
+fn endless(
+    server: &SimConfig,
+    thinks: bool,
+    rendered: Rendered,
+    room: usize,
+    prompt_tokens: usize,
+) -> Completion {
+    let times = SHOWN / tokens::count(RAMBLING) + 1;
+    let text = RAMBLING.repeat(times);
+    let text = tokens::head(text.trim_start(), room.min(SHOWN)).to_owned();
+    let (reasoning, content) = match (thinks, splits(server)) {
+        (true, true) => (Some(text), None),
+        (true, false) => (None, Some(format!("<think>\n{text}"))),
+        (false, _) => (None, Some(text)),
+    };
+    Completion {
+        reasoning,
+        content,
+        call: None,
+        finish: "length",
+        stop_reason: None,
+        tokens_in: prompt_tokens,
+        tokens_out: room,
+        parsed: rendered.parsed,
+        breaks: rendered.breaks,
+    }
+}
+
+/// Whether the server takes apart what was thought and what was said.
+fn splits(server: &SimConfig) -> bool {
+    server.reasoning_parser.is_some() || server.is_gpt_oss()
+}
+
 /// Reasoning goes to its own field with a reasoning parser (and always for gpt-oss, whose channels vLLM reads
 /// itself), else it stays in the text between `<think>` tags.
 fn split_reasoning(
@@ -231,7 +290,7 @@ fn split_reasoning(
     let Some(thoughts) = thoughts else {
         return (None, rendered);
     };
-    if server.reasoning_parser.is_some() || server.is_gpt_oss() {
+    if splits(server) {
         return (Some(thoughts), rendered);
     }
     // A forced call is decoded from its schema; nothing is thought aloud before it.
@@ -253,6 +312,7 @@ fn cut(
         mut call,
         mut finish,
         parsed,
+        breaks,
     } = rendered;
     let spoken = reasoning.as_deref().map_or(0, tokens::count);
     let said = content.as_deref().map_or(0, tokens::count);
@@ -270,6 +330,7 @@ fn cut(
             tokens_in: prompt_tokens,
             tokens_out: total,
             parsed,
+            breaks,
         };
     }
     finish = "length";
@@ -288,16 +349,29 @@ fn cut(
         tokens_in: prompt_tokens,
         tokens_out: room,
         parsed,
+        breaks,
     }
 }
 
-/// A plain text of at most `room` tokens, as a completion.
-pub(super) fn cut_text(text: &str, room: usize, prompt_tokens: usize) -> Completion {
-    let rendered = Rendered {
-        content: Some(text.to_owned()),
-        call: None,
-        finish: "stop",
-        parsed: None,
+/// Goes on with a text, as `/v1/completions` does: by default for 16 tokens.
+pub(super) fn go_on(
+    server: &SimConfig,
+    prompt: String,
+    wanted: Option<usize>,
+) -> Result<Completion, ApiError> {
+    let prompt_tokens = tokens::count(&prompt);
+    let room = room(server, prompt_tokens, Some(wanted.unwrap_or(16)))?;
+    let message = Message {
+        role: "user".to_owned(),
+        text: prompt,
+        calls: Vec::new(),
     };
-    cut(None, rendered, room, prompt_tokens)
+    let (conduct, seed) = (&server.conduct, server.seed);
+    let answer = answers::answer(&[message], &[], &Choice::None, conduct, seed);
+    let rendered = Rendered::of_text(answer, None);
+    Ok(if rendered.finish == "length" {
+        endless(server, false, rendered, room, prompt_tokens)
+    } else {
+        cut(None, rendered, room, prompt_tokens)
+    })
 }

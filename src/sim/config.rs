@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::conduct::Conduct;
 use super::faults::Fault;
 use crate::knowledge::families::{self, Family};
 use crate::knowledge::release::Release;
@@ -63,6 +64,8 @@ pub struct SimConfig {
     pub faults: Vec<Fault>,
     /// Which log lines are written to this process's stdout and stderr.
     pub log: Logging,
+    /// How its model behaves.
+    pub conduct: Conduct,
 }
 
 /// How long answers take.
@@ -116,6 +119,7 @@ impl SimConfig {
             seed: 0,
             faults: Vec::new(),
             log: Logging::default(),
+            conduct: Conduct::default(),
         }
     }
 

@@ -112,6 +112,16 @@ impl Endpoint {
         }
     }
 
+    /// Waits until what its model knows is read; the first to ask begins it.
+    pub(super) async fn read_dataset(&self) {
+        let dataset = self.config.conduct.dataset.as_ref();
+        if let Some(dataset) = dataset
+            && let Some(wrong) = dataset.ready().await
+        {
+            self.log.line(Writer::Api, "WARNING", "dataset", &wrong);
+        }
+    }
+
     /// What it computes at this moment; without an engine a request fills one place of the cache.
     pub(super) fn load(&self) -> Load {
         match &self.pacer {
@@ -279,10 +289,13 @@ impl Running {
         };
     }
 
-    /// Waits until one of so many pieces of the rest is out; where an engine decides, until all are.
+    /// Waits until the next of so many pieces is out; where an engine decides, about so long.
     pub(super) async fn piece(&mut self, pieces: usize) {
-        if let Place::Slot { latency, .. } = self.place {
-            tokio::time::sleep(scheduler::gap(latency, pieces)).await;
+        match &mut self.place {
+            Place::Slot { latency, .. } => {
+                tokio::time::sleep(scheduler::gap(*latency, pieces)).await;
+            }
+            Place::Seat(seat) => seat.piece(pieces).await,
         }
     }
 

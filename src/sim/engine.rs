@@ -18,6 +18,7 @@ pub(super) struct Engine {
     /// Something entered or left: the next step may come sooner.
     changed: Notify,
     began: Instant,
+    rates: Rates,
     speed: f64,
 }
 
@@ -55,6 +56,7 @@ impl Engine {
             }),
             changed: Notify::new(),
             began: Instant::now(),
+            rates,
             speed,
         }
     }
@@ -93,8 +95,16 @@ impl Engine {
             ticket,
             moments,
             arrived: now,
-            done: false,
+            wanted,
+            finished: None,
         }
+    }
+
+    /// How long a step takes at the load of this moment, prompts aside.
+    fn step(&self) -> Micros {
+        let (running, _) = self.lock().batch.sequences();
+        let running = u64::try_from(running).unwrap_or(u64::MAX);
+        self.rates.step + self.rates.per_sequence.saturating_mul(running)
     }
 
     /// Moves the batch until it is empty.
@@ -153,20 +163,38 @@ pub(super) struct Seat {
     ticket: Ticket,
     moments: mpsc::UnboundedReceiver<Event>,
     arrived: Micros,
-    done: bool,
+    /// Tokens to write.
+    wanted: u64,
+    /// When its last token was out, from its arrival.
+    finished: Option<Duration>,
 }
 
 impl Seat {
     /// Waits for a moment; how long after the arrival it came, in virtual time.
     pub(super) async fn until(&mut self, what: Moment) -> Duration {
+        if let Some(finished) = self.finished {
+            return finished;
+        }
         while let Some(event) = self.moments.recv().await {
-            self.done |= event.what == Moment::Finished;
+            let since = Duration::from_micros(event.at.saturating_sub(self.arrived));
+            if event.what == Moment::Finished {
+                self.finished = Some(since);
+            }
             if event.what == what {
-                return Duration::from_micros(event.at.saturating_sub(self.arrived));
+                return since;
             }
         }
         // The engine lives as long as its seats.
         Duration::ZERO
+    }
+
+    /// Waits, after the first token, until about the next of so many pieces is out; not longer than until all are.
+    pub(super) async fn piece(&mut self, pieces: usize) {
+        let gaps = u64::try_from(pieces.saturating_sub(1)).unwrap_or(u64::MAX);
+        let time = self.engine.step().saturating_mul(self.wanted) / gaps.max(1);
+        let wait = self.engine.real(time);
+        // Whether it was all or the time was over is asked by nobody: the last piece waits for the engine.
+        let _ = tokio::time::timeout(wait, self.until(Moment::Finished)).await;
     }
 }
 
@@ -174,7 +202,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut inner = self.engine.lock();
         inner.told.remove(&self.ticket);
-        if !self.done {
+        if self.finished.is_none() {
             let now = self.engine.now();
             let mut events = Vec::new();
             inner.batch.remove(now, self.ticket, &mut events);
@@ -212,5 +240,26 @@ mod tests {
         drop((first, last));
         let load = engine.load();
         assert_eq!((load.running, load.waiting, load.cache), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn pieces_come_about_as_fast_as_their_tokens() {
+        let engine = Arc::new(Engine::new(RATES, 4.0));
+        let mut seat = engine.enter(100, 100);
+        seat.until(Moment::FirstToken).await;
+        // A hundred steps of 11 ms, at four times the speed, in four gaps.
+        let began = Instant::now();
+        seat.piece(5).await;
+        assert!(seat.finished.is_some() || began.elapsed() >= Duration::from_millis(65));
+        let total = seat.until(Moment::Finished).await;
+        assert!(total >= Duration::from_secs(1), "{total:?}");
+        // Nobody waits for what is over.
+        let piece = tokio::time::timeout(Duration::from_mins(1), async {
+            for _ in 0..10_000 {
+                seat.piece(2).await;
+            }
+        });
+        assert!(piece.await.is_ok());
+        assert_eq!(seat.until(Moment::Finished).await, total);
     }
 }

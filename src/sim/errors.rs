@@ -11,41 +11,69 @@ use crate::knowledge::release::Release;
 pub(super) struct ApiError {
     /// The HTTP status.
     pub(super) status: u16,
+    /// The status that its body names.
+    code: u16,
     message: String,
     kind: &'static str,
     param: Option<String>,
 }
 
+/// The class of an exception.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exception {
+    /// `TypeError`.
+    Type,
+    /// `NotImplementedError`.
+    NotImplemented,
+}
+
 impl ApiError {
     /// A 400 with vLLM's own message.
     pub(super) fn bad_request(message: &str) -> Self {
+        Self::of(400, "BadRequestError", message)
+    }
+
+    fn of(status: u16, kind: &'static str, message: &str) -> Self {
         Self {
-            status: 400,
+            status,
+            code: status,
             message: message.to_owned(),
-            kind: "BadRequestError",
+            kind,
             param: None,
         }
     }
 
-    /// An exception inside the handler.
-    pub(super) fn internal(message: &str) -> Self {
-        Self {
-            status: 500,
-            message: message.to_owned(),
-            kind: "Internal Server Error",
-            param: None,
+    /// An exception inside the handler: a 500 until 0.14; then what fits its class, which 0.15 and 0.16 say in the body
+    /// of a 200.
+    pub(super) fn exception(release: Release, class: Exception, message: &str) -> Self {
+        if release < Release::new(0, 15, 0) {
+            return Self::of(500, "Internal Server Error", message);
+        }
+        let error = Self::raised(release, class, message);
+        if release < Release::new(0, 17, 0) {
+            return Self {
+                status: 200,
+                ..error
+            };
+        }
+        error
+    }
+
+    /// An exception while an answer is streamed, which is told in the stream.
+    pub(super) fn raised(release: Release, class: Exception, message: &str) -> Self {
+        match class {
+            Exception::NotImplemented if release >= Release::new(0, 15, 0) => {
+                Self::of(501, "NotImplementedError", message)
+            }
+            Exception::Type | Exception::NotImplemented => Self::bad_request(message),
         }
     }
 
     /// What a request gets whose engine died.
     pub(super) fn engine_dead() -> Self {
-        Self {
-            status: 500,
-            message: "EngineCore encountered an issue. See stack trace (above) for the root cause."
-                .to_owned(),
-            kind: "InternalServerError",
-            param: None,
-        }
+        let message =
+            "EngineCore encountered an issue. See stack trace (above) for the root cause.";
+        Self::of(500, "InternalServerError", message)
     }
 
     /// A 400 of 0.32 or later, which names the parameter.
@@ -89,10 +117,12 @@ impl ApiError {
     /// What the validation of a body says.
     fn invalid(release: Release, what: &str, param: String) -> Self {
         Self {
-            status: 400,
-            message: format!("1 validation error:\n  {what}"),
-            kind: "Bad Request",
             param: Some(param).filter(|_| release >= MEASURED),
+            ..Self::of(
+                400,
+                "Bad Request",
+                &format!("1 validation error:\n  {what}"),
+            )
         }
     }
 
@@ -108,12 +138,7 @@ impl ApiError {
         };
         let plain = format!("The model `{asked}` does not exist.");
         if release < MEASURED {
-            return Self {
-                status: 404,
-                message: plain,
-                kind: "NotFoundError",
-                param: None,
-            };
+            return Self::of(404, "NotFoundError", &plain);
         }
         let aliases: Vec<String> = served.iter().map(|id| shown(id)).collect();
         let mut message = format!("{plain} Valid aliases: {}.", aliases.join(", "));
@@ -122,57 +147,9 @@ impl ApiError {
             message.pop();
         }
         Self {
-            status: 404,
-            message,
-            kind: "NotFoundError",
             param: Some("model".to_owned()),
+            ..Self::of(404, "NotFoundError", &message)
         }
-    }
-
-    /// A prompt, or a prompt with the tokens asked for, that exceeds the context length, in the wording of the release.
-    pub(super) fn context(
-        release: Release,
-        limit: usize,
-        prompt: usize,
-        wanted: Option<usize>,
-    ) -> Self {
-        let head = format!("This model's maximum context length is {limit} tokens.");
-        if release >= MEASURED
-            && let Some(wanted) = wanted.filter(|wanted| *wanted > limit)
-        {
-            let message = format!(
-                "max_tokens={wanted} cannot be greater than max_model_len={limit}. Please request fewer output tokens. \
-                 (parameter=max_tokens, value={wanted})"
-            );
-            return Self::bad_parameter("max_tokens", &message);
-        }
-        if release >= MEASURED && prompt >= limit {
-            // Tokenization stops early, so the number is a lower bound.
-            let at_least = limit + 1;
-            let message = format!(
-                "{head} However, your prompt contains at least {at_least} input tokens, which exceeds this limit even \
-                 without any output tokens. Please reduce the length of the input prompt. (parameter=input_tokens, \
-                 value={at_least})"
-            );
-            return Self::bad_parameter("input_tokens", &message);
-        }
-        let message = if release >= Release::new(0, 20, 0) {
-            let wanted = wanted.unwrap_or(1);
-            let total = prompt + wanted;
-            format!(
-                "{head} However, you requested {wanted} output tokens and your prompt contains at least {prompt} input \
-                 tokens, for a total of at least {total} tokens. Please reduce the length of the input prompt or the \
-                 number of requested output tokens. (parameter=input_tokens, value={prompt})"
-            )
-        } else if prompt >= limit {
-            format!(
-                "{head} However, your request has {prompt} input tokens. Please reduce the length of the input messages."
-            )
-        } else {
-            let wanted = wanted.unwrap_or_default();
-            old_wish(release, limit, prompt, wanted)
-        };
-        Self::bad_request(&message)
     }
 
     /// What the server's log says about it, with the place in the source; vLLM logs no other refusal.
@@ -182,6 +159,7 @@ impl ApiError {
             message,
             kind,
             param,
+            ..
         } = self;
         match status {
             500 => {
@@ -211,12 +189,14 @@ impl ApiError {
                 };
                 Some(("serving_chat.py:187", text))
             }
-            400 if message.contains("maximum context length") => Some((
-                "serving_chat.py:257",
-                format!(
-                    "Error in preprocessing prompt inputs\nTraceback (most recent call last):\n  ...\nValueError: {message}"
-                ),
-            )),
+            400 if release < Release::new(0, 18, 0) && message.contains("context length is") => {
+                Some((
+                    "serving_chat.py:257",
+                    format!(
+                        "Error in preprocessing prompt inputs\nTraceback (most recent call last):\n  ...\nValueError: {message}"
+                    ),
+                ))
+            }
             _ => None,
         }
     }
@@ -224,63 +204,22 @@ impl ApiError {
     /// The body: `{"error": …}` since 0.10.1, the bare object before.
     pub(super) fn body(&self, release: Release) -> Value {
         let Self {
-            status,
+            code,
             message,
             kind,
             param,
+            ..
         } = self;
         if release < Release::new(0, 10, 1) {
-            return json!({"object": "error", "message": message, "type": kind, "param": param, "code": status});
+            return json!({"object": "error", "message": message, "type": kind, "param": param, "code": code});
         }
-        json!({"error": {"message": message, "type": kind, "param": param, "code": status}})
+        json!({"error": {"message": message, "type": kind, "param": param, "code": code}})
     }
-}
-
-fn old_wish(release: Release, limit: usize, prompt: usize, wanted: usize) -> String {
-    if release < Release::new(0, 11, 0) {
-        let total = prompt + wanted;
-        return format!(
-            "This model's maximum context length is {limit} tokens. However, you requested {total} tokens ({prompt} in the \
-             messages, {wanted} in the completion). Please reduce the length of the messages or completion."
-        );
-    }
-    format!(
-        "'max_tokens' or 'max_completion_tokens' is too large: {wanted}. This model's maximum context length is {limit} \
-         tokens and your request has {prompt} input tokens ({wanted} > {limit} - {prompt})."
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::knowledge::failures;
-
-    fn message(release: &str, prompt: usize, wanted: Option<usize>) -> String {
-        ApiError::context(release.parse().unwrap(), 1024, prompt, wanted).message
-    }
-
-    #[test]
-    fn each_release_has_its_wording_and_the_signatures_know_it() {
-        let known = |text: &str| failures::classify_line(text).map(|found| found.failure.id);
-        assert_eq!(
-            known(&message("0.12.0", 2000, None)),
-            Some("ctx-overflow-0.11-0.14")
-        );
-        assert_eq!(
-            known(&message("0.24.0", 2000, Some(5))),
-            Some("ctx-overflow-0.20-0.28")
-        );
-        assert_eq!(
-            known(&message("0.32.0", 2000, None)),
-            Some("ctx-overflow-new")
-        );
-        assert_eq!(
-            known(&message("0.32.0", 10, Some(5000))),
-            Some("max-tokens-too-big")
-        );
-        insta::assert_snapshot!(message("0.12.0", 1000, Some(100)), @"'max_tokens' or 'max_completion_tokens' is too large: 100. This model's maximum context length is 1024 tokens and your request has 1000 input tokens (100 > 1024 - 1000).");
-        insta::assert_snapshot!(message("0.10.2", 1000, Some(100)), @"This model's maximum context length is 1024 tokens. However, you requested 1100 tokens (1000 in the messages, 100 in the completion). Please reduce the length of the messages or completion.");
-    }
 
     #[test]
     fn an_unknown_model_is_named_and_paths_are_hidden_in_0_32() {

@@ -13,7 +13,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::answers::{self, Answer, Choice, Message};
 use super::chat::{self, ChatRequest, Completion};
 use super::config::{MEASURED, SimConfig};
 use super::endpoint::{Endpoint, Peer, Running};
@@ -163,6 +162,7 @@ async fn chat_completions(ConnectInfo(peer): From, body: Bytes) -> Response {
         Ok(body) => body,
         Err(error) => return endpoint.refuse(&error),
     };
+    endpoint.read_dataset().await;
     let prepared = ChatRequest::read(endpoint.config.release, &body).and_then(|request| {
         let model = known_model(&endpoint.config, request.model.as_deref())?;
         let completion = chat::complete(&endpoint.config, &request)?;
@@ -187,6 +187,7 @@ async fn completions(ConnectInfo(peer): From, body: Bytes) -> Response {
         Ok(body) => body,
         Err(error) => return endpoint.refuse(&error),
     };
+    endpoint.read_dataset().await;
     match text_completion(&endpoint.config, &body) {
         Ok(prepared) => respond(endpoint, prepared, arrived).await,
         Err(error) => endpoint.refuse(&error),
@@ -208,22 +209,10 @@ fn text_completion(server: &SimConfig, body: &Value) -> Result<Prepared, ApiErro
         other => other.to_string(),
     };
     let model = known_model(server, body["model"].as_str())?;
-    let prompt_tokens = tokens::count(&prompt);
     let wanted = body["max_tokens"]
         .as_u64()
-        .and_then(|wanted| usize::try_from(wanted).ok())
-        .unwrap_or(16);
-    let room = chat::room(server, prompt_tokens, Some(wanted))?;
-    let message = Message {
-        role: "user".to_owned(),
-        text: prompt,
-        calls: Vec::new(),
-    };
-    let text = match answers::answer(&[message], &[], &Choice::None) {
-        Answer::Text(text) => text,
-        Answer::Call(call) => call.arguments.to_string(),
-    };
-    let completion = chat::cut_text(&text, room, prompt_tokens);
+        .and_then(|wanted| usize::try_from(wanted).ok());
+    let completion = chat::go_on(server, prompt, wanted)?;
     let stream = body["stream"].as_bool().unwrap_or(false);
     let include_usage = body["stream_options"]["include_usage"]
         .as_bool()

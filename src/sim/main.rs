@@ -5,19 +5,24 @@
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
 //! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
 //! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
-//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); and vLLM's own `VLLM_API_KEY` and
-//! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
+//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); `TOOLORCH_SIM_DATASET` (a JSONL file of
+//! questions and answers), `TOOLORCH_SIM_ACCURACY`, `TOOLORCH_SIM_REFUSE` and `TOOLORCH_SIM_RUN_LONG` (shares from 0 to 1);
+//! and vLLM's own `VLLM_API_KEY` and `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 //!
 //! `service --host H --port P …` stands in for a service or an external API, at `TOOLORCH_SIM_SPEED`, and
 //! `proxy --host H --port P [--log FILE]` is an HTTP proxy that refuses and reports whatever would leave this machine.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::conduct::Conduct;
 use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
+use super::dataset::Dataset;
 use super::faults::{self, Fault};
 use super::refusal::Refusal;
 use super::settings::Surroundings;
@@ -81,14 +86,11 @@ fn vllm(args: &[String]) -> Result<ExitCode, Refusal> {
         }
         Some(("serve", rest)) => serve(rest, release),
         Some((other, _)) if !other.starts_with('-') => {
-            let commands =
-                "'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'run-batch'";
-            Err(Refusal::usage(&format!(
-                "argument subparser: invalid choice: '{other}' (choose from {commands})"
-            )))
+            Err(Refusal::no_such_command(release, other))
         }
         Some((other, _)) if other != "-h" && other != "--help" => {
-            Err(Refusal::usage(&format!("unrecognized arguments: {other}")))
+            let message = format!("unrecognized arguments: {other}");
+            Err(Refusal::usage(release, &message))
         }
         _ => {
             say(
@@ -136,6 +138,22 @@ fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
         tree: variable("TOOLORCH_SIM_TREE").as_deref() == Some("1"),
         allow_long: variable("VLLM_ALLOW_LONG_MAX_MODEL_LEN").as_deref() == Some("1"),
         api_key: variable("VLLM_API_KEY").filter(|key| !key.is_empty()),
+        conduct: conduct()?,
+    })
+}
+
+fn conduct() -> Result<Conduct, Refusal> {
+    let refuse = |why: String| Refusal {
+        stderr: format!("toolorch sim: `TOOLORCH_SIM_DATASET`: {why}"),
+        code: 2,
+    };
+    let open = |path: String| Dataset::open(Path::new(&path)).map_err(refuse);
+    let dataset = variable("TOOLORCH_SIM_DATASET").map(open).transpose()?;
+    Ok(Conduct {
+        accuracy: share("TOOLORCH_SIM_ACCURACY")?,
+        refuse: share("TOOLORCH_SIM_REFUSE")?.unwrap_or(0.0),
+        run_long: share("TOOLORCH_SIM_RUN_LONG")?.unwrap_or(0.0),
+        dataset: dataset.map(Arc::new),
     })
 }
 
@@ -187,6 +205,19 @@ fn rate(name: &str) -> Result<Option<f64>, Refusal> {
         Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(Some(rate)),
         _ => Err(Refusal {
             stderr: format!("toolorch sim: `{name}`: `{text}` is not a number above 0"),
+            code: 2,
+        }),
+    }
+}
+
+fn share(name: &str) -> Result<Option<f64>, Refusal> {
+    let Some(text) = variable(name) else {
+        return Ok(None);
+    };
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(Some(share)),
+        _ => Err(Refusal {
+            stderr: format!("toolorch sim: `{name}`: `{text}` is not a number from 0 to 1"),
             code: 2,
         }),
     }

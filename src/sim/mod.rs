@@ -1,6 +1,6 @@
 //! The simulated vLLM server: vLLM's command line, refusals, log lines, HTTP API and metrics, without a model.
 //!
-//! From the inside out: `answers` says what a model would say, `toolcalls` and `chat` what vLLM makes of it, `openai` and
+//! From the inside out: `answers` says what a model would say, by `conduct` and `dataset`; `toolcalls` and `chat` what vLLM makes of it, `openai` and
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! `parts` are the engine and worker processes of a server that has them.
@@ -15,7 +15,10 @@ mod argparse_tests;
 mod arithmetic;
 mod batch;
 mod chat;
+mod conduct;
 mod config;
+mod context;
+mod dataset;
 mod endpoint;
 mod engine;
 mod errors;
@@ -29,6 +32,7 @@ mod listen;
 mod log;
 mod main;
 mod metrics;
+mod model_length;
 mod openai;
 mod parts;
 mod proxy;
@@ -42,8 +46,11 @@ mod text;
 mod tokens;
 mod toolcalls;
 mod wishes;
+mod words;
 
+pub use conduct::Conduct;
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
+pub use dataset::Dataset;
 pub use faults::{Fault, Kind};
 pub use host::{Hosted, host};
 pub use main::main;

@@ -16,12 +16,15 @@ pub(super) struct Stamp {
     pub(super) created: i64,
 }
 
-/// The field that carries reasoning: `reasoning_content` before 0.11.2, then `reasoning`.
-fn reasoning_field(release: Release) -> &'static str {
+/// The fields that carry reasoning: `reasoning_content` before 0.11.2, then `reasoning`, until 0.15 with a copy under the
+/// old name.
+fn reasoning_fields(release: Release) -> &'static [&'static str] {
     if release < Release::new(0, 11, 2) {
-        "reasoning_content"
+        &["reasoning_content"]
+    } else if release < Release::new(0, 16, 0) {
+        &["reasoning", "reasoning_content"]
     } else {
-        "reasoning"
+        &["reasoning"]
     }
 }
 
@@ -109,10 +112,9 @@ pub(super) fn chat(
     if !calls.is_empty() || server.release < MEASURED {
         message.insert("tool_calls".to_owned(), Value::Array(calls));
     }
-    message.insert(
-        reasoning_field(server.release).to_owned(),
-        json!(completion.reasoning),
-    );
+    for field in reasoning_fields(server.release) {
+        message.insert((*field).to_owned(), json!(completion.reasoning));
+    }
     let mut choice = json!({
         "index": 0, "message": message, "logprobs": null, "finish_reason": completion.finish,
         "stop_reason": completion.stop_reason, "token_ids": null,
@@ -201,6 +203,7 @@ pub(super) fn events(
     };
     let choice = |delta: Value| match shape {
         Shape::Chat => {
+            let delta = with_copy(server.release, delta);
             json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": null, "token_ids": null})
         }
         Shape::Text => {
@@ -216,6 +219,10 @@ pub(super) fn events(
             choice(json!({"role": "assistant", "content": ""})),
             &frame,
         ));
+    }
+    if let Some(error) = &completion.breaks {
+        out.push(error.body(server.release));
+        return sent(&out);
     }
     for delta in deltas(server, shape, stamp, completion) {
         out.push(frame(json!([choice(delta)])));
@@ -243,12 +250,20 @@ pub(super) fn events(
     if let (true, Some(last)) = (recent, out.last_mut()) {
         last["system_fingerprint"] = fingerprint(server);
     }
-    let mut events: Vec<String> = out
-        .iter()
-        .map(|chunk| format!("data: {chunk}\n\n"))
-        .collect();
-    events.push("data: [DONE]\n\n".to_owned());
-    events
+    sent(&out)
+}
+
+fn sent(chunks: &[Value]) -> Vec<String> {
+    let events = chunks.iter().map(|chunk| format!("data: {chunk}\n\n"));
+    events.chain(["data: [DONE]\n\n".to_owned()]).collect()
+}
+
+/// Where reasoning has two names, each delta has the old one, with or without content.
+fn with_copy(release: Release, mut delta: Value) -> Value {
+    if let [name, copy] = reasoning_fields(release) {
+        delta[*copy] = delta.get(*name).cloned().unwrap_or_default();
+    }
+    delta
 }
 
 /// The frame that only says who speaks.
@@ -271,7 +286,7 @@ fn deltas(server: &SimConfig, shape: Shape, stamp: &Stamp, completion: &Completi
     };
     let mut out = Vec::new();
     if shape == Shape::Chat {
-        let field = reasoning_field(server.release);
+        let field = reasoning_fields(server.release)[0];
         out.extend(
             pieces(&completion.reasoning)
                 .into_iter()

@@ -1,5 +1,8 @@
 //! How a simulated server that can't start says so: vLLM's words on stderr and its exit status. Pure.
 
+use super::config::MEASURED;
+use crate::knowledge::release::Release;
+
 /// A refusal to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -9,17 +12,50 @@ pub(super) struct Refusal {
     pub(super) code: u8,
 }
 
-const TOP_USAGE: &str =
-    "usage: vllm [-h] [-v] {chat,complete,serve,launch,bench,collect-env,run-batch} ...";
+/// The commands of `vllm` from a release on, and its usage as argparse folds it.
+const COMMANDS: [(Release, &str, &str); 4] = [
+    (
+        MEASURED,
+        "'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'download-kernels', 'preload', 'run-batch', 'snapshot'",
+        "usage: vllm [-h] [-v]\n            \
+         {chat,complete,serve,launch,bench,collect-env,download-kernels,preload,run-batch,snapshot}\n            ...",
+    ),
+    (
+        Release::new(0, 18, 0),
+        "'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'run-batch'",
+        "usage: vllm [-h] [-v]\n            {chat,complete,serve,launch,bench,collect-env,run-batch} ...",
+    ),
+    (
+        Release::new(0, 9, 0),
+        "'chat', 'complete', 'serve', 'bench', 'collect-env', 'run-batch'",
+        "usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env,run-batch} ...",
+    ),
+    (
+        Release::new(0, 0, 0),
+        "'chat', 'complete', 'serve', 'bench', 'collect-env'",
+        "usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env} ...",
+    ),
+];
 const SERVE_USAGE: &str = "usage: vllm serve [model_tag] [options]";
 
 impl Refusal {
     /// argparse's complaint about the whole command line (exit 2).
-    pub(super) fn usage(message: &str) -> Self {
+    pub(super) fn usage(release: Release, message: &str) -> Self {
+        let row = COMMANDS.iter().find(|(since, ..)| release >= *since);
+        let usage = row.map_or("", |(_, _, usage)| usage);
         Self {
-            stderr: format!("{TOP_USAGE}\nvllm: error: {message}"),
+            stderr: format!("{usage}\nvllm: error: {message}"),
             code: 2,
         }
+    }
+
+    /// argparse's complaint about a command that it does not know (exit 2).
+    pub(super) fn no_such_command(release: Release, command: &str) -> Self {
+        let row = COMMANDS.iter().find(|(since, ..)| release >= *since);
+        let commands = row.map_or("", |(_, commands, _)| commands);
+        let message =
+            format!("argument subparser: invalid choice: '{command}' (choose from {commands})");
+        Self::usage(release, &message)
     }
 
     /// argparse's complaint about one argument of `serve` (exit 2).

@@ -53,8 +53,9 @@ async fn start(args: &[String], around: &Surroundings) -> Result<(TcpSocket, Sim
     if let Some(port) = parsed.value("--port").and_then(|port| port.parse().ok()) {
         early.port = port;
     }
+    settings::check_at_once(&parsed, around.release, |path| Path::new(path).exists())?;
     announce(&early, &parsed);
-    settings::check_before_bind(&parsed, around.release, |path| Path::new(path).exists())?;
+    settings::check_before_bind(&parsed, around.release)?;
     let socket = host::bind(&early)
         .await
         .map_err(|error| bind_refusal(&error))?;
@@ -77,7 +78,8 @@ pub(super) async fn replicate(
     around: &Surroundings,
 ) -> Result<ExitCode, Refusal> {
     let parsed = read(args, around.release)?;
-    settings::check_before_bind(&parsed, around.release, |path| Path::new(path).exists())?;
+    settings::check_at_once(&parsed, around.release, |path| Path::new(path).exists())?;
+    settings::check_before_bind(&parsed, around.release)?;
     let model = look_at(parsed.model.as_deref().unwrap_or_default());
     let config = SimConfig {
         log: Logging::default(),

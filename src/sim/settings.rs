@@ -4,12 +4,13 @@
 use serde_json::{Map, Value};
 
 use super::argparse::{self, Parsed};
-use super::config::{DEFAULT_CONTEXT, Logging, SimConfig, Timing};
+use super::conduct::Conduct;
+use super::config::{Logging, SimConfig, Timing};
 use super::faults::Fault;
+use super::model_length;
 use super::refusal::Refusal;
 use super::text;
 use crate::knowledge::parsers::Registry;
-use crate::knowledge::recipes;
 use crate::knowledge::release::{Release, Support};
 
 /// What the model argument is on this machine.
@@ -40,12 +41,14 @@ pub(super) struct Surroundings {
     pub(super) allow_long: bool,
     /// `VLLM_API_KEY`.
     pub(super) api_key: Option<String>,
+    /// How the model behaves.
+    pub(super) conduct: Conduct,
 }
 
-/// What vLLM refuses between parsing its arguments and binding its port.
+/// What vLLM refuses right after parsing its arguments, before its first word.
 ///
 /// `is_file` tells whether a path is there.
-pub(super) fn check_before_bind(
+pub(super) fn check_at_once(
     args: &Parsed,
     release: Release,
     is_file: impl Fn(&str) -> bool,
@@ -58,12 +61,36 @@ pub(super) fn check_before_bind(
             "ValueError: The supplied chat template string ({template}) appears path-like, but doesn't exist!"
         )));
     }
-    let tool_parser = args.value("--tool-call-parser");
-    let auto = args.on("--enable-auto-tool-choice");
-    if auto && tool_parser.is_none() {
-        let words = "TypeError: Error: --enable-auto-tool-choice requires --tool-call-parser";
+    let needs = [
+        ("--enable-auto-tool-choice", "--tool-call-parser", NEVER),
+        (
+            "--enable-reasoning",
+            "--reasoning-parser",
+            ENABLE_REASONING_ENDS,
+        ),
+    ];
+    for (flag, other, until) in needs {
+        if release < until && args.on(flag) && args.value(other).is_none_or(str::is_empty) {
+            let words = format!("TypeError: Error: {flag} requires {other}");
+            return Err(Refusal::exception(&words));
+        }
+    }
+    let logs = args.on("--enable-log-outputs") && !args.on("--enable-log-requests");
+    if logs && release >= Release::new(0, 11, 2) {
+        let words = "TypeError: Error: --enable-log-outputs requires --enable-log-requests";
         return Err(Refusal::exception(words));
     }
+    Ok(())
+}
+
+const NEVER: Release = Release::new(u16::MAX, 0, 0);
+/// From here on a reasoning parser counts without a switch of its own.
+const ENABLE_REASONING_ENDS: Release = Release::new(0, 9, 0);
+
+/// What vLLM refuses between its first words and binding its port.
+pub(super) fn check_before_bind(args: &Parsed, release: Release) -> Result<(), Refusal> {
+    let tool_parser = args.value("--tool-call-parser");
+    let auto = args.on("--enable-auto-tool-choice");
     if let Some(name) = tool_parser.filter(|_| auto && args.value("--tool-parser-plugin").is_none())
     {
         known(Registry::Tool, "tool call parser", name, release)?;
@@ -71,6 +98,7 @@ pub(super) fn check_before_bind(
     if let Some(name) = args
         .value("--reasoning-parser")
         .filter(|name| !name.is_empty())
+        && (release >= ENABLE_REASONING_ENDS || args.on("--enable-reasoning"))
         && args.value("--reasoning-parser-plugin").is_none()
     {
         known(Registry::Reasoning, "reasoning parser", name, release)?;
@@ -126,7 +154,9 @@ pub(super) fn configure(
         access: !args.on("--disable-uvicorn-access-log"),
         statistics: !args.on("--disable-log-stats"),
     };
-    config.max_model_len = context(args, &model, config_json, around.allow_long)?;
+    config.conduct = around.conduct.clone();
+    config.max_model_len =
+        model_length::context(args, &model, config_json, around.release, around.allow_long)?;
     if let Some(served) = args.values.get("--served-model-name") {
         config.served.clone_from(served);
     }
@@ -185,89 +215,9 @@ fn repo_id(model: &str) -> Result<(), Refusal> {
     )))
 }
 
-/// The context length: what was asked for, held against the model's own.
-fn context(
-    args: &Parsed,
-    model: &str,
-    config: Option<&Value>,
-    allow_long: bool,
-) -> Result<u32, Refusal> {
-    let derived = config.and_then(derived_context);
-    let asked = args
-        .value("--max-model-len")
-        .filter(|text| *text != "auto" && *text != "-1");
-    let Some(asked) = asked.and_then(argparse::human_integer) else {
-        let known = recipes::recipe(model).and_then(|recipe| recipe.context);
-        return Ok(
-            derived.map_or(known.unwrap_or(DEFAULT_CONTEXT), |(_, length)| {
-                clamp(length)
-            }),
-        );
-    };
-    if let Some((key, length)) = derived
-        && f64::from(clamp_i64(asked)) > length
-        && !allow_long
-    {
-        return Err(Refusal::exception(&format!(
-            "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig\n  Value error, User-specified \
-             max_model_len ({asked}) is greater than the derived max_model_len ({key}={length:?} or model_max_length=None \
-             in model's config.json). To allow overriding this maximum, set the env var \
-             VLLM_ALLOW_LONG_MAX_MODEL_LEN=1. VLLM_ALLOW_LONG_MAX_MODEL_LEN must be used with extreme caution. If the \
-             model uses relative position encoding (RoPE), positions exceeding derived_max_model_len lead to nan. If the \
-             model uses absolute position encoding, positions exceeding derived_max_model_len will cause a CUDA array \
-             out-of-bounds error. [type=value_error, input_value=ArgsKwargs((), {{'model': ...rocessor_plugin': None}}), \
-             input_type=ArgsKwargs]"
-        )));
-    }
-    Ok(clamp_i64(asked))
-}
-
-/// The length that a `config.json` allows, and the key that says so; a factor of `YaRN` stretches it.
-fn derived_context(config: &Value) -> Option<(&'static str, f64)> {
-    let text = config
-        .get("text_config")
-        .filter(|nested| nested.is_object())
-        .unwrap_or(config);
-    let keys = [
-        "max_position_embeddings",
-        "n_positions",
-        "max_seq_len",
-        "seq_length",
-        "max_sequence_length",
-    ];
-    let (key, length) = keys
-        .into_iter()
-        .find_map(|key| Some((key, text.get(key)?.as_f64()?)))?;
-    let scaling = &text["rope_scaling"];
-    let yarn = ["rope_type", "type"]
-        .iter()
-        .any(|name| scaling[*name] == "yarn");
-    let factor = scaling["factor"].as_f64().filter(|_| yarn);
-    let original = scaling["original_max_position_embeddings"].as_f64();
-    Some((
-        key,
-        factor.map_or(length, |factor| original.unwrap_or(length) * factor),
-    ))
-}
-
-fn clamp(length: f64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped to the range of u32 first"
-    )]
-    let whole = length.clamp(1.0, f64::from(u32::MAX)) as u32;
-    whole
-}
-
-fn clamp_i64(length: i64) -> u32 {
-    u32::try_from(length.max(1)).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn around(release: &str) -> Surroundings {
         let release = release.parse().unwrap();
@@ -280,6 +230,7 @@ mod tests {
             tree: false,
             allow_long: false,
             api_key: None,
+            conduct: Conduct::default(),
         }
     }
 
@@ -287,7 +238,8 @@ mod tests {
         let around = around("0.12.0");
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let parsed = argparse::parse(&args, around.release)?;
-        check_before_bind(&parsed, around.release, |path| path == "here.jinja")?;
+        check_at_once(&parsed, around.release, |path| path == "here.jinja")?;
+        check_before_bind(&parsed, around.release)?;
         configure(&parsed, disk, &around)
     }
 
@@ -370,26 +322,5 @@ mod tests {
         );
         assert!(serve(&["Qwen/Qwen3-8B"], &ModelOnDisk::Absent).is_ok());
         assert!(serve(&["/models/here"], &ModelOnDisk::Directory(None)).is_ok());
-    }
-
-    #[test]
-    fn the_models_own_length_is_the_limit() {
-        let disk = ModelOnDisk::Directory(Some(
-            json!({"model_type": "qwen3", "max_position_embeddings": 2048}),
-        ));
-        assert_eq!(serve(&["/m"], &disk).unwrap().max_model_len, 2048);
-        let refusal = serve(&["/m", "--max-model-len", "99999"], &disk).unwrap_err();
-        assert!(refusal.stderr.contains(
-            "User-specified max_model_len (99999) is greater than the derived max_model_len \
-             (max_position_embeddings=2048.0 or model_max_length=None in model's config.json)."
-        ));
-        let yarn = json!({"max_position_embeddings": 40960, "rope_scaling":
-            {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}});
-        assert_eq!(
-            serve(&["/m"], &ModelOnDisk::Directory(Some(yarn)))
-                .unwrap()
-                .max_model_len,
-            131_072
-        );
     }
 }

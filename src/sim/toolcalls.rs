@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::answers::{Answer, Call, Choice};
 use super::chat::Parsed;
 use super::config::{MEASURED, SimConfig};
-use super::errors::ApiError;
+use super::errors::{ApiError, Exception};
 use super::text;
 use crate::knowledge::families;
 use crate::knowledge::release::Release;
@@ -18,10 +18,30 @@ pub(super) struct Rendered {
     pub(super) content: Option<String>,
     /// The call that was parsed.
     pub(super) call: Option<Call>,
-    /// `stop` or `tool_calls`.
+    /// `stop`, `tool_calls`, or `length` of a text that has no end and is not here.
     pub(super) finish: &'static str,
     /// What the tool parser found, where it was asked.
     pub(super) parsed: Option<Parsed>,
+    /// What a stream breaks off with.
+    pub(super) breaks: Option<ApiError>,
+}
+
+impl Rendered {
+    /// What is said, as it is said.
+    pub(super) fn of_text(answer: Answer, parsed: Option<Parsed>) -> Self {
+        let (content, finish) = match answer {
+            Answer::Text(text) => (Some(text), "stop"),
+            Answer::Call(call) => (Some(call.arguments.to_string()), "stop"),
+            Answer::Endless => (None, "length"),
+        };
+        Self {
+            content,
+            call: None,
+            finish,
+            parsed,
+            breaks: None,
+        }
+    }
 }
 
 /// Refuses a tool choice that the server's flags do not allow.
@@ -52,29 +72,26 @@ pub(super) fn render(
     answer: Answer,
     stream: bool,
 ) -> Result<Rendered, ApiError> {
-    if !stream && let Some(error) = broken_parser(server, choice) {
-        return Err(ApiError::internal(&error));
-    }
     let asked = (*choice == Choice::Auto).then_some(Parsed::NoToolCall);
-    let call = match answer {
-        Answer::Text(text) => {
+    match broken_parser(server, choice, stream) {
+        Some((class, words)) if !stream => {
+            return Err(ApiError::exception(server.release, class, &words));
+        }
+        Some((class, words)) => {
             return Ok(Rendered {
-                content: Some(text),
-                call: None,
-                finish: "stop",
-                parsed: asked,
+                breaks: Some(ApiError::raised(server.release, class, &words)),
+                ..Rendered::of_text(answer, asked)
             });
         }
+        None => {}
+    }
+    let call = match answer {
         Answer::Call(call) => call,
+        said => return Ok(Rendered::of_text(said, asked)),
     };
     if *choice == Choice::Auto && !understands(server) {
-        let content = Some(native(server, &call));
-        return Ok(Rendered {
-            content,
-            call: None,
-            finish: "stop",
-            parsed: asked,
-        });
+        let raw = Answer::Text(native(server, &call));
+        return Ok(Rendered::of_text(raw, asked));
     }
     // Measured: a call to a named function finishes with `stop`.
     let finish = if matches!(choice, Choice::Named(_)) {
@@ -89,28 +106,39 @@ pub(super) fn render(
         call: Some(call),
         finish,
         parsed: asked.map(|_| Parsed::ToolCall),
+        breaks: None,
     })
 }
 
-/// The exception of a parser that can't work with this model at all; only where the answer is not streamed.
-fn broken_parser(server: &SimConfig, choice: &Choice) -> Option<String> {
+/// The first release that reads what gpt-oss says by itself, whatever the parser, and whose `openai` parser is empty.
+const HARMONY: Release = Release::new(0, 24, 0);
+
+/// The exception of a parser that can't work with this model at all. A stream of gpt-oss goes by no parser.
+fn broken_parser(server: &SimConfig, choice: &Choice, stream: bool) -> Option<(Exception, String)> {
     let parser = server
         .tool_parser
         .as_deref()
         .filter(|_| server.auto_tool_choice)?;
     // From 0.10.2 until some release before 0.24, every parser was handed the token ids of a gpt-oss answer, with or
     // without tools in the request; only the openai parser takes them.
-    let handed =
-        Release::new(0, 10, 2) <= server.release && server.release < Release::new(0, 24, 0);
+    let handed = Release::new(0, 10, 2) <= server.release && server.release < HARMONY;
     if server.is_gpt_oss() {
         let class = parser_class(parser);
         let words = "extract_tool_calls() got an unexpected keyword argument 'token_ids'";
-        return (handed && parser != "openai").then(|| format!("{class}.{words}"));
+        let fails = handed && parser != "openai" && !stream;
+        return fails.then(|| (Exception::Type, format!("{class}.{words}")));
     }
-    let text_only = parser == "openai" && *choice == Choice::Auto;
-    text_only.then(|| {
-        "OpenAIToolParser requires token IDs and does not support text-based extraction.".to_owned()
-    })
+    if parser != "openai" || *choice != Choice::Auto {
+        return None;
+    }
+    let words = if server.release >= HARMONY {
+        "GptOssToolParser is a stub. Use HarmonyParser for tool parsing."
+    } else if stream {
+        "Not being used, manual parsing in serving_chat.py"
+    } else {
+        "OpenAIToolParser requires token IDs and does not support text-based extraction."
+    };
+    Some((Exception::NotImplemented, words.to_owned()))
 }
 
 fn parser_class(parser: &str) -> String {
@@ -234,23 +262,129 @@ mod tests {
         }
     }
 
+    /// What a client sees of a call: whether it is one, the refusal, or what the stream breaks off with.
+    fn seen(model: &str, parser: &str, release: &str, stream: bool) -> String {
+        let server = server(model, parser, release);
+        let error = |error: ApiError| {
+            let body = error.body(server.release);
+            let body = body.get("error").unwrap_or(&body);
+            let (kind, message) = (&body["type"], &body["message"]);
+            format!("{} {} {kind} {message}", error.status, body["code"])
+        };
+        let said = match shown(&server, stream) {
+            Err(refused) => error(refused),
+            Ok(Rendered {
+                breaks: Some(broken),
+                ..
+            }) => format!("breaks: {}", error(broken)),
+            Ok(rendered) if rendered.call.is_some() => "a call".to_owned(),
+            Ok(rendered) => format!("text {}", json!(rendered.content)),
+        };
+        let how = if stream { "streamed" } else { "whole" };
+        format!("{release} {how}: {said}")
+    }
+
+    fn by_release(model: &str, parser: &str, releases: &[&str]) -> String {
+        let both =
+            |release: &&str| [false, true].map(|stream| seen(model, parser, release, stream));
+        let all: Vec<String> = releases.iter().flat_map(both).collect();
+        all.join("\n")
+    }
+
+    const RELEASES: &[&str] = &[
+        "0.10.1", "0.10.2", "0.14.1", "0.15.0", "0.16.0", "0.20.2", "0.24.0", "0.32.0",
+    ];
+
     #[test]
     fn gpt_oss_with_another_parser_fails_until_0_24() {
-        let error =
-            |release| shown(&server("openai/gpt-oss-20b", "hermes", release), false).unwrap_err();
-        let expected = ApiError::internal(
-            "Hermes2ProToolParser.extract_tool_calls() got an unexpected keyword argument 'token_ids'",
-        );
-        assert_eq!(error("0.12.0"), expected);
-        assert_eq!(error("0.20.2"), expected);
-        assert!(shown(&server("openai/gpt-oss-20b", "hermes", "0.24.0"), false).is_ok());
-        assert!(shown(&server("openai/gpt-oss-20b", "hermes", "0.12.0"), true).is_ok());
+        insta::assert_snapshot!(by_release("openai/gpt-oss-20b", "hermes", RELEASES), @r#"
+        0.10.1 whole: a call
+        0.10.1 streamed: a call
+        0.10.2 whole: 500 500 "Internal Server Error" "Hermes2ProToolParser.extract_tool_calls() got an unexpected keyword argument 'token_ids'"
+        0.10.2 streamed: a call
+        0.14.1 whole: 500 500 "Internal Server Error" "Hermes2ProToolParser.extract_tool_calls() got an unexpected keyword argument 'token_ids'"
+        0.14.1 streamed: a call
+        0.15.0 whole: 200 400 "BadRequestError" "Hermes2ProToolParser.extract_tool_calls() got an unexpected keyword argument 'token_ids'"
+        0.15.0 streamed: a call
+        0.16.0 whole: 200 400 "BadRequestError" "Hermes2ProToolParser.extract_tool_calls() got an unexpected keyword argument 'token_ids'"
+        0.16.0 streamed: a call
+        0.20.2 whole: 400 400 "BadRequestError" "Hermes2ProToolParser.extract_tool_calls() got an unexpected keyword argument 'token_ids'"
+        0.20.2 streamed: a call
+        0.24.0 whole: a call
+        0.24.0 streamed: a call
+        0.32.0 whole: a call
+        0.32.0 streamed: a call
+        "#);
     }
 
     #[test]
     fn the_openai_parser_reads_no_other_model() {
-        let error = shown(&server("Qwen/Qwen3-8B", "openai", "0.12.0"), false).unwrap_err();
-        assert_eq!(error.status, 500);
+        insta::assert_snapshot!(by_release("Qwen/Qwen3-8B", "openai", RELEASES), @r#"
+        0.10.1 whole: 500 500 "Internal Server Error" "OpenAIToolParser requires token IDs and does not support text-based extraction."
+        0.10.1 streamed: breaks: 400 400 "BadRequestError" "Not being used, manual parsing in serving_chat.py"
+        0.10.2 whole: 500 500 "Internal Server Error" "OpenAIToolParser requires token IDs and does not support text-based extraction."
+        0.10.2 streamed: breaks: 400 400 "BadRequestError" "Not being used, manual parsing in serving_chat.py"
+        0.14.1 whole: 500 500 "Internal Server Error" "OpenAIToolParser requires token IDs and does not support text-based extraction."
+        0.14.1 streamed: breaks: 400 400 "BadRequestError" "Not being used, manual parsing in serving_chat.py"
+        0.15.0 whole: 200 501 "NotImplementedError" "OpenAIToolParser requires token IDs and does not support text-based extraction."
+        0.15.0 streamed: breaks: 501 501 "NotImplementedError" "Not being used, manual parsing in serving_chat.py"
+        0.16.0 whole: 200 501 "NotImplementedError" "OpenAIToolParser requires token IDs and does not support text-based extraction."
+        0.16.0 streamed: breaks: 501 501 "NotImplementedError" "Not being used, manual parsing in serving_chat.py"
+        0.20.2 whole: 501 501 "NotImplementedError" "OpenAIToolParser requires token IDs and does not support text-based extraction."
+        0.20.2 streamed: breaks: 501 501 "NotImplementedError" "Not being used, manual parsing in serving_chat.py"
+        0.24.0 whole: 501 501 "NotImplementedError" "GptOssToolParser is a stub. Use HarmonyParser for tool parsing."
+        0.24.0 streamed: breaks: 501 501 "NotImplementedError" "GptOssToolParser is a stub. Use HarmonyParser for tool parsing."
+        0.32.0 whole: 501 501 "NotImplementedError" "GptOssToolParser is a stub. Use HarmonyParser for tool parsing."
+        0.32.0 streamed: breaks: 501 501 "NotImplementedError" "GptOssToolParser is a stub. Use HarmonyParser for tool parsing."
+        "#);
+    }
+
+    #[test]
+    fn a_call_that_the_parser_does_not_read_stays_text() {
+        let pairs = [
+            ("Qwen/Qwen3-Coder-30B-A3B-Instruct", "hermes"),
+            ("Qwen/Qwen3-8B", "qwen3_coder"),
+            ("Qwen/Qwen3-8B", "llama3_json"),
+            ("meta-llama/Llama-3.1-8B-Instruct", "hermes"),
+            ("mistralai/Mistral-7B-Instruct-v0.3", "hermes"),
+            ("Qwen/Qwen3-8B", "mistral"),
+        ];
+        let said = pairs.map(|(model, parser)| {
+            let said = by_release(model, parser, &["0.12.0", "0.32.0"]);
+            format!("{model} {parser}\n{said}")
+        });
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        Qwen/Qwen3-Coder-30B-A3B-Instruct hermes
+        0.12.0 whole: text "<tool_call>\n<function=search>\n<parameter=query>\nwhy\n</parameter>\n</function>\n</tool_call>"
+        0.12.0 streamed: text "<tool_call>\n<function=search>\n<parameter=query>\nwhy\n</parameter>\n</function>\n</tool_call>"
+        0.32.0 whole: text "<tool_call>\n<function=search>\n<parameter=query>\nwhy\n</parameter>\n</function>\n</tool_call>"
+        0.32.0 streamed: text "<tool_call>\n<function=search>\n<parameter=query>\nwhy\n</parameter>\n</function>\n</tool_call>"
+        Qwen/Qwen3-8B qwen3_coder
+        0.12.0 whole: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.12.0 streamed: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.32.0 whole: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.32.0 streamed: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        Qwen/Qwen3-8B llama3_json
+        0.12.0 whole: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.12.0 streamed: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.32.0 whole: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.32.0 streamed: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        meta-llama/Llama-3.1-8B-Instruct hermes
+        0.12.0 whole: text "{\"name\":\"search\",\"parameters\":{\"query\":\"why\"}}"
+        0.12.0 streamed: text "{\"name\":\"search\",\"parameters\":{\"query\":\"why\"}}"
+        0.32.0 whole: text "{\"name\":\"search\",\"parameters\":{\"query\":\"why\"}}"
+        0.32.0 streamed: text "{\"name\":\"search\",\"parameters\":{\"query\":\"why\"}}"
+        mistralai/Mistral-7B-Instruct-v0.3 hermes
+        0.12.0 whole: text "[TOOL_CALLS][{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}]"
+        0.12.0 streamed: text "[TOOL_CALLS][{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}]"
+        0.32.0 whole: text "[TOOL_CALLS][{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}]"
+        0.32.0 streamed: text "[TOOL_CALLS][{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}]"
+        Qwen/Qwen3-8B mistral
+        0.12.0 whole: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.12.0 streamed: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.32.0 whole: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        0.32.0 streamed: text "<tool_call>\n{\"name\":\"search\",\"arguments\":{\"query\":\"why\"}}\n</tool_call>"
+        "#);
     }
 
     #[test]

@@ -59,8 +59,6 @@ const LATER: &[Later] = &[
     site("models.*.launcher", &["slurm"], "SLURM"),
     site("models.*.env.container", &[], "containers"),
     site("models.*.vllm.env.container", &[], "containers"),
-    later("models.*.sim.accuracy", &[], "the simulator's answers"),
-    later("sim.accuracy", &[], "the simulator's answers"),
     site("externals.*.api_key.file", &[], "secrets from files"),
     site("services.*.launcher", &["slurm"], "SLURM"),
     site("services.*.env.container", &[], "containers"),

@@ -4,6 +4,9 @@
     reason = "a helper of a test fails as the test does"
 )]
 
+mod answers;
+mod releases;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
@@ -42,6 +45,24 @@ fn refused(args: &[&str], release: &str) -> String {
         "{}\n{}",
         output.status.code().unwrap(),
         String::from_utf8(output.stderr).unwrap()
+    )
+}
+
+/// Exit code, stdout and stderr of a server of 0.32 that must not start, at a port that is taken or free.
+pub(crate) fn refused_at(args: &[&str], taken: bool) -> (i32, String, String) {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port().to_string();
+    let _holder = taken.then_some(holder);
+    let args = [&["serve"], args, &["--host", "127.0.0.1", "--port", &port]].concat();
+    exit(&output(&args, "0.32.0"))
+}
+
+fn exit(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
     )
 }
 
@@ -211,11 +232,13 @@ fn what_vllm_refuses_is_refused_in_its_words() {
     ];
     insta::assert_snapshot!(all.join("\n"), @r"
     2
-    usage: vllm [-h] [-v] {chat,complete,serve,launch,bench,collect-env,run-batch} ...
+    usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env,run-batch} ...
     vllm: error: unrecognized arguments: --chat-template-kwargs {}
 
     2
-    usage: vllm [-h] [-v] {chat,complete,serve,launch,bench,collect-env,run-batch} ...
+    usage: vllm [-h] [-v]
+                {chat,complete,serve,launch,bench,collect-env,download-kernels,preload,run-batch,snapshot}
+                ...
     vllm: error: unrecognized arguments: --disable-log-requests
 
     2
@@ -238,8 +261,8 @@ fn what_vllm_refuses_is_refused_in_its_words() {
     huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name' or 'namespace/repo_name': '/models/nope'. Use `repo_type` argument if needed.
 
     2
-    usage: vllm [-h] [-v] {chat,complete,serve,launch,bench,collect-env,run-batch} ...
-    vllm: error: argument subparser: invalid choice: 'train' (choose from 'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'run-batch')
+    usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env,run-batch} ...
+    vllm: error: argument subparser: invalid choice: 'train' (choose from 'chat', 'complete', 'serve', 'bench', 'collect-env', 'run-batch')
     ");
 }
 
@@ -468,7 +491,7 @@ fn bad_requests_are_refused_in_vllms_words() {
     insta::assert_snapshot!(said.join("\n"), @r#"
     404 NotFoundError: The model `nope` does not exist.
     400 BadRequestError: "auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set
-    400 BadRequestError: This model's maximum context length is 64 tokens. However, your request has 109 input tokens. Please reduce the length of the input messages.
+    400 BadRequestError: This model's maximum context length is 64 tokens. However, your request has 109 input tokens. Please reduce the length of the input messages. None
     400 Bad Request: 1 validation error:
       {'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {}}
     404 NotFoundError: The model `nope` does not exist. Valid aliases: Qwen/Qwen3-8B.

@@ -65,7 +65,7 @@ fn the_cluster_of_the_log_on_a_laptop() {
         })
         .collect();
     insta::assert_snapshot!(rows.join("\n"), @r"
-        5 nodes | 127.0.117.2 to 127.0.117.6 | every server keeps its port
+        5 nodes | 127.0.31.221 to 127.0.31.225 | every server keeps its port
         orchestrator, coder, answer, search | the simulated vLLM | -
         /ckpt/nvidia/Nemotron-Orchestrator-8B/ | a stub folder | it is not on this machine; its context length is taken to be enough
         retrieval | a stand-in | it asks for GPUs

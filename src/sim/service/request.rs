@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::answers::{self, Answer, Choice, Message};
+use super::super::conduct::Conduct;
 use super::super::{chat, tokens};
 
 /// Tokens that the API adds to each message.
@@ -100,7 +101,8 @@ impl Asked {
 
     /// A verdict to whom asks for one, else a short text.
     pub(super) fn answer(&self) -> Said {
-        let text = match answers::answer(&self.messages, &[], &Choice::None) {
+        let text = match answers::answer(&self.messages, &[], &Choice::None, &Conduct::default(), 0)
+        {
             Answer::Text(text) => text,
             Answer::Call(call) => call.arguments.to_string(),
         };

@@ -50,9 +50,22 @@ pub struct Sim {
     /// Virtual seconds in a second: a night in an hour. A start passes as fast. Default: 1.
     #[schemars(range(min = 0.01))]
     pub speed: Option<f64>,
-    /// The share of answers that are right, 0 to 1.
+    /// The share of answers that are right, where the right one is known: from `dataset`, or as a sum. Which questions they
+    /// are depends on question and `seed` alone, and what a less accurate model gets right a more accurate one does too.
+    /// Default: 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub accuracy: Option<f64>,
     /// Makes every random choice repeatable.
     pub seed: Option<u64>,
+    /// The share of questions that are refused in a sentence, without a tool. Verdicts and forced calls are given all the
+    /// same, here and with `run_long`. Default: 0.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub refuse: Option<f64>,
+    /// The share of questions, of those not refused, at which the model goes on until `max_tokens` or the end of its
+    /// context. Default: 0.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub run_long: Option<f64>,
+    /// A JSONL file with `question` and `answer` in each line, from the YAML's folder: the model knows the answer to a prompt
+    /// in which one of the questions stands.
+    pub dataset: Option<String>,
 }
