@@ -13,6 +13,7 @@ mod argparse;
 mod argparse_tests;
 mod arithmetic;
 mod batch;
+mod chance;
 mod chat;
 mod config;
 mod endpoint;
