@@ -1,12 +1,14 @@
 //! The entry of `toolorch sim …`, and of this program when it is called `vllm`.
 //!
 //! `main` is given what follows `sim`: `vllm serve MODEL --flags…`, `vllm --version`, or `host COUNT vllm serve …` for many
-//! silent copies in one process, on consecutive ports from `--port`. The environment says the rest:
+//! silent copies in one process, on consecutive ports from `--port`; `squat HOST PORT 20s` only holds a port. The environment
+//! says the rest:
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
 //! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
 //! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
-//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); and vLLM's own `VLLM_API_KEY` and
-//! `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
+//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready; `start oom` at each start),
+//! `TOOLORCH_SIM_NEXT_START` (a file by which the next start alone is told to run out of memory); and vLLM's own
+//! `VLLM_API_KEY` and `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -15,14 +17,15 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
-use super::faults::{self, Fault};
+use super::faults::Fault;
 use super::parts;
 use super::refusal::Refusal;
 use super::server;
 use super::settings::Surroundings;
+use super::{squat, timed};
 use crate::knowledge::release::Release;
 
-const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       toolorch sim host COUNT vllm serve MODEL [flags of vLLM]";
+const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       toolorch sim host COUNT vllm serve MODEL [flags of vLLM]\n       toolorch sim squat HOST PORT 20s\n       toolorch sim fault UNIT KIND";
 
 /// Runs a simulated vLLM for the arguments after `sim`; the first is `vllm` or `host`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -34,6 +37,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let outcome = match words.as_slice() {
         ["vllm", ..] => vllm(&args[1..]),
         ["part", role] => Ok(parts::main(role)),
+        ["squat", host, port, lasts] => {
+            runtime().and_then(|runtime| runtime.block_on(squat::squat(host, port, lasts)))
+        }
         ["host", count, "vllm", "serve", ..] => replicate(count, &args[4..]),
         _ => Err(Refusal {
             stderr: USAGE.to_owned(),
@@ -119,7 +125,7 @@ fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
 
 fn faults() -> Result<Vec<Fault>, Refusal> {
     let text = variable("TOOLORCH_SIM_FAULTS").unwrap_or_default();
-    faults::parse(&text).map_err(|why| Refusal {
+    timed::parse(&text).map_err(|why| Refusal {
         stderr: format!("toolorch sim: `TOOLORCH_SIM_FAULTS`: {why}"),
         code: 2,
     })

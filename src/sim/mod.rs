@@ -4,7 +4,7 @@
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! `parts` are the engine and worker processes of a server that has them.
-//! `faults` are what goes wrong, by a timeline.
+//! `faults` are what goes wrong, `timed` when; `control` lets it begin by hand, `failing`, `noise`, `dying` and `squat` do it.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
 mod answers;
@@ -16,6 +16,8 @@ mod batch;
 mod chance;
 mod chat;
 mod config;
+mod control;
+mod dying;
 mod endpoint;
 mod engine;
 mod errors;
@@ -28,14 +30,18 @@ mod lengths;
 mod log;
 mod main;
 mod metrics;
+mod next_start;
+mod noise;
 mod openai;
 mod parts;
 mod refusal;
 mod scheduler;
 mod server;
 mod settings;
+mod squat;
 mod startup_log;
 mod text;
+mod timed;
 mod tokens;
 mod toolcalls;
 mod wishes;
@@ -44,3 +50,4 @@ pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use faults::{Fault, Kind};
 pub use host::{Hosted, host};
 pub use main::main;
+pub use timed::{Happens, Length, Timed, kind, written};
