@@ -5,8 +5,10 @@
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! `parts` are the engine and worker processes of a server that has them.
 //! `faults` are what goes wrong, `timed` when; `control` lets it begin by hand, `failing`, `noise`, `dying` and `squat` do it.
+//! `inject` does something to a unit of a run (`act` says what), `chaos` draws such things by chance, `timeline` does them in time.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
+mod act;
 mod answers;
 mod argparse;
 #[cfg(test)]
@@ -14,6 +16,7 @@ mod argparse_tests;
 mod arithmetic;
 mod batch;
 mod chance;
+mod chaos;
 mod chat;
 mod config;
 mod control;
@@ -26,6 +29,7 @@ mod faults;
 mod histogram;
 mod host;
 mod http;
+mod inject;
 mod lengths;
 mod log;
 mod main;
@@ -40,14 +44,20 @@ mod server;
 mod settings;
 mod squat;
 mod startup_log;
+mod tearing;
 mod text;
 mod timed;
+mod timeline;
 mod tokens;
 mod toolcalls;
 mod wishes;
 
+pub use act::{Act, Blow, CONTROL, Word, is_simulated};
+pub use chaos::{Candidate, Planned, schedule, timeline};
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use faults::{Fault, Kind};
 pub use host::{Hosted, host};
+pub use inject::{Held, Injected, NotDone, Stage};
 pub use main::main;
 pub use timed::{Happens, Length, Timed, kind, written};
+pub use timeline::{Done, Timeline};

@@ -24,8 +24,8 @@ pub use facts::{add_answers, add_git_facts, add_paths, add_programs, machine_fac
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use ports::{PortWait, PortWatch, listeners, listening};
-pub use probe::Prober;
-pub use procfs::{Process, find_marked, process, terminate};
+pub use probe::{Prober, bracketed};
+pub use procfs::{Process, find_marked, process, send_signal, terminate};
 pub use rendered::{WriteError, read_templates, write_rendered};
 pub use results::ResultScanner;
 pub use results_claim::{ClaimError, ResultsClaim, claim_results};
