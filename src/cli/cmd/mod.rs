@@ -13,5 +13,6 @@ pub(super) mod plan;
 pub(super) mod probe;
 pub(super) mod render;
 pub(super) mod runs;
+pub(super) mod sim_fault;
 pub(super) mod status;
 pub(super) mod up;
