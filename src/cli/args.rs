@@ -78,8 +78,7 @@ pub(super) enum Command {
     /// Run lm-eval or Inspect so that each question has a result file: what their adapters start.
     #[command(disable_help_flag = true)]
     Client(ClientArgs),
-    /// Simulated servers, and faults by hand: for rehearsals.
-    #[command(disable_help_flag = true)]
+    /// For rehearsals: the simulated vLLM, `toolorch sim vllm serve MODEL …`, and faults by hand.
     Sim {
         #[command(subcommand)]
         command: SimCommand,
@@ -120,8 +119,8 @@ Kinds for evaluations:
 For all:
   end          ends what lasts
 
-A real server takes kill, stop, term and end. In a run that has real servers nothing is done without --real:
-what is lost there took hours.";
+A real server takes kill, stop, term and end. In a run that has real servers nothing is
+done without --real: what is lost there took hours.";
 
 /// What goes wrong with which unit.
 #[derive(Debug, Args)]

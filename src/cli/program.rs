@@ -90,6 +90,9 @@ fn print(printer: Printer, text: &str) -> Result<ExitStatus, ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
+/// What may follow `sim` and is not for the simulator.
+const OURS: [&str; 4] = ["fault", "help", "--help", "-h"];
+
 /// What the simulator is given: everything when this program is called `vllm`, what follows `sim` otherwise, unless
 /// that is ours. Its command line is vLLM's and is passed on untouched.
 fn for_the_simulator(mut args: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
@@ -101,6 +104,8 @@ fn for_the_simulator(mut args: impl Iterator<Item = OsString>) -> Option<Vec<OsS
         return Some(std::iter::once("vllm".into()).chain(args).collect());
     }
     let rest: Vec<OsString> = (args.next()? == "sim").then(|| args.collect())?;
-    let ours = rest.first().is_some_and(|word| word == "fault");
+    let ours = rest
+        .first()
+        .is_some_and(|word| OURS.iter().any(|own| word == own));
     (!ours).then_some(rest)
 }

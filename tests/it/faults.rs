@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use toolorch::knowledge::failures;
+use toolorch::sim::{Act, Happens as _};
 
 use crate::sim::{Server, free_port, question, vllm};
 
@@ -172,6 +173,24 @@ fn requests_suffer_until_it_is_ended() {
     let (_, metrics) = told.server.get("/metrics");
     assert!(!metrics.contains("/sim/"), "it is none of vLLM's routes");
     assert!(!told.log().contains("/sim/"));
+}
+
+#[test]
+fn the_help_has_every_kind() {
+    let help = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_toolorch"));
+        let output = command.arg("sim").args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = help(&["fault", "--help"]);
+    let words: Vec<&str> = text.split([' ', ',', '\n']).collect();
+    let missing: Vec<&str> = Act::names()
+        .into_iter()
+        .filter(|name| !words.contains(name))
+        .collect();
+    assert_eq!(missing, [] as [&str; 0], "{text}");
+    assert!(help(&["--help"]).contains("toolorch sim vllm serve MODEL"));
 }
 
 #[test]
