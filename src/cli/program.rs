@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 use clap::{CommandFactory, Parser};
 
-use super::args::{Cli, Colour, Command};
+use super::args::{Cli, Colour, Command, SimCommand};
 use super::cmd;
 use super::printer::{Printer, Verbosity};
 use crate::base::ExitStatus;
@@ -72,8 +72,17 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
             clap_complete::generate(shell, &mut Cli::command(), "toolorch", &mut script);
             print(printer, &String::from_utf8_lossy(&script))
         }
-        // The simulator's command line never comes this far.
-        Command::Sim { .. } => Err(ExitStatus::Usage),
+        Command::Sim { command } => match command {
+            SimCommand::Fault(args) => cmd::sim_fault::run(&args, printer),
+            // The simulator's command line comes this far only behind flags of ours, and takes none of them.
+            SimCommand::Other(words) => {
+                let line = words.join(" ");
+                printer.complain(&format!(
+                    "error: flags of ours mean nothing here\nhelp: toolorch sim {line}"
+                ));
+                Err(ExitStatus::Usage)
+            }
+        },
     }
 }
 
@@ -82,8 +91,11 @@ fn print(printer: Printer, text: &str) -> Result<ExitStatus, ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// What the simulator is given: everything when this program is called `vllm`, what follows `sim` otherwise. Its command
-/// line is vLLM's and is passed on untouched.
+/// What may follow `sim` and is not for the simulator.
+const OURS: [&str; 4] = ["fault", "help", "--help", "-h"];
+
+/// What the simulator is given: everything when this program is called `vllm`, what follows `sim` otherwise, unless
+/// that is ours. Its command line is vLLM's and is passed on untouched.
 fn for_the_simulator(mut args: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
     let program = args.next()?;
     if Path::new(&program)
@@ -92,5 +104,9 @@ fn for_the_simulator(mut args: impl Iterator<Item = OsString>) -> Option<Vec<OsS
     {
         return Some(std::iter::once("vllm".into()).chain(args).collect());
     }
-    (args.next()? == "sim").then(|| args.collect())
+    let rest: Vec<OsString> = (args.next()? == "sim").then(|| args.collect())?;
+    let ours = rest
+        .first()
+        .is_some_and(|word| OURS.iter().any(|own| word == own));
+    (!ours).then_some(rest)
 }

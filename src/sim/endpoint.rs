@@ -15,7 +15,7 @@ use super::chat::Completion;
 use super::config::{FULL_REQUESTS, SimConfig, Timing};
 use super::engine::{Engine, Load, Seat};
 use super::errors::ApiError;
-use super::faults::Kind;
+use super::faults::{Fault, Kind};
 use super::log::{Log, Writer};
 use super::metrics::{Finished, Metrics};
 use super::openai::Stamp;
@@ -39,6 +39,19 @@ pub(super) struct Endpoint {
     dead: watch::Sender<bool>,
     /// When it was ready.
     ready: Instant,
+    /// What goes wrong, counted from then.
+    faults: watch::Sender<Vec<Fault>>,
+    /// Whose its process is.
+    pub(super) home: Home,
+}
+
+/// Whose a server's process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// Its own.
+    Own,
+    /// Many servers share it, and none of them has a log.
+    Shared,
 }
 
 /// What decides when a request is computed, and how long it takes.
@@ -100,7 +113,7 @@ fn whole(number: f64) -> u64 {
 
 impl Endpoint {
     /// A server that has answered nothing yet.
-    pub(super) fn new(config: SimConfig) -> Self {
+    pub(super) fn new(config: SimConfig, home: Home) -> Self {
         Self {
             log: Log::new(&config),
             metrics: Metrics::new(config.max_model_len),
@@ -108,6 +121,8 @@ impl Endpoint {
             answers: AtomicU64::new(0),
             dead: watch::Sender::new(false),
             ready: Instant::now(),
+            faults: watch::Sender::new(config.faults.clone()),
+            home,
             config,
         }
     }
@@ -139,21 +154,53 @@ impl Endpoint {
         }
     }
 
-    /// Whether this goes wrong at this moment.
-    pub(super) fn suffers(&self, kind: Kind) -> bool {
-        let since = self.ready.elapsed();
-        let faults = &self.config.faults;
-        faults
-            .iter()
-            .any(|fault| fault.kind == kind && fault.is_on(since))
+    /// How long it has been ready.
+    pub(super) fn age(&self) -> Duration {
+        self.ready.elapsed()
     }
 
-    /// Waits until this goes wrong; for ever where it never does.
-    pub(super) async fn until_it_suffers(&self, kind: Kind) {
-        let faults = self.config.faults.iter().filter(|fault| fault.kind == kind);
-        match faults.map(|fault| fault.after).min() {
-            Some(after) => tokio::time::sleep_until((self.ready + after).into()).await,
-            None => std::future::pending().await,
+    /// Lets something more go wrong.
+    pub(super) fn strike(&self, fault: Fault) {
+        self.faults.send_modify(|faults| faults.push(fault));
+    }
+
+    /// Nothing goes wrong any more, whatever the timeline had in store.
+    pub(super) fn heal(&self) {
+        self.faults.send_replace(Vec::new());
+    }
+
+    /// Whether this goes wrong at this moment.
+    pub(super) fn suffers(&self, kind: Kind) -> bool {
+        let now = self.age();
+        let faults = self.faults.borrow();
+        faults
+            .iter()
+            .any(|fault| fault.kind == kind && fault.is_on(now))
+    }
+
+    /// Waits until this goes wrong, and says for how long; for ever where it never does.
+    pub(super) async fn until_it_suffers(&self, kind: Kind) -> Fault {
+        let mut faults = self.faults.subscribe();
+        loop {
+            let now = self.age();
+            let to_come = faults.borrow_and_update().clone().into_iter();
+            let next = to_come
+                .filter(|fault| fault.kind == kind && (fault.after > now || fault.is_on(now)))
+                .min_by_key(|fault| fault.after);
+            let begins = async {
+                match next {
+                    Some(fault) => {
+                        tokio::time::sleep_until((self.ready + fault.after).into()).await;
+                        fault
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                fault = begins => return fault,
+                // The sender lives as long as we do.
+                _ = faults.changed() => {}
+            }
         }
     }
 

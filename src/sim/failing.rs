@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
@@ -17,9 +18,16 @@ const SLOWER: Duration = Duration::from_secs(5);
 /// What a server serves whose model was mistaken.
 const OTHER_MODEL: &str = "somebody/another-model";
 
+/// Reads a request to its end and leaves it at that, for ever.
+pub(super) async fn never_answer(request: Request) -> Response {
+    // Who breaks off while it is read is not answered either.
+    let _ = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    std::future::pending().await
+}
+
 /// What a fault answers instead; none where nothing goes wrong with this request.
 pub(super) async fn failure(endpoint: &Endpoint, path: &str) -> Option<Response> {
-    if !path.starts_with("/v1") || endpoint.config.faults.is_empty() {
+    if !path.starts_with("/v1") {
         return None;
     }
     let plain = |status: StatusCode| Some((status, "simulated fault").into_response());

@@ -1,11 +1,11 @@
-//! Faults on a timeline: what goes wrong with a server, when after it is ready, and for how long. Pure.
+//! What can go wrong with a simulated server. Pure.
 
 use std::time::Duration;
 
-use crate::base::Millis;
+use super::timed::{self, Length, Timed};
 
 /// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// The process ends with 1.
     Crash,
@@ -23,9 +23,19 @@ pub enum Kind {
     Reset,
     /// It serves another model.
     WrongModel,
+    /// Connections are taken and requests read, but nothing is ever answered or closed, `/health` neither.
+    HalfOpen,
+    /// The log has escape sequences that would do something to a terminal.
+    Escapes,
+    /// The log grows by 50 MB a second.
+    Flood,
+    /// The GPU's memory is too small for the model: it ends while it loads.
+    Oom,
+    /// The process ends, and before it can start again somebody else listens on its port.
+    PortTaken,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 13] = [
     ("crash", Kind::Crash),
     ("engine", Kind::Engine),
     ("hang", Kind::Hang),
@@ -34,67 +44,77 @@ const KINDS: [(&str, Kind); 8] = [
     ("busy", Kind::Busy),
     ("reset", Kind::Reset),
     ("wrong-model", Kind::WrongModel),
+    ("half-open", Kind::HalfOpen),
+    ("escapes", Kind::Escapes),
+    ("flood", Kind::Flood),
+    ("oom", Kind::Oom),
+    ("port-taken", Kind::PortTaken),
 ];
 
-/// One fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
-    /// How long after ready it begins.
-    pub after: Duration,
-    /// What goes wrong.
-    pub kind: Kind,
-    /// How long it lasts; none for ever.
-    pub lasts: Option<Duration>,
-}
+/// How long a log is flooded unless it is said: 100 MB are enough to see what becomes of them, and fill no disk.
+const FLOODS: Duration = Duration::from_secs(2);
+/// How long a port is taken unless it is said.
+const SQUATS: Duration = Duration::from_secs(20);
 
-impl Fault {
-    /// Whether it is so, this long after ready.
-    pub(super) fn is_on(&self, since: Duration) -> bool {
-        since >= self.after && self.lasts.is_none_or(|lasts| since < self.after + lasts)
+impl Kind {
+    /// All of them, in the order in which they are listed.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        KINDS.into_iter().map(|(_, kind)| kind)
     }
 }
 
-/// Reads `90s hang 30s, 2m crash`: when, what, and for how long.
-pub(super) fn parse(text: &str) -> Result<Vec<Fault>, String> {
-    let parts = text.split(',').map(str::trim);
-    parts.filter(|part| !part.is_empty()).map(one).collect()
+impl timed::Happens for Kind {
+    fn named(name: &str) -> Option<Self> {
+        let known = KINDS.iter().find(|(known, _)| *known == name);
+        known.map(|(_, kind)| *kind)
+    }
+
+    fn name(self) -> &'static str {
+        let known = KINDS.iter().find(|(_, kind)| *kind == self);
+        known.map_or("", |(name, _)| name)
+    }
+
+    fn names() -> Vec<&'static str> {
+        KINDS.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn length(self) -> Length {
+        match self {
+            Self::Crash | Self::Engine | Self::Oom => Length::Moment,
+            Self::Flood => Length::Else(FLOODS),
+            Self::PortTaken => Length::Else(SQUATS),
+            Self::Hang
+            | Self::Slow
+            | Self::Error
+            | Self::Busy
+            | Self::Reset
+            | Self::WrongModel
+            | Self::HalfOpen
+            | Self::Escapes => Length::Open,
+        }
+    }
+
+    fn at_start(self) -> bool {
+        self == Self::Oom
+    }
 }
 
-fn one(text: &str) -> Result<Fault, String> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let (after, kind, lasts) = match words[..] {
-        [after, kind] => (after, kind, None),
-        [after, kind, lasts] => (after, kind, Some(lasts)),
-        _ => {
-            return Err(format!(
-                "`{text}` is not `AT KIND [FOR]`, such as `90s hang 30s`"
-            ));
-        }
-    };
-    let time = |text: &str| {
-        let length = Millis::parse(text).map_err(|error| error.to_string());
-        length.map(Duration::from)
-    };
-    let known = KINDS.iter().find(|(name, _)| *name == kind);
-    let (_, kind) = known.ok_or_else(|| {
-        let names = KINDS.map(|(name, _)| name).join(", ");
-        format!("`{kind}` is no fault; there are {names}")
-    })?;
-    Ok(Fault {
-        after: time(after)?,
-        kind: *kind,
-        lasts: lasts.map(time).transpose()?,
-    })
-}
+/// One fault; its time is counted from ready.
+pub type Fault = Timed<Kind>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::timed::parse;
+
+    fn read(text: &str) -> Result<Vec<Fault>, String> {
+        parse(text)
+    }
 
     #[test]
     fn a_timeline_is_read() {
         let seconds = Duration::from_secs;
-        let faults = parse("90s hang 30s, 2m crash").unwrap();
+        let faults = read("90s hang 30s, 2m crash").unwrap();
         let [hang, crash] = faults[..] else {
             panic!("{faults:?}");
         };
@@ -103,19 +123,43 @@ mod tests {
         assert!(!hang.is_on(seconds(89)) && hang.is_on(seconds(90)));
         assert!(hang.is_on(seconds(119)) && !hang.is_on(seconds(120)));
         assert!(crash.is_on(seconds(1_000)));
-        assert_eq!(parse(""), Ok(Vec::new()));
+        assert_eq!(read(""), Ok(Vec::new()));
+        let usual = read("1s flood, 2s port-taken").unwrap();
+        let lengths: Vec<_> = usual.iter().map(|fault| fault.lasts).collect();
+        assert_eq!(lengths, [Some(FLOODS), Some(SQUATS)]);
+    }
+
+    #[test]
+    fn each_kind_is_read_as_it_is_written() {
+        for kind in Kind::all() {
+            let lasts = match timed::Happens::length(kind) {
+                Length::Moment => None,
+                _ => Some(Duration::from_millis(1500)),
+            };
+            let after = Duration::from_secs(if kind == Kind::Oom { 0 } else { 90 });
+            let fault = Timed { after, kind, lasts };
+            assert_eq!(read(&fault.to_string()), Ok(vec![fault]));
+        }
     }
 
     #[test]
     fn what_is_no_timeline_is_refused() {
-        insta::assert_snapshot!(parse("soon hang").unwrap_err(), @r"
+        let refused = [
+            "soon hang",
+            "1s sleep",
+            "hang",
+            "2m crash 3s",
+            "9s oom",
+            "start hang",
+        ]
+        .map(|text| read(text).unwrap_err());
+        insta::assert_snapshot!(refused.join("\n"), @r"
         `soon` is not a duration: write a number and a unit, such as `90s`, `60m`, `1h30m` or `500ms`
-        ");
-        insta::assert_snapshot!(parse("1s sleep").unwrap_err(), @r"
-        `sleep` is no fault; there are crash, engine, hang, slow, error, busy, reset, wrong-model
-        ");
-        insta::assert_snapshot!(parse("hang").unwrap_err(), @r"
+        `sleep` is no fault; there are crash, engine, hang, slow, error, busy, reset, wrong-model, half-open, escapes, flood, oom, port-taken
         `hang` is not `AT KIND [FOR]`, such as `90s hang 30s`
+        `crash` is a moment and has no length
+        `oom` happens at a start alone: write `start oom`
+        `hang` cannot be at `start` here: say when
         ");
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -10,8 +11,12 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::config::SimConfig;
-use super::endpoint::{Endpoint, Peer};
+use super::endpoint::{Endpoint, Home, Peer};
+use super::faults::Kind;
 use super::http;
+
+/// How long a server without its engine still answers, with errors (measured: 0.3 to 2 s).
+pub(super) const SAYS_503: Duration = Duration::from_millis(500);
 
 /// Simulated servers of this process; they end when this is dropped.
 #[derive(Debug)]
@@ -43,11 +48,30 @@ pub async fn host(configs: Vec<SimConfig>) -> io::Result<Hosted> {
         hosted.addresses.push(listener.local_addr()?);
         let listener = EndpointListener {
             listener,
-            endpoint: Arc::new(Endpoint::new(config)),
+            endpoint: Arc::new(Endpoint::new(config, Home::Shared)),
         };
-        hosted.tasks.spawn(serve(listener, router.clone()));
+        hosted.tasks.spawn(guest(listener, router.clone()));
     }
     Ok(hosted)
+}
+
+/// Serves until its fault is to end: then its address is gone, as if its process were.
+async fn guest(listener: EndpointListener, router: axum::Router) {
+    let endpoint = Arc::clone(&listener.endpoint);
+    let mut serving = std::pin::pin!(serve(listener, router));
+    tokio::select! {
+        () = &mut serving => {}
+        _ = endpoint.until_it_suffers(Kind::Crash) => {}
+        _ = endpoint.until_it_suffers(Kind::Engine) => {
+            endpoint.declare_dead();
+            tokio::select! {
+                () = &mut serving => {}
+                () = tokio::time::sleep(SAYS_503) => {}
+            }
+        }
+    }
+    // Connections outlive their listener; whoever kept one hears that nothing is behind it.
+    endpoint.declare_dead();
 }
 
 /// Serves one listener until its task is aborted.
@@ -62,22 +86,7 @@ pub(super) async fn serve(listener: EndpointListener, router: axum::Router) {
 /// Like vLLM it sets `SO_REUSEPORT`: a second server of the same user takes the same port and shares its connections
 /// in silence; only a listener without that option (most programs) or of another user makes it fail.
 pub(super) async fn bind(config: &SimConfig) -> io::Result<TcpSocket> {
-    let host = if config.host.is_empty() {
-        "0.0.0.0"
-    } else {
-        &config.host
-    };
-    let resolved: Vec<SocketAddr> = tokio::net::lookup_host((host, config.port))
-        .await?
-        .collect();
-    // As vLLM: an IPv4 socket, unless the host is an IPv6 address.
-    let address = resolved
-        .iter()
-        .find(|address| address.is_ipv4())
-        .or(resolved.first())
-        .copied();
-    let address = address
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "Name or service not known"))?;
+    let address = resolve(&config.host, config.port).await?;
     let socket = if address.is_ipv6() {
         TcpSocket::new_v6()?
     } else {
@@ -87,6 +96,15 @@ pub(super) async fn bind(config: &SimConfig) -> io::Result<TcpSocket> {
     socket.set_reuseport(true)?;
     socket.bind(address)?;
     Ok(socket)
+}
+
+/// The address of a host, or of all where none is named; an IPv4 one, as with vLLM, unless the host is an IPv6 address.
+pub(super) async fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let host = if host.is_empty() { "0.0.0.0" } else { host };
+    let resolved: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
+    let address = resolved.iter().find(|address| address.is_ipv4());
+    let address = address.or(resolved.first()).copied();
+    address.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "Name or service not known"))
 }
 
 /// A listener that tells each connection which server it reached.

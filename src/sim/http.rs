@@ -17,12 +17,13 @@ use super::chat::{self, ChatRequest, Completion};
 use super::config::{MEASURED, SimConfig};
 use super::endpoint::{Endpoint, Peer, Running};
 use super::errors::ApiError;
-use super::failing::failure;
+use super::failing::{failure, never_answer};
+use super::faults::Kind;
 use super::log::Writer;
 use super::openai::{self, Shape};
-use super::{scheduler, tokens};
+use super::{control, scheduler, tokens};
 
-type From = ConnectInfo<Peer>;
+pub(super) type From = ConnectInfo<Peer>;
 
 /// The routes, the same for every server: which one is meant comes with the connection.
 pub(super) fn router() -> Router {
@@ -36,6 +37,7 @@ pub(super) fn router() -> Router {
         .route("/v1/chat/completions", post(chat_completions))
         .route("/v1/completions", post(completions))
         .route("/tokenize", post(tokenize))
+        .route(control::PATH, post(control::begin).delete(control::end))
         .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({"detail": "Not Found"}))) })
         .method_not_allowed_fallback(|| async {
             (
@@ -50,6 +52,13 @@ pub(super) fn router() -> Router {
 /// Keys, access log and HTTP counters.
 async fn watch(ConnectInfo(peer): From, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    // Not a route of vLLM: it is neither logged nor counted, and no fault keeps it from being heard.
+    if path == control::PATH {
+        return next.run(request).await;
+    }
+    if peer.endpoint.suffers(Kind::HalfOpen) {
+        return never_answer(request).await;
+    }
     let method = request.method().clone();
     let keys = &peer.endpoint.config.api_keys;
     let response =

@@ -1,13 +1,15 @@
 //! How many tokens an answer has where its text does not say: drawn from its question, the same each time. Pure.
 
+use super::chance::Chance;
+
 /// The spread of the log-normal distribution: answers of reasoning models differ by a factor of two either way.
 const SPREAD: f64 = 0.6;
 
 /// A length with this mean for the question with this hash.
 pub(super) fn drawn(hash: u64, seed: u64, mean: u64) -> usize {
     // The sum of twelve uniform numbers is normal enough for a length, and needs no table.
-    let mut state = hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let sum: f64 = (0..12).map(|_| uniform(&mut state)).sum();
+    let mut row = Chance::new(hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let sum: f64 = (0..12).map(|_| row.uniform()).sum();
     #[expect(clippy::cast_precision_loss, reason = "tokens are far below 2^52")]
     let median = mean as f64 * (-SPREAD * SPREAD / 2.0).exp();
     let length = median * (SPREAD * (sum - 6.0)).exp();
@@ -18,18 +20,6 @@ pub(super) fn drawn(hash: u64, seed: u64, mean: u64) -> usize {
     )]
     let length = length.round().max(1.0) as usize;
     length
-}
-
-/// The next number from 0 to 1 (`SplitMix64`).
-fn uniform(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^= mixed >> 31;
-    #[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
-    let share = (mixed >> 11) as f64 / (1_u64 << 53) as f64;
-    share
 }
 
 #[cfg(test)]

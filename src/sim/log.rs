@@ -52,7 +52,29 @@ impl Log {
         let now = jiff::Zoned::now().strftime("%m-%d %H:%M:%S");
         let prefix = self.prefix(writer);
         for part in text.lines() {
-            out(&format!("{prefix}{level} {now} [{place}] {part}\n"));
+            out(format!("{prefix}{level} {now} [{place}] {part}\n").as_bytes());
+        }
+    }
+
+    /// Lines without time or place, such as Python's of an exception: `(APIServer pid=7) text`, on stderr.
+    pub(super) fn bare(self, writer: Writer, text: &str) {
+        if !self.what.lines {
+            return;
+        }
+        let prefix = self.prefix(writer);
+        let lines: Vec<String> = text.lines().map(|part| prefix.clone() + part).collect();
+        let lines = lines.join("\n") + "\n";
+        // A closed stderr is no reason for a server to end.
+        std::io::stderr()
+            .lock()
+            .write_all(lines.as_bytes())
+            .unwrap_or_default();
+    }
+
+    /// Bytes as they are.
+    pub(super) fn bytes(self, bytes: &[u8]) {
+        if self.what.lines {
+            out(bytes);
         }
     }
 
@@ -69,9 +91,10 @@ impl Log {
     pub(super) fn access(self, remote: &str, method: &str, path: &str, status: u16, reason: &str) {
         if self.what.access {
             let prefix = self.before_uvicorn();
-            out(&format!(
+            let line = format!(
                 "{prefix}INFO:     {remote} - \"{method} {path} HTTP/1.1\" {status} {reason}\n"
-            ));
+            );
+            out(line.as_bytes());
         }
     }
 
@@ -88,10 +111,10 @@ impl Log {
     }
 }
 
-fn out(line: &str) {
+fn out(line: &[u8]) {
     let mut stdout = std::io::stdout().lock();
     stdout
-        .write_all(line.as_bytes())
+        .write_all(line)
         .and_then(|()| stdout.flush())
         .unwrap_or_default();
 }

@@ -1,13 +1,15 @@
 //! The entry of `toolorch sim …`, and of this program when it is called `vllm`.
 //!
 //! `main` is given what follows `sim`: `vllm serve MODEL --flags…`, `vllm --version`, or `host COUNT vllm serve …` for many
-//! silent copies in one process, on consecutive ports from `--port`. The environment says the rest:
+//! silent copies in one process, on consecutive ports from `--port`; `squat HOST PORT 20s` only holds a port. The environment
+//! says the rest:
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
 //! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
 //! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
-//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready); `TOOLORCH_SIM_DATASET` (a JSONL file of
-//! questions and answers), `TOOLORCH_SIM_ACCURACY`, `TOOLORCH_SIM_REFUSE` and `TOOLORCH_SIM_RUN_LONG` (shares from 0 to 1);
-//! and vLLM's own `VLLM_API_KEY` and `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
+//! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready; `start oom` at each start),
+//! `TOOLORCH_SIM_NEXT_START` (a file by which the next start alone is told to run out of memory); `TOOLORCH_SIM_DATASET` (a
+//! JSONL file of questions and answers), `TOOLORCH_SIM_ACCURACY`, `TOOLORCH_SIM_REFUSE` and `TOOLORCH_SIM_RUN_LONG` (shares
+//! from 0 to 1); and vLLM's own `VLLM_API_KEY` and `VLLM_ALLOW_LONG_MAX_MODEL_LEN`.
 //!
 //! `service --host H --port P …` stands in for a service or an external API, at `TOOLORCH_SIM_SPEED`, and
 //! `proxy --host H --port P [--log FILE]` is an HTTP proxy that refuses and reports whatever would leave this machine.
@@ -23,16 +25,18 @@ use tokio::runtime::{Builder, Runtime};
 use super::conduct::Conduct;
 use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
 use super::dataset::Dataset;
-use super::faults::{self, Fault};
+use super::faults::Fault;
 use super::refusal::Refusal;
 use super::settings::Surroundings;
-use super::{parts, proxy, server, service};
+use super::{parts, proxy, server, service, squat, timed};
 use crate::knowledge::release::Release;
 
 const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       \
                      toolorch sim host COUNT vllm serve MODEL [flags of vLLM]\n       \
                      toolorch sim service --port PORT [--name NAME] [--model ID]\n       \
-                     toolorch sim proxy --port PORT [--log FILE]";
+                     toolorch sim proxy --port PORT [--log FILE]\n       \
+                     toolorch sim squat HOST PORT 20s\n       \
+                     toolorch sim fault UNIT KIND";
 
 /// Runs what the arguments after `sim` name: `vllm`, `host`, `service` or `proxy`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -44,6 +48,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let outcome = match words.as_slice() {
         ["vllm", ..] => vllm(&args[1..]),
         ["part", role] => Ok(parts::main(role)),
+        ["squat", host, port, lasts] => {
+            runtime().and_then(|runtime| runtime.block_on(squat::squat(host, port, lasts)))
+        }
         ["host", count, "vllm", "serve", ..] => replicate(count, &args[4..]),
         ["service", ..] => stand_in(&args[1..]),
         ["proxy", ..] => runtime().and_then(|runtime| runtime.block_on(proxy::main(&args[1..]))),
@@ -159,7 +166,7 @@ fn conduct() -> Result<Conduct, Refusal> {
 
 fn faults() -> Result<Vec<Fault>, Refusal> {
     let text = variable("TOOLORCH_SIM_FAULTS").unwrap_or_default();
-    faults::parse(&text).map_err(|why| Refusal {
+    timed::parse(&text).map_err(|why| Refusal {
         stderr: format!("toolorch sim: `TOOLORCH_SIM_FAULTS`: {why}"),
         code: 2,
     })

@@ -4,21 +4,27 @@
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
 //! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
 //! `parts` are the engine and worker processes of a server that has them.
-//! `faults` are what goes wrong, by a timeline.
 //! `service` stands in for what is not vLLM, and `proxy` lets nothing leave the machine.
+//! `faults` are what goes wrong, `timed` when; `control` lets it begin by hand, `failing`, `noise`, `dying` and `squat` do it.
+//! `inject` does something to a unit of a run (`act` says what), `chaos` draws such things by chance, `timeline` does them in time.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
 
+mod act;
 mod answers;
 mod argparse;
 #[cfg(test)]
 mod argparse_tests;
 mod arithmetic;
 mod batch;
+mod chance;
+mod chaos;
 mod chat;
 mod conduct;
 mod config;
 mod context;
+mod control;
 mod dataset;
+mod dying;
 mod endpoint;
 mod engine;
 mod errors;
@@ -27,12 +33,15 @@ mod faults;
 mod histogram;
 mod host;
 mod http;
+mod inject;
 mod lengths;
 mod listen;
 mod log;
 mod main;
 mod metrics;
 mod model_length;
+mod next_start;
+mod noise;
 mod openai;
 mod parts;
 mod proxy;
@@ -41,16 +50,25 @@ mod scheduler;
 mod server;
 mod service;
 mod settings;
+mod squat;
 mod startup_log;
+mod tearing;
 mod text;
+mod timed;
+mod timeline;
 mod tokens;
 mod toolcalls;
 mod wishes;
 mod words;
 
+pub use act::{Act, Blow, CONTROL, Word, is_simulated};
+pub use chaos::{Candidate, Planned, schedule, timeline};
 pub use conduct::Conduct;
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use dataset::Dataset;
 pub use faults::{Fault, Kind};
 pub use host::{Hosted, host};
+pub use inject::{Held, Injected, NotDone, Stage};
 pub use main::main;
+pub use timed::{Happens, Length, Timed, kind, written};
+pub use timeline::{Done, Timeline};

@@ -12,19 +12,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::argparse::{self, Parsed};
 use super::config::{Logging, SimConfig};
-use super::endpoint::Endpoint;
+use super::dying;
+use super::endpoint::{Endpoint, Home};
 use super::faults::Kind;
-use super::host::{self, EndpointListener};
+use super::host::{self, EndpointListener, SAYS_503};
 use super::http;
 use super::log::{Log, Writer};
+use super::noise::noise;
 use super::parts::EngineProcess;
 use super::refusal::Refusal;
 use super::settings::{self, ModelOnDisk, Surroundings};
-use super::{startup_log, text};
+use super::{next_start, startup_log, text};
 use crate::knowledge::release::Release;
 
-/// How long a server without its engine still answers, with errors (measured: 0.3 to 2 s).
-const SAYS_503: Duration = Duration::from_millis(500);
 /// How often the statistics line is written, as in vLLM.
 const STATISTICS_EVERY: Duration = Duration::from_secs(10);
 
@@ -176,6 +176,34 @@ fn look_at(model: &str) -> ModelOnDisk {
     ModelOnDisk::Directory(text.and_then(|text| serde_json::from_slice::<Value>(&text).ok()))
 }
 
+/// Writes what vLLM writes while it loads, and takes its time; an exit code where that is the end.
+async fn load(
+    config: &SimConfig,
+    log: Log,
+    startup: Duration,
+    [term, interrupt]: [&mut Signal; 2],
+) -> Option<ExitCode> {
+    let is_due = config.faults.iter().any(|fault| fault.kind == Kind::Oom);
+    // Taken in any case: it was meant for this start.
+    let too_large = next_start::take() || is_due;
+    let lines = startup_log::lines(config);
+    let step = startup
+        .checked_div(u32::try_from(lines.len()).unwrap_or(1))
+        .unwrap_or_default();
+    for line in lines {
+        log.line(line.writer, "INFO", line.place, &line.text);
+        tokio::select! {
+            () = tokio::time::sleep(step), if !step.is_zero() => {}
+            () = std::future::ready(()), if step.is_zero() => {}
+            () = either(term, interrupt) => return Some(ExitCode::SUCCESS),
+        }
+        if too_large && line.text.starts_with("Starting to load model") {
+            return Some(dying::out_of_memory(log));
+        }
+    }
+    None
+}
+
 async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool) -> ExitCode {
     let (Ok(mut term), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
@@ -188,17 +216,8 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool
     let Ok(mut engine) = engine else {
         return ExitCode::FAILURE;
     };
-    let lines = startup_log::lines(&config);
-    let step = startup
-        .checked_div(u32::try_from(lines.len()).unwrap_or(1))
-        .unwrap_or_default();
-    for line in lines {
-        log.line(line.writer, "INFO", line.place, &line.text);
-        tokio::select! {
-            () = tokio::time::sleep(step), if !step.is_zero() => {}
-            () = std::future::ready(()), if step.is_zero() => {}
-            () = either(&mut term, &mut interrupt) => return ExitCode::SUCCESS,
-        }
+    if let Some(code) = load(&config, log, startup, [&mut term, &mut interrupt]).await {
+        return code;
     }
     let Ok(listener) = socket.listen(2048) else {
         let refusal = Refusal::exception("OSError: [Errno 98] Address already in use");
@@ -208,7 +227,7 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool
             .unwrap_or_default();
         return ExitCode::from(refusal.code);
     };
-    let endpoint = Arc::new(Endpoint::new(config));
+    let endpoint = Arc::new(Endpoint::new(config, Home::Own));
     let serving = host::serve(
         EndpointListener {
             listener,
@@ -219,18 +238,24 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool
     log.uvicorn(&format!("Started server process [{}]", std::process::id()));
     log.uvicorn("Waiting for application startup.");
     log.uvicorn("Application startup complete.");
-    let mut serving = std::pin::pin!(serving);
+    let mut serving = Box::pin(serving);
     let died = tokio::select! {
         () = &mut serving => false,
         () = statistics(&endpoint) => false,
+        () = noise(&endpoint) => false,
         () = either(&mut term, &mut interrupt) => false,
         () = gone(engine.as_mut()) => true,
-        () = endpoint.until_it_suffers(Kind::Engine) => true,
-        () = endpoint.until_it_suffers(Kind::Crash) => return crash(),
+        _ = endpoint.until_it_suffers(Kind::Engine) => true,
+        _ = endpoint.until_it_suffers(Kind::Crash) => return dying::crash(),
+        fault = endpoint.until_it_suffers(Kind::PortTaken) => {
+            drop(serving);
+            dying::give_port_away(&endpoint.config, fault.lasts.unwrap_or_default()).await;
+            return dying::crash();
+        }
     };
     if died {
         endpoint.declare_dead();
-        tell_of_death(log);
+        dying::tell_of_death(log);
         tokio::select! {
             () = &mut serving => {}
             () = tokio::time::sleep(SAYS_503) => {}
@@ -238,11 +263,16 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool
     } else if let Some(engine) = &mut engine {
         engine.stop().await;
     }
+    say_goodbye(log);
+    ExitCode::SUCCESS
+}
+
+/// What uvicorn says at the end.
+fn say_goodbye(log: Log) {
     log.uvicorn("Shutting down");
     log.uvicorn("Waiting for application shutdown.");
     log.uvicorn("Application shutdown complete.");
     log.uvicorn(&format!("Finished server process [{}]", std::process::id()));
-    ExitCode::SUCCESS
 }
 
 /// Waits until the engine is gone; for ever where there is none.
@@ -251,23 +281,6 @@ async fn gone(engine: Option<&mut EngineProcess>) {
         Some(engine) => engine.gone().await,
         None => std::future::pending().await,
     }
-}
-
-/// An end without a word of farewell.
-fn crash() -> ExitCode {
-    let text = "Traceback (most recent call last):\nRuntimeError: simulated crash\n";
-    let mut stderr = std::io::stderr().lock();
-    stderr.write_all(text.as_bytes()).unwrap_or_default();
-    ExitCode::FAILURE
-}
-
-/// What 0.32 writes when its engine is gone.
-fn tell_of_death(log: Log) {
-    let exited = "[shutdown] MPClient: engine core exited unexpectedly; starting cleanup";
-    log.line(Writer::Api, "WARNING", "core_client.py:817", exited);
-    let failed = "AsyncLLM output_handler failed.\nTraceback (most recent call last):\n\
-                  vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.";
-    log.line(Writer::Api, "ERROR", "async_llm.py:906", failed);
 }
 
 async fn either(term: &mut Signal, interrupt: &mut Signal) {

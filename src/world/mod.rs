@@ -29,8 +29,8 @@ pub use facts::{
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use ports::{PortWait, PortWatch, listeners, listening};
-pub use probe::Prober;
-pub use procfs::{Process, find_marked, kill, process, terminate};
+pub use probe::{Prober, bracketed};
+pub use procfs::{Process, find_marked, process, send_signal, terminate};
 pub use props::write_props;
 pub use rendered::{WriteError, read_templates, write_rendered};
 pub use results::ResultScanner;

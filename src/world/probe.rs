@@ -327,8 +327,8 @@ fn words(error: &reqwest::Error) -> String {
     }
 }
 
-/// IPv6 addresses stand in brackets.
-fn bracketed(host: &str) -> String {
+/// A host as URLs have it: IPv6 addresses stand in brackets.
+pub fn bracketed(host: &str) -> String {
     if host.contains(':') {
         format!("[{host}]")
     } else {

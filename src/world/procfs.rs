@@ -70,22 +70,17 @@ pub(super) fn marks(prefix: &str) -> impl Iterator<Item = (u32, String)> {
 
 /// Asks a process to end, if it is still the one that started at this time.
 pub fn terminate(pid: u32, start: u64) -> bool {
-    let known = process(pid).is_some_and(|found| found.start == start);
-    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    match (known, raw) {
-        // One that is stopped would heed it only when somebody lets it go on.
-        (true, Some(pid)) => {
-            kill_process(pid, Signal::TERM).is_ok() && kill_process(pid, Signal::CONT).is_ok()
-        }
-        _ => false,
-    }
+    let sent = send_signal(pid, start, Signal::TERM);
+    // One that is stopped heeds it only when somebody lets it go on; one that is gone by now needs nobody.
+    send_signal(pid, start, Signal::CONT);
+    sent
 }
 
-/// Kills a process, if it is still the one that started at this time.
-pub fn kill(pid: u32, start: u64) -> bool {
+/// Sends a signal to a process, if it is still the one that started at this time; whether it was sent.
+pub fn send_signal(pid: u32, start: u64, signal: Signal) -> bool {
     let known = process(pid).is_some_and(|found| found.start == start);
     let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    known && raw.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+    known && raw.is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
 /// Inodes of the sockets that a process holds.

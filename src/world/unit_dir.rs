@@ -36,6 +36,11 @@ impl UnitDirs {
             },
             PathBuf::from,
         );
+        Self::below(&base, run)
+    }
+
+    /// The same below another place than that of this process's environment.
+    pub fn below(base: &Path, run: &RunId) -> Self {
         Self {
             root: base.join(run.as_str()),
             boot: boot_id(),

@@ -8,6 +8,7 @@ mod all_keys;
 mod clients;
 mod codes;
 mod docs;
+mod faults;
 mod golden;
 mod knowledge;
 mod pages;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// The program, called as `toolorch sim vllm ARGS`, with nothing of the caller's environment that it reads.
-fn vllm(args: &[&str]) -> Command {
+pub(crate) fn vllm(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_toolorch"));
     command.args(["sim", "vllm"]).args(args);
     for (name, _) in std::env::vars_os() {
@@ -66,7 +66,7 @@ fn exit(output: &Output) -> (i32, String, String) {
     )
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -82,8 +82,8 @@ static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
-    child: Child,
-    base: String,
+    pub(crate) child: Child,
+    pub(crate) base: String,
 }
 
 impl Drop for Server {
@@ -141,11 +141,11 @@ impl Server {
         })
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.send(reqwest::Method::GET, path, None)
     }
 
-    fn chat(&self, body: &Value) -> (u16, Value) {
+    pub(crate) fn chat(&self, body: &Value) -> (u16, Value) {
         let (status, text) = self.send(
             reqwest::Method::POST,
             "/v1/chat/completions",
@@ -197,7 +197,7 @@ pub(crate) fn start_up(args: &[&str], release: &str) -> (Vec<String>, Vec<String
 
 const HERMES: &[&str] = &["--enable-auto-tool-choice", "--tool-call-parser", "hermes"];
 
-fn question(model: &str, text: &str) -> Value {
+pub(crate) fn question(model: &str, text: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": text}]})
 }
 

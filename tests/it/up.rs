@@ -9,6 +9,7 @@
 
 mod control;
 mod crash;
+mod faults;
 mod log_cluster;
 mod lost;
 mod quickstart;

@@ -14,5 +14,6 @@ pub(super) mod probe;
 pub(super) mod rehearse;
 pub(super) mod render;
 pub(super) mod runs;
+pub(super) mod sim_fault;
 pub(super) mod status;
 pub(super) mod up;

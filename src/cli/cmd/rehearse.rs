@@ -8,7 +8,7 @@ use crate::cli::cmd::down;
 use crate::cli::cmd::up::{self, Wanted};
 use crate::cli::load::{Cluster, Loaded, gather, load};
 use crate::cli::printer::Printer;
-use crate::cli::rehearsal::{Played, Stage, verdict};
+use crate::cli::rehearsal::{Played, Stage, planned, verdict};
 use crate::cli::runs;
 use crate::diag::{Severity, human};
 use crate::plan::ask;
@@ -26,7 +26,14 @@ pub(in crate::cli) fn run(args: RehearseArgs, printer: Printer) -> Result<ExitSt
     let wish = wish(&args, &real, &folder);
     let (rehearsal, cluster) = staged(&document, &real, &args, &wish, printer)?;
     announce(&rehearsal, &real, &wish, printer);
-    let mut stage = Stage::new(&rehearsal, &args);
+    let faults = planned(&rehearsal, &cluster.plan, args.chaos).map_err(|why| {
+        printer.complain(&format!("error: {why}"));
+        ExitStatus::Usage
+    })?;
+    for fault in &faults {
+        printer.say(&format!("  {fault}"));
+    }
+    let mut stage = Stage::new(&rehearsal, &args, faults);
     let file = args.cluster.file.clone();
     let wanted = wanted(args);
     let name = cluster.plan.cluster.clone();

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::process::Signal;
+
 use crate::base::{Millis, Timestamp};
 use crate::plan::{EvalPlan, ResultsPlan};
 use crate::report::rehearsal::Kill;
@@ -99,7 +101,7 @@ impl Course {
             return false;
         }
         let finished = stamps(&self.plan.results);
-        let killed = crate::world::kill(client.pid, client.start);
+        let killed = crate::world::send_signal(client.pid, client.start, Signal::KILL);
         if killed {
             self.killed = Some(Killed {
                 at: now,

@@ -3,7 +3,9 @@
 mod course;
 mod looks;
 mod stage;
+mod trouble;
 mod verdict;
 
 pub(super) use stage::Stage;
+pub(super) use trouble::planned;
 pub(super) use verdict::{Played, verdict};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::course::Course;
 use super::looks::{Looks, Seen};
+use super::trouble::Trouble;
 use crate::base::{EvalName, Millis, Name, Timestamp, UnitId};
 use crate::cli::args::RehearseArgs;
 use crate::cli::cmd::up::Companion;
@@ -12,6 +13,7 @@ use crate::plan::rehearsal::Rehearsal;
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::store::RunDir;
 use crate::run::{Event, Record, RunState, UnitPhase};
+use crate::sim::Planned;
 use crate::supervise::Audience;
 use crate::world;
 
@@ -22,6 +24,7 @@ pub(in crate::cli) struct Stage {
     courses: BTreeMap<EvalName, Course>,
     looks: Looks,
     externals: Vec<(Name, String)>,
+    trouble: Trouble,
     books: Books,
     first_launch: Option<Timestamp>,
     all_ready: Option<Timestamp>,
@@ -43,16 +46,23 @@ pub(in crate::cli) struct Watched {
     pub(super) seen: BTreeMap<EvalName, Seen>,
     pub(super) books: Books,
     pub(super) startup: Millis,
+    /// What was brought in, and what came of it, in words.
+    pub(super) faults: Vec<String>,
 }
 
 impl Stage {
-    pub(in crate::cli) fn new(rehearsal: &Rehearsal, args: &RehearseArgs) -> Self {
+    pub(in crate::cli) fn new(
+        rehearsal: &Rehearsal,
+        args: &RehearseArgs,
+        planned: Vec<Planned>,
+    ) -> Self {
         Self {
             kill: !args.no_kill,
             plan: None,
             courses: BTreeMap::new(),
             looks: Looks::begin(),
             externals: rehearsal.externals.clone(),
+            trouble: Trouble::new(planned),
             books: Books::default(),
             first_launch: None,
             all_ready: None,
@@ -70,6 +80,7 @@ impl Stage {
             seen: self.looks.end(),
             books: self.books,
             startup,
+            faults: self.trouble.end(),
         }
     }
 
@@ -94,6 +105,7 @@ impl Stage {
                     return;
                 };
                 self.looks.follow(&eval, *pid);
+                self.trouble.begin();
                 if let Some(course) = self.courses.get_mut(&eval) {
                     course.started(at, *pid, *start);
                 }
@@ -197,7 +209,8 @@ fn posts(books: &str) -> u64 {
 }
 
 impl Companion for Stage {
-    fn begins(&mut self, _dir: &RunDir, plan: &Plan) {
+    fn begins(&mut self, dir: &RunDir, plan: &Plan) {
+        self.trouble.takes_place(plan, dir.id());
         let courses = plan.evals.iter();
         self.courses = courses
             .map(|eval| (eval.name.clone(), Course::new(eval)))

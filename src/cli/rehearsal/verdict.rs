@@ -93,7 +93,7 @@ fn evidence(played: &Played<'_>, watched: &Watched, plan: &Plan) -> Evidence {
         refused: refused(real, &log),
         stood_in: stood_in(rehearsal, watched),
         strangers: strangers(plan, &watched.seen),
-        faults: Vec::new(),
+        faults: watched.faults.clone(),
         unproved: unproved(notes),
     }
 }

@@ -46,6 +46,7 @@ pub fn rehearse(spec: &ClusterSpec, facts: &Facts, wish: &Wish) -> Rehearsal {
         props,
         outside_log: outside.log,
         externals: outside.externals,
+        services: original.services.keys().cloned().collect(),
         assumed: simulated.assumed,
         report,
     }

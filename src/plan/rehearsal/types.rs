@@ -28,6 +28,8 @@ pub struct Rehearsal {
     pub outside_log: String,
     /// Stand-ins for externals: their service and the URL that they stand for.
     pub externals: Vec<(Name, String)>,
+    /// Services of the YAML: those that are not stand-ins for the world outside.
+    pub services: Vec<Name>,
     /// Models of whose servers some rate is assumed, not said.
     pub assumed: Vec<Name>,
     /// What stands in the way.

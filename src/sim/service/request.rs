@@ -105,6 +105,8 @@ impl Asked {
         {
             Answer::Text(text) => text,
             Answer::Call(call) => call.arguments.to_string(),
+            // It was told of no share that would bring this.
+            Answer::Endless => String::new(),
         };
         let read = |message: &Message| tokens::count(&message.text) + PER_MESSAGE;
         let tokens_in = self.messages.iter().map(read).sum();
