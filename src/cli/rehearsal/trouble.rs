@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use crate::base::{RunId, UnitId};
+use crate::base::{Name, RunId, UnitId};
 use crate::plan::rehearsal::Rehearsal;
 use crate::plan::{Plan, UnitKind};
 use crate::sim::{Act, Candidate, Done, Happens as _, Planned, Timeline, schedule, timeline};
 use crate::world::UnitDirs;
 
 /// Chaos is drawn for this long after the first client's start; an evaluation that is over earlier misses the rest.
-const HORIZON: Duration = Duration::from_secs(60);
+const HORIZON: Duration = Duration::from_mins(1);
 /// So many faults are drawn.
 const FAULTS: usize = 6;
 
@@ -63,11 +63,7 @@ pub(in crate::cli) fn planned(
 
 /// All but the stand-ins for the world outside: a proxy that is gone would let nobody see what wanted to leave.
 fn candidates(rehearsal: &Rehearsal, plan: &Plan) -> Vec<Candidate> {
-    let real: BTreeSet<&str> = rehearsal
-        .services
-        .iter()
-        .map(|name| name.as_str())
-        .collect();
+    let real: BTreeSet<&str> = rehearsal.services.iter().map(Name::as_str).collect();
     let own = |unit: &UnitId| match plan.unit(unit).map(|unit| &unit.kind) {
         Some(UnitKind::Service { name }) => real.contains(name.as_str()),
         _ => true,

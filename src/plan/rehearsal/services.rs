@@ -74,7 +74,8 @@ pub(super) fn lacks(program: Option<&str>, env: &MergedEnv, facts: &Facts) -> Op
         return Some(format!("it loads the module `{}`", module.value));
     }
     let brought = env.activation.is_some() || env.set.contains_key("PATH");
-    let program = program.filter(|program| !program.contains('/') && !brought)?;
+    let plain = |program: &&str| !program.contains(['/', '{']) && !brought;
+    let program = program.filter(plain)?;
     let missing = matches!(facts.programs.get(program), Some(None));
     missing.then(|| format!("there is no program `{program}` here"))
 }
