@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 use super::batch::{Batch, Event, Micros, Moment, Rates, Ticket};
+use super::work::Work;
 
 /// An engine and those who wait for it.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub(super) struct Load {
     pub(super) waiting: u64,
     /// The share of the KV cache that is used, in thousandths.
     pub(super) cache: u64,
-    /// Preemptions so far.
-    pub(super) preemptions: u64,
+    /// Tokens that the KV cache holds, and what was done so far; none without an engine.
+    pub(super) engine: Option<(u64, Work)>,
 }
 
 impl Engine {
@@ -68,7 +69,7 @@ impl Engine {
             running: count(running),
             waiting: count(waiting),
             cache: batch.cache_used(),
-            preemptions: batch.preemptions(),
+            engine: Some((batch.cache(), *batch.work())),
         }
     }
 

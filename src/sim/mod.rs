@@ -2,7 +2,9 @@
 //!
 //! From the inside out: `answers` says what a model would say, `toolcalls` and `chat` what vLLM makes of it, `openai` and
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
-//! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
+//! `batch` is a continuous-batching engine in virtual time, `work` counts what it did, `engine` moves it with the clock,
+//! `scheduler` is the simple case. `closed_loop` puts clients in front of engines, `predict` says how long they wait, and
+//! `fit` finds the engine's parameters in what real ones counted; `capture` collects that.
 //! `parts` are the engine and worker processes of a server that has them.
 //! `faults` are what goes wrong, by a timeline.
 //! Start-up refusals are in `argparse` and `settings`. [`host`] runs many servers in one process, [`main`] is the program.
@@ -14,6 +16,7 @@ mod argparse_tests;
 mod arithmetic;
 mod batch;
 mod chat;
+mod closed_loop;
 mod config;
 mod endpoint;
 mod engine;
@@ -29,6 +32,7 @@ mod main;
 mod metrics;
 mod openai;
 mod parts;
+mod predict;
 mod refusal;
 mod scheduler;
 mod server;
@@ -38,6 +42,7 @@ mod text;
 mod tokens;
 mod toolcalls;
 mod wishes;
+mod work;
 
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use faults::{Fault, Kind};
