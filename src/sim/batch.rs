@@ -201,6 +201,27 @@ impl Batch {
             self.finish(steps, events);
             self.begin(steps.end(), events);
         }
+        self.count(now, events);
+    }
+
+    /// Gives out what those of the steps under way computed that are over: nothing else happens between them.
+    fn count(&mut self, now: Micros, events: &mut Vec<Event>) {
+        let Some(steps) = self.steps else {
+            return;
+        };
+        let over = now.saturating_sub(steps.began) / steps.each.max(1);
+        if over > 0 {
+            let done = Steps {
+                count: over,
+                ..steps
+            };
+            self.finish(done, events);
+            self.steps = Some(Steps {
+                began: done.end(),
+                count: steps.count - over,
+                ..steps
+            });
+        }
     }
 
     /// What changed is seen at the next step's begin: steps taken at once are cut there.

@@ -5,6 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use super::batch::{Batch, Event, Micros, Moment, Rates, Ticket};
 use super::lengths;
 
+/// Seeds apart, so that a long prompt says nothing of its answer.
+const PROMPTS: u64 = 0x7072_6f6d_7074_7300;
+const ANSWERS: u64 = 0x616e_7377_6572_7300;
+
 /// Lengths in tokens: log-normal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lengths {
@@ -106,11 +110,17 @@ impl ClosedLoop {
             }
             let next = self.engines.iter().enumerate();
             let next = next.filter_map(|(replica, engine)| Some((engine.next()?, replica)));
-            let Some((now, replica)) = next.min().filter(|(now, _)| *now <= until) else {
-                return answered;
-            };
             let mut events = Vec::new();
-            self.engines[replica].advance(now, &mut events);
+            match next.min().filter(|(now, _)| *now <= until) {
+                Some((now, replica)) => self.engines[replica].advance(now, &mut events),
+                None => {
+                    // Nothing happens any more, but steps go by, and are counted.
+                    for engine in &mut self.engines {
+                        engine.advance(until, &mut events);
+                    }
+                    return answered;
+                }
+            }
             self.happened.extend(events);
         }
     }
@@ -148,8 +158,8 @@ impl ClosedLoop {
         let mut state = ticket.wrapping_mul(3) ^ seed.rotate_left(32);
         let replica = place(lengths::uniform(&mut state), self.engines.len());
         let (prompt, answer) = (
-            prompt.draw(ticket, seed.wrapping_mul(2)),
-            answer.draw(ticket, seed.wrapping_mul(2) + 1),
+            prompt.draw(ticket, seed ^ PROMPTS),
+            answer.draw(ticket, seed ^ ANSWERS),
         );
         self.open.insert(
             ticket,

@@ -62,7 +62,12 @@ impl Engine {
 
     /// What it does at this moment.
     pub(super) fn load(&self) -> Load {
-        let batch = &self.lock().batch;
+        let mut inner = self.lock();
+        let mut events = Vec::new();
+        // Steps that went by since its last moment count.
+        inner.batch.advance(self.now(), &mut events);
+        inner.tell(&events);
+        let batch = &inner.batch;
         let (running, waiting) = batch.sequences();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         Load {

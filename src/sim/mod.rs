@@ -23,6 +23,7 @@ mod engine;
 mod errors;
 mod failing;
 mod faults;
+mod fit;
 mod histogram;
 mod host;
 mod http;

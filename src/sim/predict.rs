@@ -4,7 +4,7 @@ use super::batch::Micros;
 use super::closed_loop::{ClosedLoop, Setting};
 
 /// What a run brings; times in seconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Prediction {
     /// The mean latency, from sending a request to its last token.
     pub(super) mean: f64,

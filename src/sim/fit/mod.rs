@@ -1,0 +1,15 @@
+//! The simulator's parameters from what real servers counted, or from how long clients waited. Pure but for `read`.
+//!
+//! `exposition`, `histogram` and `sample` read the text of `/metrics`; `observed` adds it up over moments and servers.
+//! `rates` (with `least_squares`) and `lengths` find the parameters, `model` puts them together and checks them against
+//! what was measured. `durations` does with times alone. `report` says it, `read` finds the files.
+
+mod estimate;
+mod exposition;
+mod histogram;
+mod least_squares;
+mod lengths;
+mod model;
+mod observed;
+mod rates;
+mod sample;
