@@ -78,13 +78,9 @@ pub(super) enum Command {
     /// Run lm-eval or Inspect so that each question has a result file: what their adapters start.
     #[command(disable_help_flag = true)]
     Client(ClientArgs),
-    /// The simulated vLLM: `toolorch sim vllm serve MODEL …`.
-    #[command(disable_help_flag = true)]
-    Sim {
-        /// What follows is the simulator's own command line.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
+    /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
+    #[command(subcommand)]
+    Sim(super::args_sim::SimCommand),
 }
 
 /// Which client, and what it is told.

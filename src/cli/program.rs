@@ -8,6 +8,7 @@ use anstream::ColorChoice;
 use clap::{CommandFactory, Parser};
 
 use super::args::{Cli, Colour, Command};
+use super::args_sim::SimCommand;
 use super::cmd;
 use super::printer::{Printer, Verbosity};
 use crate::base::ExitStatus;
@@ -71,8 +72,10 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
             clap_complete::generate(shell, &mut Cli::command(), "toolorch", &mut script);
             print(printer, &String::from_utf8_lossy(&script))
         }
-        // The simulator's command line never comes this far.
-        Command::Sim { .. } => Err(ExitStatus::Usage),
+        Command::Sim(SimCommand::Capture(args)) => cmd::sim_capture::run(&args, printer),
+        Command::Sim(SimCommand::Fit(args)) => cmd::sim_fit::run(args, printer),
+        // The simulator's own command line never comes this far, unless options stand before it.
+        Command::Sim(SimCommand::Vllm { .. } | SimCommand::Host { .. }) => Err(ExitStatus::Usage),
     }
 }
 
@@ -81,8 +84,8 @@ fn print(printer: Printer, text: &str) -> Result<ExitStatus, ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// What the simulator is given: everything when this program is called `vllm`, what follows `sim` otherwise. Its command
-/// line is vLLM's and is passed on untouched.
+/// What the simulator is given: everything when this program is called `vllm`, what follows `sim` otherwise, but for
+/// the commands on its parameters. Its command line is vLLM's and is passed on untouched.
 fn for_the_simulator(mut args: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
     let program = args.next()?;
     if Path::new(&program)
@@ -91,5 +94,12 @@ fn for_the_simulator(mut args: impl Iterator<Item = OsString>) -> Option<Vec<OsS
     {
         return Some(std::iter::once("vllm".into()).chain(args).collect());
     }
-    (args.next()? == "sim").then(|| args.collect())
+    if args.next()? != "sim" {
+        return None;
+    }
+    let rest: Vec<OsString> = args.collect();
+    let ours = rest
+        .first()
+        .is_some_and(|word| word == "fit" || word == "capture");
+    (!ours).then_some(rest)
 }

@@ -97,6 +97,7 @@ impl ClosedLoop {
     }
 
     /// Whether every request was answered.
+    #[cfg(test)]
     pub(super) fn is_over(&self) -> bool {
         self.open.is_empty()
     }

@@ -26,7 +26,7 @@ use super::server;
 use super::settings::Surroundings;
 use crate::knowledge::release::Release;
 
-const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       toolorch sim host COUNT vllm serve MODEL [flags of vLLM]";
+const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n       toolorch sim host COUNT vllm serve MODEL [flags of vLLM]\n       toolorch sim capture CLUSTER.yaml|URL… --out DIR\n       toolorch sim fit CAPTURE|RESULTS";
 
 /// Runs a simulated vLLM for the arguments after `sim`; the first is `vllm` or `host`.
 pub fn main(args: Vec<OsString>) -> ExitCode {

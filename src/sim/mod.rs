@@ -15,6 +15,7 @@ mod argparse;
 mod argparse_tests;
 mod arithmetic;
 mod batch;
+mod capture;
 mod chat;
 mod closed_loop;
 mod config;
@@ -45,7 +46,9 @@ mod toolcalls;
 mod wishes;
 mod work;
 
+pub use capture::{Capture, Target};
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use faults::{Fault, Kind};
+pub use fit::{Outcome, Shape, Wish, fit};
 pub use host::{Hosted, host};
 pub use main::main;

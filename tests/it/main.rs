@@ -14,6 +14,7 @@ mod pages;
 mod recordings;
 mod render;
 mod sim;
+mod sim_fit;
 mod spec;
 mod store;
 mod unit_script;

@@ -13,5 +13,7 @@ pub(super) mod plan;
 pub(super) mod probe;
 pub(super) mod render;
 pub(super) mod runs;
+pub(super) mod sim_capture;
+pub(super) mod sim_fit;
 pub(super) mod status;
 pub(super) mod up;

@@ -2,8 +2,10 @@
 //!
 //! `exposition`, `histogram` and `sample` read the text of `/metrics`; `observed` adds it up over moments and servers.
 //! `rates` (with `least_squares`) and `lengths` find the parameters, `model` puts them together and checks them against
-//! what was measured. `durations` does with times alone. `report` says it, `read` finds the files.
+//! what was measured. `durations` does with times alone. `report` says it, `read` finds the files, and `entry` goes from one to the other.
 
+mod durations;
+mod entry;
 mod estimate;
 mod exposition;
 mod histogram;
@@ -12,4 +14,8 @@ mod lengths;
 mod model;
 mod observed;
 mod rates;
+mod read;
+mod report;
 mod sample;
+
+pub use entry::{Outcome, Shape, Wish, fit};

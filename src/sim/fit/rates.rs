@@ -13,8 +13,6 @@ use super::observed::{Interval, Observed};
 const LEAST_VARIATION: f64 = 0.05;
 /// Above this share of a step its cost for sequences is too unsure to use.
 const MOST_DOUBT: f64 = 0.2;
-/// One in which so many sequences had tokens written on average was never idle.
-const NEVER_IDLE: f64 = 4.0;
 /// The error of an interval's time, as a share of it.
 const OWN_ERROR: f64 = 0.004;
 /// The same where a part of it was idle.
@@ -57,12 +55,29 @@ struct Usable {
 }
 
 impl Usable {
-    /// Those that say something.
+    /// Those that say something. A first pass takes prompts for free, and only guesses which intervals were busy all the time; the second knows what
+    /// prompts cost, roughly.
     fn all(observed: &Observed, recomputed: f64) -> Vec<Self> {
+        let first = Self::pass(observed, recomputed, 0.0);
+        let tokens = observed.prompts.mean().unwrap_or_default();
+        let Some(rough) = solve(&rows(&first), [true; 3]) else {
+            return first;
+        };
+        let cost = rough.coefficients[2];
+        let second = Self::pass(observed, recomputed, cost).into_iter();
+        let known = |one: Self| Self {
+            edge: cost * tokens,
+            prompts: cost * one.prompt,
+            ..one
+        };
+        second.map(known).collect()
+    }
+
+    fn pass(observed: &Observed, recomputed: f64, cost: f64) -> Vec<Self> {
         let mut usable = Vec::new();
         let mut together = false;
         for interval in &observed.intervals {
-            let one = Self::of(interval, recomputed);
+            let one = Self::of(interval, recomputed, cost);
             usable.extend(one.map(|one| Self {
                 follows: together && interval.follows && one.full,
                 ..one
@@ -72,7 +87,7 @@ impl Usable {
         usable
     }
 
-    fn of(interval: &Interval, recomputed: f64) -> Option<Self> {
+    fn of(interval: &Interval, recomputed: f64, cost: f64) -> Option<Self> {
         let Interval {
             seconds,
             generated,
@@ -85,11 +100,7 @@ impl Usable {
         let gap = gap_seconds / gaps;
         let prompt = interval.prompt + interval.preemptions * recomputed;
         let (steps, seconds, prompt, full) = match interval.steps {
-            Some(steps)
-                if interval.busy
-                    && (steps * gap >= LEAST_BUSY * seconds
-                        || gap_seconds >= NEVER_IDLE * seconds) =>
-            {
+            Some(steps) if interval.busy && steps * gap + prompt * cost >= LEAST_BUSY * seconds => {
                 (steps, seconds, prompt, true)
             }
             // An engine that had nothing to do for a part of the time was busy for as long as its steps took. The gaps
@@ -128,14 +139,7 @@ impl Usable {
 
 /// Finds the rates; `recomputed` is how many tokens a preemption costs. None where nothing was computed.
 pub(super) fn fit(observed: &Observed, recomputed: f64, prior: &Prior) -> Option<Rates> {
-    let mut usable = Usable::all(observed, recomputed);
-    let tokens = observed.prompts.mean().unwrap_or_default();
-    if let Some(rough) = solve(&rows(&usable), [true; 3]) {
-        for one in &mut usable {
-            one.edge = rough.coefficients[2] * tokens;
-            one.prompts = rough.coefficients[2] * one.prompt;
-        }
-    }
+    let usable = Usable::all(observed, recomputed);
     let varied = Varied::of(&usable)?;
     let (prefill, usable) = prefill(observed, &usable, &varied, prior);
     let fixed = prefill.is_some();
