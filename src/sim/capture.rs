@@ -96,7 +96,6 @@ impl Capture {
     /// The text, and the middle of the time that it took.
     async fn ask(&self, target: &Target) -> Result<(i64, String), String> {
         let began = jiff::Timestamp::now().as_millisecond();
-        let words = |error: reqwest::Error| error.without_url().to_string();
         let response = self.client.get(&target.url).send().await.map_err(words)?;
         let status = response.status();
         if !status.is_success() {
@@ -115,6 +114,16 @@ impl Capture {
         fs::write(&part, text)?;
         fs::rename(part, folder.join(format!("{at}{SUFFIX}")))
     }
+}
+
+/// Why a request failed: the innermost reason, which names the system's own.
+fn words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut inner: &dyn std::error::Error = &error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
 }
 
 #[cfg(test)]

@@ -112,16 +112,14 @@ impl ClosedLoop {
             let next = self.engines.iter().enumerate();
             let next = next.filter_map(|(replica, engine)| Some((engine.next()?, replica)));
             let mut events = Vec::new();
-            match next.min().filter(|(now, _)| *now <= until) {
-                Some((now, replica)) => self.engines[replica].advance(now, &mut events),
-                None => {
-                    // Nothing happens any more, but steps go by, and are counted.
-                    for engine in &mut self.engines {
-                        engine.advance(until, &mut events);
-                    }
-                    return answered;
+            let Some((now, replica)) = next.min().filter(|(now, _)| *now <= until) else {
+                // Nothing happens any more, but steps go by, and are counted.
+                for engine in &mut self.engines {
+                    engine.advance(until, &mut events);
                 }
-            }
+                return answered;
+            };
+            self.engines[replica].advance(now, &mut events);
             self.happened.extend(events);
         }
     }

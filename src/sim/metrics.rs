@@ -140,7 +140,7 @@ impl Metrics {
     }
 
     /// The text of `/metrics`.
-    pub(super) fn text(&self, model: &str, release: Release, load: Load) -> String {
+    pub(super) fn text(&self, model: &str, release: Release, load: &Load) -> String {
         let escaped = model
             .replace('\\', "\\\\")
             .replace('"', "\\\"")
@@ -149,7 +149,7 @@ impl Metrics {
         let [mut prompt, mut generated, _, _] = self.totals();
         let mut preemptions = 0;
         // An engine counts its tokens as they come.
-        if let Some((_, work)) = load.engine {
+        if let Some((_, work)) = &load.engine {
             (prompt, generated) = (work.prompt, work.generated);
             preemptions = work.preemptions;
         }
@@ -199,9 +199,8 @@ impl Metrics {
                 }
             }
         }
-        let work = load.engine.map(|(_, work)| work);
-        self.histograms
-            .write(&mut out, release, labels, work.as_ref());
+        let work = load.engine.as_ref().map(|(_, work)| work);
+        self.histograms.write(&mut out, release, labels, work);
         if let Some((cache, _)) = load.engine {
             write_cache(&mut out, cache);
         }
@@ -303,7 +302,7 @@ mod tests {
             cache: 250,
             engine: None,
         };
-        let text = metrics.text("a\"b", Release::new(0, 12, 0), load);
+        let text = metrics.text("a\"b", Release::new(0, 12, 0), &load);
         for line in [
             "vllm:generation_tokens_total{engine=\"0\",model_name=\"a\\\"b\"} 3.0",
             "vllm:num_requests_waiting{engine=\"0\",model_name=\"a\\\"b\"} 1.0",
@@ -318,7 +317,7 @@ mod tests {
         assert!(!text.contains(names::TOOL_PARSER_INVOCATIONS));
         assert!(
             metrics
-                .text("m", Release::new(0, 32, 0), load)
+                .text("m", Release::new(0, 32, 0), &load)
                 .contains("outcome=\"tool_call\",request_type=\"chat_completions\"} 1.0")
         );
     }

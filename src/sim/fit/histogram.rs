@@ -72,7 +72,7 @@ impl Histogram {
         for (from, to, count) in self.buckets() {
             if before + count >= wanted {
                 let part = ((wanted - before) / count).clamp(0.0, 1.0);
-                return to.is_finite().then(|| from + (to - from) * part);
+                return to.is_finite().then_some(from + (to - from) * part);
             }
             before += count;
         }

@@ -35,10 +35,10 @@ fn free(rows: &[Row], columns: [bool; 3]) -> Option<Solution> {
     let mut normal = [[0.0; 3]; 3];
     let mut right = [0.0; 3];
     for row in rows {
-        for one in 0..3 {
-            right[one] += row.x[one] * row.y;
-            for other in 0..3 {
-                normal[one][other] += row.x[one] * row.x[other];
+        for (one, x) in row.x.iter().enumerate() {
+            right[one] += x * row.y;
+            for (sum, other) in normal[one].iter_mut().zip(row.x) {
+                *sum += x * other;
             }
         }
     }

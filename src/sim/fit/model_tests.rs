@@ -1,5 +1,6 @@
 //! Fitted on a run at concurrency 64, engines of hidden parameters are predicted at 32 and 16: from nothing but the text
 //! of `/metrics`, taken every ten virtual seconds.
+#![expect(clippy::print_stdout, reason = "figures for whoever asks for them")]
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl Server {
             cache: engine.cache_used(),
             engine: Some((engine.cache(), *engine.work())),
         };
-        let mut text = self.metrics.text("m", Release::new(0, 12, 0), load);
+        let mut text = self.metrics.text("m", Release::new(0, 12, 0), &load);
         if steps == Steps::Hidden {
             let shown = text
                 .lines()
@@ -199,7 +200,7 @@ fn a_fit_at_64_predicts_32_and_16() {
     assert!(most.iter().flatten().all(|share| *share < 0.15), "{most:?}");
 }
 
-/// A server that does not count its steps, which no vLLM since 0.8 is: the gaps between tokens tell less.
+/// A server that does not count its steps, as vLLM's V1 engine does: the gaps between tokens tell less.
 #[test]
 fn without_the_number_of_steps_it_predicts_worse() {
     let most = most(&[Case::Plain], 2, Steps::Hidden);
