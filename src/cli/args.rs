@@ -80,67 +80,9 @@ pub(super) enum Command {
     /// Run lm-eval or Inspect so that each question has a result file: what their adapters start.
     #[command(disable_help_flag = true)]
     Client(ClientArgs),
-    /// For rehearsals: the simulated vLLM, `toolorch sim vllm serve MODEL …`, and faults by hand.
-    Sim {
-        #[command(subcommand)]
-        command: SimCommand,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum SimCommand {
-    /// Let something go wrong with a unit of a run.
-    Fault(FaultArgs),
-    /// The simulated vLLM: `toolorch sim vllm serve MODEL …`; its command line is vLLM's.
-    #[command(external_subcommand)]
-    Other(Vec<String>),
-}
-
-/// What each kind does.
-const KINDS: &str = "\
-Kinds for simulated servers, while they last or until `end`:
-  crash        the process ends with 1
-  engine       the engine dies, and its server with it
-  hang         requests are never answered, /health says 200
-  slow         each request takes five seconds more
-  error, busy  requests get 500, or 429
-  reset        connections break in the middle of an answer
-  wrong-model  it serves another model
-  half-open    connections are taken, nothing is ever answered, /health neither
-  escapes      terminal escape sequences in the log
-  flood        50 MB/s in the log, for 2s unless --for says more
-  oom          the next start runs out of GPU memory
-  port-taken   it crashes, and an outsider takes its port, for 20s unless --for says else
-Kinds for every unit whose process is on this machine:
-  kill, term   SIGKILL or SIGTERM to its first process
-  stop         SIGSTOP, and SIGCONT after --for or by `end`
-Kinds for evaluations:
-  torn         its newest result is cut in two, and its client killed
-  leak, exit, outside, stall, die
-               a line for a client that reads the file `TOOLORCH_CLIENT_CONTROL`
-For all:
-  end          ends what lasts
-
-A real server takes kill, stop, term and end. In a run that has real servers nothing is
-done without --real: what is lost there took hours.";
-
-/// What goes wrong with which unit.
-#[derive(Debug, Args)]
-#[command(after_help = KINDS)]
-pub(super) struct FaultArgs {
-    /// The unit, such as `orchestrator-0` or `eval-hle`.
-    pub(super) unit: String,
-    /// What goes wrong.
-    pub(super) kind: String,
-    /// For how long, such as `30s`.
-    #[arg(long = "for", value_name = "TIME")]
-    pub(super) lasts: Option<String>,
-    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
-    #[arg(long, short, value_name = "CLUSTER.yaml")]
-    pub(super) file: Option<PathBuf>,
-    /// Yes, also in a run with servers that are not simulated.
-    #[arg(long)]
-    pub(super) real: bool,
+    /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
+    #[command(subcommand)]
+    Sim(super::args_sim::SimCommand),
 }
 
 /// Which client, and what it is told.

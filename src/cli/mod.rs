@@ -1,6 +1,7 @@
 //! The command line: clap, the printer, one file per command.
 
 mod args;
+mod args_sim;
 mod audience;
 mod changes;
 mod closing;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 use clap::{CommandFactory, Parser};
 
-use super::args::{Cli, Colour, Command, SimCommand};
+use super::args::{Cli, Colour, Command};
+use super::args_sim::SimCommand;
 use super::cmd;
 use super::printer::{Printer, Verbosity};
 use crate::base::ExitStatus;
@@ -72,17 +73,17 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
             clap_complete::generate(shell, &mut Cli::command(), "toolorch", &mut script);
             print(printer, &String::from_utf8_lossy(&script))
         }
-        Command::Sim { command } => match command {
-            SimCommand::Fault(args) => cmd::sim_fault::run(&args, printer),
-            // The simulator's command line comes this far only behind flags of ours, and takes none of them.
-            SimCommand::Other(words) => {
-                let line = words.join(" ");
-                printer.complain(&format!(
-                    "error: flags of ours mean nothing here\nhelp: toolorch sim {line}"
-                ));
-                Err(ExitStatus::Usage)
-            }
-        },
+        Command::Sim(SimCommand::Fault(args)) => cmd::sim_fault::run(&args, printer),
+        Command::Sim(SimCommand::Capture(args)) => cmd::sim_capture::run(&args, printer),
+        Command::Sim(SimCommand::Fit(args)) => cmd::sim_fit::run(args, printer),
+        // The simulator's command line comes this far only behind flags of ours, and takes none of them.
+        Command::Sim(SimCommand::Other(words)) => {
+            let line = words.join(" ");
+            printer.complain(&format!(
+                "error: flags of ours mean nothing here\nhelp: toolorch sim {line}"
+            ));
+            Err(ExitStatus::Usage)
+        }
     }
 }
 
@@ -92,7 +93,7 @@ fn print(printer: Printer, text: &str) -> Result<ExitStatus, ExitStatus> {
 }
 
 /// What may follow `sim` and is not for the simulator.
-const OURS: [&str; 4] = ["fault", "help", "--help", "-h"];
+const OURS: [&str; 6] = ["fault", "fit", "capture", "help", "--help", "-h"];
 
 /// What the simulator is given: everything when this program is called `vllm`, what follows `sim` otherwise, unless
 /// that is ours. Its command line is vLLM's and is passed on untouched.

@@ -32,6 +32,11 @@ pub const TIME_PER_OUTPUT_TOKEN: &str = "vllm:request_time_per_output_token_seco
 pub const REQUEST_PROMPT_TOKENS: &str = "vllm:request_prompt_tokens";
 /// Tokens of a request's answer (histogram).
 pub const REQUEST_GENERATION_TOKENS: &str = "vllm:request_generation_tokens";
+/// Tokens of a step of the engine: those generated, and the prompts that ended in it (histogram; its count is that of
+/// steps).
+pub const ITERATION_TOKENS: &str = "vllm:iteration_tokens_total";
+/// The settings of the KV cache, as labels: `num_gpu_blocks`, `block_size`; in 0.32 also `kv_cache_size_tokens` (gauge).
+pub const CACHE_CONFIG: &str = "vllm:cache_config_info";
 /// Prompt tokens that were looked up in the prefix cache (counter).
 pub const PREFIX_CACHE_QUERIES: &str = "vllm:prefix_cache_queries_total";
 /// Of these, those that were found (counter).

@@ -212,12 +212,20 @@ pub(crate) fn sim_variables(
             pick(|sim| sim.decode_rate.map(|rate| rate.to_string())),
         ),
         (
+            "BATCH_SLOWDOWN",
+            pick(|sim| sim.batch_slowdown.map(|share| share.to_string())),
+        ),
+        (
             "CACHE_TOKENS",
             pick(|sim| sim.cache_tokens.map(|tokens| tokens.to_string())),
         ),
         (
             "ANSWER_TOKENS",
             pick(|sim| sim.answer_tokens.map(|tokens| tokens.to_string())),
+        ),
+        (
+            "ANSWER_SPREAD",
+            pick(|sim| sim.answer_spread.map(|spread| spread.to_string())),
         ),
         (
             "SPEED",

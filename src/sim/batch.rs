@@ -8,6 +8,9 @@
 
 use std::collections::VecDeque;
 
+use super::config::MAX_NUM_BATCHED_TOKENS;
+use super::work::Work;
+
 /// Virtual time: microseconds since the engine began.
 pub(super) type Micros = u64;
 
@@ -26,6 +29,31 @@ pub(super) struct Rates {
     pub(super) budget: u64,
     /// Tokens that the KV cache holds.
     pub(super) cache: u64,
+}
+
+impl Rates {
+    /// The rates of an engine that reads `prefill` prompt tokens a second, writes `decode` for a request that is alone,
+    /// and takes the share `slowdown` of its step for each further one. What fits is for the caller to say.
+    pub(super) fn of(prefill: f64, decode: f64, slowdown: f64) -> Self {
+        let step = 1_000_000.0 / decode;
+        Self {
+            prefill: whole(prefill).max(1),
+            step: whole(step * (1.0 - slowdown)),
+            per_sequence: whole(step * slowdown),
+            sequences: 1,
+            budget: MAX_NUM_BATCHED_TOKENS,
+            cache: 0,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates and steps are positive and far below 2^53"
+)]
+fn whole(number: f64) -> u64 {
+    number.round().max(0.0) as u64
 }
 
 /// A request's number.
@@ -64,7 +92,10 @@ struct Sequence {
     held: u64,
     generated: u64,
     wanted: u64,
+    prompt: u64,
     started: bool,
+    /// When its last token came out.
+    last: Micros,
 }
 
 /// Equal steps that are under way: many only where nothing but decoding is done.
@@ -89,7 +120,7 @@ pub(super) struct Batch {
     running: Vec<Sequence>,
     waiting: VecDeque<Sequence>,
     steps: Option<Steps>,
-    preemptions: u64,
+    work: Work,
 }
 
 impl Batch {
@@ -100,7 +131,7 @@ impl Batch {
             running: Vec::new(),
             waiting: VecDeque::new(),
             steps: None,
-            preemptions: 0,
+            work: Work::default(),
         }
     }
 
@@ -115,9 +146,14 @@ impl Batch {
         (held * 1000 / self.rates.cache.max(1)).min(1000)
     }
 
-    /// How often a sequence had to give its cache back.
-    pub(super) fn preemptions(&self) -> u64 {
-        self.preemptions
+    /// What it has done so far.
+    pub(super) fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Tokens that its cache holds.
+    pub(super) fn cache(&self) -> u64 {
+        self.rates.cache
     }
 
     /// A request arrives at `now`; calls come in the order of their times.
@@ -133,6 +169,8 @@ impl Batch {
         self.waiting.push_back(Sequence {
             ticket,
             to_prefill: prompt.max(1),
+            prompt: prompt.max(1),
+            last: now,
             held: 0,
             generated: 0,
             wanted: wanted.max(1),
@@ -162,6 +200,27 @@ impl Batch {
         while let Some(steps) = self.steps.filter(|steps| steps.end() <= now) {
             self.finish(steps, events);
             self.begin(steps.end(), events);
+        }
+        self.count(now, events);
+    }
+
+    /// Gives out what those of the steps under way computed that are over: nothing else happens between them.
+    fn count(&mut self, now: Micros, events: &mut Vec<Event>) {
+        let Some(steps) = self.steps else {
+            return;
+        };
+        let over = now.saturating_sub(steps.began) / steps.each.max(1);
+        if over > 0 {
+            let done = Steps {
+                count: over,
+                ..steps
+            };
+            self.finish(done, events);
+            self.steps = Some(Steps {
+                began: done.end(),
+                count: steps.count - over,
+                ..steps
+            });
         }
     }
 
@@ -238,8 +297,9 @@ impl Batch {
                 return prompts;
             };
             youngest.to_prefill += youngest.held;
+            self.work.recomputed += youngest.held;
             youngest.held = 0;
-            self.preemptions += 1;
+            self.work.preemptions += 1;
             let (ticket, what) = (youngest.ticket, Moment::Preempted);
             events.push(Event {
                 at: now,
@@ -272,10 +332,14 @@ impl Batch {
     fn finish(&mut self, steps: Steps, events: &mut Vec<Event>) {
         let at = steps.end();
         let (_, mut prompts) = self.next_step();
+        let (generated, read) = (self.work.generated, self.work.prompt);
         for sequence in &mut self.running {
             if sequence.to_prefill == 0 {
                 sequence.generated += steps.count;
                 sequence.held += steps.count;
+                let since = steps.began + steps.each - sequence.last;
+                self.work.decoded(steps.count, since, steps.each);
+                sequence.last = at;
                 continue;
             }
             let computed = sequence.to_prefill.min(prompts);
@@ -284,13 +348,20 @@ impl Batch {
             sequence.held += computed;
             if sequence.to_prefill == 0 && computed > 0 {
                 if sequence.generated == 0 {
+                    self.work.prompt += sequence.prompt;
+                    self.work.generated += 1;
                     let (ticket, what) = (sequence.ticket, Moment::FirstToken);
                     events.push(Event { at, ticket, what });
+                } else {
+                    self.work.decoded(1, at - sequence.last, steps.each);
                 }
+                sequence.last = at;
                 sequence.generated += 1;
                 sequence.held += 1;
             }
         }
+        let tokens = self.work.generated - generated + self.work.prompt - read;
+        self.work.stepped(steps.count, tokens);
         self.running.retain(|sequence| {
             let goes_on = sequence.generated < sequence.wanted;
             if !goes_on {

@@ -73,7 +73,7 @@ fn the_youngest_gives_its_cache_back() {
         ..RATES
     };
     let (events, batch) = run(rates, &[(0, 150, 100), (1, 150, 100)]);
-    assert_eq!(batch.preemptions(), 1);
+    assert_eq!(batch.work().preemptions, 1);
     assert_eq!(
         at(&events, 1, Moment::Preempted),
         at(&events, 1, Moment::Preempted)

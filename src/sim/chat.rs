@@ -188,7 +188,12 @@ pub(super) fn complete(server: &SimConfig, request: &ChatRequest) -> Result<Comp
     let completion = cut(reasoning, rendered, room, request.prompt_tokens);
     let spoken = completion.tokens_out;
     let drawn = server.answer_tokens.map_or(spoken, |mean| {
-        lengths::drawn(answers::hash(&request.messages), server.seed, mean)
+        lengths::drawn(
+            answers::hash(&request.messages),
+            server.seed,
+            mean,
+            server.answer_spread,
+        )
     });
     Ok(Completion {
         stop_reason: stopped.filter(|_| completion.finish == "stop"),

@@ -21,6 +21,12 @@ pub(super) const FULL_REQUESTS: u64 = 8;
 pub(super) const PREFILL_RATE: f64 = 20_000.0;
 /// Tokens that it writes per second for one request, likewise.
 pub(super) const DECODE_RATE: f64 = 100.0;
+/// What each further sequence adds to a step, as a share of the step of one: small beside the weights that each reads.
+pub(super) const BATCH_SLOWDOWN: f64 = 1.0 / 150.0;
+/// The standard deviation of the logarithm of answers' lengths: those of reasoning models differ by a factor of two either way.
+pub(super) const ANSWER_SPREAD: f64 = 0.6;
+/// vLLM's default for servers on GPUs (`--max-num-batched-tokens`).
+pub(super) const MAX_NUM_BATCHED_TOKENS: u64 = 8192;
 
 /// The context length in tokens of a model about which nothing is known.
 pub const DEFAULT_CONTEXT: u32 = 32_768;
@@ -58,6 +64,8 @@ pub struct SimConfig {
     pub timing: Timing,
     /// Tokens of an answer on average, with what is thought; none for those of its text.
     pub answer_tokens: Option<u64>,
+    /// The standard deviation of the logarithm of their number.
+    pub answer_spread: f64,
     /// Goes into every choice that is made by chance.
     pub seed: u64,
     /// What goes wrong once it is ready.
@@ -79,6 +87,8 @@ pub enum Timing {
         prefill_rate: f64,
         /// Tokens written per second for a request that is alone.
         decode_rate: f64,
+        /// What each further request adds to a step, as a share of the step of one that is alone: 0 to 1.
+        batch_slowdown: f64,
         /// Tokens that the KV cache holds; none for so many requests of full length.
         cache_tokens: Option<u64>,
         /// Virtual seconds in a second.
@@ -116,6 +126,7 @@ impl SimConfig {
             max_num_seqs: 256,
             timing: Timing::Fixed(Duration::from_millis(20)),
             answer_tokens: None,
+            answer_spread: ANSWER_SPREAD,
             seed: 0,
             faults: Vec::new(),
             log: Logging::default(),

@@ -21,9 +21,6 @@ use super::metrics::{Finished, Metrics};
 use super::openai::Stamp;
 use super::scheduler;
 
-/// vLLM's default for servers on GPUs (`--max-num-batched-tokens`).
-const MAX_NUM_BATCHED_TOKENS: u64 = 8192;
-
 /// One simulated server at run time.
 #[derive(Debug)]
 pub(super) struct Endpoint {
@@ -73,6 +70,7 @@ impl Pacer {
             Timing::Batching {
                 prefill_rate,
                 decode_rate,
+                batch_slowdown,
                 cache_tokens,
                 speed,
             } => {
@@ -80,35 +78,12 @@ impl Pacer {
                 let rates = Rates {
                     sequences: config.max_num_seqs,
                     cache: cache_tokens.unwrap_or(full),
-                    ..rates(prefill_rate, decode_rate)
+                    ..Rates::of(prefill_rate, decode_rate, batch_slowdown)
                 };
                 Self::Engine(Arc::new(Engine::new(rates, speed)))
             }
         }
     }
-}
-
-/// The engine's rates: what a sequence adds to a step is small beside the weights that each step reads.
-fn rates(prefill: f64, decode: f64) -> Rates {
-    const SHARE: f64 = 1.0 / 150.0;
-    let step = 1_000_000.0 / decode;
-    Rates {
-        prefill: whole(prefill).max(1),
-        step: whole(step * (1.0 - SHARE)),
-        per_sequence: whole(step * SHARE),
-        sequences: 1,
-        budget: MAX_NUM_BATCHED_TOKENS,
-        cache: 0,
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rates and steps are positive and far below 2^53"
-)]
-fn whole(number: f64) -> u64 {
-    number.round().max(0.0) as u64
 }
 
 impl Endpoint {
@@ -148,7 +123,7 @@ impl Endpoint {
                     running,
                     waiting,
                     cache: (running * 1000 / places.max(1)).min(1000),
-                    preemptions: 0,
+                    engine: None,
                 }
             }
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 use super::batch::{Batch, Event, Micros, Moment, Rates, Ticket};
+use super::work::Work;
 
 /// An engine and those who wait for it.
 #[derive(Debug)]
@@ -40,8 +41,8 @@ pub(super) struct Load {
     pub(super) waiting: u64,
     /// The share of the KV cache that is used, in thousandths.
     pub(super) cache: u64,
-    /// Preemptions so far.
-    pub(super) preemptions: u64,
+    /// Tokens that the KV cache holds, and what was done so far; none without an engine.
+    pub(super) engine: Option<(u64, Work)>,
 }
 
 impl Engine {
@@ -63,14 +64,19 @@ impl Engine {
 
     /// What it does at this moment.
     pub(super) fn load(&self) -> Load {
-        let batch = &self.lock().batch;
+        let mut inner = self.lock();
+        let mut events = Vec::new();
+        // Steps that went by since its last moment count.
+        inner.batch.advance(self.now(), &mut events);
+        inner.tell(&events);
+        let batch = &inner.batch;
         let (running, waiting) = batch.sequences();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         Load {
             running: count(running),
             waiting: count(waiting),
             cache: batch.cache_used(),
-            preemptions: batch.preemptions(),
+            engine: Some((batch.cache(), *batch.work())),
         }
     }
 

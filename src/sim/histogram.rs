@@ -1,6 +1,7 @@
 //! Histograms of finished requests: vLLM's names, buckets and meaning.
 //!
-//! Buckets as recorded from 0.32 (`tests/recordings/vllm-0.32.0/metrics.json`).
+//! Buckets as recorded from 0.32 (`tests/recordings/vllm-0.32.0/metrics.json`). Times between tokens and the tokens of a
+//! step are counted as they come, where an engine does it; see `work`.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use super::config::MEASURED;
 use super::metrics::Finished;
+use super::work::{Counted, Work};
 use crate::knowledge::metrics as names;
 use crate::knowledge::release::Release;
 
@@ -146,11 +148,26 @@ impl Histograms {
     }
 
     /// Writes those that the release has.
-    pub(super) fn write(&self, out: &mut String, release: Release, labels: &str) {
+    pub(super) fn write(
+        &self,
+        out: &mut String,
+        release: Release,
+        labels: &str,
+        work: Option<&Work>,
+    ) {
+        let token = names::inter_token_latency(release);
         for (series, histogram) in ALL.iter().zip(&self.0) {
-            if series.since.is_none_or(|since| release >= since) {
-                histogram.write(out, (series.name)(release), labels);
+            let name = (series.name)(release);
+            match work {
+                Some(work) if name == token => write_work(out, name, labels, &work.gaps, 1e-6),
+                _ if series.since.is_none_or(|since| release >= since) => {
+                    histogram.write(out, name, labels);
+                }
+                _ => {}
             }
+        }
+        if let Some(work) = work {
+            write_work(out, names::ITERATION_TOKENS, labels, &work.steps, 1.0);
         }
     }
 }
@@ -216,6 +233,35 @@ impl Histogram {
         put(&mut text, format_args!("{name}_sum{{{labels}}} {sum}\n"));
         out.push_str(&text);
     }
+}
+
+/// Writes what an engine counted, in units of `unit`.
+fn write_work<const N: usize>(
+    out: &mut String,
+    name: &str,
+    labels: &str,
+    counted: &Counted<N>,
+    unit: f64,
+) {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let scaled = |value: u64| value as f64 * unit;
+    let mut text = format!("# HELP {name} Simulated.\n# TYPE {name} histogram\n");
+    let mut bucket = |limit: &str, below: u64| {
+        let bucket = format_args!("{name}_bucket{{{labels},le=\"{limit}\"}} {below}.0\n");
+        put(&mut text, bucket);
+    };
+    for (limit, below) in counted.cumulative() {
+        // Rounded, so that 75,000 millionths read 0.075.
+        let limit = (scaled(limit) * 1e6).round() / 1e6;
+        bucket(&format!("{limit:?}"), below);
+    }
+    let (count, sum) = (counted.count(), scaled(counted.sum()));
+    bucket("+Inf", count);
+    put(
+        &mut text,
+        format_args!("{name}_count{{{labels}}} {count}.0\n{name}_sum{{{labels}}} {sum}\n"),
+    );
+    out.push_str(&text);
 }
 
 fn put(text: &mut String, line: std::fmt::Arguments<'_>) {

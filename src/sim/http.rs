@@ -107,7 +107,7 @@ async fn metrics(ConnectInfo(peer): From) -> Response {
     } = &peer.endpoint.config;
     let model = served.first().map_or("", String::as_str);
     let load = peer.endpoint.load();
-    let text = peer.endpoint.metrics.text(model, *release, load);
+    let text = peer.endpoint.metrics.text(model, *release, &load);
     (
         [(
             header::CONTENT_TYPE,

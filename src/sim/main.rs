@@ -4,8 +4,9 @@
 //! silent copies in one process, on consecutive ports from `--port`; `squat HOST PORT 20s` only holds a port. The environment
 //! says the rest:
 //! `TOOLORCH_SIM_RELEASE` (default 0.12.0), `TOOLORCH_SIM_STARTUP_MS` (200), `TOOLORCH_SIM_LATENCY_MS` (20) or, for
-//! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_CACHE_TOKENS` and
-//! `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
+//! continuous batching, `TOOLORCH_SIM_PREFILL_RATE`, `TOOLORCH_SIM_DECODE_RATE`, `TOOLORCH_SIM_BATCH_SLOWDOWN`,
+//! `TOOLORCH_SIM_CACHE_TOKENS` and `TOOLORCH_SIM_SPEED`; `TOOLORCH_SIM_ANSWER_TOKENS`, `TOOLORCH_SIM_ANSWER_SPREAD`,
+//! `TOOLORCH_SIM_SEED`, `TOOLORCH_SIM_TREE` (1: engine and worker are processes),
 //! `TOOLORCH_SIM_FAULTS` (such as `90s hang 30s, 2m crash`, counted from ready; `start oom` at each start),
 //! `TOOLORCH_SIM_NEXT_START` (a file by which the next start alone is told to run out of memory); `TOOLORCH_SIM_DATASET` (a
 //! JSONL file of questions and answers), `TOOLORCH_SIM_ACCURACY`, `TOOLORCH_SIM_REFUSE` and `TOOLORCH_SIM_RUN_LONG` (shares
@@ -15,6 +16,7 @@
 //! `proxy --host H --port P [--log FILE]` is an HTTP proxy that refuses and reports whatever would leave this machine.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,7 +25,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::conduct::Conduct;
-use super::config::{DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing};
+use super::config::{
+    ANSWER_SPREAD, BATCH_SLOWDOWN, DECODE_RATE, DEFAULT_RELEASE, PREFILL_RATE, Timing,
+};
 use super::dataset::Dataset;
 use super::faults::Fault;
 use super::refusal::Refusal;
@@ -36,7 +40,9 @@ const USAGE: &str = "usage: toolorch sim vllm serve MODEL [flags of vLLM]\n     
                      toolorch sim service --port PORT [--name NAME] [--model ID]\n       \
                      toolorch sim proxy --port PORT [--log FILE]\n       \
                      toolorch sim squat HOST PORT 20s\n       \
-                     toolorch sim fault UNIT KIND";
+                     toolorch sim fault UNIT KIND\n       \
+                     toolorch sim capture CLUSTER.yaml|URL… --out DIR\n       \
+                     toolorch sim fit CAPTURE|RESULTS";
 
 /// Runs what the arguments after `sim` name: `vllm`, `host`, `service` or `proxy`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -140,6 +146,7 @@ fn surroundings(release: Release) -> Result<Surroundings, Refusal> {
         release,
         timing: timing()?,
         answer_tokens: count("TOOLORCH_SIM_ANSWER_TOKENS")?,
+        answer_spread: number("TOOLORCH_SIM_ANSWER_SPREAD", 0.0..=3.0)?.unwrap_or(ANSWER_SPREAD),
         seed: count("TOOLORCH_SIM_SEED")?.unwrap_or(0),
         faults: faults()?,
         tree: variable("TOOLORCH_SIM_TREE").as_deref() == Some("1"),
@@ -174,6 +181,7 @@ fn faults() -> Result<Vec<Fault>, Refusal> {
 
 fn timing() -> Result<Timing, Refusal> {
     let fixed = Timing::Fixed(millis("TOOLORCH_SIM_LATENCY_MS", 20)?);
+    let slowdown = number("TOOLORCH_SIM_BATCH_SLOWDOWN", 0.0..=1.0)?;
     let [prefill, decode, speed] = [
         "TOOLORCH_SIM_PREFILL_RATE",
         "TOOLORCH_SIM_DECODE_RATE",
@@ -183,12 +191,13 @@ fn timing() -> Result<Timing, Refusal> {
     let (prefill, decode, speed) = (prefill?, decode?, speed?);
     let cache_tokens = count("TOOLORCH_SIM_CACHE_TOKENS")?;
     // Each of them speaks of an engine that batches.
-    if prefill.or(decode).or(speed).is_none() && cache_tokens.is_none() {
+    if prefill.or(decode).or(speed).or(slowdown).is_none() && cache_tokens.is_none() {
         return Ok(fixed);
     }
     Ok(Timing::Batching {
         prefill_rate: prefill.unwrap_or(PREFILL_RATE),
         decode_rate: decode.unwrap_or(DECODE_RATE),
+        batch_slowdown: slowdown.unwrap_or(BATCH_SLOWDOWN),
         cache_tokens,
         speed: speed.unwrap_or(1.0),
     })
@@ -202,6 +211,23 @@ fn count(name: &str) -> Result<Option<u64>, Refusal> {
     let text = variable(name);
     let number = text.map(|text| text.parse().map_err(|_| refuse(&text)));
     number.transpose()
+}
+
+fn number(name: &str, range: RangeInclusive<f64>) -> Result<Option<f64>, Refusal> {
+    let Some(text) = variable(name) else {
+        return Ok(None);
+    };
+    match text.parse::<f64>() {
+        Ok(number) if range.contains(&number) => Ok(Some(number)),
+        _ => Err(Refusal {
+            stderr: format!(
+                "toolorch sim: `{name}`: `{text}` is not a number from {} to {}",
+                range.start(),
+                range.end()
+            ),
+            code: 2,
+        }),
+    }
 }
 
 fn rate(name: &str) -> Result<Option<f64>, Refusal> {

@@ -140,13 +140,19 @@ impl Metrics {
     }
 
     /// The text of `/metrics`.
-    pub(super) fn text(&self, model: &str, release: Release, load: Load) -> String {
+    pub(super) fn text(&self, model: &str, release: Release, load: &Load) -> String {
         let escaped = model
             .replace('\\', "\\\\")
             .replace('"', "\\\"")
             .replace('\n', "\\n");
         let labels = &format!("engine=\"0\",model_name=\"{escaped}\"");
-        let [prompt, generated, _, _] = self.totals();
+        let [mut prompt, mut generated, _, _] = self.totals();
+        let mut preemptions = 0;
+        // An engine counts its tokens as they come.
+        if let Some((_, work)) = &load.engine {
+            (prompt, generated) = (work.prompt, work.generated);
+            preemptions = work.preemptions;
+        }
         let mut out = String::with_capacity(12_000);
         let mut one = |name: &str, kind: &str, value: u64| {
             head(&mut out, name, kind);
@@ -154,7 +160,7 @@ impl Metrics {
         };
         one(names::RUNNING, "gauge", load.running);
         one(names::WAITING, "gauge", load.waiting);
-        one(names::PREEMPTIONS, "counter", load.preemptions);
+        one(names::PREEMPTIONS, "counter", preemptions);
         one(names::PROMPT_TOKENS, "counter", prompt);
         one(names::GENERATION_TOKENS, "counter", generated);
         let usage = names::kv_cache_usage(release);
@@ -193,7 +199,11 @@ impl Metrics {
                 }
             }
         }
-        self.histograms.write(&mut out, release, labels);
+        let work = load.engine.as_ref().map(|(_, work)| work);
+        self.histograms.write(&mut out, release, labels, work);
+        if let Some((cache, _)) = load.engine {
+            write_cache(&mut out, cache);
+        }
         self.write_http(&mut out);
         out
     }
@@ -232,6 +242,15 @@ fn write_measured(out: &mut String, model: &str, labels: &str, prompt: u64, wait
         let labels = format!("engine=\"0\",model_name=\"{model}\",reason=\"{reason}\"");
         line(out, names::WAITING_BY_REASON, &labels, value);
     }
+}
+
+/// The KV cache in vLLM's words: blocks, of a size that does not leave a token out.
+fn write_cache(out: &mut String, tokens: u64) {
+    let size = if tokens.is_multiple_of(16) { 16 } else { 1 };
+    let blocks = tokens / size;
+    let labels = format!("block_size=\"{size}\",engine=\"0\",num_gpu_blocks=\"{blocks}\"");
+    head(out, names::CACHE_CONFIG, "gauge");
+    line(out, names::CACHE_CONFIG, &labels, 1);
 }
 
 fn whole(count: usize) -> u64 {
@@ -281,9 +300,9 @@ mod tests {
             running: 0,
             waiting: 1,
             cache: 250,
-            preemptions: 0,
+            engine: None,
         };
-        let text = metrics.text("a\"b", Release::new(0, 12, 0), load);
+        let text = metrics.text("a\"b", Release::new(0, 12, 0), &load);
         for line in [
             "vllm:generation_tokens_total{engine=\"0\",model_name=\"a\\\"b\"} 3.0",
             "vllm:num_requests_waiting{engine=\"0\",model_name=\"a\\\"b\"} 1.0",
@@ -298,7 +317,7 @@ mod tests {
         assert!(!text.contains(names::TOOL_PARSER_INVOCATIONS));
         assert!(
             metrics
-                .text("m", Release::new(0, 32, 0), load)
+                .text("m", Release::new(0, 32, 0), &load)
                 .contains("outcome=\"tool_call\",request_type=\"chat_completions\"} 1.0")
         );
     }

@@ -2,7 +2,9 @@
 //!
 //! From the inside out: `answers` says what a model would say, by `conduct` and `dataset`; `toolcalls` and `chat` what vLLM makes of it, `openai` and
 //! `errors` how it looks on the wire; those are pure. `http` serves it, `host` binds addresses, `server` is one process.
-//! `batch` is a continuous-batching engine in virtual time, `engine` moves it with the clock, `scheduler` is the simple case.
+//! `batch` is a continuous-batching engine in virtual time, `work` counts what it did, `engine` moves it with the clock,
+//! `scheduler` is the simple case. `closed_loop` puts clients in front of engines, `predict` says how long they wait, and
+//! `fit` finds the engine's parameters in what real ones counted; `capture` collects that.
 //! `parts` are the engine and worker processes of a server that has them.
 //! `service` stands in for what is not vLLM, and `proxy` lets nothing leave the machine.
 //! `faults` are what goes wrong, `timed` when; `control` lets it begin by hand, `failing`, `noise`, `dying` and `squat` do it.
@@ -16,9 +18,11 @@ mod argparse;
 mod argparse_tests;
 mod arithmetic;
 mod batch;
+mod capture;
 mod chance;
 mod chaos;
 mod chat;
+mod closed_loop;
 mod conduct;
 mod config;
 mod context;
@@ -30,6 +34,7 @@ mod engine;
 mod errors;
 mod failing;
 mod faults;
+mod fit;
 mod histogram;
 mod host;
 mod http;
@@ -44,6 +49,7 @@ mod next_start;
 mod noise;
 mod openai;
 mod parts;
+mod predict;
 mod proxy;
 mod refusal;
 mod scheduler;
@@ -64,9 +70,13 @@ mod words;
 pub use act::{Act, Blow, CONTROL, Word, is_simulated};
 pub use chaos::{Candidate, Planned, schedule, timeline};
 pub use conduct::Conduct;
+mod work;
+
+pub use capture::{Capture, Target};
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use dataset::Dataset;
 pub use faults::{Fault, Kind};
+pub use fit::{Outcome, Shape, Wish, fit};
 pub use host::{Hosted, host};
 pub use inject::{Held, Injected, NotDone, Stage};
 pub use main::main;

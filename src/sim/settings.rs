@@ -31,6 +31,8 @@ pub(super) struct Surroundings {
     pub(super) timing: Timing,
     /// Tokens of an answer on average.
     pub(super) answer_tokens: Option<u64>,
+    /// The standard deviation of the logarithm of their number.
+    pub(super) answer_spread: f64,
     /// Goes into every choice that is made by chance.
     pub(super) seed: u64,
     /// What goes wrong once it is ready.
@@ -147,6 +149,7 @@ pub(super) fn configure(
     config.release = around.release;
     config.timing = around.timing;
     config.answer_tokens = around.answer_tokens;
+    config.answer_spread = around.answer_spread;
     config.seed = around.seed;
     config.faults.clone_from(&around.faults);
     config.log = Logging {
@@ -225,6 +228,7 @@ mod tests {
             release,
             timing: Timing::Fixed(std::time::Duration::ZERO),
             answer_tokens: None,
+            answer_spread: 0.6,
             seed: 0,
             faults: Vec::new(),
             tree: false,

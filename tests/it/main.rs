@@ -15,6 +15,7 @@ mod pages;
 mod recordings;
 mod render;
 mod sim;
+mod sim_fit;
 mod spec;
 mod stand_in;
 mod store;

@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// The same with more variables.
-    fn start_with(args: &[&str], release: &str, more: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(args: &[&str], release: &str, more: &[(&str, &str)]) -> Self {
         let port = free_port();
         let text = port.to_string();
         let mut command =
@@ -812,15 +812,21 @@ fn a_server_with_rates_batches_and_queues() {
 
 #[test]
 fn a_rate_of_nothing_is_refused() {
-    let said = vllm(&["serve", "m"])
-        .env("TOOLORCH_SIM_DECODE_RATE", "0")
-        .output()
-        .unwrap();
-    assert_eq!(said.status.code(), Some(2));
-    assert_eq!(
-        String::from_utf8(said.stderr).unwrap(),
-        "toolorch sim: `TOOLORCH_SIM_DECODE_RATE`: `0` is not a number above 0\n"
-    );
+    let refused = |name: &str, value: &str| {
+        let said = vllm(&["serve", "m"]).env(name, value).output().unwrap();
+        assert_eq!(said.status.code(), Some(2));
+        String::from_utf8(said.stderr).unwrap()
+    };
+    let all = [
+        refused("TOOLORCH_SIM_DECODE_RATE", "0"),
+        refused("TOOLORCH_SIM_BATCH_SLOWDOWN", "1.5"),
+        refused("TOOLORCH_SIM_ANSWER_SPREAD", "wide"),
+    ];
+    insta::assert_snapshot!(all.concat(), @r"
+    toolorch sim: `TOOLORCH_SIM_DECODE_RATE`: `0` is not a number above 0
+    toolorch sim: `TOOLORCH_SIM_BATCH_SLOWDOWN`: `1.5` is not a number from 0 to 1
+    toolorch sim: `TOOLORCH_SIM_ANSWER_SPREAD`: `wide` is not a number from 0 to 3
+    ");
 }
 
 /// The living children of a process: (pid, session, command line).

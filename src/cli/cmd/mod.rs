@@ -14,6 +14,8 @@ pub(super) mod probe;
 pub(super) mod rehearse;
 pub(super) mod render;
 pub(super) mod runs;
+pub(super) mod sim_capture;
 pub(super) mod sim_fault;
+pub(super) mod sim_fit;
 pub(super) mod status;
 pub(super) mod up;

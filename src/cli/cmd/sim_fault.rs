@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use crate::base::{ExitStatus, Millis, UnitId};
-use crate::cli::args::FaultArgs;
+use crate::cli::args_sim::FaultArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs;
 use crate::plan::{Plan, Unit, UnitKind};

@@ -33,20 +33,27 @@ pub struct Sim {
     pub startup: Option<Duration>,
     /// The time that an answer takes, unless rates say it. Default: 20ms.
     pub latency: Option<Duration>,
-    /// Prompt tokens read per second. With this, `decode_rate`, `cache_tokens` or `speed` requests are batched as vLLM does it,
-    /// and latency follows from tokens and load. Default then: 20000.
+    /// Prompt tokens read per second. With this, `decode_rate`, `batch_slowdown`, `cache_tokens` or `speed` requests are
+    /// batched as vLLM does it, and latency follows from tokens and load. Default then: 20000.
     #[schemars(range(min = 1.0))]
     pub prefill_rate: Option<f64>,
-    /// Tokens written per second for a request that is alone; each further one slows a step by 1/150.
-    /// Default then: 100.
+    /// Tokens written per second for a request that is alone. Default then: 100.
     #[schemars(range(min = 0.1))]
     pub decode_rate: Option<f64>,
+    /// How much each further request in the batch slows a step, as a share of the step of one that is alone.
+    /// Default then: 1/150.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub batch_slowdown: Option<f64>,
     /// Tokens that the KV cache holds. Default: eight requests of full length.
     #[schemars(range(min = 1))]
     pub cache_tokens: Option<u64>,
     /// Tokens of an answer on average, with what is thought and not sent. Default: those of its text.
     #[schemars(range(min = 1))]
     pub answer_tokens: Option<u64>,
+    /// How much the lengths of answers differ around `answer_tokens`: the standard deviation of their logarithm. At 0.6
+    /// one in six has more than 1.8 times the median, at 0 all have the same. Default: 0.6.
+    #[schemars(range(min = 0.0, max = 3.0))]
+    pub answer_spread: Option<f64>,
     /// Virtual seconds in a second: a night in an hour. A start passes as fast. Default: 1.
     #[schemars(range(min = 0.01))]
     pub speed: Option<f64>,
