@@ -233,8 +233,10 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_told_what_happens_to_them() {
-        let engine = Arc::new(Engine::new(RATES, 10.0));
+        let engine = Arc::new(Engine::new(RATES, 1.0));
         let mut seats: Vec<Seat> = (0..3).map(|_| engine.enter(100, 50)).collect();
+        // It joins the batch at the next step.
+        seats[1].until(Moment::Started).await;
         let load = engine.load();
         assert_eq!((load.running, load.waiting), (2, 1));
         let mut last = seats.pop().unwrap();

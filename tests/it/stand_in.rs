@@ -121,38 +121,42 @@ fn what_cannot_start_says_why() {
         refused(&["nothing"]),
     ];
     let all = all.join("\n").replace(&port, "PORT");
-    insta::assert_snapshot!(all, @"
-    1
-    toolorch sim service: cannot listen on `127.0.0.1:PORT`: the port is in use; end what holds it, or choose another with `--port`
+    insta::assert_snapshot!(all, @r"
+        1
+        toolorch sim service: cannot listen on `127.0.0.1:PORT`: the port is in use; end what holds it, or choose another with `--port`
 
-    1
-    toolorch sim proxy: cannot listen on `127.0.0.1:PORT`: the port is in use; end what holds it, or choose another with `--port`
+        1
+        toolorch sim proxy: cannot listen on `127.0.0.1:PORT`: the port is in use; end what holds it, or choose another with `--port`
 
-    1
-    toolorch sim proxy: cannot listen on `192.0.2.1:0`: this machine does not have that address
+        1
+        toolorch sim proxy: cannot listen on `192.0.2.1:0`: this machine does not have that address
 
-    1
-    toolorch sim proxy: cannot append to `/nowhere/at/all`: No such file or directory (os error 2)
+        1
+        toolorch sim proxy: cannot append to `/nowhere/at/all`: No such file or directory (os error 2)
 
-    2
-    error: the following required arguments were not provided:
-      --port <PORT>
+        2
+        error: the following required arguments were not provided:
+          --port <PORT>
 
-    Usage: toolorch sim service --port <PORT>
+        Usage: toolorch sim service --port <PORT>
 
-    For more information, try '--help'.
+        For more information, try '--help'.
 
-    2
-    error: invalid value '20' for '--latency <TIME>': `20` is not a duration: write a number and a unit, such as `90s`, `60m`, `1h30m` or `500ms`
+        2
+        error: invalid value '20' for '--latency <TIME>': `20` is not a duration: write a number and a unit, such as `90s`, `60m`, `1h30m` or `500ms`
 
-    For more information, try '--help'.
+        For more information, try '--help'.
 
-    2
-    usage: toolorch sim vllm serve MODEL [flags of vLLM]
-           toolorch sim host COUNT vllm serve MODEL [flags of vLLM]
-           toolorch sim service --port PORT [--name NAME] [--model ID]
-           toolorch sim proxy --port PORT [--log FILE]
-    ");
+        2
+        usage: toolorch sim vllm serve MODEL [flags of vLLM]
+               toolorch sim host COUNT vllm serve MODEL [flags of vLLM]
+               toolorch sim service --port PORT [--name NAME] [--model ID]
+               toolorch sim proxy --port PORT [--log FILE]
+               toolorch sim squat HOST PORT 20s
+               toolorch sim fault UNIT KIND
+               toolorch sim capture CLUSTER.yaml|URL… --out DIR
+               toolorch sim fit CAPTURE|RESULTS
+        ");
 }
 
 #[test]

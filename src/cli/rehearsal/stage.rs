@@ -69,7 +69,11 @@ impl Stage {
         }
     }
 
-    pub(in crate::cli) fn end(self) -> Watched {
+    pub(in crate::cli) fn end(mut self) -> Watched {
+        // One that was left before its end still has its servers.
+        if self.books.models.is_empty() {
+            self.read_books();
+        }
         let startup = match (self.first_launch, self.all_ready) {
             (Some(first), Some(last)) => last.since(first),
             _ => Millis(0),
