@@ -25,6 +25,8 @@ pub struct Evidence {
     pub stood_in: Vec<(String, u64)>,
     /// Where sockets of clients led that is neither an endpoint nor a stand-in.
     pub strangers: Vec<String>,
+    /// Variables that clients would have found in their environment and were not given: credentials, endpoints, proxies.
+    pub dropped: Vec<String>,
     /// Faults that were brought in, and what came of each.
     pub faults: Vec<String>,
     /// What only the cluster can prove.
@@ -381,6 +383,10 @@ fn outside(evidence: &Evidence, text: &mut String) {
     if nothing {
         text.push_str("  nothing\n");
     }
+    if !evidence.dropped.is_empty() {
+        let names = evidence.dropped.join(", ");
+        let _ = writeln!(text, "  not given to the client: {names}");
+    }
 }
 
 fn prediction(evidence: &Evidence, text: &mut String) {
@@ -455,6 +461,7 @@ mod tests {
             refused: Vec::new(),
             stood_in: vec![("https://api.openai.com/v1".to_owned(), 1812)],
             strangers: Vec::new(),
+            dropped: Vec::new(),
             faults: Vec::new(),
             unproved: vec!["that weights load".to_owned()],
         }
@@ -487,6 +494,7 @@ mod tests {
         let mut evidence = good();
         evidence.models[0].assumed = false;
         evidence.models[0].requests = 0;
+        evidence.dropped.push("NEBIUS_API_KEY".to_owned());
         evidence.strangers.push("93.184.216.34:443".to_owned());
         evidence.refused = [("api.openai.com:443", true), ("api.nebius.com:443", false)]
             .map(|(place, declared)| Refused {
@@ -522,6 +530,7 @@ mod tests {
           https://api.openai.com/v1  1812 requests, declared, answered by a stand-in
           api.openai.com:443  3 times, declared, but its client does not take another address: refused
           api.nebius.com:443  3 times, NOT DECLARED, refused
+          not given to the client: NEBIUS_API_KEY
         what only the cluster can prove
           that weights load
         predicted for the cluster: 2h 02m, 53.1 GPU hours on 26 GPUs; likely 1h 44m to 2h 20m

@@ -14,6 +14,7 @@ mod log_cluster;
 mod lost;
 mod quickstart;
 mod refusals;
+mod rehearse;
 mod scene;
 mod small;
 

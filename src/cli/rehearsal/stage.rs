@@ -1,6 +1,6 @@
 //! The companion of a rehearsal's drive: sees what happens, and brings trouble.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::Course;
 use super::looks::{Looks, Seen};
@@ -15,7 +15,7 @@ use crate::run::store::RunDir;
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::sim::Planned;
 use crate::supervise::Audience;
-use crate::world;
+use crate::world::{self, UnitDirs};
 
 /// What goes along with the drive.
 pub(in crate::cli) struct Stage {
@@ -26,6 +26,8 @@ pub(in crate::cli) struct Stage {
     externals: Vec<(Name, String)>,
     trouble: Trouble,
     books: Books,
+    dropped: BTreeSet<String>,
+    dirs: Option<UnitDirs>,
     first_launch: Option<Timestamp>,
     all_ready: Option<Timestamp>,
 }
@@ -46,6 +48,8 @@ pub(in crate::cli) struct Watched {
     pub(super) seen: BTreeMap<EvalName, Seen>,
     pub(super) books: Books,
     pub(super) startup: Millis,
+    /// What clients were not given.
+    pub(super) dropped: BTreeSet<String>,
     /// What was brought in, and what came of it, in words.
     pub(super) faults: Vec<String>,
 }
@@ -64,6 +68,8 @@ impl Stage {
             externals: rehearsal.externals.clone(),
             trouble: Trouble::new(planned),
             books: Books::default(),
+            dropped: BTreeSet::new(),
+            dirs: None,
             first_launch: None,
             all_ready: None,
         }
@@ -84,6 +90,7 @@ impl Stage {
             seen: self.looks.end(),
             books: self.books,
             startup,
+            dropped: self.dropped,
             faults: self.trouble.end(),
         }
     }
@@ -215,6 +222,7 @@ fn posts(books: &str) -> u64 {
 impl Companion for Stage {
     fn begins(&mut self, dir: &RunDir, plan: &Plan) {
         self.trouble.takes_place(plan, dir.id());
+        self.dirs = Some(UnitDirs::new(dir.id()));
         let courses = plan.evals.iter();
         self.courses = courses
             .map(|eval| (eval.name.clone(), Course::new(eval)))
@@ -234,6 +242,11 @@ impl Audience for Stage {
             Event::EvalEnded { eval, .. } => {
                 if let Some(course) = self.courses.get_mut(eval) {
                     course.look(record.at);
+                    let dir = self.dirs.as_ref().map(|dirs| dirs.of(&course.plan.unit));
+                    let names =
+                        dir.and_then(|dir| std::fs::read_to_string(dir.join("dropped")).ok());
+                    let names = names.iter().flat_map(|names| names.lines());
+                    self.dropped.extend(names.map(str::to_owned));
                 }
                 self.read_books();
             }

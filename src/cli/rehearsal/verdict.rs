@@ -93,6 +93,7 @@ fn evidence(played: &Played<'_>, watched: &Watched, plan: &Plan) -> Evidence {
         refused: refused(real, &log),
         stood_in: stood_in(rehearsal, watched),
         strangers: strangers(plan, &watched.seen),
+        dropped: watched.dropped.iter().cloned().collect(),
         faults: watched.faults.clone(),
         unproved: unproved(notes),
     }

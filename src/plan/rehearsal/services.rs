@@ -90,8 +90,8 @@ fn substitute(name: &Name, service: &mut Service, facts: &Facts, wish: &Wish) {
     let words = ["--host", "{host}", "--port", "{port}", "--name"];
     command.extend(words.map(str::to_owned));
     command.push(name.to_string());
-    if service.warmup.is_some() {
-        // Who warms a service up knows that its first answers are slow.
+    if service.warmup.is_some() || !service.gpus.is_empty() {
+        // What was loaded onto a GPU answers slowly at first; who warms a service up knows that.
         command.extend(["--cold", "8s", "--cold-requests", "100"].map(str::to_owned));
     }
     command.extend(["--latency", "200ms"].map(str::to_owned));

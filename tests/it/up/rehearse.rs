@@ -1,0 +1,229 @@
+//! `toolorch rehearse`: each failure of the log, and what is said and done about it.
+//!
+//! The YAMLs are those of `clusters/rehearsals`. They run at 200 times the speed of the cluster.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::scene::{Said, Scene};
+
+const SPEED: &str = "200x";
+/// In this time a rehearsal of 60 questions is over five times, unless something hangs.
+const ENOUGH: Duration = Duration::from_secs(15);
+
+/// A folder with the rehearsals.
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.copy("clusters/rehearsals", "rehearsals");
+    scene
+}
+
+fn rehearse(scene: &Scene, name: &str, more: &[&str]) -> Said {
+    let yaml = format!("rehearsals/{name}.yaml");
+    let args = [&["rehearse", yaml.as_str(), "--speed", SPEED], more].concat();
+    let said = scene.run(&args);
+    scene.assert_nothing_left();
+    said
+}
+
+/// What the run's folder keeps of a rehearsal.
+fn evidence(scene: &Scene, name: &str) -> Value {
+    let path = format!("home/runs/{name}-rehearsal/latest/report/rehearsal.json");
+    serde_json::from_str(&scene.read(&path)).unwrap()
+}
+
+/// A line of the verdict that begins like this.
+fn line<'a>(said: &'a Said, beginning: &str) -> &'a str {
+    let mut lines = said.out.lines();
+    let found = lines.find(|line| line.trim_start().starts_with(beginning));
+    found.unwrap_or_else(|| panic!("no line `{beginning}` in\n{}\n{}", said.out, said.err))
+}
+
+/// What is not built yet must fail; when it no longer does, the mark has to go.
+fn expected_to_fail(reason: &str, body: impl FnOnce()) {
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    assert!(outcome.is_err(), "it works now: remove the mark ({reason})");
+}
+
+#[test]
+fn the_wrong_parser_is_refused_before_anything_starts() {
+    let scene = scene();
+    let said = rehearse(&scene, "parser", &[]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    let words = "error[E0401]: parser `hermes` does not understand gpt-oss";
+    assert!(said.err.contains(words), "{}", said.err);
+    assert!(said.err.contains("help: use `openai`"), "{}", said.err);
+    assert!(said.took < Duration::from_secs(5), "{:?}", said.took);
+    assert!(!scene.path("home/runs").exists());
+}
+
+#[test]
+fn a_prompt_that_does_not_fit_is_refused_before_anything_starts() {
+    let scene = scene();
+    let said = rehearse(&scene, "context-length", &[]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    let words = "error[E0420]: the evaluation sends `answer` more than it can hold";
+    assert!(said.err.contains(words), "{}", said.err);
+    assert!(!scene.path("home/runs").exists());
+}
+
+#[test]
+fn a_key_that_comes_back_reaches_no_client() {
+    let scene = scene();
+    let said = rehearse(&scene, "external-fallback", &[]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let given = line(&said, "not given to the client:");
+    assert!(given.contains("NEBIUS_API_KEY"), "{given}");
+    let calls = scene.read("home/rehearsals/external-fallback/calls-hle.jsonl");
+    assert!(calls.lines().count() > 60);
+    for call in calls.lines() {
+        let call: Value = serde_json::from_str(call).unwrap();
+        let place = call["base_url"].as_str().unwrap();
+        assert!(place.starts_with("http://127.0."), "{place}");
+    }
+}
+
+#[test]
+fn a_call_to_the_outside_is_refused_and_told() {
+    let scene = scene();
+    // Sooner than in the YAML, as time passes faster.
+    let yaml = scene.read("rehearsals/outside-call.yaml");
+    scene.write(
+        "rehearsals/outside-call.yaml",
+        &yaml.replace("2500ms", "700ms"),
+    );
+    let said = rehearse(&scene, "outside-call", &["--head", "120", "--no-kill"]);
+    assert_eq!(said.code, 7, "{}\n{}", said.out, said.err);
+    let told = line(&said, "api.tokenfactory.nebius.com:443");
+    assert!(told.contains("NOT DECLARED, refused"), "{told}");
+    // The evaluation itself did not suffer.
+    let every = line(&said, "yes  every id of `hle` is written");
+    assert!(every.ends_with("120 of 120"), "{every}");
+}
+
+#[test]
+fn a_client_that_dies_in_silence_goes_on_within_seconds() {
+    let scene = scene();
+    let said = rehearse(&scene, "silent-death", &[]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let evidence = evidence(&scene, "silent-death");
+    let eval = &evidence["evals"][0];
+    assert_eq!(eval["starts"], 2);
+    assert_eq!((&eval["done"], &eval["total"]), (&60.into(), &60.into()));
+    let kill = &eval["kill"];
+    assert_eq!(kill["touched"], 0, "{kill}");
+    assert!(kill["finished"].as_u64().unwrap() >= 15, "{kill}");
+    assert!(kill["back_after"].as_u64().unwrap() < 5_000, "{kill}");
+    assert!(said.err.contains("SIGKILL inferred"), "{}", said.err);
+}
+
+/// The mean time of the first searches of a rehearsal, in milliseconds here.
+fn searches(scene: &Scene, name: &str) -> f64 {
+    let folder = format!("home/rehearsals/{name}/results/hle");
+    let mut times = Vec::new();
+    for file in scene.result_names(&folder) {
+        let result: Value = serde_json::from_str(&scene.read(&format!("{folder}/{file}"))).unwrap();
+        let turns = result["all_tool_responses"].as_object().unwrap();
+        for response in turns.values().flat_map(|turn| turn.as_array().unwrap()) {
+            times.extend(response["_retrieval_ms"].as_f64());
+        }
+    }
+    assert!(times.len() >= 5, "{name}: {times:?}");
+    #[expect(clippy::cast_precision_loss, reason = "a few searches")]
+    let count = times.len() as f64;
+    times.iter().sum::<f64>() / count
+}
+
+#[test]
+fn no_question_pays_for_a_cold_start_where_there_is_a_warm_up() {
+    let scene = scene();
+    let yaml = scene.read("rehearsals/cold-start.yaml");
+    let (before, rest) = yaml.split_once(",\n               warmup:").unwrap();
+    let (_, after) = rest.split_once("requests: 100 }").unwrap();
+    let cold = format!("{before}{after}").replace("name: cold-start", "name: cold");
+    scene.write("rehearsals/cold.yaml", &cold);
+    // At a speed at which 8 s are far above what a busy machine adds.
+    let slowly = ["--speed", "40x", "--head", "24", "--no-kill"];
+    for name in ["cold-start", "cold"] {
+        let yaml = format!("rehearsals/{name}.yaml");
+        let said = scene.run(&[&["rehearse", yaml.as_str()], slowly.as_slice()].concat());
+        assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    }
+    let (warm, cold) = (searches(&scene, "cold-start"), searches(&scene, "cold"));
+    assert!(cold > 3.0 * warm, "cold {cold:.0} ms, warm {warm:.0} ms");
+}
+
+#[test]
+fn a_full_table_of_open_files_is_told() {
+    let scene = scene();
+    let said = rehearse(&scene, "open-files", &["--no-kill"]);
+    let log = scene.read("home/runs/open-files-rehearsal/latest/logs/eval-hle.log");
+    assert!(log.contains("[Errno 24] Too many open files"), "{log}");
+    let told = line(&said, "NO   open files of `hle`");
+    assert!(told.ends_with("of 400 in one process"), "{told}");
+    let reason = "raising the limit while the client runs, and asking again what failed, come with supervision";
+    expected_to_fail(reason, || assert_eq!(said.code, 0));
+}
+
+#[test]
+fn a_replica_that_hangs_is_found_and_restarted() {
+    let reason = "liveness by token counters comes with supervision";
+    expected_to_fail(reason, || {
+        let scene = scene();
+        let yaml = "rehearsals/starvation.yaml";
+        let command = scene.toolorch(&["rehearse", yaml, "--speed", SPEED, "--no-kill"]);
+        let mut going = scene.go(command);
+        let began = Instant::now();
+        while going.child.try_wait().unwrap().is_none() && began.elapsed() < ENOUGH {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let in_time = going.child.try_wait().unwrap().is_some();
+        if !in_time {
+            going.signal(rustix::process::Signal::INT);
+        }
+        let said = going.end();
+        scene.assert_nothing_left();
+        assert!(in_time && said.code == 0, "{}", said.out);
+    });
+}
+
+#[test]
+fn the_same_seed_draws_the_same_chaos() {
+    let scene = scene();
+    let first = rehearse(&scene, "silent-death", &["--chaos", "7", "--head", "10"]);
+    let second = rehearse(&scene, "silent-death", &["--chaos", "7", "--head", "10"]);
+    let drawn = |said: &Said| -> Vec<String> {
+        let lines = said.err.lines().filter(|line| line.starts_with("  after "));
+        lines.map(str::to_owned).collect()
+    };
+    assert!(drawn(&first).len() >= 4, "{}", first.err);
+    assert_eq!(drawn(&first), drawn(&second));
+}
+
+#[test]
+fn a_fault_that_fits_nothing_is_refused() {
+    let scene = scene();
+    let yaml = scene.read("rehearsals/silent-death.yaml");
+    let mut shown = Vec::new();
+    for faults in [
+        "nobody: 1s kill",
+        "eval-hle: 1s hang",
+        "eval-hle: soon kill",
+    ] {
+        let changed = yaml.replace("dataset_head: 60", &format!("faults: {{ {faults} }}"));
+        scene.write("rehearsals/bad.yaml", &changed);
+        let said = rehearse(&scene, "bad", &[]);
+        assert_eq!(said.code, 2);
+        let error = said.err.lines().find(|line| line.starts_with("error"));
+        shown.push(error.unwrap_or_default().to_owned());
+    }
+    insta::assert_snapshot!(shown.join("\n"), @r"
+        error: `rehearse.faults.nobody`: there is no such unit; there are orchestrator-0, orchestrator-1, coder-0, answer-0, answer-1, search-0, retrieval, outside, outside-judge, eval-hle
+        error: `rehearse.faults.eval-hle`: `hang` does not fit it; what does: kill, stop, term, torn, leak, exit, outside, stall, die, end
+        error: `rehearse.faults.eval-hle`: `soon` is not a duration: write a number and a unit, such as `90s`, `60m`, `1h30m` or `500ms`
+        ");
+    assert!(!Path::new(&scene.path("home/runs")).exists());
+}
