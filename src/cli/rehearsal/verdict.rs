@@ -10,6 +10,7 @@ use crate::base::{EvalName, ExitStatus, Millis};
 use crate::cli::load::Cluster;
 use crate::cli::printer::Printer;
 use crate::cli::runs;
+use crate::knowledge::adapters;
 use crate::plan::rehearsal::{Rehearsal, Wish};
 use crate::plan::{Plan, UnitKind};
 use crate::report::rehearsal::{
@@ -139,11 +140,20 @@ fn eval(
     let known = dataset
         .map(|found| found.ids.len())
         .filter(|count| *count > 0);
+    let adapter = real
+        .spec
+        .evals
+        .get(name)
+        .and_then(|eval| eval.adapter.as_deref());
+    let usual = adapter
+        .and_then(adapters::adapter)
+        .and_then(|adapter| adapter.questions);
+    let usual = usual.and_then(|count| usize::try_from(count).ok());
     let total = progress.as_ref().map_or(course.total, |found| found.total);
     EvalEvidence {
         eval: name.to_string(),
         total,
-        real_total: known.unwrap_or(total),
+        real_total: known.or(usual).unwrap_or(total),
         done: progress.as_ref().map_or(0, |found| found.done.len()),
         errors: progress.as_ref().map_or(0, |found| found.errors.len()),
         starts: course.starts,

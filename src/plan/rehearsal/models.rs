@@ -7,15 +7,18 @@ use crate::knowledge::memory::default_utilization;
 use crate::knowledge::recipes;
 use crate::knowledge::release::Release;
 use crate::knowledge::speed;
+use crate::plan::place::size;
 use crate::plan::{inherit, needed_context};
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Duration, Engine, ModelSpec, Sim};
+use crate::spec::model::{Duration, Engine, Env, ModelSpec, ScalarText, Sim};
 
 use super::types::{Prop, Replaced, Wish};
 
 /// Tokens of an answer where nothing is said: a model that thinks writes more.
 const THINKING: u64 = 2000;
 const PLAIN: u64 = 500;
+/// With more servers than this each is one process: three would be too many for a laptop.
+const WITH_TREES: usize = 64;
 /// The context of a model about which nothing is known.
 const USUAL_CONTEXT: u64 = 32_768;
 
@@ -33,6 +36,8 @@ pub(super) struct Simulated {
 pub(super) fn simulate(spec: &mut ClusterSpec, facts: &Facts, wish: &Wish) -> Simulated {
     let mut done = Simulated::default();
     let original = spec.clone();
+    let servers: usize = spec.models.values().map(|model| size(model).units).sum();
+    let env = (servers <= WITH_TREES).then(tree);
     for (name, model) in &mut spec.models {
         let by = match model.engine.unwrap_or_default() {
             Engine::Sim => "simulated as it says",
@@ -48,10 +53,19 @@ pub(super) fn simulate(spec: &mut ClusterSpec, facts: &Facts, wish: &Wish) -> Si
         }
         stub(&original, facts, wish, name, model, &mut done);
         strip(model, wish);
+        model.env.clone_from(&env);
     }
     let top = spec.sim.get_or_insert_with(Sim::default);
     top.speed = Some(wish.speed);
     done
+}
+
+/// Servers of three processes each, as vLLM's, so that what is left of one that died is what would be left there.
+fn tree() -> Env {
+    let mut env = Env::default();
+    env.set
+        .insert("TOOLORCH_SIM_TREE".to_owned(), ScalarText("1".to_owned()));
+    env
 }
 
 /// Takes away what only the site has.
@@ -60,7 +74,6 @@ fn strip(model: &mut ModelSpec, wish: &Wish) {
     model.command = None;
     model.gpus = None;
     model.launcher = None;
-    model.env = None;
     model.chat_template = None;
     model.stagger = model.stagger.map(|length| scaled(length, wish));
     if let Some(vllm) = &mut model.vllm {
