@@ -569,7 +569,7 @@ mod tests {
           not given to the client: NEBIUS_API_KEY
         what only the cluster can prove
           that weights load
-        predicted for the cluster: 2h 02m, 53.1 GPU hours on 26 GPUs; likely 1h 44m to 2h 20m
+        predicted for the cluster: 2h 02m, 53.1 GPU hours on 26 GPUs; likely 1h 46m to 2h 20m
           calls to the servers are 87 % of the workers' time; the rest is the client, the stand-ins and this machine
         ");
         assert!(leads_out(&evidence));
@@ -589,7 +589,7 @@ mod tests {
           NO   the client of `hle` was not started
           NO   every id of `hle` is written: 0 of 1900
           ?    whether `hle` calls tools: its results tell of no call
-          ?    whether `hle` resumes: its client was not killed
+          ?    whether `hle` resumes: it was over before its client could be killed, or `--no-kill` was said
           yes  names match: 1 of 1 models were asked, 5318 requests
           ?    where the client's sockets lead: nobody looked
         what would have left this machine
