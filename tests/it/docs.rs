@@ -43,6 +43,7 @@ fn links_lead_somewhere() {
         "README.md",
         "docs/ADAPTERS.md",
         "docs/ARCHITECTURE.md",
+        "docs/REHEARSAL.md",
         "docs/STYLE.md",
     ] {
         let folder = root().join(name);

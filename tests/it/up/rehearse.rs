@@ -190,6 +190,56 @@ fn a_replica_that_hangs_is_found_and_restarted() {
     });
 }
 
+/// The cluster of the log, and a checkout of its client at another place than the site's.
+#[test]
+fn a_client_that_is_here_runs_itself() {
+    let scene = Scene::new();
+    scene.copy("clusters", "clusters");
+    scene.copy("tests/fixtures/toolorch_client", "src/evaluation");
+    let questions = (1..=40).map(|n| {
+        format!(
+            "{{\"id\": \"q{n}\", \"question\": \"What is {n} + 7?\", \"answer\": \"{}\"}}\n",
+            n + 7
+        )
+    });
+    scene.write("src/evaluation/hle.jsonl", &questions.collect::<String>());
+    let python = which("python3");
+    std::os::unix::fs::symlink(python, scene.path("bin/python")).unwrap();
+    let yaml = scene.read("clusters/hle-oss.yaml");
+    let here = "rehearse: { paths: { ~/ToolOrchestra: ../src }, env: { set: { CLIENT_TIME_SCALE: \"0.01\" } }, dataset_head: 30 }\n";
+    scene.write(
+        "clusters/mine.yaml",
+        &(yaml.replace("name: hle-oss", "name: mine") + here),
+    );
+    let said = scene.run(&["rehearse", "clusters/mine.yaml", "--speed", SPEED]);
+    scene.assert_nothing_left();
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let every = line(&said, "yes  every id of `hle` is written");
+    assert!(every.ends_with("30 of 30"), "{every}");
+    assert!(!said.err.contains("stand-in of its client"), "{}", said.err);
+    let plan: Value =
+        serde_json::from_str(&scene.read("home/runs/mine-rehearsal/latest/plan.json")).unwrap();
+    let units = plan["units"].as_array().unwrap();
+    let client = units.iter().find(|unit| unit["id"] == "eval-hle").unwrap();
+    assert_eq!(client["argv"][1], "eval_hle_oss.py");
+    assert_eq!(client["env"]["set"]["OPENAI_API_KEY"], "rehearsal");
+    // What the site's paths lead to is as it was.
+    assert_eq!(
+        scene.result_names("src/evaluation/outputs_oss_hle_full_new"),
+        [] as [String; 0]
+    );
+    // The questions of FRAMES are not in the checkout.
+    assert!(said.err.contains("the questions of frames"), "{}", said.err);
+}
+
+fn which(program: &str) -> String {
+    let found = std::process::Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output()
+        .unwrap();
+    String::from_utf8(found.stdout).unwrap().trim().to_owned()
+}
+
 #[test]
 fn the_same_seed_draws_the_same_chaos() {
     let scene = scene();
