@@ -1,6 +1,6 @@
 //! One look at a tree of processes: its open files against their limit, and to whom its sockets lead. Reads `/proc`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -81,30 +81,65 @@ fn open_files(pid: u32) -> Option<OpenFilesSeen> {
     })
 }
 
+/// A socket of a table of `/proc/net`.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    inode: u64,
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl Row {
+    /// It waits for others, or has no peer.
+    fn is_open(self) -> bool {
+        self.remote.port() == 0
+    }
+}
+
 fn remotes(tree: &HashSet<u32>) -> BTreeSet<SocketAddr> {
     let inodes: HashSet<u64> = tree.iter().flat_map(|pid| socket_inodes(*pid)).collect();
     if inodes.is_empty() {
         return BTreeSet::new();
     }
     let tables = ["tcp", "tcp6", "udp", "udp6"].map(|name| format!("/proc/net/{name}"));
-    let known: HashMap<u64, SocketAddr> = tables
+    let texts = tables
         .iter()
-        .filter_map(|path| fs::read_to_string(path).ok())
-        .flat_map(|text| connections(&text))
+        .filter_map(|path| fs::read_to_string(path).ok());
+    let own: Vec<Row> = texts
+        .flat_map(|text| rows(&text))
+        .filter(|row| inodes.contains(&row.inode))
         .collect();
-    let own = inodes.iter().filter_map(|inode| known.get(inode));
-    own.copied().collect()
+    lead_out(&own)
 }
 
-/// The sockets of a table of `/proc/net` that have a peer: inode and peer.
-fn connections(text: &str) -> Vec<(u64, SocketAddr)> {
-    let peer = |line: &str| {
+/// Peers to which a tree connected itself, and that are not part of it.
+fn lead_out(own: &[Row]) -> BTreeSet<SocketAddr> {
+    let locals: HashSet<SocketAddr> = own.iter().map(|row| row.local).collect();
+    let served: HashSet<u16> = own
+        .iter()
+        .filter(|row| row.is_open())
+        .map(|row| row.local.port())
+        .collect();
+    own.iter()
+        .filter(|row| !row.is_open() && !served.contains(&row.local.port()))
+        .map(|row| row.remote)
+        .filter(|remote| !locals.contains(remote) && !served.contains(&remote.port()))
+        .collect()
+}
+
+fn rows(text: &str) -> Vec<Row> {
+    let one = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let remote = address(fields.get(2)?)?;
         let inode: u64 = fields.get(9)?.parse().ok()?;
-        (remote.port() != 0 && inode != 0).then_some((inode, remote))
+        let (local, remote) = (address(fields.get(1)?)?, address(fields.get(2)?)?);
+        let row = Row {
+            inode,
+            local,
+            remote,
+        };
+        (inode != 0).then_some(row)
     };
-    text.lines().skip(1).filter_map(peer).collect()
+    text.lines().skip(1).filter_map(one).collect()
 }
 
 /// `0100007F:1F90`, each 32-bit word in the byte order of the machine.
@@ -139,9 +174,31 @@ mod tests {
         let there = listener.local_addr().unwrap();
         let _kept = TcpStream::connect(there).unwrap();
         let seen = sample_tree(std::process::id());
-        assert!(seen.remotes.contains(&there), "{seen:?}");
+        assert!(
+            !seen.remotes.contains(&there),
+            "it talks to itself: {seen:?}"
+        );
         let files = seen.files.unwrap();
         assert!(files.open >= 2 && files.limit > files.open, "{files:?}");
+    }
+
+    #[test]
+    fn what_leads_out_is_told_from_what_comes_in() {
+        let at = |text: &str| text.parse().unwrap();
+        let row = |inode, local, remote| Row {
+            inode,
+            local: at(local),
+            remote: at(remote),
+        };
+        let own = [
+            row(1, "127.0.0.1:40001", "127.0.9.1:1800"),
+            row(2, "0.0.0.0:7000", "0.0.0.0:0"),
+            row(3, "127.0.0.1:7000", "127.0.0.1:51000"),
+            row(4, "127.0.0.1:40002", "127.0.0.1:7000"),
+            row(5, "10.0.0.2:40003", "93.184.216.34:443"),
+        ];
+        let out = ["127.0.9.1:1800", "93.184.216.34:443"].map(at);
+        assert_eq!(lead_out(&own), BTreeSet::from(out));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(in crate::cli) struct Stage {
     looks: Looks,
     externals: Vec<(Name, String)>,
     trouble: Trouble,
+    /// What the servers had counted when the first client started: probes and warm-ups.
+    before: Option<Books>,
     books: Books,
     dropped: BTreeSet<String>,
     dirs: Option<UnitDirs>,
@@ -67,6 +69,7 @@ impl Stage {
             looks: Looks::begin(),
             externals: rehearsal.externals.clone(),
             trouble: Trouble::new(planned),
+            before: None,
             books: Books::default(),
             dropped: BTreeSet::new(),
             dirs: None,
@@ -78,7 +81,10 @@ impl Stage {
     pub(in crate::cli) fn end(mut self) -> Watched {
         // One that was left before its end still has its servers.
         if self.books.models.is_empty() {
-            self.read_books();
+            self.books = self.read_books();
+        }
+        if let Some(before) = &self.before {
+            self.books.subtract(before);
         }
         let startup = match (self.first_launch, self.all_ready) {
             (Some(first), Some(last)) => last.since(first),
@@ -117,6 +123,9 @@ impl Stage {
                 };
                 self.looks.follow(&eval, *pid);
                 self.trouble.begin();
+                if self.before.is_none() {
+                    self.before = Some(self.read_books());
+                }
                 if let Some(course) = self.courses.get_mut(&eval) {
                     course.started(at, *pid, *start);
                 }
@@ -134,9 +143,11 @@ impl Stage {
         }
     }
 
-    /// What the servers counted until now; they are about to end.
-    fn read_books(&mut self) {
-        let Some(plan) = &self.plan else { return };
+    /// What the servers counted until now.
+    fn read_books(&self) -> Books {
+        let Some(plan) = &self.plan else {
+            return Books::default();
+        };
         let mut asked: Vec<(Asked, String)> = Vec::new();
         for unit in plan.servers() {
             let Some(port) = unit.port else { continue };
@@ -164,7 +175,23 @@ impl Stage {
                 }
             }
         }
-        self.books = books;
+        books
+    }
+}
+
+impl Books {
+    /// Takes away what was counted before; a server that started again counts from nothing.
+    fn subtract(&mut self, before: &Self) {
+        for (name, (requests, seconds)) in &mut self.models {
+            if let Some((earlier, of_them)) = before.models.get(name) {
+                *requests = requests.saturating_sub(*earlier);
+                *seconds = (*seconds - of_them).max(0.0);
+            }
+        }
+        for (name, requests) in &mut self.externals {
+            let earlier = before.externals.get(name).copied().unwrap_or(0);
+            *requests = requests.saturating_sub(earlier);
+        }
     }
 }
 
@@ -248,7 +275,8 @@ impl Audience for Stage {
                     let names = names.iter().flat_map(|names| names.lines());
                     self.dropped.extend(names.map(str::to_owned));
                 }
-                self.read_books();
+                // They may be about to end.
+                self.books = self.read_books();
             }
             Event::Ready { .. } => {
                 let Some(plan) = &self.plan else { return };

@@ -37,6 +37,9 @@ pub(in crate::cli) struct Played<'a> {
     pub(in crate::cli) notes: &'a [String],
 }
 
+/// Whom everybody asks for names.
+const DNS: u16 = 53;
+
 /// Prints the verdict on standard output, and answers how the command ends.
 pub(in crate::cli) fn verdict(
     played: &Played<'_>,
@@ -128,8 +131,7 @@ fn eval(
         &course.plan.id_fields,
     )
     .ids;
-    let desk = EvalDesk::new(plan, &course.plan, &ids).ok();
-    let mut desk = desk;
+    let mut desk = EvalDesk::new(plan, &course.plan, &ids).ok();
     let progress = desk.as_mut().and_then(|desk| desk.progress().ok());
     let calls = desk.as_ref().map(EvalDesk::calls).unwrap_or_default();
     let mut tools: BTreeMap<String, usize> = BTreeMap::new();
@@ -234,10 +236,8 @@ fn strangers(plan: &Plan, seen: &BTreeMap<EvalName, Seen>) -> Vec<String> {
         .filter_map(|unit| Some((unit.address.parse().ok()?, unit.port?.0)))
         .collect();
     let remotes = seen.values().flat_map(|seen| &seen.remotes);
-    let strange = remotes.filter(|peer| {
-        // A program may talk to itself.
-        !peer.ip().is_loopback() && !known.contains(&(peer.ip(), peer.port()))
-    });
+    let strange =
+        remotes.filter(|peer| peer.port() != DNS && !known.contains(&(peer.ip(), peer.port())));
     let places: BTreeSet<String> = strange.map(ToString::to_string).collect();
     places.into_iter().collect()
 }

@@ -38,16 +38,8 @@ pub(super) fn simulate(spec: &mut ClusterSpec, facts: &Facts, wish: &Wish) -> Si
     let original = spec.clone();
     let servers: usize = spec.models.values().map(|model| size(model).units).sum();
     let env = (servers <= WITH_TREES).then(tree);
+    done.replaced.extend(all(&original));
     for (name, model) in &mut spec.models {
-        let by = match model.engine.unwrap_or_default() {
-            Engine::Sim => "simulated as it says",
-            _ => "simulated",
-        };
-        done.replaced.push(Replaced {
-            what: name.to_string(),
-            by: by.to_owned(),
-            why: None,
-        });
         if rates(&original, name, model) {
             done.assumed.push(name.clone());
         }
@@ -58,6 +50,16 @@ pub(super) fn simulate(spec: &mut ClusterSpec, facts: &Facts, wish: &Wish) -> Si
     let top = spec.sim.get_or_insert_with(Sim::default);
     top.speed = Some(wish.speed);
     done
+}
+
+/// One row for all models.
+fn all(spec: &ClusterSpec) -> Option<Replaced> {
+    let names: Vec<&str> = spec.models.keys().map(Name::as_str).collect();
+    (!names.is_empty()).then(|| Replaced {
+        what: names.join(", "),
+        by: "the simulated vLLM".to_owned(),
+        why: None,
+    })
 }
 
 /// Servers of three processes each, as vLLM's, so that what is left of one that died is what would be left there.

@@ -17,7 +17,7 @@ pub fn rehearse(spec: &ClusterSpec, facts: &Facts, wish: &Wish) -> Rehearsal {
     let addresses = Addresses::of(&wish.folder);
     let mut replaced = vec![places(original, addresses)];
     let simulated = models::simulate(&mut spec, facts, wish);
-    replaced.extend(merge(simulated.replaced));
+    replaced.extend(simulated.replaced);
     let node = settle(&mut spec, addresses);
     replaced.extend(services::stand_in(&mut spec, facts, wish, original));
     let stand_ins = addresses.at(0);
@@ -65,18 +65,6 @@ fn places(spec: &ClusterSpec, addresses: Addresses) -> Replaced {
         by,
         why: Some("every server keeps its port".to_owned()),
     }
-}
-
-/// One row for all models, and one for each stub.
-fn merge(rows: Vec<Replaced>) -> Vec<Replaced> {
-    let (plain, rest): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.why.is_none());
-    let names: Vec<String> = plain.into_iter().map(|row| row.what).collect();
-    let all = (!names.is_empty()).then(|| Replaced {
-        what: names.join(", "),
-        by: "the simulated vLLM".to_owned(),
-        why: None,
-    });
-    all.into_iter().chain(rest).collect()
 }
 
 /// Addresses that a client reaches without the proxy.
