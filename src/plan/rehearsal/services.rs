@@ -13,6 +13,9 @@ use super::types::{Replaced, Wish};
 /// The variable that tells programs of this one how fast time passes.
 pub(super) const SPEED: &str = "TOOLORCH_SIM_SPEED";
 
+/// Tokens of a document that a stand-in finds: clients ask for fifty, and cut what is beyond some 24,000 tokens.
+const DOCUMENT: &str = "300";
+
 /// Puts stand-ins where a service cannot run here.
 pub(super) fn stand_in(
     spec: &mut ClusterSpec,
@@ -94,7 +97,7 @@ fn substitute(name: &Name, service: &mut Service, facts: &Facts, wish: &Wish) {
         // What was loaded onto a GPU answers slowly at first; who warms a service up knows that.
         command.extend(["--cold", "8s", "--cold-requests", "100"].map(str::to_owned));
     }
-    command.extend(["--latency", "200ms"].map(str::to_owned));
+    command.extend(["--latency", "200ms", "--tokens", DOCUMENT].map(str::to_owned));
     service.command = command;
     service.cwd = None;
     service.env = Some(speed_alone(wish));

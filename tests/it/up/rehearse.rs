@@ -89,19 +89,15 @@ fn a_key_that_comes_back_reaches_no_client() {
 #[test]
 fn a_call_to_the_outside_is_refused_and_told() {
     let scene = scene();
-    // Sooner than in the YAML, as time passes faster.
-    let yaml = scene.read("rehearsals/outside-call.yaml");
-    scene.write(
-        "rehearsals/outside-call.yaml",
-        &yaml.replace("2500ms", "700ms"),
-    );
-    let said = rehearse(&scene, "outside-call", &["--head", "120", "--no-kill"]);
+    let yaml = "rehearsals/outside-call.yaml";
+    let said = scene.run(&["rehearse", yaml, "--no-kill"]);
+    scene.assert_nothing_left();
     assert_eq!(said.code, 7, "{}\n{}", said.out, said.err);
     let told = line(&said, "api.tokenfactory.nebius.com:443");
     assert!(told.contains("NOT DECLARED, refused"), "{told}");
     // The evaluation itself did not suffer.
     let every = line(&said, "yes  every id of `hle` is written");
-    assert!(every.ends_with("120 of 120"), "{every}");
+    assert!(every.ends_with("60 of 60"), "{every}");
 }
 
 #[test]
@@ -153,7 +149,8 @@ fn no_question_pays_for_a_cold_start_where_there_is_a_warm_up() {
         assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
     }
     let (warm, cold) = (searches(&scene, "cold-start"), searches(&scene, "cold"));
-    assert!(cold > 3.0 * warm, "cold {cold:.0} ms, warm {warm:.0} ms");
+    // 8 s are 200 ms at this speed, and become less with each search.
+    assert!(cold > warm + 60.0, "cold {cold:.0} ms, warm {warm:.0} ms");
 }
 
 #[test]
