@@ -44,7 +44,14 @@ pub(super) fn find_to_stop(
     file: Option<&Path>,
     printer: Printer,
 ) -> Result<(Found, Option<ExitStatus>), ExitStatus> {
-    let dir = locate(file, printer)?;
+    to_stop(locate(file, printer)?, printer)
+}
+
+/// The same of one run.
+pub(super) fn to_stop(
+    dir: RunDir,
+    printer: Printer,
+) -> Result<(Found, Option<ExitStatus>), ExitStatus> {
     let error = match read(dir.clone()) {
         Ok(found) => return Ok((found, None)),
         Err(error) => error,

@@ -189,6 +189,7 @@ impl Builder<'_> {
             name: name.clone(),
             key: argv::served_id(model).to_owned(),
             min_ready: wanted.min(endpoints.len()),
+            hidden: false,
             endpoints,
         });
     }
@@ -266,6 +267,7 @@ impl Builder<'_> {
             key: name.to_string(),
             endpoints: Vec::new(),
             min_ready: 1,
+            hidden: service.hidden,
         };
         if let (Some(slot), Some(port)) = (slot, port) {
             let site = self.sites.at(slot.site);

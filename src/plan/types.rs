@@ -334,6 +334,9 @@ pub struct Group {
     pub endpoints: Vec<Endpoint>,
     /// How many must be ready before an evaluation starts.
     pub min_ready: usize,
+    /// No client configuration names it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
 /// Where a client can ask.

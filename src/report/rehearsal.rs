@@ -52,6 +52,10 @@ pub struct EvalEvidence {
     pub first_result: Option<Millis>,
     /// How long a client ran, all starts together, real.
     pub ran: Millis,
+    /// When its first client started and its last one ended, from the first of all, real.
+    pub began: Millis,
+    /// See `began`.
+    pub ended: Millis,
     /// Questions in flight, where that is said.
     pub concurrency: Option<u32>,
     /// The kill in the middle.
@@ -201,7 +205,7 @@ fn of_eval(eval: &EvalEvidence) -> Vec<Finding> {
 
 fn written(eval: &EvalEvidence) -> Finding {
     let (done, total) = (eval.done, eval.total);
-    let proof = if done == total && total > 0 && eval.errors == 0 {
+    let proof = if done >= total && total > 0 && eval.errors == 0 {
         Proof::Yes
     } else {
         Proof::No
@@ -233,6 +237,13 @@ fn resumed(eval: &EvalEvidence) -> Finding {
         return finding(Proof::No, text);
     };
     match kill.touched {
+        0 if eval.done <= kill.finished && eval.done < eval.total => finding(
+            Proof::No,
+            format!(
+                "`{name}` does not resume: killed at {} results, it came back and wrote no further one",
+                kill.finished
+            ),
+        ),
         0 => finding(
             Proof::Yes,
             format!(
@@ -288,7 +299,7 @@ fn sockets(evidence: &Evidence) -> Finding {
     )
 }
 
-/// What the cluster will take; none where nothing ran.
+/// What the cluster will take; none where nothing ran, or where this machine was most of what was waited for.
 pub fn predict(evidence: &Evidence) -> Option<Prediction> {
     let mut wall = 0.0;
     for eval in &evidence.evals {
@@ -297,6 +308,7 @@ pub fn predict(evidence: &Evidence) -> Option<Prediction> {
         }
         wall += seconds(eval.ran) * evidence.speed * longer(eval);
     }
+    wall *= overlap(&evidence.evals);
     if wall <= 0.0 {
         return None;
     }
@@ -314,13 +326,38 @@ pub fn predict(evidence: &Evidence) -> Option<Prediction> {
     };
     let (least, most) = (1.0 / (rates * part), rates * part);
     let whole = wall + seconds(evidence.startup);
+    let accounted = accounted(evidence);
+    // At the cluster's own speed client and machine take what they take; here that counts `speed` times.
+    let least = least * accounted.unwrap_or(1.0);
     let likely = [least, most].map(|factor| millis(wall * factor + seconds(evidence.startup)));
     Some(Prediction {
         wall: millis(whole),
         likely: (likely[0], likely[1]),
         gpu_hours: ratio(evidence.gpus, 1) * whole / 3600.0,
-        accounted: accounted(evidence),
+        accounted,
     })
+}
+
+/// The share of their own times that evaluations take together: those that run at once share it.
+fn overlap(evals: &[EvalEvidence]) -> f64 {
+    let mut spans: Vec<(u64, u64)> = evals
+        .iter()
+        .map(|eval| (eval.began.0, eval.ended.0))
+        .collect();
+    spans.sort_unstable();
+    let alone: u64 = spans
+        .iter()
+        .map(|(began, ended)| ended.saturating_sub(*began))
+        .sum();
+    let (mut together, mut until) = (0, 0);
+    for (began, ended) in spans {
+        together += ended.saturating_sub(began.max(until));
+        until = until.max(ended);
+    }
+    if alone == 0 {
+        return 1.0;
+    }
+    seconds(Millis(together)) / seconds(Millis(alone))
 }
 
 /// How many times longer all questions take than those that were rehearsed: a run is as many rounds as each worker has
@@ -405,6 +442,10 @@ fn outside(evidence: &Evidence, text: &mut String) {
             "  {place}  {requests} requests, declared, answered by a stand-in"
         );
     }
+    for place in &evidence.strangers {
+        nothing = false;
+        let _ = writeln!(text, "  {place}  NOT DECLARED, connected to past the proxy");
+    }
     for refused in &evidence.refused {
         nothing = false;
         let said = if refused.declared {
@@ -443,6 +484,9 @@ fn prediction(evidence: &Evidence, text: &mut String) {
         found.wall, found.gpu_hours, evidence.gpus
     );
     if let Some(share) = found.accounted {
+        if share < 0.25 {
+            text.push_str("  this machine was most of what was waited for: a lower `--speed` predicts better\n");
+        }
         let _ = writeln!(
             text,
             "  calls to the servers are {:.0} % of the workers' time; the rest is the client, the stand-ins and this machine",
@@ -477,6 +521,8 @@ mod tests {
                 starts: 2,
                 first_result: Some(Millis(800)),
                 ran: Millis::from_secs(120),
+                began: Millis(0),
+                ended: Millis::from_secs(121),
                 concurrency: Some(64),
                 kill: Some(Kill {
                     finished: 571,
@@ -518,7 +564,7 @@ mod tests {
           https://api.openai.com/v1  1812 requests, declared, answered by a stand-in
         what only the cluster can prove
           that weights load
-        predicted for the cluster: 2h 02m, 52.9 GPU hours on 26 GPUs; likely 1h 02m to 4h 02m
+        predicted for the cluster: 2h 02m, 52.9 GPU hours on 26 GPUs; likely 54m 05s to 4h 02m
           calls to the servers are 87 % of the workers' time; the rest is the client, the stand-ins and this machine
           rates are assumed for orchestrator; `toolorch sim fit` makes them from a run
         ");
@@ -564,12 +610,13 @@ mod tests {
           -    after 42s: answer-3 hang for 20s
         what would have left this machine
           https://api.openai.com/v1  1812 requests, declared, answered by a stand-in
+          93.184.216.34:443  NOT DECLARED, connected to past the proxy
           api.openai.com:443  3 times, declared, but its client does not take another address: refused
           api.nebius.com:443  3 times, NOT DECLARED, refused
           not given to the client: NEBIUS_API_KEY
         what only the cluster can prove
           that weights load
-        predicted for the cluster: 2h 02m, 53.1 GPU hours on 26 GPUs; likely 1h 46m to 2h 20m
+        predicted for the cluster: 2h 02m, 53.1 GPU hours on 26 GPUs; likely 1h 33m to 2h 20m
           calls to the servers are 87 % of the workers' time; the rest is the client, the stand-ins and this machine
         ");
         assert!(leads_out(&evidence));

@@ -251,7 +251,8 @@ pub fn write_config(
         .ok_or_else(|| format!("there is no client configuration `{name}`"))?;
     let mut served = plan.clone();
     served.groups.retain(|group| {
-        needed.contains(&group.name) || group.endpoints.iter().any(|end| ready.contains(&end.unit))
+        let some = group.endpoints.iter().any(|end| ready.contains(&end.unit));
+        !group.hidden && (needed.contains(&group.name) || some)
     });
     let endpoints = count_endpoints(&served, ready);
     // An empty one over a good one would send a client nowhere.

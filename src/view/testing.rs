@@ -54,6 +54,7 @@ pub(crate) fn plan(replicas: usize) -> Plan {
             })
             .collect(),
         min_ready: 1,
+        hidden: false,
     };
     let groups = vec![group(&orchestrator), group(&retrieval)];
     let evals = vec![eval("hle", &[]), eval("frames", &["hle"])];

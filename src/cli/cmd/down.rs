@@ -12,6 +12,7 @@ use crate::cli::stopping::Stop;
 use crate::cli::unit_scripts::stop_scripts;
 use crate::cli::{detach, orphans};
 use crate::facts::{Known, Listener, Observation};
+use crate::run::store::RunDir;
 use crate::run::{Event, Phase, StopWhy};
 use crate::world::{self, UnitDirs};
 
@@ -43,6 +44,20 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
 
 fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (found, unread) = runs::find_to_stop(args.file.as_deref(), printer)?;
+    end(found, unread, printer)
+}
+
+/// Stops everything of this run, and proves it.
+pub(in crate::cli) fn run_in(dir: RunDir, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let (found, unread) = runs::to_stop(dir, printer)?;
+    end(found, unread, printer)
+}
+
+fn end(
+    found: Found,
+    unread: Option<ExitStatus>,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
     let _turn = wait_for_turn(&found, printer);
     if unread.is_none() && nothing_lives(&found) {
         return was_down(&found, printer);

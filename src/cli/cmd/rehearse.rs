@@ -1,15 +1,14 @@
 //! `toolorch rehearse`: the whole evaluation on this machine, without GPUs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::base::ExitStatus;
-use crate::cli::args::{DownArgs, RehearseArgs, UpArgs};
+use crate::cli::args::{RehearseArgs, UpArgs};
 use crate::cli::cmd::down;
 use crate::cli::cmd::up::{self, Wanted};
 use crate::cli::load::{Cluster, Loaded, gather, load};
 use crate::cli::printer::Printer;
-use crate::cli::rehearsal::{Played, Stage, planned, verdict};
-use crate::cli::runs;
+use crate::cli::rehearsal::{Ground, Played, Stage, planned, verdict};
 use crate::diag::{Severity, human};
 use crate::plan::ask;
 use crate::plan::rehearsal::{self, Rehearsal, Wish};
@@ -21,11 +20,10 @@ const MANY: usize = 100;
 
 pub(in crate::cli) fn run(args: RehearseArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (document, real, notes) = checked(&args, printer)?;
-    let folder = folder(&real, printer)?;
-    let live = is_live(&real, printer)?;
-    if !live {
-        clear(&folder, printer)?;
-    }
+    let ground = Ground::of(&real, printer)?;
+    let _turn = ground.lock(printer)?;
+    ground.clear(&real, printer)?;
+    let folder = ground.folder.clone();
     let wish = wish(&args, &real, &folder);
     let (rehearsal, cluster) = staged(&document, &real, &args, &wish, printer)?;
     announce(&rehearsal, &real, &wish, printer);
@@ -36,16 +34,14 @@ pub(in crate::cli) fn run(args: RehearseArgs, printer: Printer) -> Result<ExitSt
     for fault in &faults {
         printer.say(&format!("  {fault}"));
     }
-    let mut stage = Stage::new(&rehearsal, &args, faults);
-    let file = args.cluster.file.clone();
+    let mut stage = Stage::new(&rehearsal, &args, faults, ground.marker());
     let wanted = wanted(args);
-    let name = cluster.plan.cluster.clone();
     let status = up::proceed(&document, cluster, &wanted, &mut stage, printer);
+    let run = stage.run();
     let watched = stage.end();
     // A rehearsal leaves nothing behind, however it ended.
-    let left = runs::live(&runs::home(), Some(&name), printer)?;
-    if !left.is_empty() && status != Err(ExitStatus::OwnedElsewhere) {
-        down::run(&DownArgs { file: Some(file) }, printer)?;
+    if let Some(dir) = run.filter(|dir| !dir.is_over().unwrap_or(false)) {
+        down::run_in(dir, printer)?;
     }
     let played = Played {
         real: &real,
@@ -71,38 +67,6 @@ fn checked(
     let notes = notes.map(|note| note.title.clone()).collect();
     let (document, cluster) = loaded.ready(printer, args.strict)?;
     Ok((document, cluster, notes))
-}
-
-fn folder(real: &Cluster, printer: Printer) -> Result<PathBuf, ExitStatus> {
-    let folder = runs::home()
-        .path()
-        .join("rehearsals")
-        .join(real.spec.name.as_str());
-    std::path::absolute(&folder).map_err(|error| {
-        printer.complain(&format!("error: `{}`: {error}", folder.display()));
-        ExitStatus::Internal
-    })
-}
-
-/// Whether a rehearsal of this cluster was begun and goes on.
-fn is_live(real: &Cluster, printer: Printer) -> Result<bool, ExitStatus> {
-    let name = rehearsal::name_of(&real.spec.name);
-    Ok(!runs::live(&runs::home(), Some(&name), printer)?.is_empty())
-}
-
-/// Each rehearsal begins with nothing: what an earlier one left is removed.
-fn clear(folder: &Path, printer: Printer) -> Result<(), ExitStatus> {
-    match std::fs::remove_dir_all(folder) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => {
-            let shown = folder.display();
-            printer.complain(&format!(
-                "error: cannot remove what the last rehearsal left in `{shown}`: {error}"
-            ));
-            Err(ExitStatus::Refused)
-        }
-    }
 }
 
 fn wish(args: &RehearseArgs, real: &Cluster, folder: &Path) -> Wish {
@@ -160,7 +124,7 @@ fn staged(
 fn announce(rehearsal: &Rehearsal, real: &Cluster, wish: &Wish, printer: Printer) {
     let name = &real.spec.name;
     printer.say(&format!(
-        "rehearsal of `{name}`: {}x as fast, nothing leaves this machine",
+        "rehearsal of `{name}`: {}x as fast; keys stay here, and what wants to leave this machine is refused and told",
         wish.speed
     ));
     let widest = rehearsal

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use rustix::process::Signal;
 
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, sha256};
 use crate::plan::{EvalPlan, ResultsPlan};
 use crate::report::rehearsal::Kill;
 
@@ -16,8 +16,8 @@ const KILL_AT: (usize, usize) = (3, 10);
 /// A client that runs.
 #[derive(Debug, Clone, Copy)]
 struct Client {
-    pid: u32,
-    start: u64,
+    /// Its process and the process's start, once it was seen: a short one may never be.
+    process: Option<(u32, u64)>,
     since: Timestamp,
 }
 
@@ -29,7 +29,8 @@ pub(super) struct Course {
     pub(super) starts: usize,
     pub(super) first_result: Option<Millis>,
     pub(super) ran: Millis,
-    first_start: Option<Timestamp>,
+    pub(super) first_start: Option<Timestamp>,
+    pub(super) last_end: Option<Timestamp>,
     client: Option<Client>,
     killed: Option<Killed>,
 }
@@ -43,10 +44,15 @@ struct Killed {
 
 /// A finished result: while it stays what it is nobody touched it.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    path: PathBuf,
-    written: Option<SystemTime>,
-    length: u64,
+enum Stamp {
+    /// A file of its own.
+    File {
+        path: PathBuf,
+        written: Option<SystemTime>,
+        length: u64,
+    },
+    /// A line of a file for all, by its digest.
+    Line(String),
 }
 
 impl Course {
@@ -58,25 +64,35 @@ impl Course {
             first_result: None,
             ran: Millis(0),
             first_start: None,
+            last_end: None,
             client: None,
             killed: None,
         }
     }
 
-    pub(super) fn started(&mut self, at: Timestamp, pid: u32, start: u64) {
+    pub(super) fn launched(&mut self, at: Timestamp) {
         self.starts += 1;
         self.first_start.get_or_insert(at);
-        let since = at;
-        self.client = Some(Client { pid, start, since });
+        self.client = Some(Client {
+            process: None,
+            since: at,
+        });
         if let Some(killed) = &mut self.killed {
             let back = at.since(killed.at);
             killed.back_after.get_or_insert(back);
         }
     }
 
+    pub(super) fn started(&mut self, pid: u32, start: u64) {
+        if let Some(client) = &mut self.client {
+            client.process = Some((pid, start));
+        }
+    }
+
     pub(super) fn ended(&mut self, at: Timestamp) {
         if let Some(client) = self.client.take() {
             self.ran = Millis(self.ran.0 + at.since(client.since).0);
+            self.last_end = Some(at);
         }
     }
 
@@ -93,7 +109,8 @@ impl Course {
 
     /// Kills the client once, in the middle.
     pub(super) fn kill_in_the_middle(&mut self, now: Timestamp, written: usize) -> bool {
-        let Some(client) = self.client.filter(|_| self.killed.is_none()) else {
+        let client = self.client.filter(|_| self.killed.is_none());
+        let Some((pid, start)) = client.and_then(|client| client.process) else {
             return false;
         };
         let in_the_middle = written * KILL_AT.1 >= self.total * KILL_AT.0 && written < self.total;
@@ -101,7 +118,7 @@ impl Course {
             return false;
         }
         let finished = stamps(&self.plan.results);
-        let killed = crate::world::send_signal(client.pid, client.start, Signal::KILL);
+        let killed = crate::world::send_signal(pid, start, Signal::KILL);
         if killed {
             self.killed = Some(Killed {
                 at: now,
@@ -115,8 +132,12 @@ impl Course {
     /// What came of the kill.
     pub(super) fn kill(&self) -> Option<Kill> {
         let killed = self.killed.as_ref()?;
-        let same = |before: &&Stamp| stamp(&before.path).as_ref() == Some(*before);
-        let kept = killed.finished.iter().filter(same).count();
+        let now = stamps(&self.plan.results);
+        let kept = killed
+            .finished
+            .iter()
+            .filter(|before| now.contains(before))
+            .count();
         Some(Kill {
             finished: killed.finished.len(),
             touched: killed.finished.len() - kept,
@@ -152,21 +173,25 @@ fn files(dir: &str, pattern: &str) -> impl Iterator<Item = PathBuf> {
 
 /// Results that are complete: one that is being written is not.
 fn stamps(results: &ResultsPlan) -> Vec<Stamp> {
-    let ResultsPlan::Dir { dir, pattern, .. } = results else {
-        // A file for all grows: nothing can be said of its lines one by one.
-        return Vec::new();
-    };
-    let whole = |path: &PathBuf| {
-        let bytes = fs::read(path).unwrap_or_default();
-        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok()
-    };
-    let complete = files(dir, pattern).filter(whole);
-    complete.filter_map(|path| stamp(&path)).collect()
+    let is_json = |bytes: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    match results {
+        ResultsPlan::Dir { dir, pattern, .. } => files(dir, pattern)
+            .filter(|path| is_json(&fs::read(path).unwrap_or_default()))
+            .filter_map(|path| stamp(&path))
+            .collect(),
+        ResultsPlan::Jsonl { file } => {
+            let text = fs::read(file).unwrap_or_default();
+            let lines = text
+                .split(|byte| *byte == b'\n')
+                .filter(|line| is_json(line));
+            lines.map(|line| Stamp::Line(sha256(line))).collect()
+        }
+    }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let found = fs::metadata(path).ok()?;
-    Some(Stamp {
+    Some(Stamp::File {
         path: path.to_owned(),
         written: found.modified().ok(),
         length: found.len(),

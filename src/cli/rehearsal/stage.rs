@@ -1,6 +1,7 @@
 //! The companion of a rehearsal's drive: sees what happens, and brings trouble.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::course::Course;
 use super::looks::{Looks, Seen};
@@ -20,6 +21,9 @@ use crate::world::{self, UnitDirs};
 /// What goes along with the drive.
 pub(in crate::cli) struct Stage {
     kill: bool,
+    /// A file that names the run for later rehearsals.
+    marker: PathBuf,
+    run: Option<RunDir>,
     plan: Option<Plan>,
     courses: BTreeMap<EvalName, Course>,
     looks: Looks,
@@ -61,9 +65,12 @@ impl Stage {
         rehearsal: &Rehearsal,
         args: &RehearseArgs,
         planned: Vec<Planned>,
+        marker: PathBuf,
     ) -> Self {
         Self {
             kill: !args.no_kill,
+            marker,
+            run: None,
             plan: None,
             courses: BTreeMap::new(),
             looks: Looks::begin(),
@@ -101,6 +108,11 @@ impl Stage {
         }
     }
 
+    /// The run, if it began.
+    pub(in crate::cli) fn run(&self) -> Option<RunDir> {
+        self.run.clone()
+    }
+
     /// The evaluation whose client this unit is.
     fn eval_of(&self, unit: &UnitId) -> Option<EvalName> {
         let plan = self.plan.as_ref()?;
@@ -115,6 +127,14 @@ impl Stage {
             Event::LaunchIntended { .. } => {
                 self.first_launch.get_or_insert(at);
             }
+            Event::Launched { unit, .. } => {
+                let Some(eval) = self.eval_of(unit) else {
+                    return;
+                };
+                if let Some(course) = self.courses.get_mut(&eval) {
+                    course.launched(at);
+                }
+            }
             Event::Started {
                 unit, pid, start, ..
             } => {
@@ -127,7 +147,7 @@ impl Stage {
                     self.before = Some(self.read_books());
                 }
                 if let Some(course) = self.courses.get_mut(&eval) {
-                    course.started(at, *pid, *start);
+                    course.started(*pid, *start);
                 }
             }
             Event::Exited { unit, .. } | Event::Stopped { unit, .. } => {
@@ -249,6 +269,9 @@ fn posts(books: &str) -> u64 {
 impl Companion for Stage {
     fn begins(&mut self, dir: &RunDir, plan: &Plan) {
         self.trouble.takes_place(plan, dir.id());
+        // Without it the next rehearsal asks before it ends this one's remains.
+        let _ = std::fs::write(&self.marker, dir.id().as_str());
+        self.run = Some(dir.clone());
         self.dirs = Some(UnitDirs::new(dir.id()));
         let courses = plan.evals.iter();
         self.courses = courses

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use super::course::Course;
 use super::looks::Seen;
 use super::stage::Watched;
-use crate::base::{EvalName, ExitStatus, Millis};
+use crate::base::{EvalName, ExitStatus, Millis, Timestamp};
 use crate::cli::load::Cluster;
 use crate::cli::printer::Printer;
 use crate::cli::runs;
 use crate::knowledge::adapters;
-use crate::plan::rehearsal::{Rehearsal, Wish};
+use crate::plan::rehearsal::{Rehearsal, Wish, host_of};
 use crate::plan::{Plan, UnitKind};
 use crate::report::rehearsal::{
     EvalEvidence, Evidence, ModelEvidence, Proof, Refused, findings, leads_out, verdict_text,
@@ -84,6 +84,11 @@ fn evidence(played: &Played<'_>, watched: &Watched, plan: &Plan) -> Evidence {
         notes,
     } = *played;
     let log = std::fs::read_to_string(&rehearsal.outside_log).unwrap_or_default();
+    let starts = watched
+        .courses
+        .values()
+        .filter_map(|course| course.first_start);
+    let first = starts.min().unwrap_or_default();
     let evals = plan.evals.iter();
     Evidence {
         speed: wish.speed,
@@ -91,7 +96,7 @@ fn evidence(played: &Played<'_>, watched: &Watched, plan: &Plan) -> Evidence {
         startup: scaled(watched.startup, wish.speed),
         evals: evals
             .filter_map(|one| watched.courses.get_key_value(&one.name))
-            .map(|(name, course)| eval(real, plan, name, course, watched.seen.get(name)))
+            .map(|(name, course)| eval(real, plan, name, (course, first), watched.seen.get(name)))
             .collect(),
         models: models(real, rehearsal, plan, watched),
         refused: refused(real, &log),
@@ -123,9 +128,10 @@ fn eval(
     real: &Cluster,
     plan: &Plan,
     name: &EvalName,
-    course: &Course,
+    (course, first): (&Course, Timestamp),
     seen: Option<&Seen>,
 ) -> EvalEvidence {
+    let since_first = |at: Option<Timestamp>| at.map_or(Millis(0), |at| at.since(first));
     let ids = world::read_dataset(
         course.plan.dataset.as_deref().unwrap_or_default().as_ref(),
         &course.plan.id_fields,
@@ -161,6 +167,8 @@ fn eval(
         starts: course.starts,
         first_result: course.first_result,
         ran: course.ran,
+        began: since_first(course.first_start),
+        ended: since_first(course.last_end),
         concurrency: course.plan.concurrency,
         kill: course.kill(),
         tools: tools.into_iter().collect(),
@@ -200,9 +208,8 @@ fn models(
 /// What the proxy refused, and whether the YAML declares it.
 fn refused(real: &Cluster, log: &str) -> Vec<Refused> {
     let declared = |host: &str| {
-        let externals = real.spec.externals.values();
-        let hosts = externals.filter_map(|external| host_of(&external.url));
-        hosts.into_iter().any(|known| known == host)
+        let mut externals = real.spec.externals.values();
+        externals.any(|external| host_of(&external.url) == host)
     };
     crate::eval::outside_of(log)
         .into_iter()
@@ -212,11 +219,6 @@ fn refused(real: &Cluster, log: &str) -> Vec<Refused> {
             declared: declared(&found.host),
         })
         .collect()
-}
-
-fn host_of(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    rest.split(['/', ':']).next()
 }
 
 fn stood_in(rehearsal: &Rehearsal, watched: &Watched) -> Vec<(String, u64)> {

@@ -10,7 +10,7 @@ use crate::spec::ClusterSpec;
 use crate::spec::model::{Duration, Env, Eval, Restart, Results, ResultsDir, ScalarText};
 use crate::spec::resolve;
 
-use super::external::NO_KEY;
+use super::external::{NO_KEY, lead};
 use super::models::scaled;
 use super::services::{SPEED, flat, lacks};
 use super::types::{Prop, Replaced, Wish};
@@ -229,13 +229,29 @@ fn made_up(count: u64) -> String {
     text
 }
 
+fn raw(results: &Results) -> &str {
+    match results {
+        Results::Dir(dir) => &dir.dir,
+        Results::Jsonl(file) => file,
+    }
+}
+
 /// Paths, environment and limits of a client of this machine.
 fn settle(name: &EvalName, eval: &mut Eval, (at, wish, common): (&EvalPaths, &Wish, &Common<'_>)) {
     eval.node = None;
     eval.launcher = None;
     eval.egress = None;
     eval.on_move = None;
+    let real = raw(&eval.results).to_owned();
     eval.results = results(name, &eval.results, at, wish);
+    let new = raw(&eval.results).to_owned();
+    for word in eval.command.iter_mut().flatten() {
+        // Who wrote the place out means the place, whatever it is called here.
+        let plain = word.trim_end_matches('/');
+        if plain == real.trim_end_matches('/') || plain == at.results {
+            word.clone_from(&new);
+        }
+    }
     let restart = eval.restart.get_or_insert(Restart {
         attempts: None,
         backoff: None,
@@ -249,29 +265,26 @@ fn settle(name: &EvalName, eval: &mut Eval, (at, wish, common): (&EvalPaths, &Wi
         }
     }
     let env = eval.env.get_or_insert_with(Env::default);
-    // A key that is handed on could be used; one that is not cannot.
-    let secret: Vec<String> = env
-        .pass
-        .extract_if(.., |name| is_credential(name))
-        .collect();
+    withhold_keys(env);
     let mut set = |name: &str, value: &str| {
         env.set
             .insert(name.to_owned(), ScalarText(value.to_owned()));
     };
-    for name in &secret {
-        set(name, NO_KEY);
-    }
-    for (name, value) in common.variables {
-        set(name, value);
-    }
-    let inside = common.inside.join(",");
-    set("NO_PROXY", &inside);
-    set("no_proxy", &inside);
     set(SPEED, &wish.speed.to_string());
     set(CONTROL, &format!("{}/control-{name}", wish.folder));
-    if !env.set.contains_key(CALLS) {
-        let path = format!("{}/calls-{name}.jsonl", wish.folder);
-        env.set.insert(CALLS.to_owned(), ScalarText(path));
+    // Calls of a rehearsal are not to be taken for real ones.
+    set(CALLS, &format!("{}/calls-{name}.jsonl", wish.folder));
+    lead(env, common.variables, common.inside);
+}
+
+/// A key that is handed on could be used; one that is not cannot.
+pub(super) fn withhold_keys(env: &mut Env) {
+    let secret: Vec<String> = env
+        .pass
+        .extract_if(.., |name| is_credential(name))
+        .collect();
+    for name in secret {
+        env.set.insert(name, ScalarText(NO_KEY.to_owned()));
     }
 }
 

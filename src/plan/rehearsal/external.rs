@@ -3,7 +3,7 @@
 use crate::base::{Name, NodeName, Port};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Env, External, NodeChoice, PortChoice, Ready, Service};
+use crate::spec::model::{Env, External, NodeChoice, PortChoice, Ready, ScalarText, Service};
 
 use super::services::{program, speed_alone};
 use super::types::{Replaced, Wish};
@@ -103,11 +103,18 @@ fn one(
     }
     command.extend(["--latency".to_owned(), "2s".to_owned()]);
     let before = turn(external, address, port);
-    done.variables.extend(variables(external, &before));
+    let (told, new): (Vec<_>, Vec<_>) = variables(external, &before)
+        .into_iter()
+        .partition(|(name, _)| done.variables.iter().any(|(known, _)| known == name));
+    done.variables.extend(new);
+    // One variable leads to one place: the first external of a library has it.
+    let led = told
+        .iter()
+        .find(|(name, value)| value != NO_KEY && !name.is_empty());
     done.replaced.push(Replaced {
         what: name.to_string(),
         by: format!("a stand-in for {before}"),
-        why: Some("nothing leaves this machine".to_owned()),
+        why: led.map(|(name, _)| format!("`{name}` leads to another external already")),
     });
     done.externals.push((stand_in.clone(), before));
     done.required.push(stand_in.clone());
@@ -116,18 +123,60 @@ fn one(
     spec.services.insert(stand_in, service);
 }
 
-/// Points an external at its stand-in; answers where it pointed before.
+/// Points an external at its stand-in; answers where it pointed before, without a password.
 fn turn(external: &mut External, address: &str, port: u16) -> String {
-    let rest = external.url.split_once("://").map_or("", |(_, rest)| rest);
+    let rest = after_scheme(&external.url);
     let path = rest.find('/').map_or("", |at| &rest[at..]);
     let here = format!("http://{address}:{port}{path}");
-    std::mem::replace(&mut external.url, here)
+    let before = std::mem::replace(&mut external.url, here);
+    let (scheme, rest) = before.split_once("://").unwrap_or(("https", &before));
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// Lets a program find the stand-ins, and no way out past them.
+pub(super) fn lead(env: &mut Env, variables: &[(String, String)], inside: &[String]) {
+    let inside = inside.join(",");
+    let direct = ["NO_PROXY", "no_proxy"].map(|name| (name.to_owned(), inside.clone()));
+    for (name, value) in variables.iter().cloned().chain(direct) {
+        env.set.insert(name, ScalarText(value));
+    }
+    // `setup` runs before what is set: it too must find no way out.
+    if !env.setup.is_empty() {
+        let proxies = variables
+            .iter()
+            .filter(|(_, value)| value.starts_with("http://"));
+        let words: Vec<String> = proxies
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        env.setup.insert(0, format!("export {}", words.join(" ")));
+    }
+}
+
+fn after_scheme(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest)
+}
+
+/// The host of a URL in lower case, without user, port and brackets.
+pub fn host_of(url: &str) -> String {
+    let rest = after_scheme(url);
+    let place = rest.split('/').next().unwrap_or(rest);
+    let place = place.rsplit_once('@').map_or(place, |(_, host)| host);
+    let host = match place.strip_prefix('[') {
+        Some(inner) => inner.split(']').next().unwrap_or(inner),
+        None => place.split(':').next().unwrap_or(place),
+    };
+    host.to_ascii_lowercase()
 }
 
 fn variables(external: &External, before: &str) -> Vec<(String, String)> {
-    let rest = before.split_once("://").map_or(before, |(_, rest)| rest);
-    let host = rest.split(['/', ':']).next().unwrap_or(rest);
-    let leads = LEADS.iter().filter(|(end, _)| host.ends_with(end));
+    let host = host_of(before);
+    let under = |domain: &str| {
+        let rest = host.strip_suffix(domain);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let leads = LEADS.iter().filter(|(domain, _)| under(domain));
     let leads = leads.flat_map(|(_, names)| names.iter());
     let mut set: Vec<(String, String)> = leads
         .map(|name| ((*name).to_owned(), external.url.clone()))
@@ -159,6 +208,7 @@ fn service(
         restart: None,
         launcher: None,
         open_files: None,
+        hidden: true,
     }
 }
 

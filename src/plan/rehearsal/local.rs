@@ -16,8 +16,13 @@ const HOSTS: usize = 250;
 /// The name under which the rehearsal of a cluster runs.
 pub fn name_of(cluster: &ClusterName) -> ClusterName {
     let name = cluster.as_str();
-    let kept = name.len().min(LONGEST - SUFFIX.len());
-    ClusterName::new(format!("{}{SUFFIX}", &name[..kept]))
+    if name.len() + SUFFIX.len() <= LONGEST {
+        return ClusterName::new(format!("{name}{SUFFIX}"));
+    }
+    // Two long names may begin alike.
+    let digest = &sha256(name.as_bytes())[..8];
+    let kept = LONGEST - SUFFIX.len() - digest.len() - 1;
+    ClusterName::new(format!("{}-{digest}{SUFFIX}", &name[..kept]))
 }
 
 /// Addresses of a rehearsal: two rehearsals on one machine have different ones, and each the same every time.

@@ -163,7 +163,9 @@ fn stub(
     if !model.model.starts_with('/') || there == Some(&PathKind::Directory) {
         return;
     }
-    let path = format!("{}/models{}", wish.folder, model.model);
+    let parts = model.model.split('/');
+    let inside: Vec<&str> = parts.filter(|part| !matches!(*part, "." | "..")).collect();
+    let path = format!("{}/models{}", wish.folder, inside.join("/"));
     let known = recipes::recipe(last(&model.model)).and_then(|recipe| recipe.context);
     let needed = needed_context(spec, name)
         .unwrap_or(0)

@@ -8,6 +8,7 @@ use crate::spec::ClusterSpec;
 use crate::spec::model::{Env, ScalarText, Service};
 use crate::spec::resolve::{self, Activation, MergedEnv};
 
+use super::clients::withhold_keys;
 use super::types::{Replaced, Wish};
 
 /// The variable that tells programs of this one how fast time passes.
@@ -30,7 +31,11 @@ pub(super) fn stand_in(
         let node = nodes.first().cloned().unwrap_or_else(|| NodeName::new(""));
         let env = resolve::service_env(original, name, &node);
         match cannot_run(service, &env, facts) {
-            None => service.env = Some(flat(&env)),
+            None => {
+                let mut env = flat(&env);
+                withhold_keys(&mut env);
+                service.env = Some(env);
+            }
             Some(why) => {
                 substitute(name, service, facts, wish);
                 replaced.push(Replaced {

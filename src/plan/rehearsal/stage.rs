@@ -4,7 +4,7 @@ use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{ClientConfig, WhenDone};
+use crate::spec::model::{ClientConfig, Env, WhenDone};
 
 use super::local::{Addresses, name_of, settle};
 use super::types::{Prop, Rehearsal, Replaced, Wish};
@@ -24,6 +24,12 @@ pub fn rehearse(spec: &ClusterSpec, facts: &Facts, wish: &Wish) -> Rehearsal {
     let outside = external::replace(&mut spec, facts, wish, (&node, &stand_ins));
     replaced.extend(outside.replaced);
     let inside = inside(&spec);
+    for name in original.services.keys() {
+        if let Some(service) = spec.services.get_mut(name.as_str()) {
+            let env = service.env.get_or_insert_with(Env::default);
+            external::lead(env, &outside.variables, &inside);
+        }
+    }
     let common = clients::Common {
         variables: &outside.variables,
         inside: &inside,

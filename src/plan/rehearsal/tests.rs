@@ -70,7 +70,7 @@ fn the_cluster_of_the_log_on_a_laptop() {
         /ckpt/nvidia/Nemotron-Orchestrator-8B/ | a stub folder | it is not on this machine; its context length is taken to be enough
         retrieval | a stand-in | it asks for GPUs
         wiki_retrieval | a stand-in | it asks for GPUs
-        judge | a stand-in for https://api.openai.com/v1 | nothing leaves this machine
+        judge | a stand-in for https://api.openai.com/v1 | -
         hle | the built-in stand-in of its client | `/home/user/ToolOrchestra/evaluation` is not here
         the questions of hle | 1900 that are made up | `/home/user/ToolOrchestra/evaluation/hle.jsonl` is not here
         frames | the built-in stand-in of its client | `/home/user/ToolOrchestra/evaluation` is not here
@@ -229,6 +229,8 @@ fn a_service_that_can_run_here_does() {
 fn a_long_name_stays_a_name() {
     let long = ClusterName::new("a".repeat(63));
     assert_eq!(name_of(&long).as_str().len(), 63);
+    let other = ClusterName::new(format!("{}b", "a".repeat(62)));
+    assert_ne!(name_of(&long), name_of(&other));
     assert_eq!(
         name_of(&ClusterName::from("hle-oss")).as_str(),
         "hle-oss-rehearsal"

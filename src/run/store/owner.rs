@@ -102,7 +102,9 @@ impl Owner {
         let lock = lock(run_dir)?;
         let process = own_process();
         let last = read(run_dir)?;
-        if let Some(last) = last.as_ref().filter(|last| last.lives(&process, now)) {
+        // An earlier ownership of this very process ended with its lock.
+        let another = |last: &&OwnerRecord| last.process != process && last.lives(&process, now);
+        if let Some(last) = last.as_ref().filter(another) {
             return Err(last.owned());
         }
         let seen = last.map_or(Epoch(0), |last| last.epoch);

@@ -35,6 +35,9 @@ pub struct Service {
     pub launcher: Option<LauncherKind>,
     /// The limit of open files to ask for. Default: 65536.
     pub open_files: Option<u64>,
+    /// Clients need not know it: a rehearsal's own. No key of the YAML.
+    #[serde(skip)]
+    pub hidden: bool,
 }
 
 /// What proves that a service is ready.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::scene::{Said, Scene};
+use super::scene::{Said, Scene, until};
 
 const SPEED: &str = "200x";
 /// In this time a rehearsal of 60 questions is over five times, unless something hangs.
@@ -227,6 +227,78 @@ fn a_client_that_is_here_runs_itself() {
     );
     // The questions of FRAMES are not in the checkout.
     assert!(said.err.contains("the questions of frames"), "{}", said.err);
+}
+
+/// Waits until a rehearsal's client has results.
+fn under_way(scene: &Scene, name: &str) {
+    let folder = format!("home/rehearsals/{name}/results/hle");
+    until("results of a rehearsal", || {
+        (scene.results(&folder) > 0).then_some(())
+    });
+}
+
+#[test]
+fn a_rehearsal_is_alone_and_begins_with_nothing() {
+    let scene = scene();
+    let args = ["rehearse", "rehearsals/silent-death.yaml", "--no-kill"];
+    let first = scene.go(scene.toolorch(&args));
+    under_way(&scene, "silent-death");
+    let second = scene.expect(75, &[&args[..], &["--head", "7"]].concat());
+    assert!(
+        second
+            .err
+            .contains("another rehearsal of this cluster goes on"),
+        "{}",
+        second.err
+    );
+    // One that is killed leaves its servers; the next one ends them, and begins anew.
+    first.signal(rustix::process::Signal::KILL);
+    first.end();
+    assert!(!scene.processes().is_empty());
+    let third = scene.expect(0, &[&args[..], &["--speed", SPEED, "--head", "7"]].concat());
+    assert!(
+        third.err.contains("was left by an earlier rehearsal"),
+        "{}",
+        third.err
+    );
+    assert!(line(&third, "yes  every id of `hle` is written").ends_with("7 of 7"));
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn what_runs_for_real_is_left_alone() {
+    let scene = Scene::quickstart(200);
+    let up = scene.go(scene.toolorch(&["up", "quickstart.yaml"]));
+    until("results", || {
+        (scene.results("quickstart/out/results") > 5).then_some(())
+    });
+    let rehearsal = scene.go(scene.toolorch(&["rehearse", "quickstart.yaml", "--speed", "5x"]));
+    until("the rehearsal's servers", || {
+        let runs = scene.runs();
+        runs.iter()
+            .any(|run| run.starts_with("quickstart-rehearsal"))
+            .then_some(())
+    });
+    rehearsal.signal(rustix::process::Signal::INT);
+    let rehearsed = rehearsal.end();
+    assert_eq!(rehearsed.code, 130, "{}", rehearsed.err);
+    let said = up.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(scene.results("quickstart/out/results"), 200);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn a_folder_that_no_rehearsal_made_is_kept() {
+    let scene = scene();
+    scene.write("home/rehearsals/silent-death/mine.txt", "precious");
+    let said = rehearse(&scene, "silent-death", &[]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("no rehearsal made it"), "{}", said.err);
+    assert_eq!(
+        scene.read("home/rehearsals/silent-death/mine.txt"),
+        "precious"
+    );
 }
 
 fn which(program: &str) -> String {
