@@ -95,7 +95,7 @@ fn the_cluster_of_the_log_on_a_laptop() {
     insta::assert_snapshot!(units.map(words).join("\n"), @r"
         orchestrator-0: /bin/toolorch sim vllm serve /r/models/ckpt/nvidia/Nemotron-Orchestrator-8B/ --host 127.0.31.221 --port 1800 --gpu-memory-utilization 0.85 --enable-auto-tool-choice --tool-call-parser hermes
         search-3: /bin/toolorch sim vllm serve openai/gpt-oss-20b --host 127.0.31.225 --port 1843 --gpu-memory-utilization 0.9 --enable-auto-tool-choice --tool-call-parser openai
-        retrieval: /bin/toolorch sim service --host 127.0.31.224 --port 8765 --name retrieval --cold 8s --cold-requests 100 --latency 200ms
+        retrieval: /bin/toolorch sim service --host 127.0.31.224 --port 8765 --name retrieval --cold 8s --cold-requests 100 --latency 200ms --tokens 300
         outside: /bin/toolorch sim proxy --host 127.0.31.220 --port 8100 --log /r/outside.jsonl
         outside-judge: /bin/toolorch sim service --host 127.0.31.220 --port 8101 --name judge --model gpt-5 --latency 2s
         eval-hle: /bin/toolorch client toolorchestra hle --model_name /r/models/ckpt/nvidia/Nemotron-Orchestrator-8B/ --output_dir /r/results/hle --model_config /r/config/default/model_config_oss_new.json --example_path /r/questions/hle.jsonl --concurrency 64 --max_rounds 50
