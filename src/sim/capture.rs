@@ -58,6 +58,9 @@ pub struct Capture {
     folder: PathBuf,
 }
 
+/// A real answer has some 40 KB.
+const LARGEST: usize = 16 << 20;
+
 impl Capture {
     /// A capture of these servers into `folder`.
     ///
@@ -96,12 +99,19 @@ impl Capture {
     /// The text, and the middle of the time that it took.
     async fn ask(&self, target: &Target) -> Result<(i64, String), String> {
         let began = jiff::Timestamp::now().as_millisecond();
-        let response = self.client.get(&target.url).send().await.map_err(words)?;
+        let mut response = self.client.get(&target.url).send().await.map_err(words)?;
         let status = response.status();
         if !status.is_success() {
             return Err(format!("it answers {status}"));
         }
-        let text = response.text().await.map_err(words)?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(words)? {
+            bytes.extend_from_slice(&piece);
+            if bytes.len() > LARGEST {
+                return Err("it answers more than 16 MiB".to_owned());
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let ended = jiff::Timestamp::now().as_millisecond();
         Ok((began.midpoint(ended), text))
     }

@@ -22,6 +22,9 @@ pub(super) enum Found {
     Calls(BTreeMap<String, Calls>),
 }
 
+/// A real answer of `/metrics` has some 40 KB.
+const LARGEST: u64 = 16 << 20;
+
 /// Reads `path`. Times of a capture pass `speed` times as fast as its clock.
 ///
 /// # Errors
@@ -34,6 +37,12 @@ pub(super) fn read(path: &Path, speed: f64) -> Result<Found, String> {
         let mut calls = BTreeMap::new();
         take_file(path, &mut calls).map_err(|error| cannot(path, &error))?;
         return some(path, calls);
+    }
+    if !metadata.is_dir() {
+        return Err(format!(
+            "`{}` is neither a file nor a folder",
+            path.display()
+        ));
     }
     let mut looks = Vec::new();
     let mut files = Vec::new();
@@ -92,7 +101,7 @@ fn capture(looks: Vec<PathBuf>, speed: f64) -> Result<Found, (PathBuf, io::Error
     for times in units.into_values() {
         let mut engines: BTreeMap<sample::Key, Series> = BTreeMap::new();
         for (at, path) in times {
-            let text = fs::read_to_string(&path).map_err(|error| (path, error))?;
+            let text = look(&path).map_err(|error| (path, error))?;
             let seconds = std::time::Duration::from_millis(at).as_secs_f64() * speed;
             for (key, sample) in sample::read(seconds, &text) {
                 engines.entry(key).or_default().0.push(sample);
@@ -105,7 +114,20 @@ fn capture(looks: Vec<PathBuf>, speed: f64) -> Result<Found, (PathBuf, io::Error
     Ok(Found::Capture(all))
 }
 
+/// One look, which a server gave in one answer: one that is larger is none.
+fn look(path: &Path) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() || found.len() > LARGEST {
+        return Err(io::Error::other("it is no answer of `/metrics`"));
+    }
+    fs::read_to_string(path)
+}
+
 fn take_file(path: &Path, calls: &mut BTreeMap<String, Calls>) -> io::Result<()> {
+    // A pipe would be waited for, maybe for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Ok(());
+    }
     let text = fs::read_to_string(path)?;
     // A result is one object, of many lines perhaps; a log has an object in each line.
     if take_result(&text, calls) {
