@@ -82,6 +82,10 @@ fn locate(file: Option<&Path>, printer: Printer) -> Result<RunDir, ExitStatus> {
                 let mut rehearsals = live(&home, Some(&name_of(&cluster)), printer)?;
                 latest = rehearsals.pop().or(latest);
             }
+            // Nor is one that is over unknown where the cluster itself never ran.
+            if latest.is_none() {
+                latest = home.latest(&name_of(&cluster)).map_err(failed)?;
+            }
             latest.filter(started).ok_or_else(|| {
                 let (kept, shown) = (home.path().display(), file.display());
                 let orphans = orphans::find(&home, Some(&cluster));

@@ -27,8 +27,8 @@ pub struct Evidence {
     pub strangers: Vec<String>,
     /// Variables that clients would have found in their environment and were not given: credentials, endpoints, proxies.
     pub dropped: Vec<String>,
-    /// Faults that were brought in, and what came of each.
-    pub faults: Vec<String>,
+    /// Faults that were to be brought in: whether they were, and what was done.
+    pub faults: Vec<(bool, String)>,
     /// What only the cluster can prove.
     pub unproved: Vec<String>,
 }
@@ -168,6 +168,10 @@ fn of_eval(eval: &EvalEvidence) -> Vec<Finding> {
     let mut found = Vec::new();
     found.push(match (eval.starts, eval.first_result) {
         (0, _) => finding(Proof::No, format!("the client of `{name}` was not started")),
+        (_, Some(_)) if eval.done == 0 => finding(
+            Proof::No,
+            format!("the client of `{name}` wrote no complete result"),
+        ),
         (_, Some(after)) => finding(
             Proof::Yes,
             format!("the client of `{name}` starts, first result after {after}"),
@@ -236,6 +240,10 @@ fn resumed(eval: &EvalEvidence) -> Finding {
         );
         return finding(Proof::No, text);
     };
+    if kill.finished == 0 {
+        let text = format!("whether `{name}` resumes: it was killed before a result was complete");
+        return finding(Proof::Open, text);
+    }
     match kill.touched {
         0 if eval.done <= kill.finished && eval.done < eval.total => finding(
             Proof::No,
@@ -303,7 +311,7 @@ fn sockets(evidence: &Evidence) -> Finding {
 pub fn predict(evidence: &Evidence) -> Option<Prediction> {
     let mut wall = 0.0;
     for eval in &evidence.evals {
-        if eval.done == 0 || eval.total == 0 {
+        if eval.total == 0 || eval.done < eval.total {
             return None;
         }
         wall += seconds(eval.ran) * evidence.speed * longer(eval);
@@ -414,8 +422,9 @@ pub fn verdict_text(evidence: &Evidence) -> String {
         };
         let _ = writeln!(text, "  {word:3}  {}", found.text);
     }
-    for fault in &evidence.faults {
-        let _ = writeln!(text, "  -    {fault}");
+    for (done, fault) in &evidence.faults {
+        let word = if *done { "-" } else { "?" };
+        let _ = writeln!(text, "  {word:3}  {fault}");
     }
     outside(evidence, &mut text);
     if !evidence.unproved.is_empty() {
@@ -467,7 +476,7 @@ fn outside(evidence: &Evidence, text: &mut String) {
 fn prediction(evidence: &Evidence, text: &mut String) {
     let Some(found) = predict(evidence) else {
         if !evidence.evals.is_empty() {
-            text.push_str("no prediction: not every evaluation came to results\n");
+            text.push_str("no prediction: not every evaluation is complete\n");
         }
         return;
     };
@@ -585,9 +594,12 @@ mod tests {
                 declared,
             })
             .to_vec();
-        evidence
-            .faults
-            .push("after 42s: answer-3 hang for 20s".to_owned());
+        for (done, text) in [
+            (true, "after 42s: answer-3 hang for 20s: it hangs"),
+            (false, "after 50s: answer-3 kill: not done: it does not run"),
+        ] {
+            evidence.faults.push((done, text.to_owned()));
+        }
         let eval = &mut evidence.evals[0];
         eval.done = 1890;
         eval.errors = 4;
@@ -607,7 +619,8 @@ mod tests {
           NO   open files of `hle`: at most 60000 of 65536 in one process
           ?    nobody asked `orchestrator`
           NO   sockets lead to places that are not declared: 93.184.216.34:443
-          -    after 42s: answer-3 hang for 20s
+          -    after 42s: answer-3 hang for 20s: it hangs
+          ?    after 50s: answer-3 kill: not done: it does not run
         what would have left this machine
           https://api.openai.com/v1  1812 requests, declared, answered by a stand-in
           93.184.216.34:443  NOT DECLARED, connected to past the proxy
@@ -616,8 +629,7 @@ mod tests {
           not given to the client: NEBIUS_API_KEY
         what only the cluster can prove
           that weights load
-        predicted for the cluster: 2h 02m, 53.1 GPU hours on 26 GPUs; likely 1h 33m to 2h 20m
-          calls to the servers are 87 % of the workers' time; the rest is the client, the stand-ins and this machine
+        no prediction: not every evaluation is complete
         ");
         assert!(leads_out(&evidence));
     }
@@ -643,7 +655,7 @@ mod tests {
           nothing
         what only the cluster can prove
           that weights load
-        no prediction: not every evaluation came to results
+        no prediction: not every evaluation is complete
         ");
         assert_eq!(predict(&evidence), None);
     }

@@ -89,7 +89,7 @@ impl Act {
 
 /// Whether a unit's plan says that it is a simulated server.
 pub fn is_simulated(unit: &Unit) -> bool {
-    unit.argv.get(1).is_some_and(|word| word == "sim")
+    matches!(&unit.argv[..], [_, sim, vllm, ..] if sim == "sim" && vllm == "vllm")
 }
 
 /// Whether a unit may be one: a program called `vllm` may be this one.

@@ -18,7 +18,7 @@ use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::model::WhenDone;
-use crate::spec::{Document, later_keys, later_refusal};
+use crate::spec::{Document, REHEARSE, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground};
 use crate::world::{self, SystemClock, UnitDirs};
 
@@ -484,6 +484,12 @@ fn drive(
             if !outcome.kept {
                 // Left-overs harm nobody: the next run has a directory of its own.
                 let _ = UnitDirs::new(dir.id()).clear(&UnitId::new(detach::CONTROLLER));
+            }
+            if wanted.command == REHEARSE && outcome.kept {
+                if outcome.code != ExitStatus::Done {
+                    printer.say("the rehearsal ends here");
+                }
+                return Ok(outcome.code);
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
             closing::outcome(&plan, &dir, &outcome, &mut desks, &stop, printer)

@@ -56,8 +56,8 @@ pub(in crate::cli) struct Watched {
     pub(super) startup: Millis,
     /// What clients were not given.
     pub(super) dropped: BTreeSet<String>,
-    /// What was brought in, and what came of it, in words.
-    pub(super) faults: Vec<String>,
+    /// What was to be brought in: whether it was done, and what came of it, in words.
+    pub(super) faults: Vec<(bool, String)>,
 }
 
 impl Stage {

@@ -13,7 +13,7 @@ use crate::sim::{Act, Candidate, Done, Happens as _, Planned, Timeline, schedule
 use crate::world::UnitDirs;
 
 /// Chaos is drawn for this long after the first client's start; an evaluation that is over earlier misses the rest.
-const HORIZON: Duration = Duration::from_mins(1);
+const HORIZON: Duration = Duration::from_secs(30);
 /// So many faults are drawn.
 const FAULTS: usize = 6;
 
@@ -110,19 +110,20 @@ impl Trouble {
         }
     }
 
-    /// What came of each, in words.
-    pub(super) fn end(mut self) -> Vec<String> {
+    /// What came of each, in words, and whether it was done.
+    pub(super) fn end(mut self) -> Vec<(bool, String)> {
         drop(self.under_way.take());
         let mut said = Vec::new();
         while let Ok(done) = self.done.try_recv() {
             self.planned.retain(|one| *one != done.planned);
             said.push(match done.outcome {
-                Ok(_) => done.planned.to_string(),
-                Err(why) => format!("{}: not done: {why}", done.planned),
+                Ok(text) => (true, format!("{}: {text}", done.planned)),
+                Err(why) => (false, format!("{}: not done: {why}", done.planned)),
             });
         }
         let late = self.planned.iter();
-        said.extend(late.map(|one| format!("{one}: not reached, the evaluations were over")));
+        let reason = "not reached, the evaluations were over";
+        said.extend(late.map(|one| (false, format!("{one}: {reason}"))));
         said
     }
 }

@@ -1,25 +1,24 @@
 //! Clients: the real one where it is on this machine, the built-in stand-in of a known one where it is not.
 
-use crate::base::{EvalName, Millis, Name};
+use crate::base::{EvalName, Name};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::{DatasetProblem, DatasetSummary, Facts, PathKind};
 use crate::knowledge::adapters::{self, Adapter};
 use crate::knowledge::credentials::is_credential;
 use crate::plan::evals::{EvalPaths, adapter_of, origin_of, paths_of, requires};
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Duration, Env, Eval, Restart, Results, ResultsDir, ScalarText};
+use crate::spec::model::{Env, Eval, Results, ResultsDir, ScalarText};
 use crate::spec::resolve;
 
 use super::external::{NO_KEY, lead};
-use super::models::scaled;
+use super::models::sooner;
 use super::services::{SPEED, flat, lacks};
 use super::types::{Prop, Replaced, Wish};
 
 /// Questions that are made up where a dataset is not here and nobody says how many it has.
 const QUESTIONS: u64 = 100;
-/// The pause before a client's restart, in a night; no rehearsal waits shorter than this.
-const BACKOFF: Duration = Duration(Millis(5_000));
-const SHORTEST: Millis = Millis(200);
+/// Restarts of a client where nothing is said.
+const ATTEMPTS: u32 = 3;
 /// What the built-in clients read and write beside their results.
 const CALLS: &str = "TOOL_ORCH_LLM_LOG_PATH";
 const CONTROL: &str = "TOOLORCH_CLIENT_CONTROL";
@@ -214,7 +213,7 @@ fn is_not_here(summary: &DatasetSummary) -> bool {
     summary.problems.iter().any(missing)
 }
 
-/// Sums that the simulator can do, as questions of a dataset.
+/// Sums that the simulator can do, as questions of a dataset. The full stop of an answer leaves the verdict to the judge.
 fn made_up(count: u64) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
@@ -223,7 +222,7 @@ fn made_up(count: u64) -> String {
         let answer = one + other;
         let _ = writeln!(
             text,
-            "{{\"id\": \"made-up-{index:05}\", \"question\": \"What is {one} + {other}?\", \"answer\": \"{answer}\"}}"
+            "{{\"id\": \"made-up-{index:05}\", \"question\": \"What is {one} + {other}?\", \"answer\": \"{answer}.\"}}"
         );
     }
     text
@@ -252,13 +251,10 @@ fn settle(name: &EvalName, eval: &mut Eval, (at, wish, common): (&EvalPaths, &Wi
             word.clone_from(&new);
         }
     }
-    let restart = eval.restart.get_or_insert(Restart {
-        attempts: None,
-        backoff: None,
-        window: None,
-    });
-    let pause = scaled(restart.backoff.unwrap_or(BACKOFF), wish);
-    restart.backoff = Some(Duration(pause.0.max(SHORTEST)));
+    let mut restart = sooner(eval.restart.take(), wish);
+    // The kill in the middle is not the client's.
+    restart.attempts = Some(restart.attempts.unwrap_or(ATTEMPTS) + 1);
+    eval.restart = Some(restart);
     for word in eval.command.iter_mut().flatten() {
         if let Some((_, new)) = common.renamed.iter().find(|(old, _)| old == word) {
             word.clone_from(new);

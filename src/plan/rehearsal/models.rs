@@ -10,7 +10,7 @@ use crate::knowledge::speed;
 use crate::plan::place::size;
 use crate::plan::{inherit, needed_context};
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Duration, Engine, Env, ModelSpec, ScalarText, Sim};
+use crate::spec::model::{Duration, Engine, Env, ModelSpec, Restart, ScalarText, Sim};
 
 use super::types::{Prop, Replaced, Wish};
 
@@ -19,6 +19,9 @@ const THINKING: u64 = 2000;
 const PLAIN: u64 = 500;
 /// With more servers than this each is one process: three would be too many for a laptop.
 const WITH_TREES: usize = 64;
+/// The pause before a restart, in a night; no rehearsal waits shorter than this.
+const BACKOFF: Duration = Duration(Millis(5_000));
+const SHORTEST: Millis = Millis(200);
 /// The context of a model about which nothing is known.
 const USUAL_CONTEXT: u64 = 32_768;
 
@@ -81,12 +84,22 @@ fn strip(model: &mut ModelSpec, wish: &Wish) {
     if let Some(vllm) = &mut model.vllm {
         vllm.env = None;
     }
-    if let Some(restart) = &mut model.restart {
-        restart.backoff = restart.backoff.map(|length| scaled(length, wish));
-    }
+    model.restart = Some(sooner(model.restart.take(), wish));
     if let Some(sim) = &mut model.sim {
         sim.speed = None;
     }
+}
+
+/// A restart whose pause passes as fast as everything else, but for what a machine needs to notice.
+pub(super) fn sooner(restart: Option<Restart>, wish: &Wish) -> Restart {
+    let mut restart = restart.unwrap_or(Restart {
+        attempts: None,
+        backoff: None,
+        window: None,
+    });
+    let pause = scaled(restart.backoff.unwrap_or(BACKOFF), wish);
+    restart.backoff = Some(Duration(pause.0.max(SHORTEST)));
+    restart
 }
 
 /// A length of the site as it passes in a rehearsal.

@@ -90,7 +90,7 @@ fn a_key_that_comes_back_reaches_no_client() {
 fn a_call_to_the_outside_is_refused_and_told() {
     let scene = scene();
     let yaml = "rehearsals/outside-call.yaml";
-    let said = scene.run(&["rehearse", yaml, "--no-kill"]);
+    let said = scene.run(&["rehearse", yaml]);
     scene.assert_nothing_left();
     assert_eq!(said.code, 7, "{}\n{}", said.out, said.err);
     let told = line(&said, "api.tokenfactory.nebius.com:443");
