@@ -262,6 +262,7 @@ fn claim(run_dir: &Path, epoch: Epoch) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::process::start_time;
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -289,12 +290,26 @@ mod tests {
     fn a_dead_owner_here_is_replaced_at_once() {
         let dir = tempfile::tempdir().unwrap();
         drop(Owner::take(dir.path(), NOW).unwrap());
+        let parent = std::os::unix::process::parent_id();
+        edit(dir.path(), |record| {
+            record.process.pid = parent;
+            record.process.start = start_time(parent).unwrap();
+        });
         assert!(matches!(
             Owner::take(dir.path(), NOW),
             Err(StoreError::Owned { .. })
         ));
         edit(dir.path(), |record| record.process.start += 1);
         assert!(matches!(Watch::look(dir.path(), NOW), Ok(Watch::Gone(_))));
+        assert_eq!(Owner::take(dir.path(), NOW).unwrap().epoch(), Epoch(2));
+    }
+
+    #[test]
+    fn what_this_process_let_go_it_may_take_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Owner::take(dir.path(), NOW).unwrap();
+        assert!(Owner::take(dir.path(), NOW).is_err(), "it is held");
+        drop(first);
         assert_eq!(Owner::take(dir.path(), NOW).unwrap().epoch(), Epoch(2));
     }
 

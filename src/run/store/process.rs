@@ -70,7 +70,7 @@ pub fn boot_id() -> String {
 
 /// When a process started, in clock ticks since boot; none if there is no such process, or it is
 /// a zombie, which holds and does nothing.
-fn start_time(pid: u32) -> Option<u64> {
+pub(super) fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name stands in parentheses and may itself hold some.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
