@@ -60,7 +60,12 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
     };
     let job = LaunchJob {
         run: dir.id().clone(),
-        launch: LaunchId::new(format!("detached-{:x}", SystemClock.now().0)),
+        // Two may come within a millisecond.
+        launch: LaunchId::new(format!(
+            "detached-{:x}-{}",
+            SystemClock.now().0,
+            std::process::id()
+        )),
         log: dir.logs().join(format!("{unit}.log")),
         unit,
         session: None,
