@@ -4,10 +4,8 @@ use std::path::Path;
 
 use super::faults::Kind;
 use super::timed::{Happens, Length};
+use crate::plan::rehearsal::CONTROL;
 use crate::plan::{Unit, UnitKind};
-
-/// The variable of a client's plan that names the file from which it takes words.
-pub const CONTROL: &str = "TOOLORCH_CLIENT_CONTROL";
 
 /// Something that is done to a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

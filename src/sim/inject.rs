@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::act::{Act, Blow, CONTROL, may_be_simulated};
+use super::act::{Act, Blow, may_be_simulated};
 use super::control::{self, Reply, Wish};
 use super::tearing::tear;
 use super::timed::{Happens as _, Length, Timed, written};
 use crate::base::UnitId;
 use crate::facts::Observation;
+use crate::plan::rehearsal::CONTROL;
 use crate::plan::{Plan, Unit};
 use crate::world::{UnitDirs, bracketed, send_signal};
 

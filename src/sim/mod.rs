@@ -67,7 +67,7 @@ mod toolcalls;
 mod wishes;
 mod words;
 
-pub use act::{Act, Blow, CONTROL, Word, is_simulated};
+pub use act::{Act, Blow, Word, is_simulated};
 pub use chaos::{Candidate, Planned, schedule, timeline};
 pub use conduct::Conduct;
 mod work;
@@ -76,7 +76,7 @@ pub use capture::{Capture, Target};
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use dataset::Dataset;
 pub use faults::{Fault, Kind};
-pub use fit::{Outcome, Shape, Wish, fit};
+pub use fit::{Outcome, Shape, Wish, fit, total};
 pub use host::{Hosted, host};
 pub use inject::{Held, Injected, NotDone, Stage};
 pub use main::main;

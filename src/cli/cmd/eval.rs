@@ -20,6 +20,7 @@ pub(in crate::cli) fn run(args: EvalArgs, printer: Printer) -> Result<ExitStatus
             start_servers: false,
             eval: args.name,
             command: "eval",
+            caller_stops: false,
         },
         printer,
     )

@@ -162,5 +162,6 @@ fn wanted(args: RehearseArgs) -> Wanted {
         start_servers: true,
         eval: None,
         command: REHEARSE,
+        caller_stops: true,
     }
 }

@@ -18,7 +18,7 @@ use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::model::WhenDone;
-use crate::spec::{Document, REHEARSE, later_keys, later_refusal};
+use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground};
 use crate::world::{self, SystemClock, UnitDirs};
 
@@ -31,6 +31,8 @@ pub(in crate::cli) struct Wanted {
     pub(in crate::cli) eval: Option<String>,
     /// The command's name, for messages.
     pub(in crate::cli) command: &'static str,
+    /// What still runs at the end is stopped by whoever asked for this.
+    pub(in crate::cli) caller_stops: bool,
 }
 
 /// Whoever goes along with a drive.
@@ -79,6 +81,7 @@ pub(in crate::cli) fn run(args: UpArgs, printer: Printer) -> Result<ExitStatus, 
             start_servers: true,
             eval: None,
             command: "up",
+            caller_stops: false,
         },
         printer,
     )
@@ -485,10 +488,7 @@ fn drive(
                 // Left-overs harm nobody: the next run has a directory of its own.
                 let _ = UnitDirs::new(dir.id()).clear(&UnitId::new(detach::CONTROLLER));
             }
-            if wanted.command == REHEARSE && outcome.kept {
-                if outcome.code != ExitStatus::Done {
-                    printer.say("the rehearsal ends here");
-                }
+            if wanted.caller_stops && outcome.kept {
                 return Ok(outcome.code);
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());

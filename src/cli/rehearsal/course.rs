@@ -1,5 +1,6 @@
 //! How one evaluation goes in a rehearsal, and the kill of its client in the middle.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -43,7 +44,7 @@ struct Killed {
 }
 
 /// A finished result: while it stays what it is nobody touched it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum Stamp {
     /// A file of its own.
     File {
@@ -96,6 +97,11 @@ impl Course {
         }
     }
 
+    /// There is still something to see: the first result, or the moment for the kill.
+    pub(super) fn is_open(&self) -> bool {
+        self.client.is_some() && (self.first_result.is_none() || self.killed.is_none())
+    }
+
     /// Results that are there at `now`.
     pub(super) fn look(&mut self, now: Timestamp) -> usize {
         let written = written(&self.plan.results);
@@ -108,35 +114,33 @@ impl Course {
     }
 
     /// Kills the client once, in the middle.
-    pub(super) fn kill_in_the_middle(&mut self, now: Timestamp, written: usize) -> bool {
+    pub(super) fn kill_in_the_middle(&mut self, now: Timestamp, written: usize) {
         let client = self.client.filter(|_| self.killed.is_none());
         let Some((pid, start)) = client.and_then(|client| client.process) else {
-            return false;
+            return;
         };
         let in_the_middle = written * KILL_AT.1 >= self.total * KILL_AT.0 && written < self.total;
         if self.total == 0 || written == 0 || !in_the_middle {
-            return false;
+            return;
         }
         let finished = stamps(&self.plan.results);
-        let killed = crate::world::send_signal(pid, start, Signal::KILL);
-        if killed {
+        if crate::world::send_signal(pid, start, Signal::KILL) {
             self.killed = Some(Killed {
                 at: now,
                 finished,
                 back_after: None,
             });
         }
-        killed
     }
 
     /// What came of the kill.
     pub(super) fn kill(&self) -> Option<Kill> {
         let killed = self.killed.as_ref()?;
-        let now = stamps(&self.plan.results);
+        let now: HashSet<Stamp> = stamps(&self.plan.results).into_iter().collect();
         let kept = killed
             .finished
             .iter()
-            .filter(|before| now.contains(before))
+            .filter(|before| now.contains(*before))
             .count();
         Some(Kill {
             finished: killed.finished.len(),

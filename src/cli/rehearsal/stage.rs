@@ -14,7 +14,7 @@ use crate::plan::rehearsal::Rehearsal;
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::store::RunDir;
 use crate::run::{Event, Record, RunState, UnitPhase};
-use crate::sim::Planned;
+use crate::sim::{Planned, total};
 use crate::supervise::Audience;
 use crate::world::{self, UnitDirs};
 
@@ -187,8 +187,8 @@ impl Stage {
             match asked {
                 Asked::Model(name) => {
                     let entry = books.models.entry(name).or_default();
-                    entry.0 += whole(sum(&body, metrics::SUCCESS));
-                    entry.1 += sum(&body, &format!("{}_sum", metrics::E2E_LATENCY));
+                    entry.0 += whole(total(&body, metrics::SUCCESS));
+                    entry.1 += total(&body, &format!("{}_sum", metrics::E2E_LATENCY));
                 }
                 Asked::External(name) => {
                     *books.externals.entry(name).or_default() += posts(&body);
@@ -230,16 +230,6 @@ fn whose(unit: &Unit, externals: &[(Name, String)]) -> Option<Asked> {
         }
         UnitKind::Eval { .. } => None,
     }
-}
-
-/// The sum of all series of a name in a text of metrics.
-fn sum(text: &str, name: &str) -> f64 {
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        rest.starts_with([' ', '{']).then_some(())?;
-        line.rsplit(' ').next()?.parse::<f64>().ok()
-    });
-    values.sum()
 }
 
 fn whole(number: f64) -> u64 {
@@ -315,7 +305,7 @@ impl Audience for Stage {
     fn message(&mut self, _: &str) {}
 
     fn tick(&mut self, now: Timestamp, _: &RunState, _: &BTreeMap<UnitId, String>) {
-        for course in self.courses.values_mut() {
+        for course in self.courses.values_mut().filter(|course| course.is_open()) {
             let written = course.look(now);
             if self.kill {
                 course.kill_in_the_middle(now, written);

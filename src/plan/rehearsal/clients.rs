@@ -21,7 +21,8 @@ const QUESTIONS: u64 = 100;
 const ATTEMPTS: u32 = 3;
 /// What the built-in clients read and write beside their results.
 const CALLS: &str = "TOOL_ORCH_LLM_LOG_PATH";
-const CONTROL: &str = "TOOLORCH_CLIENT_CONTROL";
+/// The variable that names the file whose lines a client takes for faults.
+pub const CONTROL: &str = "TOOLORCH_CLIENT_CONTROL";
 
 /// What is decided about clients.
 #[derive(Debug, Default)]
@@ -243,23 +244,23 @@ fn settle(name: &EvalName, eval: &mut Eval, (at, wish, common): (&EvalPaths, &Wi
     eval.on_move = None;
     let real = raw(&eval.results).to_owned();
     eval.results = results(name, &eval.results, at, wish);
-    let new = raw(&eval.results).to_owned();
+    let new = raw(&eval.results);
+    let mut moved = common.renamed.to_vec();
+    moved.extend([real, at.results.clone()].map(|old| (old, new.to_owned())));
+    if let (Some(old), Some(new)) = (&at.dataset, &eval.dataset) {
+        moved.push((old.clone(), new.clone()));
+    }
+    // Who wrote a place out means the place, whatever it is called here.
     for word in eval.command.iter_mut().flatten() {
-        // Who wrote the place out means the place, whatever it is called here.
-        let plain = word.trim_end_matches('/');
-        if plain == real.trim_end_matches('/') || plain == at.results {
-            word.clone_from(&new);
+        let same = |old: &str| old.trim_end_matches('/') == word.trim_end_matches('/');
+        if let Some((_, new)) = moved.iter().find(|(old, _)| same(old)) {
+            word.clone_from(new);
         }
     }
     let mut restart = sooner(eval.restart.take(), wish);
     // The kill in the middle is not the client's.
     restart.attempts = Some(restart.attempts.unwrap_or(ATTEMPTS) + 1);
     eval.restart = Some(restart);
-    for word in eval.command.iter_mut().flatten() {
-        if let Some((_, new)) = common.renamed.iter().find(|(old, _)| old == word) {
-            word.clone_from(new);
-        }
-    }
     let env = eval.env.get_or_insert_with(Env::default);
     withhold_keys(env);
     let mut set = |name: &str, value: &str| {

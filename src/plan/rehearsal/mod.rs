@@ -15,6 +15,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use clients::CONTROL;
 pub use external::host_of;
 pub use local::name_of;
 pub use questions::{Asked, mapped, questions};

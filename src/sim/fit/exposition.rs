@@ -18,6 +18,12 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     text.lines().filter_map(line)
 }
 
+/// The sum of all samples of this name, such as of several engines or reasons.
+pub fn total(text: &str, name: &str) -> f64 {
+    let named = lines(text).filter(|line| line.name == name);
+    named.map(|line| line.value).sum()
+}
+
 fn line(text: &str) -> Option<Line<'_>> {
     let text = text.trim();
     if text.starts_with('#') {

@@ -19,3 +19,4 @@ mod report;
 mod sample;
 
 pub use entry::{Outcome, Shape, Wish, fit};
+pub use exposition::total;

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::scene::{Said, Scene, until};
 
 const SPEED: &str = "200x";
-/// In this time a rehearsal of 60 questions is over five times, unless something hangs.
-const ENOUGH: Duration = Duration::from_secs(15);
+/// In this time a rehearsal of 60 questions is over twice, unless something hangs.
+const ENOUGH: Duration = Duration::from_secs(20);
 
 /// A folder with the rehearsals.
 fn scene() -> Scene {
@@ -166,25 +166,25 @@ fn a_full_table_of_open_files_is_told() {
 }
 
 #[test]
-fn a_replica_that_hangs_is_found_and_restarted() {
+fn a_replica_that_hangs_is_told() {
+    let scene = scene();
+    let yaml = "rehearsals/starvation.yaml";
+    // At the usual speed: the fault comes a second after the client, which takes six.
+    let command = scene.toolorch(&["rehearse", yaml, "--no-kill"]);
+    let mut going = scene.go(command);
+    let began = Instant::now();
+    while going.child.try_wait().unwrap().is_none() && began.elapsed() < ENOUGH {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let in_time = going.child.try_wait().unwrap().is_some();
+    if !in_time {
+        going.signal(rustix::process::Signal::INT);
+    }
+    let said = going.end();
+    scene.assert_nothing_left();
+    line(&said, "-    after 1s: orchestrator-1 hang");
     let reason = "liveness by token counters comes with supervision";
-    expected_to_fail(reason, || {
-        let scene = scene();
-        let yaml = "rehearsals/starvation.yaml";
-        let command = scene.toolorch(&["rehearse", yaml, "--speed", SPEED, "--no-kill"]);
-        let mut going = scene.go(command);
-        let began = Instant::now();
-        while going.child.try_wait().unwrap().is_none() && began.elapsed() < ENOUGH {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let in_time = going.child.try_wait().unwrap().is_some();
-        if !in_time {
-            going.signal(rustix::process::Signal::INT);
-        }
-        let said = going.end();
-        scene.assert_nothing_left();
-        assert!(in_time && said.code == 0, "{}", said.out);
-    });
+    expected_to_fail(reason, || assert!(in_time && said.code == 0));
 }
 
 /// The cluster of the log, and a checkout of its client at another place than the site's.
