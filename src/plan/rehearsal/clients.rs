@@ -92,8 +92,9 @@ pub(super) fn play(
             }
             (Some(why), None) => done.report.push(absent(name, &why)),
         }
+        let asked = eval.dataset.clone();
         questions(name, eval, adapter, (&at, facts, wish), &mut done);
-        settle(name, eval, (&at, wish, common));
+        settle(name, eval, asked, (&at, wish, common));
     }
     done
 }
@@ -236,8 +237,13 @@ fn raw(results: &Results) -> &str {
     }
 }
 
-/// Paths, environment and limits of a client of this machine.
-fn settle(name: &EvalName, eval: &mut Eval, (at, wish, common): (&EvalPaths, &Wish, &Common<'_>)) {
+/// Paths, environment and limits of a client of this machine; `asked` is the dataset as the YAML writes it.
+fn settle(
+    name: &EvalName,
+    eval: &mut Eval,
+    asked: Option<String>,
+    (at, wish, common): (&EvalPaths, &Wish, &Common<'_>),
+) {
     eval.node = None;
     eval.launcher = None;
     eval.egress = None;
@@ -247,8 +253,9 @@ fn settle(name: &EvalName, eval: &mut Eval, (at, wish, common): (&EvalPaths, &Wi
     let new = raw(&eval.results);
     let mut moved = common.renamed.to_vec();
     moved.extend([real, at.results.clone()].map(|old| (old, new.to_owned())));
-    if let (Some(old), Some(new)) = (&at.dataset, &eval.dataset) {
-        moved.push((old.clone(), new.clone()));
+    if let Some(new) = &eval.dataset {
+        let written = asked.into_iter().chain(at.dataset.clone());
+        moved.extend(written.map(|old| (old, new.clone())));
     }
     // Who wrote a place out means the place, whatever it is called here.
     for word in eval.command.iter_mut().flatten() {

@@ -204,6 +204,25 @@ fn a_client_that_is_not_here_and_has_no_stand_in_is_refused() {
 }
 
 #[test]
+fn places_that_a_command_writes_out_move_too() {
+    let yaml = "version: 1\nname: a\nnodes: { n: { gpus: 1 } }\n\
+                evals: { e: { command: [python3, c.py, outlit/, /yaml/q.jsonl, q.jsonl, other], \
+                dataset: q.jsonl, results: outlit } }\n";
+    let (_, plan) = played(yaml, &laptop());
+    let argv = &plan.unit(&"eval-e".into()).unwrap().argv;
+    let questions = "/r/questions/e.jsonl";
+    let expected = [
+        "python3",
+        "c.py",
+        "/r/results/e",
+        questions,
+        questions,
+        "other",
+    ];
+    assert_eq!(argv, &expected);
+}
+
+#[test]
 fn a_service_that_can_run_here_does() {
     let yaml = "version: 1\nname: a\nnodes: { n: { gpus: 1 } }\n\
                 services: { s: { node: n, command: [python3, s.py, \"{port}\"], env: { set: { A: b } } }, \
