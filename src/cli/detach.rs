@@ -15,7 +15,7 @@ use crate::render::context::{UnitContext, Variable};
 use crate::run::store::{RunDir, Watch, make_dir, read_journal};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
-use crate::world::{self, LaunchJob, Launchers, SystemClock, UnitDirs, tail};
+use crate::world::{self, LaunchJob, Launchers, SystemClock, TIME_SCALE, UnitDirs, tail};
 
 /// The unit in which a detached controller runs.
 pub(super) const CONTROLLER: &str = "toolorch-controller";
@@ -110,7 +110,7 @@ fn context(args: &UpArgs, plan: &Plan) -> Result<UnitContext, String> {
         .flat_map(|unit| unit.env.pass.iter().cloned())
         .filter(|name| std::env::var_os(name).is_some())
         .collect();
-    let kept = ["TOOLORCH_HOME", "TOOLORCH_STATE"].into_iter();
+    let kept = ["TOOLORCH_HOME", "TOOLORCH_STATE", TIME_SCALE].into_iter();
     let set = kept.filter_map(|name| {
         Some(Variable {
             name: name.to_owned(),

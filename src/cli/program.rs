@@ -12,7 +12,7 @@ use super::args_sim::SimCommand;
 use super::cmd;
 use super::printer::{Printer, Verbosity};
 use crate::base::ExitStatus;
-use crate::sim;
+use crate::{sim, world};
 
 /// Runs the program for the arguments of this process.
 pub fn main() -> ExitCode {
@@ -33,7 +33,12 @@ pub fn main() -> ExitCode {
     if verbosity == Verbosity::Verbose {
         show_steps(colour);
     }
-    run(cli.command, Printer::new(verbosity, colour))
+    let printer = Printer::new(verbosity, colour);
+    if let Err(why) = world::time_scale() {
+        printer.complain(&format!("error: {why}"));
+        return ExitStatus::Usage.into();
+    }
+    run(cli.command, printer)
         .unwrap_or_else(|status| status)
         .into()
 }

@@ -205,6 +205,11 @@ pub enum Event {
         /// What, in words.
         text: String,
     },
+    /// The controller stood still: it was stopped, or its machine slept. Nothing is known of that time.
+    OwnerAway {
+        /// For how long.
+        length: Millis,
+    },
     /// The controller left; servers and evaluation go on.
     OwnerLeft {
         /// Why: a signal's name, `detached`.

@@ -125,6 +125,7 @@ impl Brain {
         match input {
             Input::Begin { seen, counted } => self.begin(seen, counted, now),
             Input::Tick => {}
+            Input::Away { length } => self.away(length, now),
             Input::LaunchDone {
                 unit,
                 generation,

@@ -10,21 +10,23 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::driver_evals::EvalDesk;
 use super::{Brain, Effect, Input, Outcome};
-use crate::base::{Clock, ExitStatus, NodeName, RunId, Timestamp, UnitId};
+use crate::base::{Clock, ExitStatus, Millis, NodeName, RunId, Timestamp, UnitId};
 use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line,
+    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line, lasts,
 };
 
 /// Ports are looked at in one pass for all units.
-const PORTS_EVERY: Duration = Duration::from_millis(100);
+const PORTS_EVERY: Millis = Millis(100);
 /// People are shown something this often.
-const SHOW_EVERY: Duration = Duration::from_millis(250);
+const SHOW_EVERY: Millis = Millis(250);
 /// Every unit is looked at this often, in case the kernel's word was lost; the owner says that it
 /// lives.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Millis = Millis::from_secs(10);
+/// Nothing heard for three looks: the controller, or its machine, stood still.
+const AWAY: Millis = Millis(LOOK_EVERY.0 * 3);
 /// Logs shown beside units that are not ready: more fit no terminal.
 const TAILS: usize = 40;
 
@@ -147,6 +149,7 @@ impl<'a> Driver<'a> {
         while outcome.is_none() {
             let waits = self.port_waits();
             let wake = self.until_wake();
+            let heard = SystemClock.now();
             let inputs = tokio::select! {
                 Some(input) = self.inputs.recv() => self.heed(input),
                 Some((unit, observation)) = self.news.recv() => self.learn(unit, observation),
@@ -156,7 +159,13 @@ impl<'a> Driver<'a> {
                 _ = show.tick() => { self.show(); Vec::new() }
                 _ = look.tick() => self.look_again()?,
             };
-            for input in inputs {
+            let length = SystemClock.now().since(heard);
+            let away = (length >= AWAY).then_some(Input::Away { length });
+            if away.is_some() {
+                // Another may have come in the meantime.
+                self.journal.owner().still_owner()?;
+            }
+            for input in away.into_iter().chain(inputs) {
                 outcome = outcome.or(self.take(input)?);
             }
         }
@@ -178,9 +187,8 @@ impl<'a> Driver<'a> {
 
     fn until_wake(&self) -> Duration {
         let now = SystemClock.now();
-        self.brain
-            .next_wake()
-            .map_or(LOOK_EVERY, |at| at.since(now).into())
+        let wake = self.brain.next_wake().map(|at| at.since(now));
+        lasts(wake.unwrap_or(LOOK_EVERY))
     }
 
     /// Hands one input to the brain and performs what it asks for.
@@ -369,8 +377,8 @@ fn must_last(event: &Event) -> bool {
     )
 }
 
-fn every(period: Duration) -> Interval {
-    let mut interval = interval(period);
+fn every(period: Millis) -> Interval {
+    let mut interval = interval(lasts(period));
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }

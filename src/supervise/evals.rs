@@ -60,9 +60,9 @@ pub(super) struct EvalWork {
     pub(super) counting: Counting,
     /// Since when its results cannot be read.
     pub(super) unreadable_since: Option<Timestamp>,
-    start_at: Option<Timestamp>,
+    pub(super) start_at: Option<Timestamp>,
     /// Since when enough servers are ready and others are on their way.
-    enough_since: Option<Timestamp>,
+    pub(super) enough_since: Option<Timestamp>,
 }
 
 impl EvalWork {

@@ -1,6 +1,6 @@
 //! What the world tells the brain.
 
-use crate::base::{ConfigName, EvalName, Generation, Port, UnitId};
+use crate::base::{ConfigName, EvalName, Generation, Millis, Port, UnitId};
 use crate::facts::{Observation, ProbeOutcome, Signal};
 use crate::run::Handle;
 
@@ -16,6 +16,11 @@ pub enum Input {
     },
     /// Time passed.
     Tick,
+    /// Nothing was heard for so long: this process or its machine stood still.
+    Away {
+        /// How long.
+        length: Millis,
+    },
     /// A launcher did its part, or could not.
     LaunchDone {
         /// Which unit.

@@ -72,6 +72,14 @@ impl Ladder {
         due
     }
 
+    /// Gives back the time in which nobody looked.
+    pub(super) fn shift(&mut self, length: Millis) {
+        self.since = self.since + length;
+        if let Wait::Until(at) = &mut self.wait {
+            *at = *at + length;
+        }
+    }
+
     /// When it wants to be woken.
     pub(super) fn wakes(&self) -> Option<Timestamp> {
         match self.wait {

@@ -4,6 +4,7 @@
 //! them and feeds back what came of it.  Nothing here but the driver touches the world.
 
 mod attempts;
+mod away;
 mod brain;
 mod climb;
 mod deaths;

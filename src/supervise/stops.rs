@@ -55,6 +55,13 @@ impl Stop {
         self.stage == Stage::Stuck
     }
 
+    /// Gives back the time in which nobody looked.
+    pub(super) fn shift(&mut self, length: Millis) {
+        if let Stage::Pause(at) | Stage::Emerging(at) = &mut self.stage {
+            *at = *at + length;
+        }
+    }
+
     pub(super) fn wakes(&self) -> Option<Timestamp> {
         match self.stage {
             Stage::Pause(at) | Stage::Emerging(at) => Some(at),

@@ -85,6 +85,9 @@ pub(super) fn sentence(event: &Event) -> String {
                 .map_or_else(String::new, |id| format!(" {id}"));
             format!("alarm{unit} {}: {}", clean(alarm), clean(text))
         }
+        Event::OwnerAway { length } => {
+            format!("the controller stood still for {length}; what happened meanwhile was not seen")
+        }
         Event::OwnerLeft { why } => {
             format!(
                 "no longer watched ({}); what was started goes on",
@@ -322,6 +325,9 @@ mod tests {
             "first-results-all-errors",
             "the first 8 results are all errors",
         );
+        story.tell(Event::OwnerAway {
+            length: Millis::from_secs(600),
+        });
         story.tell(Event::OwnerLeft {
             why: "SIGTERM".to_owned(),
         });
@@ -349,6 +355,7 @@ mod tests {
         00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
         00:00:41 retrieval given up: ended after each of 3 starts
         00:00:41 alarm first-results-all-errors: the first 8 results are all errors
+        00:00:41 the controller stood still for 10m 00s; what happened meanwhile was not seen
         00:00:41 no longer watched (SIGTERM); what was started goes on
         00:00:41 run ended, exit 6: gave up
         ");

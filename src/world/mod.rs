@@ -21,7 +21,7 @@ mod transport;
 mod unit_dir;
 mod watch;
 
-pub use clock::SystemClock;
+pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale};
 pub use config_file::{ConfigWritten, write_config};
 pub use facts::{
     add_answers, add_conda_envs, add_git_facts, add_paths, add_programs, machine_facts,

@@ -497,6 +497,7 @@ fn fact(event: &Event) -> String {
         } => format!("{unit} #{generation} stop intended: {why:?}"),
         Event::Stopped { unit, generation } => format!("{unit} #{generation} stopped"),
         Event::Alarm { alarm, text, .. } => format!("alarm {alarm}: {text}"),
+        Event::OwnerAway { length } => format!("owner away for {length}"),
         Event::OwnerLeft { why } => format!("owner left: {why}"),
         Event::RunEnded { code, summary } => format!("run ended {code}: {summary}"),
         Event::RunStarted { .. } | Event::OwnerTook { .. } | Event::DownBegan { .. } => {
