@@ -5,13 +5,18 @@ use super::runs;
 use crate::base::{Clock, ExitStatus};
 use crate::plan::Plan;
 use crate::report::{Summary, summary_text};
+use crate::run::RunState;
 use crate::run::store::RunDir;
 use crate::supervise::{EvalDesk, Outcome};
 use crate::view::{Ending, summary};
 use crate::world::SystemClock;
 
-/// Prints the tables of evaluations that need no run; answers how they stand.
-pub(super) fn results(desks: &mut [EvalDesk], printer: Printer) -> Result<ExitStatus, ExitStatus> {
+/// Prints the tables of evaluations that need no further run; answers how they stand.
+pub(super) fn results(
+    desks: &mut [EvalDesk],
+    last: &RunState,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
     let mut errors = false;
     for desk in desks.iter_mut() {
         let progress = desk.progress().map_err(|why| {
@@ -21,7 +26,7 @@ pub(super) fn results(desks: &mut [EvalDesk], printer: Printer) -> Result<ExitSt
         errors |= !progress.errors.is_empty();
     }
     printer
-        .data(&tables(desks))
+        .data(&tables(desks, last))
         .map_err(|_| ExitStatus::Internal)?;
     Ok(if errors {
         ExitStatus::Incomplete
@@ -31,17 +36,20 @@ pub(super) fn results(desks: &mut [EvalDesk], printer: Printer) -> Result<ExitSt
 }
 
 /// What came out of an evaluation; none if its results cannot be read any more.
-fn summary_of(desk: &mut EvalDesk) -> Option<Summary> {
+fn summary_of(desk: &mut EvalDesk, run: &RunState) -> Option<Summary> {
     let progress = desk.progress().ok()?;
+    let state = run.evals.get(desk.name());
     Some(Summary {
+        asked_again: state.map_or(0, |state| state.retry.ids()),
         eval: desk.name().clone(),
         calls: desk.calls(),
         progress,
     })
 }
 
-fn tables(desks: &mut [EvalDesk]) -> String {
-    let summaries: Vec<Summary> = desks.iter_mut().filter_map(summary_of).collect();
+fn tables(desks: &mut [EvalDesk], run: &RunState) -> String {
+    let desks = desks.iter_mut();
+    let summaries: Vec<Summary> = desks.filter_map(|desk| summary_of(desk, run)).collect();
     if summaries.is_empty() {
         String::new()
     } else {
@@ -64,7 +72,7 @@ pub(super) fn outcome(
         return Ok(status);
     }
     let found = runs::read(dir.clone()).map_err(|error| runs::store(&error, printer))?;
-    let tables = tables(desks);
+    let tables = tables(desks, &found.state);
     let text = summary(
         plan,
         &found.state,

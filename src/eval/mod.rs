@@ -10,6 +10,7 @@ mod ids;
 mod markers;
 mod outside;
 mod results;
+mod retry;
 
 pub use calls::{Call, calls_of};
 pub use cause::Cause;

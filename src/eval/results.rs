@@ -117,6 +117,8 @@ pub struct Listing {
     pub finished_file: bool,
     /// Torn results that were set aside so far.
     pub set_aside: usize,
+    /// Results in error that were set aside and wait for a newer one.
+    pub waiting: usize,
 }
 
 /// A complete result in error.
@@ -154,6 +156,8 @@ pub struct Progress {
     pub strangers: Vec<String>,
     /// Torn results that were set aside so far.
     pub set_aside: usize,
+    /// Results in error that were set aside and wait for a newer one.
+    pub waiting: usize,
     /// How many results are waited for; what is there, where only a file tells the end.
     pub total: usize,
     /// The evaluation's own rule says that it is over; results in error do not change that.
@@ -165,6 +169,7 @@ impl Progress {
     pub fn count(expected: &Expected, listing: &Listing) -> Self {
         let mut progress = Self {
             set_aside: listing.set_aside,
+            waiting: listing.waiting,
             ..Self::default()
         };
         for (id, parsed) in &listing.results {

@@ -13,6 +13,8 @@ pub struct Summary {
     pub eval: EvalName,
     /// Its results.
     pub progress: Progress,
+    /// Results in error that were asked again in this run.
+    pub asked_again: usize,
     /// The calls that its results report.
     pub calls: Vec<Call>,
 }
@@ -37,9 +39,7 @@ pub fn summary_text(summaries: &[Summary]) -> String {
     if !lacking.is_empty() {
         let _ = write!(text, "\n{lacking}");
     }
-    if summaries.iter().any(|one| !one.progress.errors.is_empty()) {
-        text.push_str("results in error stay: remove their files and call `up` to ask again\n");
-    }
+    text.extend(summaries.iter().filter_map(asked_again));
     for summary in summaries.iter().filter(|summary| !summary.calls.is_empty()) {
         // Writing to a string cannot fail.
         let _ = write!(text, "\ncalls of `{}`\n", summary.eval);
@@ -97,6 +97,24 @@ fn lacking(summary: &Summary) -> Vec<String> {
     kinds
         .map(|(kind, ids)| format!("{kind} of `{}`: {}\n", summary.eval, some_of(&ids)))
         .collect()
+}
+
+/// What came of the errors that were asked again, and of those that were not.
+fn asked_again(summary: &Summary) -> Option<String> {
+    let (asked, left) = (summary.asked_again, summary.progress.errors.len());
+    let eval = &summary.eval;
+    let again = match asked {
+        0 => String::new(),
+        asked => format!("asked again of `{eval}`: {asked} in error, "),
+    };
+    match (asked, left) {
+        (0, 0) => None,
+        (_, 0) => Some(format!("{again}none is left\n")),
+        (0, _) => Some(format!(
+            "errors of `{eval}` stay: remove their files to ask again, or say `retry_errors: all`\n"
+        )),
+        (_, left) => Some(format!("{again}{left} left\n")),
+    }
 }
 
 /// The first few, and how many more there are.
@@ -215,6 +233,7 @@ mod tests {
             Summary {
                 eval: EvalName::new("hle"),
                 progress,
+                asked_again: 2,
                 calls: vec![
                     call("Qwen/Qwen3-32B-FP8", 1820, 250.0),
                     call("Qwen/Qwen3-32B-FP8", 1821, 1250.0),
@@ -228,6 +247,7 @@ mod tests {
                     total: 824,
                     ..Progress::default()
                 },
+                asked_again: 0,
                 calls: Vec::new(),
             },
         ];
@@ -238,7 +258,7 @@ mod tests {
 
         missing of `hle`: d
         in error of `hle`: c
-        results in error stay: remove their files and call `up` to ask again
+        asked again of `hle`: 2 in error, 1 left
 
         calls of `hle`
         model               replica         calls  failed    mean     P50     P90     P99

@@ -173,6 +173,14 @@ pub enum Event {
         /// All ids.
         total: usize,
     },
+    /// All that is left of an evaluation are results in error that its rule asks again, once: they are about to be set
+    /// aside; durable before they are.
+    RetryIntended {
+        /// Which.
+        eval: EvalName,
+        /// How many.
+        ids: usize,
+    },
     /// An evaluation is over.
     EvalEnded {
         /// Which.

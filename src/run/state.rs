@@ -147,8 +147,32 @@ pub struct EvalState {
     pub moved: Timestamp,
     /// Counts of `done` since this owner came, oldest first: the recent pace is read from them.
     pub recent: VecDeque<(Timestamp, usize)>,
+    /// How far the one retry of results in error is.
+    pub retry: Retry,
     /// How it ended.
     pub verdict: Option<Verdict>,
+}
+
+/// The retry of results in error, which a run makes once for each evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Retry {
+    /// Nothing was asked again.
+    #[default]
+    None,
+    /// So many results are set aside, or some of them are; no client was started on that.
+    Intended(usize),
+    /// A client was started to ask so many questions again.
+    Begun(usize),
+}
+
+impl Retry {
+    /// How many questions are asked again, or were.
+    pub fn ids(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Intended(ids) | Self::Begun(ids) => ids,
+        }
+    }
 }
 
 impl EvalState {
@@ -219,7 +243,7 @@ impl RunState {
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
             }
-            Event::EvalProgress { .. } | Event::EvalEnded { .. } => {
+            Event::EvalProgress { .. } | Event::EvalEnded { .. } | Event::RetryIntended { .. } => {
                 self.apply_eval(at, &record.event);
             }
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
@@ -254,6 +278,11 @@ impl RunState {
                 state.torn = *torn;
                 state.total = *total;
             }
+            Event::RetryIntended { eval, ids } => {
+                // A retry that an earlier owner began to make ready has set some of them aside.
+                let retry = &mut self.evals.entry(eval.clone()).or_default().retry;
+                *retry = Retry::Intended(retry.ids().max(*ids));
+            }
             Event::EvalEnded { eval, verdict } => {
                 self.evals.entry(eval.clone()).or_default().verdict = Some(verdict.clone());
             }
@@ -268,7 +297,12 @@ impl RunState {
                 generation,
                 launch,
             } => {
+                let retries = self.retry_begins(unit);
                 let state = self.units.entry(unit.clone()).or_default();
+                if retries {
+                    // It has a budget of its own.
+                    state.starts.clear();
+                }
                 state.generation = *generation;
                 state.launch = Some(launch.clone());
                 state.phase = UnitPhase::Intended;
@@ -357,6 +391,20 @@ impl RunState {
             }
             _ => {}
         }
+    }
+
+    /// Whether this start of a client is the one that asks results in error again.
+    fn retry_begins(&mut self, unit: &UnitId) -> bool {
+        let evals = self.evals.iter_mut();
+        let of_unit = |(name, _): &(&EvalName, _)| UnitId::eval(name) == *unit;
+        let Some((_, eval)) = evals.into_iter().find(of_unit) else {
+            return false;
+        };
+        let Retry::Intended(ids) = eval.retry else {
+            return false;
+        };
+        eval.retry = Retry::Begun(ids);
+        true
     }
 
     /// A new owner tries again what an earlier one gave up, with a budget of its own.

@@ -70,11 +70,6 @@ const LATER: &[Later] = &[
         &["front", "restart"],
         "endpoints that move",
     ),
-    later(
-        "evals.*.retry_errors",
-        &["infra", "all"],
-        "retries of errors",
-    ),
     later("client_config.format", &["litellm"], "LiteLLM"),
     later("client_configs.*.format", &["litellm"], "LiteLLM"),
 ];

@@ -3,27 +3,37 @@
 use std::collections::BTreeSet;
 
 use super::brain::Brain;
-use super::effect::Effect;
+use super::effect::{Again, Effect};
 use super::evals::Stage;
 use super::input::{Counts, Signs};
 use super::watch::COUNT_EVERY;
 use crate::base::{ConfigName, EvalName, Timestamp, UnitId};
 use crate::plan::{EvalPlan, Group};
-use crate::run::Event;
+use crate::run::{Event, Retry};
 
 impl Brain {
     /// Everything that the client needs is there: its configuration comes first.
-    pub(super) fn begin_attempt(&mut self, eval: &EvalPlan, _now: Timestamp) {
+    pub(super) fn begin_attempt(&mut self, eval: &EvalPlan, now: Timestamp) {
+        self.intend_retry(&eval.name, now);
         let work = self.eval_work(&eval.name);
         if let Some(config) = eval.config.clone() {
             work.stage = Stage::Configuring;
             let ready = self.ready_units();
             self.ask(Effect::WriteConfig { config, ready });
         } else {
-            work.stage = Stage::Preparing;
-            let eval = eval.name.clone();
-            self.ask(Effect::Prepare { eval });
+            self.prepare(&eval.name);
         }
+    }
+
+    fn prepare(&mut self, eval: &EvalName) {
+        self.eval_work(eval).stage = Stage::Preparing;
+        let again = if matches!(self.retry(eval), Retry::Intended(_)) {
+            Again::Errors
+        } else {
+            Again::Nothing
+        };
+        let eval = eval.clone();
+        self.ask(Effect::Prepare { eval, again });
     }
 
     fn ready_units(&self) -> BTreeSet<UnitId> {
@@ -92,8 +102,7 @@ impl Brain {
                     );
                 }
                 for eval in waiting {
-                    self.eval_work(&eval).stage = Stage::Preparing;
-                    self.ask(Effect::Prepare { eval });
+                    self.prepare(&eval);
                 }
             }
             Err(why) => {

@@ -146,6 +146,7 @@ impl Brain {
                 outcome,
             } => self.probed(&unit, generation, rung, outcome, now),
             Input::Prepared { eval, result } => self.prepared(&eval, result, now),
+            Input::BroughtBack { eval, result } => self.brought_back(&eval, result, now),
             Input::Counted {
                 eval,
                 counts,

@@ -371,6 +371,7 @@ fn must_last(event: &Event) -> bool {
             | Event::LaunchIntended { .. }
             | Event::Launched { .. }
             | Event::StopIntended { .. }
+            | Event::RetryIntended { .. }
             | Event::EvalEnded { .. }
             | Event::OwnerLeft { .. }
             | Event::RunEnded { .. }

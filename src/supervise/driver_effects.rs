@@ -35,9 +35,13 @@ impl Driver<'_> {
                 let result = self.write_config(&config, &ready);
                 self.send(Input::ConfigDone { config, result });
             }
-            Effect::Prepare { eval } => {
-                let result = self.prepare(&eval);
+            Effect::Prepare { eval, again } => {
+                let result = self.at_desk(&eval, |desk| desk.prepare(again));
                 self.send(Input::Prepared { eval, result });
+            }
+            Effect::BringBack { eval } => {
+                let result = self.at_desk(&eval, EvalDesk::bring_back);
+                self.send(Input::BroughtBack { eval, result });
             }
             Effect::Count { eval } => {
                 let log = self.log_of(&eval);
@@ -69,11 +73,16 @@ impl Driver<'_> {
             .find(|desk| desk.name() == eval)
     }
 
-    fn prepare(&mut self, eval: &EvalName) -> Result<Counts, String> {
+    /// Has something done to an evaluation's results, and says what people should hear of.
+    fn at_desk(
+        &mut self,
+        eval: &EvalName,
+        what: impl FnOnce(&mut EvalDesk) -> Result<Counts, String>,
+    ) -> Result<Counts, String> {
         let Some(desk) = self.desk(eval) else {
             return Err(format!("nothing is known of `{eval}`"));
         };
-        let result = desk.prepare();
+        let result = what(desk);
         let said = desk.take_said();
         for line in said {
             self.audience.message(&line);

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{Counts, Signs};
+use super::{Again, Counts, Signs};
 use crate::base::{Clock, ConfigName, EvalName, Name, RunId, UnitId};
 use crate::eval::{Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::plan::{EvalPlan, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
+use crate::spec::model::Finished;
 use crate::world::{
     ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, write_identity,
 };
@@ -108,11 +109,12 @@ impl EvalDesk {
         Ok(())
     }
 
-    /// Makes the results ready for a start of the client: identity first, torn ones set aside.
+    /// Makes the results ready for a start of the client: identity first, torn ones set aside, and those in error
+    /// that are asked again.
     ///
     /// # Errors
     /// The results belong to another evaluation, or cannot be read or written.
-    pub fn prepare(&mut self) -> Result<Counts, String> {
+    pub fn prepare(&mut self, again: Again) -> Result<Counts, String> {
         let stamp = match self.identity()? {
             Judgement::Fits { write } => write,
             Judgement::Changed { write, differences } => {
@@ -143,13 +145,63 @@ impl EvalDesk {
             self.said
                 .push(format!("{}: set {torn} torn results aside", self.plan.name));
         }
-        self.progress().map(|progress| counts(&progress))
+        if again == Again::Errors {
+            self.set_aside_errors()?;
+        }
+        self.counts()
+    }
+
+    fn set_aside_errors(&mut self) -> Result<(), String> {
+        let rule = self.plan.retry_errors;
+        let progress = self.progress()?;
+        let due = progress.due(rule).map(str::to_owned).collect();
+        self.scanner
+            .set_aside_errors(&due)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Brings back what was asked again and not answered.
+    ///
+    /// # Errors
+    /// The results cannot be read or written.
+    pub fn bring_back(&mut self) -> Result<Counts, String> {
+        let returned = self
+            .scanner
+            .bring_back()
+            .map_err(|error| error.to_string())?;
+        if returned > 0 {
+            let name = &self.plan.name;
+            self.said.push(format!(
+                "{name}: asked again and not answered: {returned} results in error are what they were"
+            ));
+        }
+        self.counts()
+    }
+
+    /// What the results say now, in numbers.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn counts(&mut self) -> Result<Counts, String> {
+        let progress = self.progress()?;
+        // Where only a file tells the end, it tells so although questions are asked again.
+        let can_wait = !matches!(self.plan.finished, Finished::File(_));
+        let due = progress.due(self.plan.retry_errors).filter(|_| can_wait);
+        Ok(Counts {
+            done: progress.done.len(),
+            errors: progress.errors.len(),
+            correct: progress.correct,
+            torn: progress.set_aside,
+            due: due.count(),
+            waiting: progress.waiting,
+            total: progress.total,
+            finished: progress.finished,
+        })
     }
 
     /// What the results say, or why they cannot be read, and what the client's log says.
     pub fn count(&mut self, log: Option<&Path>) -> (Result<Counts, String>, Signs) {
-        let counts = self.progress().map(|progress| counts(&progress));
-        (counts, self.read_log(log))
+        (self.counts(), self.read_log(log))
     }
 
     fn read_log(&mut self, log: Option<&Path>) -> Signs {
@@ -194,17 +246,6 @@ fn results_place(results: &ResultsPlan) -> &str {
     match results {
         ResultsPlan::Dir { dir, .. } => dir,
         ResultsPlan::Jsonl { file } => file,
-    }
-}
-
-fn counts(progress: &Progress) -> Counts {
-    Counts {
-        done: progress.done.len(),
-        errors: progress.errors.len(),
-        correct: progress.correct,
-        torn: progress.set_aside,
-        total: progress.total,
-        finished: progress.finished,
     }
 }
 

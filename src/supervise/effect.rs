@@ -51,6 +51,13 @@ pub enum Effect {
     Prepare {
         /// Which evaluation.
         eval: EvalName,
+        /// What was finished before and is asked all the same.
+        again: Again,
+    },
+    /// Bring back results in error that were asked again and not answered; no client runs.
+    BringBack {
+        /// Which evaluation.
+        eval: EvalName,
     },
     /// Count the results.
     Count {
@@ -59,6 +66,15 @@ pub enum Effect {
     },
     /// The owner's work is over.
     Finish(Outcome),
+}
+
+/// What a client is asked although it has a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Nothing.
+    Nothing,
+    /// The results in error that the evaluation's rule asks again.
+    Errors,
 }
 
 /// How the owner's work ended.

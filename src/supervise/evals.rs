@@ -28,6 +28,8 @@ pub(super) enum Stage {
     Stopping(Ending),
     /// It ended; the results are counted for the last time.
     Judging(Ending),
+    /// It is over; what was asked again and not answered is brought back, then this is its verdict.
+    BringingBack(Verdict),
 }
 
 /// Whether results are being counted: one count at a time, so that an answer is never older than
@@ -133,7 +135,18 @@ impl Brain {
     /// Takes new counts; the journal hears of them when they changed.
     pub(super) fn note_counts(&mut self, eval: &EvalName, counts: Counts, now: Timestamp) {
         let work = self.eval_work(eval);
-        let changed = work.counts != counts;
+        let recorded = |counts: Counts| {
+            let Counts {
+                done,
+                errors,
+                correct,
+                torn,
+                total,
+                ..
+            } = counts;
+            (done, errors, correct, torn, total)
+        };
+        let changed = recorded(work.counts) != recorded(counts);
         if counts.done > work.counts.done {
             work.moved = now;
         }
@@ -153,7 +166,15 @@ impl Brain {
         }
     }
 
+    /// An evaluation is over, once what was asked again in vain is brought back.
     pub(super) fn end_eval(&mut self, eval: &EvalName, verdict: Verdict, now: Timestamp) {
+        if self.bring_back(eval, &verdict) {
+            return;
+        }
+        self.note_end(eval, verdict, now);
+    }
+
+    pub(super) fn note_end(&mut self, eval: &EvalName, verdict: Verdict, now: Timestamp) {
         let work = self.eval_work(eval);
         work.stage = Stage::Waiting;
         work.count_at = None;
@@ -165,6 +186,13 @@ impl Brain {
 
     fn not_started(&mut self, eval: &EvalName, why: String, code: ExitStatus, now: Timestamp) {
         let code = code.code();
+        let counts = self.eval_work(eval).counts;
+        if counts.finished {
+            // Only results in error were to be asked again.
+            let text = format!("results of `{eval}` in error are not asked again: {why}");
+            self.alarm("no-retry", None, text, now);
+            return self.end_eval(eval, super::verdicts::of_finished(counts), now);
+        }
         self.end_eval(eval, Verdict::NotStarted { why, code }, now);
     }
 
@@ -188,7 +216,7 @@ impl Brain {
     pub(super) fn end_finished(&mut self, now: Timestamp) {
         for eval in self.waiting() {
             let counts = self.eval_work(&eval.name).counts;
-            if counts.finished && !self.may_live(&eval.unit) {
+            if counts.finished && !self.retry_due(&eval.name) && !self.may_live(&eval.unit) {
                 self.end_eval(&eval.name, super::verdicts::of_finished(counts), now);
             }
         }

@@ -62,6 +62,13 @@ pub enum Input {
         /// What is done already, or why the results refuse this evaluation.
         result: Result<Counts, String>,
     },
+    /// Results in error that were asked again and not answered stand where they were.
+    BroughtBack {
+        /// Which evaluation.
+        eval: EvalName,
+        /// What is done now, or why they could not be brought back.
+        result: Result<Counts, String>,
+    },
     /// Results were counted while the client runs, or right after it ended.
     Counted {
         /// Which evaluation.
@@ -102,6 +109,10 @@ pub struct Counts {
     pub correct: Option<usize>,
     /// Torn files set aside so far.
     pub torn: usize,
+    /// Of those in error, how many the evaluation's rule asks again.
+    pub due: usize,
+    /// Results in error that were set aside and wait for a newer one.
+    pub waiting: usize,
     /// All ids.
     pub total: usize,
     /// The evaluation's own rule says that it is finished.

@@ -257,6 +257,9 @@ impl Brain {
         let why = if let Some(why) = unreadable {
             Some(format!("its results cannot be read: {why}"))
         } else if counts.finished {
+            if self.retry_due(eval) {
+                return self.eval_work(eval).wait_until(now);
+            }
             return self.end_eval(eval, super::verdicts::of_finished(counts), now);
         } else if ending.permanent.is_some() {
             ending.permanent

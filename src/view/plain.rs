@@ -78,6 +78,10 @@ pub(super) fn sentence(event: &Event) -> String {
             clean(path)
         ),
         Event::EvalProgress { eval, .. } => format!("{eval} {}", progress(event)),
+        Event::RetryIntended { eval, ids } => {
+            let results = if *ids == 1 { "result" } else { "results" };
+            format!("{eval}: {ids} {results} in error to be asked again")
+        }
         Event::EvalEnded { eval, verdict } => format!("{eval} {}", words::verdict(verdict)),
         Event::Alarm { alarm, unit, text } => {
             let unit = unit

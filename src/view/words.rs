@@ -197,6 +197,7 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
         (state.errors, "in error"),
         (state.correct.unwrap_or(0), "correct"),
         (state.torn, "torn set aside"),
+        (state.retry.ids(), "asked again"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));

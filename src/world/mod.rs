@@ -1,5 +1,6 @@
 //! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
 
+mod asked_again;
 mod clock;
 mod config_file;
 mod facts;

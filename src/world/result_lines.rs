@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::files::FileError;
 use super::results::{Version, free_place};
@@ -47,6 +47,11 @@ impl ResultLines {
             results: BTreeMap::new(),
             tail: Tail::None,
         }
+    }
+
+    /// The file, and the keys that may hold an id.
+    pub(super) fn place(&self) -> (&Path, &[String]) {
+        (&self.file, &self.id_fields)
     }
 
     pub(super) fn scan(&mut self, listing: &mut Listing) -> Result<(), FileError> {

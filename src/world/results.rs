@@ -1,12 +1,13 @@
 //! Looks at results again and again, and reads each of them once per change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::asked_again::AskedAgain;
 use super::files::{FileError, books, make_books};
 use super::result_lines::ResultLines;
 use crate::eval::{Call, Listing, Parsed, Pattern, calls_of, parse_result};
@@ -47,6 +48,7 @@ pub struct ResultScanner {
     results: ResultsPlan,
     finished: Finished,
     source: Source,
+    asked_again: AskedAgain,
     listing: Listing,
 }
 
@@ -92,15 +94,17 @@ impl ResultScanner {
                 Source::Lines(ResultLines::new(file.into(), id_fields.to_vec()))
             }
         };
-        let aside = books(results).join("set-aside");
+        let asked_again = AskedAgain::of(results);
         Ok(Self {
             results: results.clone(),
             finished: finished.clone(),
             source,
             listing: Listing {
-                set_aside: fs::read_dir(aside).map_or(0, Iterator::count),
+                set_aside: files_in(&books(results).join("set-aside")),
+                waiting: asked_again.waiting(),
                 ..Listing::default()
             },
+            asked_again,
         })
     }
 
@@ -134,6 +138,46 @@ impl ResultScanner {
         self.scan()?;
         self.listing.set_aside += moved;
         Ok(moved)
+    }
+
+    /// Moves the results of these ids, which are in error, to `.toolorch/set-aside/asked-again/`, so that a client which
+    /// skips what exists asks them again. Only while no client runs.
+    ///
+    /// # Errors
+    /// A result cannot be moved; those before it are.
+    pub fn set_aside_errors(&mut self, ids: &BTreeSet<String>) -> Result<(), FileError> {
+        self.set_aside_torn()?;
+        let moved = match &self.source {
+            Source::Dir(files) => self.asked_again.take_files(&files.dir, &files.pattern, ids),
+            Source::Lines(lines) => {
+                let (file, fields) = lines.place();
+                self.asked_again.take_lines(file, fields, ids)
+            }
+        };
+        self.listing.waiting = self.asked_again.waiting();
+        self.scan()?;
+        moved
+    }
+
+    /// Brings back what was set aside as in error and has no newer result; says how many they were. Only while no
+    /// client runs.
+    ///
+    /// # Errors
+    /// A result cannot be moved; those before it are.
+    pub fn bring_back(&mut self) -> Result<usize, FileError> {
+        self.set_aside_torn()?;
+        let moved = match &self.source {
+            Source::Dir(files) => {
+                (self.asked_again).return_files(&files.dir, &files.pattern, &self.listing)
+            }
+            Source::Lines(lines) => {
+                let (file, fields) = lines.place();
+                self.asked_again.return_lines(file, fields, &self.listing)
+            }
+        };
+        self.listing.waiting = self.asked_again.waiting();
+        self.scan()?;
+        moved
     }
 
     /// The calls that complete results report; reads all of them once more, so only at the end.
@@ -248,6 +292,12 @@ impl ResultFiles {
             .flat_map(|text| calls_of(&text))
             .collect()
     }
+}
+
+fn files_in(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| !kind.is_dir());
+    entries.filter(is_file).count()
 }
 
 /// More than this is no result of one question; read whole, a few of them would fill the memory.

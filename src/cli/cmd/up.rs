@@ -15,8 +15,8 @@ use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
-use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
-use crate::run::{Event, Phase, Record, RunState};
+use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir, read_journal};
+use crate::run::{Event, Phase, Record, Retry, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground};
@@ -106,7 +106,7 @@ pub(in crate::cli) fn proceed(
     cluster.plan = selected(plan, wanted, printer)?;
     let goal = goal(&cluster.plan, wanted, printer)?;
     let mut desks = desks(&cluster, &goal, printer)?;
-    if let Some(status) = nothing_left(&goal, &mut desks, printer)? {
+    if let Some(status) = nothing_left(&cluster.plan, &goal, &mut desks, printer)? {
         let whole = wanted.start_servers && wanted.args.only.is_empty();
         if whole {
             finish_live_run(&cluster.plan, wanted, printer)?;
@@ -223,27 +223,45 @@ fn desks(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<Vec<EvalDes
     Ok(desks)
 }
 
-/// Where every result is there already nothing is started; results of another evaluation refuse.
+/// Where every result is there already nothing is started; results of another evaluation refuse. Errors that a new
+/// run would ask again are left to do, unless the run that goes on has asked them.
 fn nothing_left(
+    plan: &Plan,
     goal: &Goal,
     desks: &mut [EvalDesk],
     printer: Printer,
 ) -> Result<Option<ExitStatus>, ExitStatus> {
     let mut complete = !goal.evals.is_empty();
+    let live = live_state(plan, printer)?;
     for desk in desks.iter_mut() {
         let refused = |why: String| {
             printer.complain(&format!("error: {why}"));
             ExitStatus::Refused
         };
         desk.identity().map_err(refused)?;
-        complete &= desk.progress().map_err(refused)?.finished;
+        let counts = desk.counts().map_err(refused)?;
+        let asked = live.evals.get(desk.name()).map(|eval| eval.retry);
+        let due = counts.due > 0 && !matches!(asked, Some(Retry::Begun(_)));
+        complete &= counts.finished && !due;
     }
     if !complete {
         return Ok(None);
     }
-    let status = closing::results(desks, printer)?;
+    let status = closing::results(desks, &live, printer)?;
     printer.say("every question has its result already: nothing was started");
     Ok(Some(status))
+}
+
+/// What the journal of the cluster's run says, if that is not over.
+fn live_state(plan: &Plan, printer: Printer) -> Result<RunState, ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let Some(run) = runs::home().latest(&plan.cluster).map_err(failed)? else {
+        return Ok(RunState::default());
+    };
+    if run.is_over().map_err(failed)? {
+        return Ok(RunState::default());
+    }
+    Ok(RunState::fold(&read_journal(run.path()).map_err(failed)?))
 }
 
 /// A run whose client finished while nobody watched still has its servers: they end as `when_done` says.

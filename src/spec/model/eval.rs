@@ -59,7 +59,8 @@ pub struct Eval {
     pub context: IndexMap<Name, Context>,
     /// Text whose appearance in the client's output marks a finished question, a regular expression.
     pub marker: Option<String>,
-    /// Which results in error are tried again, once. Not there yet: a result in error stays until its file is removed.
+    /// Which results in error are asked again, once in a run, when nothing else is left to ask. One that is asked again
+    /// waits in `RESULTS/.toolorch/set-aside` and comes back if nothing newer comes. Not with `finished: {file: F}`.
     /// Default: `infra`.
     pub retry_errors: Option<RetryErrors>,
     /// What is done when an endpoint must move. Default: `restart`.

@@ -9,4 +9,5 @@ mod chance;
 mod clients;
 mod evals;
 mod leaving;
+mod retries;
 mod servers;

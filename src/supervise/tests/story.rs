@@ -10,7 +10,7 @@ use crate::plan::{Plan, plan};
 use crate::run::{Event, Handle, Record, RunState};
 use crate::spec::ClusterSpec;
 use crate::spec::model::LauncherKind;
-use crate::supervise::{Brain, Counts, Effect, Goal, Input, Signs};
+use crate::supervise::{Again, Brain, Counts, Effect, Goal, Input, Signs};
 
 /// Some time after the epoch.
 pub(super) const DAWN: Timestamp = Timestamp(1_000_000_000);
@@ -424,7 +424,15 @@ fn line(effect: &Effect) -> String {
             let ready: Vec<&str> = ready.iter().map(UnitId::as_str).collect();
             format!("-> write config {config} with {}", ready.join(" "))
         }
-        Effect::Prepare { eval } => format!("-> prepare {eval}"),
+        Effect::Prepare {
+            eval,
+            again: Again::Nothing,
+        } => format!("-> prepare {eval}"),
+        Effect::Prepare {
+            eval,
+            again: Again::Errors,
+        } => format!("-> prepare {eval} and its errors"),
+        Effect::BringBack { eval } => format!("-> bring back {eval}"),
         Effect::Count { eval } => format!("-> count {eval}"),
         Effect::Finish(end) => format!(
             "-> finish {}: {}{}",
@@ -489,6 +497,7 @@ fn fact(event: &Event) -> String {
             total,
             ..
         } => format!("{eval} {done}/{total}, {errors} errors"),
+        Event::RetryIntended { eval, ids } => format!("{eval} retry of {ids} intended"),
         Event::EvalEnded { eval, verdict } => format!("{eval} ended: {verdict:?}"),
         Event::StopIntended {
             unit,

@@ -506,9 +506,13 @@ impl World {
                 };
                 self.tell(100, Input::ConfigDone { config, result });
             }
-            Effect::Prepare { eval } => {
+            Effect::Prepare { eval, .. } => {
                 let result = Ok(counts(self.done[&eval]));
                 self.tell(100, Input::Prepared { eval, result });
+            }
+            Effect::BringBack { eval } => {
+                let result = Ok(counts(self.done[&eval]));
+                self.tell(100, Input::BroughtBack { eval, result });
             }
             Effect::Count { eval } => {
                 let done = self.done[&eval];
