@@ -5,8 +5,8 @@ use super::runs;
 use crate::base::{Clock, ExitStatus};
 use crate::plan::Plan;
 use crate::report::{Summary, summary_text};
-use crate::run::RunState;
 use crate::run::store::RunDir;
+use crate::run::{EvalState, RunState};
 use crate::supervise::{EvalDesk, Outcome};
 use crate::view::{Ending, summary};
 use crate::world::SystemClock;
@@ -41,6 +41,7 @@ fn summary_of(desk: &mut EvalDesk, run: &RunState) -> Option<Summary> {
     let state = run.evals.get(desk.name());
     Some(Summary {
         asked_again: state.map_or(0, |state| state.retry.ids()),
+        degraded: state.map(EvalState::degraded).unwrap_or_default(),
         eval: desk.name().clone(),
         calls: desk.calls(),
         progress,

@@ -2,8 +2,7 @@
 
 use regex_lite::Regex;
 
-/// A line longer than this is cut: no marker is that long, and a log may have no line end at all.
-const LONGEST: usize = 64 * 1024;
+use super::lines::Lines;
 
 /// Marker lines by what they say of their question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,11 +27,16 @@ impl Marks {
 /// Counts the marker lines of a growing log, piece by piece.
 #[derive(Debug)]
 pub struct MarkerReader {
+    lines: Lines,
+    marker: Marker,
+    marks: Marks,
+}
+
+#[derive(Debug)]
+struct Marker {
     regex: Regex,
     /// What every match begins with; a plain search for it skips nearly all lines.
     literal: String,
-    partial: Vec<u8>,
-    marks: Marks,
 }
 
 impl MarkerReader {
@@ -44,43 +48,33 @@ impl MarkerReader {
         let regex = Regex::new(marker)
             .map_err(|error| format!("`marker: {marker}` is not a regular expression: {error}"))?;
         Ok(Self {
-            regex,
-            literal: literal_start(marker),
-            partial: Vec::new(),
+            lines: Lines::default(),
+            marker: Marker {
+                regex,
+                literal: literal_start(marker),
+            },
             marks: Marks::default(),
         })
     }
 
     /// Takes the next bytes of the log, which may end anywhere.
     pub fn feed(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            match piece.strip_suffix(b"\n") {
-                Some(rest) if self.partial.is_empty() => self.line(rest),
-                Some(rest) => {
-                    let mut line = std::mem::take(&mut self.partial);
-                    line.extend_from_slice(rest);
-                    self.line(&line);
-                }
-                None => {
-                    let room = LONGEST.saturating_sub(self.partial.len());
-                    self.partial
-                        .extend_from_slice(&piece[..piece.len().min(room)]);
-                }
-            }
-        }
+        let (marker, marks) = (&self.marker, &mut self.marks);
+        self.lines.feed(bytes, |line| marker.count(line, marks));
     }
 
     /// What was counted in whole lines so far.
     pub fn marks(&self) -> Marks {
         self.marks
     }
+}
 
-    fn line(&mut self, line: &[u8]) {
-        let line = String::from_utf8_lossy(&line[..line.len().min(LONGEST)]);
+impl Marker {
+    fn count(&self, line: &str, marks: &mut Marks) {
         if !line.contains(&self.literal) {
             return;
         }
-        let Some(found) = self.regex.find(&line) else {
+        let Some(found) = self.regex.find(line) else {
             return;
         };
         // Groups are a matter of taste; `status=` is what all known clients write.
@@ -89,13 +83,13 @@ impl MarkerReader {
             .into_iter()
             .find_map(|word| word.strip_prefix("status="));
         match status {
-            Some("started") => self.marks.started += 1,
-            Some("skipped") => self.marks.skipped += 1,
+            Some("started") => marks.started += 1,
+            Some("skipped") => marks.skipped += 1,
             Some("error") => {
-                self.marks.errors += 1;
-                self.marks.finished += 1;
+                marks.errors += 1;
+                marks.finished += 1;
             }
-            _ => self.marks.finished += 1,
+            _ => marks.finished += 1,
         }
     }
 }
@@ -169,7 +163,10 @@ mod tests {
         let counted = markers.map(|marker| {
             let mut reader = MarkerReader::new(marker).unwrap();
             reader.feed(log.as_bytes());
-            assert!(reader.literal.len() > 4, "`{marker}` is slow to look for");
+            assert!(
+                reader.marker.literal.len() > 4,
+                "`{marker}` is slow to look for"
+            );
             reader.marks().finished
         });
         assert_eq!(counted.collect::<Vec<_>>(), [1, 1, 1, 1]);
@@ -180,17 +177,6 @@ mod tests {
         let mut reader = MarkerReader::new(r"^done \d+$").unwrap();
         reader.feed(b"done 1\ndone x\n\xff\xfe\ndone 2\n");
         assert_eq!(reader.marks(), marks(0, 2, 0, 0));
-    }
-
-    #[test]
-    fn a_line_without_end_does_not_fill_the_memory() {
-        let mut reader = MarkerReader::new(HLE).unwrap();
-        for _ in 0..10 {
-            reader.feed(&vec![b'x'; LONGEST]);
-        }
-        assert!(reader.partial.len() <= LONGEST);
-        reader.feed(b"\n[HLE_TASK_COMPLETE] id=a status=done\n");
-        assert_eq!(reader.marks().finished, 1);
     }
 
     #[test]

@@ -2,23 +2,30 @@
 
 mod calls;
 mod cause;
+mod client_log;
 mod dataset;
 mod expected;
 mod fields;
+mod files_trend;
 mod identity;
 mod ids;
+mod lines;
 mod markers;
+mod open_calls;
 mod outside;
 mod results;
 mod retry;
 
 pub use calls::{Call, calls_of};
 pub use cause::Cause;
+pub use client_log::ClientLog;
 pub use dataset::DatasetReader;
 pub use expected::Expected;
+pub use files_trend::{FilesTrend, Forecast};
 pub use identity::{Change, Difference, Judgement, Stamp, refusal};
 pub use ids::{is_safe_file_name, select};
 pub use markers::{MarkerReader, Marks};
+pub use open_calls::{LongCalls, OpenCalls};
 pub use outside::{Outside, outside_of};
 pub use results::{
     Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,

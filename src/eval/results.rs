@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::ids::id_of;
 use super::{Cause, Expected, fields};
+use crate::knowledge::adapters::{INVALID_CALL, NO_TOOL_CALL, NULL_CONTENT};
 use crate::spec::model::Finished;
 
 /// What one result's text turned out to be.
@@ -26,6 +27,10 @@ pub struct Whole {
     pub failed: bool,
     /// With `failed`: its `error_type`.
     pub error_type: Option<String>,
+    /// Tool calls that could not be used, where it tells of them.
+    pub invalid_calls: usize,
+    /// In no round was a tool called, where it tells of that.
+    pub toolless: bool,
 }
 
 /// Reads the text of one result; `valid` are the keys that a complete one has.
@@ -37,7 +42,7 @@ pub fn parse_result(text: &[u8], valid: &[String]) -> Parsed {
         Ok(text) => text,
         Err(error) => return Parsed::Torn(format!("not UTF-8: {error}")),
     };
-    let wanted = |key: &str| matches!(key, "correct" | "status" | "error_type");
+    let wanted = |key: &str| matches!(key, "correct" | "status" | "error_type" | TOOL_CALLS);
     match fields::read(text, wanted) {
         Err(why) => Parsed::Torn(why),
         Ok(found) => match valid.iter().find(|key| !found.keys.contains(key)) {
@@ -69,12 +74,36 @@ impl Whole {
     fn of(found: &fields::Fields) -> Self {
         let text = |key| found.values.get(key).and_then(Value::as_str);
         let failed = text("status") == Some("error");
+        let notes = notes(found.values.get(TOOL_CALLS));
+        let is_toolless = |note: &Option<&str>| note.is_some_and(|n| n.starts_with(NO_TOOL_CALL));
+        let is_invalid = |note: &&Option<&str>| note.is_some_and(|n| n.contains(INVALID_CALL));
         Self {
             correct: found.values.get("correct").and_then(Value::as_bool),
             failed,
             error_type: text("error_type").filter(|_| failed).map(str::to_owned),
+            invalid_calls: notes.iter().filter(is_invalid).count(),
+            toolless: !notes.is_empty() && notes.iter().all(is_toolless),
         }
     }
+
+    /// An answer without text is what failed.
+    fn is_null(&self) -> bool {
+        self.failed && self.error_type.as_deref() == Some(NULL_CONTENT)
+    }
+}
+
+/// The key under which ToolOrchestra's results tell of their rounds.
+const TOOL_CALLS: &str = "all_tool_calls";
+
+/// For each round the note on why it brought no call; none for one that did.
+fn notes(rounds: Option<&Value>) -> Vec<Option<&str>> {
+    let rounds = rounds.and_then(Value::as_array).into_iter().flatten();
+    rounds
+        .map(|round| match round {
+            Value::Array(notes) => notes.first().and_then(Value::as_str),
+            note => note.as_str(),
+        })
+        .collect()
 }
 
 /// The file name of a result, with the id in it: `{id}.json`.
@@ -146,7 +175,13 @@ pub struct Progress {
     pub done: Vec<String>,
     /// Of these, those in error.
     pub errors: Vec<ResultError>,
-    /// Of these, how many are right; none if no result says so.
+    /// Of these, answers without text.
+    pub null_contents: usize,
+    /// Complete results of questions in which no tool was ever called.
+    pub toolless: usize,
+    /// Tool calls that could not be used, in all results.
+    pub invalid_calls: usize,
+    /// Of those done, how many are right; none if no result says so.
     pub correct: Option<usize>,
     /// Ids whose result is torn, and why it is taken for that.
     pub torn: Vec<(String, String)>,
@@ -205,6 +240,9 @@ impl Progress {
 
     fn add(&mut self, id: &str, whole: &Whole) {
         self.done.push(id.to_owned());
+        self.toolless += usize::from(whole.toolless && !whole.failed);
+        self.null_contents += usize::from(whole.is_null());
+        self.invalid_calls += whole.invalid_calls;
         if let Some(correct) = whole.correct {
             *self.correct.get_or_insert(0) += usize::from(correct && !whole.failed);
         }
@@ -304,6 +342,23 @@ mod tests {
         assert_eq!(progress.errors[0].cause, Cause::Infra);
         assert_eq!((progress.total, progress.to_come()), (5, 2));
         assert!(!progress.finished);
+    }
+
+    #[test]
+    fn results_tell_of_calls_that_were_none() {
+        let whole = |calls: &str| {
+            let text = format!(r#"{{"status": "done", "all_tool_calls": {calls}}}"#);
+            match parse_result(text.as_bytes(), &[]) {
+                Parsed::Whole(whole) => (whole.toolless, whole.invalid_calls),
+                Parsed::Torn(why) => panic!("{why}"),
+            }
+        };
+        let none = r#"["342 invalid tool calls []", ["342 invalid tool calls []"]]"#;
+        assert_eq!(whole(none), (true, 2));
+        let some = r#"["342 invalid tool calls []", [[{"name": "search"}]], [{"name": "answer"}]]"#;
+        assert_eq!(whole(some), (false, 1));
+        assert_eq!(whole(r#"[["360 invalid tool calls [1]"]]"#), (false, 1));
+        assert_eq!((whole("[]"), whole("7")), ((false, 0), (false, 0)));
     }
 
     #[test]

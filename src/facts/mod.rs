@@ -1,9 +1,13 @@
 //! Types for what was found on this machine and on the nodes. Pure.
 
 mod dataset;
+mod degraded;
+mod files;
 mod machine;
 mod observation;
 
 pub use dataset::{DatasetProblem, DatasetSummary};
+pub use degraded::Degraded;
+pub use files::FilesSeen;
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
 pub use observation::{Exit, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal};

@@ -47,7 +47,56 @@ pub struct Adapter {
     pub stand_in: Option<&'static [&'static str]>,
     /// How many questions its dataset has.
     pub questions: Option<u64>,
+    /// What its log tells of its calls.
+    pub calls: Option<&'static CallLines>,
 }
+
+/// What a client's log tells of its calls: plain texts, each of which may stand anywhere in a line.
+#[derive(Debug)]
+pub struct CallLines {
+    /// A server is asked; its URL follows.
+    pub asks: &'static str,
+    /// It answered.
+    pub answered: &'static [&'static str],
+    /// An attempt failed, nobody says which.
+    pub failed: &'static str,
+    /// The name of a call follows, where one is asked or answered.
+    pub id: &'static str,
+    /// How long it took follows, where one is answered: `12.30s`.
+    pub took: &'static str,
+    /// A search goes on without results, since retrieval did not answer.
+    pub retrieval_failed: &'static str,
+    /// A model of an external is asked; its name follows.
+    pub external: &'static str,
+    /// A paid service is asked that no cluster serves: the text, and whose it is.
+    pub elsewhere: &'static [(&'static str, &'static str)],
+}
+
+/// A result's note in `all_tool_calls` on a round in which the orchestrator called no tool: what a tool parser that does
+/// not fit, or an orchestrator that is offered no tools, leaves in every round.
+pub const NO_TOOL_CALL: &str = "342 ";
+/// A note on a call that could not be used.
+pub const INVALID_CALL: &str = " invalid ";
+/// The `error_type` of an answer without text: the client calls `.split` on it.
+pub const NULL_CONTENT: &str = "AttributeError";
+
+/// Lines of `LLM_CALL.py` and of the scripts around it; forks under other names write them, too.
+const TOOL_ORCHESTRA: &CallLines = &CallLines {
+    asks: "Calling vLLM at ",
+    answered: &["vLLM stream complete", "vLLM request successful"],
+    failed: "Error calling vLLM",
+    id: "req_id=",
+    took: "(took ",
+    retrieval_failed: "WARNING: retrieval failed",
+    external: "Calling OpenAI model=",
+    elsewhere: &[
+        ("Calling Nebius", "Nebius"),
+        ("Error calling Nebius", "Nebius"),
+        ("Nebius API request successful", "Nebius"),
+        ("Calling Together", "Together"),
+        ("Error calling Together", "Together"),
+    ],
+};
 
 /// All adapters.
 pub fn all() -> &'static [Adapter] {
@@ -94,6 +143,8 @@ const ADAPTERS: &[Adapter] = &[
         files_per_question: 8,
         stand_in: None,
         questions: None,
+        // A fork of a known client, more often than not.
+        calls: Some(TOOL_ORCHESTRA),
     },
     Adapter {
         name: "toolorchestra-hle",
@@ -133,6 +184,7 @@ const ADAPTERS: &[Adapter] = &[
         files_per_question: 32,
         stand_in: Some(&["client", "toolorchestra", "hle"]),
         questions: Some(1900),
+        calls: Some(TOOL_ORCHESTRA),
     },
     Adapter {
         name: "toolorchestra-frames",
@@ -171,6 +223,7 @@ const ADAPTERS: &[Adapter] = &[
         files_per_question: 32,
         stand_in: Some(&["client", "toolorchestra", "frames"]),
         questions: Some(824),
+        calls: Some(TOOL_ORCHESTRA),
     },
     runner(&[
         "{toolorch}",
@@ -222,6 +275,7 @@ const fn runner(command: &'static [&'static str]) -> Adapter {
         files_per_question: 4,
         stand_in: None,
         questions: None,
+        calls: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{CallStats, statistics};
 use crate::base::EvalName;
 use crate::eval::{Call, Progress};
+use crate::facts::Degraded;
 
 /// What came out of one evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Summary {
     pub progress: Progress,
     /// Results in error that were asked again in this run.
     pub asked_again: usize,
+    /// What the client's logs tell of answers that are worse than they look.
+    pub degraded: Degraded,
     /// The calls that its results report.
     pub calls: Vec<Call>,
 }
@@ -40,6 +43,7 @@ pub fn summary_text(summaries: &[Summary]) -> String {
         let _ = write!(text, "\n{lacking}");
     }
     text.extend(summaries.iter().filter_map(asked_again));
+    text.extend(summaries.iter().filter_map(degraded));
     for summary in summaries.iter().filter(|summary| !summary.calls.is_empty()) {
         // Writing to a string cannot fail.
         let _ = write!(text, "\ncalls of `{}`\n", summary.eval);
@@ -97,6 +101,30 @@ fn lacking(summary: &Summary) -> Vec<String> {
     kinds
         .map(|(kind, ids)| format!("{kind} of `{}`: {}\n", summary.eval, some_of(&ids)))
         .collect()
+}
+
+/// What makes answers worse than their number looks.
+fn degraded(summary: &Summary) -> Option<String> {
+    let Progress {
+        invalid_calls,
+        toolless,
+        null_contents,
+        ..
+    } = summary.progress;
+    let degraded = &summary.degraded;
+    let counts = [
+        (degraded.retrieval_failed, "searches without results"),
+        (invalid_calls as u64, "invalid tool calls"),
+        (toolless as u64, "questions without any tool call"),
+        (null_contents as u64, "answers without text"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let mut said: Vec<String> = counts
+        .map(|(count, what)| format!("{what} {count}"))
+        .collect();
+    let elsewhere = degraded.elsewhere.iter();
+    said.extend(elsewhere.map(|(name, count)| format!("calls to {} {count}", plain(name))));
+    (!said.is_empty()).then(|| format!("in answers of `{}`: {}\n", summary.eval, said.join(", ")))
 }
 
 /// What came of the errors that were asked again, and of those that were not.
@@ -217,7 +245,10 @@ mod tests {
     fn the_tables_read_well() {
         let texts = [
             ("a", r#"{"status": "done", "correct": true}"#),
-            ("b", r#"{"status": "done", "correct": false}"#),
+            (
+                "b",
+                r#"{"status": "done", "correct": false, "all_tool_calls": ["342 invalid tool calls []"]}"#,
+            ),
             ("c", r#"{"status": "error", "error_type": "ReadTimeout"}"#),
         ];
         let results = texts.map(|(id, text)| (id.to_owned(), parse_result(text.as_bytes(), &[])));
@@ -234,6 +265,10 @@ mod tests {
                 eval: EvalName::new("hle"),
                 progress,
                 asked_again: 2,
+                degraded: Degraded {
+                    retrieval_failed: 3,
+                    elsewhere: [("Nebius".to_owned(), 2)].into(),
+                },
                 calls: vec![
                     call("Qwen/Qwen3-32B-FP8", 1820, 250.0),
                     call("Qwen/Qwen3-32B-FP8", 1821, 1250.0),
@@ -248,6 +283,7 @@ mod tests {
                     ..Progress::default()
                 },
                 asked_again: 0,
+                degraded: Degraded::default(),
                 calls: Vec::new(),
             },
         ];
@@ -259,6 +295,7 @@ mod tests {
         missing of `hle`: d
         in error of `hle`: c
         asked again of `hle`: 2 in error, 1 left
+        in answers of `hle`: searches without results 3, invalid tool calls 1, questions without any tool call 1, calls to Nebius 2
 
         calls of `hle`
         model               replica         calls  failed    mean     P50     P90     P99

@@ -8,7 +8,7 @@ use crate::base::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Port, RunId, Timestamp,
     UnitId,
 };
-use crate::facts::{Exit, ProbeFailure};
+use crate::facts::{Degraded, Exit, ProbeFailure};
 use crate::spec::model::LauncherKind;
 
 /// One line of the journal.
@@ -173,6 +173,36 @@ pub enum Event {
         /// All ids.
         total: usize,
     },
+    /// The limit of open files of a client's process was raised while it runs: it came close to it.
+    FilesRaised {
+        /// Which evaluation.
+        eval: EvalName,
+        /// The process.
+        pid: u32,
+        /// How many were open.
+        open: u64,
+        /// How many might be.
+        from: u64,
+        /// How many may be now.
+        to: u64,
+    },
+    /// A client waits for something for longer than usual, or no longer does.
+    EvalWaits {
+        /// Which.
+        eval: EvalName,
+        /// What for; none if it goes on.
+        waits: Option<Waits>,
+    },
+    /// What the log of a client tells of answers that are worse than they look; written when it changes, at most every
+    /// few seconds.
+    EvalDegraded {
+        /// Which.
+        eval: EvalName,
+        /// Which start of its client.
+        generation: Generation,
+        /// What, since that start.
+        degraded: Degraded,
+    },
     /// All that is left of an evaluation are results in error that its rule asks again, once: they are about to be set
     /// aside; durable before they are.
     RetryIntended {
@@ -245,6 +275,19 @@ pub struct Handle {
     pub log: String,
 }
 
+/// What a client waits for, for longer than usual.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// Since when.
+    pub since: Timestamp,
+    /// Who was asked and does not answer: a unit, or `host:port`; none if nobody knows.
+    pub server: Option<String>,
+    /// How many of its calls wait there.
+    pub calls: usize,
+    /// Ids that are still missing, where they are few.
+    pub ids: Vec<String>,
+}
+
 /// Why a unit is not started again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
@@ -307,6 +350,8 @@ pub enum StopWhy {
     NotReady,
     /// The client shows no sign of work.
     NoProgress,
+    /// The client is close to its limit of open files, which cannot be raised: it goes on afresh.
+    OpenFiles,
     /// Others that it needs are gone.
     Needless,
     /// It ended without a record, or an earlier owner did not finish its stop: what is left goes.

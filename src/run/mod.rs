@@ -4,5 +4,5 @@ mod event;
 mod state;
 pub mod store;
 
-pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict};
+pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict, Waits};
 pub use state::{EvalState, Owner, Phase, Retry, RunState, RungState, UnitPhase, UnitState};

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::event::{Event, GaveUp, Handle, Record, Verdict};
+use super::event::{Event, GaveUp, Handle, Record, StopWhy, Verdict, Waits};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
 };
-use crate::facts::{Exit, ProbeFailure};
+use crate::facts::{Degraded, Exit, ProbeFailure};
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -147,6 +147,10 @@ pub struct EvalState {
     pub moved: Timestamp,
     /// Counts of `done` since this owner came, oldest first: the recent pace is read from them.
     pub recent: VecDeque<(Timestamp, usize)>,
+    /// What its client waits for, for longer than usual.
+    pub waits: Option<Waits>,
+    /// What the logs of its client tell of answers that are worse than they look, by its starts.
+    pub degraded: BTreeMap<Generation, Degraded>,
     /// How far the one retry of results in error is.
     pub retry: Retry,
     /// How it ended.
@@ -176,6 +180,13 @@ impl Retry {
 }
 
 impl EvalState {
+    /// What all logs of its client tell of answers that are worse than they look.
+    pub fn degraded(&self) -> Degraded {
+        let mut all = Degraded::default();
+        self.degraded.values().for_each(|one| all.add(one));
+        all
+    }
+
     /// The time that [`Self::recent`] looks back, unless that leaves fewer than `FEWEST` counts.
     const WINDOW: Millis = Millis::from_secs(600);
     const FEWEST: usize = 8;
@@ -243,7 +254,11 @@ impl RunState {
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
             }
-            Event::EvalProgress { .. } | Event::EvalEnded { .. } | Event::RetryIntended { .. } => {
+            Event::EvalProgress { .. }
+            | Event::EvalEnded { .. }
+            | Event::EvalWaits { .. }
+            | Event::EvalDegraded { .. }
+            | Event::RetryIntended { .. } => {
                 self.apply_eval(at, &record.event);
             }
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
@@ -283,8 +298,21 @@ impl RunState {
                 let retry = &mut self.evals.entry(eval.clone()).or_default().retry;
                 *retry = Retry::Intended(retry.ids().max(*ids));
             }
+            Event::EvalWaits { eval, waits } => {
+                self.evals.entry(eval.clone()).or_default().waits = waits.clone();
+            }
+            Event::EvalDegraded {
+                eval,
+                generation,
+                degraded,
+            } => {
+                let state = self.evals.entry(eval.clone()).or_default();
+                state.degraded.insert(*generation, degraded.clone());
+            }
             Event::EvalEnded { eval, verdict } => {
-                self.evals.entry(eval.clone()).or_default().verdict = Some(verdict.clone());
+                let state = self.evals.entry(eval.clone()).or_default();
+                state.verdict = Some(verdict.clone());
+                state.waits = None;
             }
             _ => {}
         }
@@ -381,8 +409,16 @@ impl RunState {
                 state.exit = Some(exit.clone());
             }),
             Event::StopIntended {
-                unit, generation, ..
-            } => self.change(unit, *generation, |state| state.phase = UnitPhase::Stopping),
+                unit,
+                generation,
+                why,
+            } => self.change(unit, *generation, |state| {
+                state.phase = UnitPhase::Stopping;
+                if *why == StopWhy::OpenFiles {
+                    // It did its work: its next start is no restart after a failure.
+                    state.starts.pop();
+                }
+            }),
             Event::Stopped { unit, generation } => {
                 self.change(unit, *generation, |state| state.phase = UnitPhase::Stopped);
             }

@@ -6,6 +6,8 @@ use super::brain::Brain;
 use super::effect::{Again, Effect};
 use super::evals::Stage;
 use super::input::{Counts, Signs};
+use super::open_files::FilesWatch;
+use super::signs::Told;
 use super::watch::COUNT_EVERY;
 use crate::base::{ConfigName, EvalName, Timestamp, UnitId};
 use crate::plan::{EvalPlan, Group};
@@ -172,5 +174,7 @@ impl Brain {
         work.moved = now;
         work.finished_since = None;
         work.count_at = Some(now + COUNT_EVERY);
+        work.files = FilesWatch::begin(now);
+        work.told = Told::default();
     }
 }

@@ -152,6 +152,17 @@ impl Brain {
                 counts,
                 signs,
             } => self.counted(&eval, counts, signs, now),
+            Input::FilesSeen {
+                unit,
+                generation,
+                seen,
+            } => self.files_seen(&unit, generation, seen, now),
+            Input::FilesRaised {
+                unit,
+                generation,
+                seen,
+                result,
+            } => self.files_raised(&unit, generation, seen, result, now),
             Input::ConfigDone { config, result } => self.config_done(&config, result, now),
             Input::StopDone {
                 unit,

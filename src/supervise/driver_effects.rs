@@ -13,7 +13,7 @@ use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, UnitId};
 use crate::facts::Observation;
 use crate::plan::Unit;
 use crate::run::Handle;
-use crate::world::{Awaited, LaunchJob, Launchers};
+use crate::world::{Awaited, LaunchJob, Launchers, look_at_files, raise_files};
 
 impl Driver<'_> {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -42,6 +42,21 @@ impl Driver<'_> {
             Effect::BringBack { eval } => {
                 let result = self.at_desk(&eval, EvalDesk::bring_back);
                 self.send(Input::BroughtBack { eval, result });
+            }
+            Effect::LookAtFiles { unit, generation } => self.look_at_files(unit, generation),
+            Effect::RaiseFiles {
+                unit,
+                generation,
+                seen,
+                to,
+            } => {
+                let result = raise_files(&seen, to).map(|()| to);
+                self.send(Input::FilesRaised {
+                    unit,
+                    generation,
+                    seen,
+                    result,
+                });
             }
             Effect::Count { eval } => {
                 let log = self.log_of(&eval);
@@ -88,6 +103,20 @@ impl Driver<'_> {
             self.audience.message(&line);
         }
         result
+    }
+
+    /// In a thread of its own: a tree may have many processes, and each of them many files.
+    fn look_at_files(&self, unit: UnitId, generation: Generation) {
+        let leader = self.leaders.get(&unit).map(|running| running.pid);
+        let sender = self.sender.clone();
+        tokio::task::spawn_blocking(move || {
+            let seen = leader.and_then(look_at_files);
+            let _ = sender.send(Input::FilesSeen {
+                unit,
+                generation,
+                seen,
+            });
+        });
     }
 
     fn log_of(&self, eval: &EvalName) -> Option<PathBuf> {

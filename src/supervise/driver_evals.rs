@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 
 use super::{Again, Counts, Signs};
 use crate::base::{Clock, ConfigName, EvalName, Name, RunId, UnitId};
-use crate::eval::{Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
+use crate::eval::{Call, ClientLog, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
+use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
 use crate::spec::model::Finished;
 use crate::world::{
     ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, write_identity,
 };
+
+/// So few missing ids are named.
+const FEW: usize = 3;
 
 /// One evaluation's results and log.
 #[derive(Debug)]
@@ -23,6 +27,9 @@ pub struct EvalDesk {
     expected: Expected,
     scanner: ResultScanner,
     markers: Option<MarkerReader>,
+    calls: Option<ClientLog>,
+    /// Models that the YAML declares, here or elsewhere; none if an external may have any.
+    declared: Option<Vec<String>>,
     /// The log that is read, and how far.
     log: Option<(PathBuf, u64)>,
     /// What people should hear of.
@@ -42,6 +49,8 @@ impl EvalDesk {
             expected: Expected::of(eval, dataset_ids),
             scanner: ResultScanner::of(eval)?,
             markers: eval.marker.as_deref().map(MarkerReader::new).transpose()?,
+            calls: None,
+            declared: declared(plan),
             log: None,
             said: Vec::new(),
             claim: None,
@@ -184,24 +193,37 @@ impl EvalDesk {
     /// They cannot be read.
     pub fn counts(&mut self) -> Result<Counts, String> {
         let progress = self.progress()?;
+        Ok(self.in_numbers(&progress))
+    }
+
+    fn in_numbers(&self, progress: &Progress) -> Counts {
         // Where only a file tells the end, it tells so although questions are asked again.
         let can_wait = !matches!(self.plan.finished, Finished::File(_));
         let due = progress.due(self.plan.retry_errors).filter(|_| can_wait);
-        Ok(Counts {
+        Counts {
             done: progress.done.len(),
             errors: progress.errors.len(),
             correct: progress.correct,
+            null_contents: progress.null_contents,
+            toolless: progress.toolless,
             torn: progress.set_aside,
             due: due.count(),
             waiting: progress.waiting,
             total: progress.total,
             finished: progress.finished,
-        })
+        }
     }
 
     /// What the results say, or why they cannot be read, and what the client's log says.
     pub fn count(&mut self, log: Option<&Path>) -> (Result<Counts, String>, Signs) {
-        (self.counts(), self.read_log(log))
+        let mut signs = self.read_log(log);
+        let counts = self.progress().map(|progress| {
+            if progress.missing.len() <= FEW {
+                signs.left.clone_from(&progress.missing);
+            }
+            self.in_numbers(&progress)
+        });
+        (counts, signs)
     }
 
     fn read_log(&mut self, log: Option<&Path>) -> Signs {
@@ -212,6 +234,8 @@ impl EvalDesk {
             self.log = Some((path.to_owned(), 0));
             let marker = self.plan.marker.as_deref();
             self.markers = marker.and_then(|marker| MarkerReader::new(marker).ok());
+            let known = adapters::adapter(&self.plan.adapter).and_then(|adapter| adapter.calls);
+            self.calls = known.map(|words| ClientLog::new(words, self.declared.clone()));
         }
         let Some((_, read)) = &mut self.log else {
             return Signs::default();
@@ -221,15 +245,39 @@ impl EvalDesk {
             if let Some(markers) = &mut self.markers {
                 markers.feed(&fresh);
             }
+            if let Some(calls) = &mut self.calls {
+                calls.feed(&fresh, SystemClock.now());
+            }
         }
+        let calls = self.calls.as_ref();
         Signs {
             markers: self
                 .markers
                 .as_ref()
                 .map_or(0, |markers| markers.marks().all()),
             log_bytes: *read,
+            open_calls: calls.map_or(0, ClientLog::open_calls),
+            long_calls: calls.and_then(|calls| calls.long_calls(SystemClock.now())),
+            left: Vec::new(),
+            degraded: calls.map_or_else(Default::default, |calls| calls.degraded().clone()),
         }
     }
+}
+
+fn declared(plan: &Plan) -> Option<Vec<String>> {
+    if plan
+        .externals
+        .iter()
+        .any(|external| external.models.is_empty())
+    {
+        return None;
+    }
+    let elsewhere = plan
+        .externals
+        .iter()
+        .flat_map(|external| external.models.iter());
+    let here = plan.groups.iter().map(|group| &group.key);
+    Some(elsewhere.chain(here).cloned().collect())
 }
 
 /// What a log holds from `offset` on; a bounded piece, the rest comes with the next call.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::base::{ConfigName, EvalName, ExitStatus, Generation, LaunchId, UnitId};
+use crate::facts::FilesSeen;
 use crate::run::Record;
 
 /// One thing to do; effects are performed in order, records before what follows them.
@@ -58,6 +59,24 @@ pub enum Effect {
     BringBack {
         /// Which evaluation.
         eval: EvalName,
+    },
+    /// Look at the open files of a client's tree.
+    LookAtFiles {
+        /// Which client.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+    },
+    /// Raise the limit of open files of a process that runs.
+    RaiseFiles {
+        /// Which client.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// The process.
+        seen: FilesSeen,
+        /// To how many.
+        to: u64,
     },
     /// Count the results.
     Count {

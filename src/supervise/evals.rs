@@ -2,6 +2,8 @@
 
 use super::brain::Brain;
 use super::input::{Counts, Signs};
+use super::open_files::FilesWatch;
+use super::signs::Told;
 use super::tasks::Task;
 use super::watch::Ending;
 use crate::base::{EvalName, ExitStatus, Millis, Name, Timestamp, UnitId};
@@ -60,6 +62,9 @@ pub(super) struct EvalWork {
     pub(super) finished_since: Option<Timestamp>,
     pub(super) count_at: Option<Timestamp>,
     pub(super) counting: Counting,
+    pub(super) files: FilesWatch,
+    /// What was said of this client already.
+    pub(super) told: Told,
     /// Since when its results cannot be read.
     pub(super) unreadable_since: Option<Timestamp>,
     pub(super) start_at: Option<Timestamp>,
@@ -71,7 +76,7 @@ impl EvalWork {
     /// When something is to be done about it.
     pub(super) fn wakes(&self) -> Option<Timestamp> {
         let rest = self.enough_since.map(|since| since + WAIT_FOR_REST);
-        [self.count_at, self.start_at, rest]
+        [self.count_at, self.files.look_at, self.start_at, rest]
             .into_iter()
             .flatten()
             .min()
@@ -178,6 +183,7 @@ impl Brain {
         let work = self.eval_work(eval);
         work.stage = Stage::Waiting;
         work.count_at = None;
+        work.files = FilesWatch::default();
         work.start_at = None;
         work.enough_since = None;
         let eval = eval.clone();
@@ -231,6 +237,7 @@ impl Brain {
                 self.count(eval);
             }
         }
+        self.look_at_due_files(now);
         for eval in self.waiting() {
             self.advance_waiting(&eval, now);
         }
@@ -318,6 +325,13 @@ impl Brain {
             (true, false) => Awaited::Enough,
             (false, _) => Awaited::Coming,
         }
+    }
+
+    /// Enough servers of all that an evaluation requires are ready now.
+    pub(super) fn is_served(&self, eval: &EvalPlan) -> bool {
+        let mut required =
+            (self.plan.groups.iter()).filter(|group| eval.requires.contains(&group.name));
+        required.all(|group| self.readiness(group).0 >= group.min_ready)
     }
 
     /// How many servers of a group are ready, and how many are on their way.

@@ -1,7 +1,8 @@
 //! What the world tells the brain.
 
 use crate::base::{ConfigName, EvalName, Generation, Millis, Port, UnitId};
-use crate::facts::{Observation, ProbeOutcome, Signal};
+use crate::eval::LongCalls;
+use crate::facts::{Degraded, FilesSeen, Observation, ProbeOutcome, Signal};
 use crate::run::Handle;
 
 /// One piece of news.
@@ -78,6 +79,26 @@ pub enum Input {
         /// Signs of work.
         signs: Signs,
     },
+    /// The open files of a client's tree were looked at.
+    FilesSeen {
+        /// Which client.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Of its processes the one closest to its limit; none if nothing could be seen.
+        seen: Option<FilesSeen>,
+    },
+    /// The limit of open files of a process was raised, or could not be.
+    FilesRaised {
+        /// Which client.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// The process as it was.
+        seen: FilesSeen,
+        /// To how many, or why not.
+        result: Result<u64, String>,
+    },
     /// A client configuration was written, or could not be.
     ConfigDone {
         /// Which.
@@ -107,6 +128,10 @@ pub struct Counts {
     pub errors: usize,
     /// Of these, right, where results say so.
     pub correct: Option<usize>,
+    /// Of those in error, answers without text.
+    pub null_contents: usize,
+    /// Of those done, questions in which no tool was ever called, where results tell of tools.
+    pub toolless: usize,
     /// Torn files set aside so far.
     pub torn: usize,
     /// Of those in error, how many the evaluation's rule asks again.
@@ -120,10 +145,18 @@ pub struct Counts {
 }
 
 /// Signs that a client works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Signs {
     /// Lines of its log that mark a finished question.
     pub markers: u64,
     /// Bytes of its log.
     pub log_bytes: u64,
+    /// Calls that it has under way, where its log tells of them.
+    pub open_calls: usize,
+    /// Of these, those that wait for longer than their like take.
+    pub long_calls: Option<LongCalls>,
+    /// Ids that are still missing, where they are few.
+    pub left: Vec<String>,
+    /// What its log tells of answers that are worse than they look.
+    pub degraded: Degraded,
 }

@@ -15,9 +15,11 @@ mod effect;
 mod evals;
 mod input;
 mod ladder;
+mod open_files;
 mod restart;
 mod retries;
 mod servers;
+mod signs;
 mod stops;
 mod tasks;
 #[cfg(test)]

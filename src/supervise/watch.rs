@@ -29,6 +29,8 @@ pub(super) struct Ending {
     how: String,
     /// It did not end by itself: another try may go better even if nothing was finished.
     killed: bool,
+    /// It worked, and goes on at once: nothing failed.
+    resumes: bool,
 }
 
 impl Ending {
@@ -39,6 +41,15 @@ impl Ending {
             permanent,
             how,
             killed: true,
+            resumes: false,
+        }
+    }
+
+    /// We stopped it so that it goes on afresh.
+    fn resuming(how: &str) -> Self {
+        Self {
+            resumes: true,
+            ..Self::stopped(None, how)
         }
     }
 
@@ -72,13 +83,14 @@ impl Ending {
             permanent,
             how,
             killed,
+            resumes: false,
         }
     }
 }
 
 impl EvalWork {
     /// Results and errors that this attempt added.
-    fn gained(&self) -> (usize, usize) {
+    pub(super) fn gained(&self) -> (usize, usize) {
         (
             self.counts.done.saturating_sub(self.at_start.done),
             self.counts.errors.saturating_sub(self.at_start.errors),
@@ -93,11 +105,19 @@ impl EvalWork {
     /// What shows that the rest of this attempt would be in vain.
     fn hopeless(&self) -> Option<String> {
         let (done, errors) = self.gained();
-        (done >= HOPELESS && errors == done).then(|| format!("all its {done} results are errors"))
+        let toolless = self.counts.toolless.saturating_sub(self.at_start.toolless);
+        match done {
+            few if few < HOPELESS || errors + toolless < done => None,
+            all if errors == all => Some(format!("all its {all} results are errors")),
+            all => Some(format!(
+                "in none of its {all} results a tool was called, or they are errors: is the orchestrator's name a path \
+                 where the client runs, and does its tool parser fit?"
+            )),
+        }
     }
 
     /// Why a running client is stopped, if it is.
-    fn trouble(&mut self, plan: &EvalPlan, now: Timestamp) -> Option<Ending> {
+    fn trouble(&mut self, plan: &EvalPlan, served: bool, now: Timestamp) -> Option<Ending> {
         if self.counts.finished {
             let since = *self.finished_since.get_or_insert(now);
             let lingers = now.since(since) >= LINGER;
@@ -109,7 +129,8 @@ impl EvalWork {
             let why = format!("no result and no marker within {limit} of its start");
             return Some(Ending::stopped(Some(why), ""));
         }
-        if let Some(why) = self.hopeless() {
+        // In an outage errors say nothing about the rest.
+        if let Some(why) = self.hopeless().filter(|_| served) {
             return Some(Ending::stopped(Some(why), ""));
         }
         let stalled = now.since(self.moved) >= plan.stall;
@@ -143,6 +164,7 @@ impl Brain {
             work.moved = now;
         }
         work.signs = signs;
+        self.note_degraded(eval, now);
         if let (true, Some(why)) = (news, &unreadable) {
             let text = format!("the results of `{eval}` cannot be read: {why}");
             self.alarm("results-unreadable", None, text, now);
@@ -154,6 +176,7 @@ impl Brain {
         match self.stage(eval).clone() {
             Stage::Running => {
                 self.eval_work(eval).count_at = Some(now + COUNT_EVERY);
+                self.heed_signs(eval, now);
                 self.watch_client(eval, now);
             }
             Stage::Judging(_) if since.is_some_and(|at| now.since(at) < UNREADABLE) => {
@@ -173,7 +196,8 @@ impl Brain {
         if self.is_stopping(&plan.unit) {
             return;
         }
-        let Some(ending) = self.eval_work(eval).trouble(&plan, now) else {
+        let served = self.is_served(&plan);
+        let Some(ending) = self.eval_work(eval).trouble(&plan, served, now) else {
             return;
         };
         if ending.permanent.is_none() && !self.eval_work(eval).counts.finished {
@@ -181,10 +205,29 @@ impl Brain {
             let text = format!("`{eval}` has stalled: no result and no output for {limit}");
             self.alarm("stalled", Some(&plan.unit), text, now);
         }
+        self.stop_client(eval, ending, StopWhy::NoProgress, now);
+    }
+
+    /// Stops a client that did its work, so that it goes on with what is missing.
+    pub(super) fn resume_afresh(
+        &mut self,
+        eval: &EvalName,
+        how: &str,
+        why: StopWhy,
+        now: Timestamp,
+    ) {
+        self.stop_client(eval, Ending::resuming(how), why, now);
+    }
+
+    fn stop_client(&mut self, eval: &EvalName, ending: Ending, why: StopWhy, now: Timestamp) {
+        let Some(unit) = self.plan.eval(eval).map(|eval| eval.unit.clone()) else {
+            return;
+        };
         let work = self.eval_work(eval);
         work.stage = Stage::Stopping(ending);
         work.count_at = None;
-        self.stop(&plan.unit, StopWhy::NoProgress, Then::Rest, now);
+        work.files.look_at = None;
+        self.stop(&unit, why, Then::Rest, now);
     }
 
     /// A client was stopped because we asked for it.
@@ -228,6 +271,7 @@ impl Brain {
         let work = self.eval_work(&eval);
         work.stage = Stage::Judging(ending);
         work.count_at = None;
+        work.files.look_at = None;
         self.count(eval);
     }
 
@@ -250,6 +294,10 @@ impl Brain {
         unreadable: Option<String>,
         now: Timestamp,
     ) {
+        let served = self
+            .plan
+            .eval(eval)
+            .is_some_and(|plan| self.is_served(plan));
         let work = self.eval_work(eval);
         let counts = work.counts;
         let missing = counts.total.saturating_sub(counts.done);
@@ -272,10 +320,14 @@ impl Brain {
             let log = format!("its log says why: toolorch logs eval-{eval}");
             Some(format!("{how} before it finished {more} question; {log}"))
         } else {
-            work.hopeless().map(|all| format!("{how}, and {all}"))
+            let hopeless = work.hopeless().filter(|_| served);
+            hopeless.map(|all| format!("{how}, and {all}"))
         };
         if let Some(why) = why {
             return self.end_eval(eval, Verdict::Incomplete { missing, why }, now);
+        }
+        if ending.resumes {
+            return self.eval_work(eval).wait_until(now);
         }
         let Some(unit) = self.plan.eval(eval).and_then(|e| self.plan.unit(&e.unit)) else {
             return;

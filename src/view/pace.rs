@@ -12,6 +12,8 @@ pub struct Pace {
     pub left: Option<Millis>,
     /// Nothing was finished for this long, and longer than usual.
     pub still: Option<Millis>,
+    /// Its client waits for something for so long.
+    pub waits: Option<Millis>,
 }
 
 /// A pace is not read from less than this.
@@ -25,8 +27,12 @@ impl Pace {
     ///
     /// Counts from before `client`, when the client last started, say nothing about it.
     pub fn of(eval: &EvalState, client: Timestamp, now: Timestamp) -> Self {
+        let waits = eval.waits.as_ref().map(|waits| now.since(waits.since));
         let (Some((front, _)), Some((_, last))) = (eval.recent.front(), eval.recent.back()) else {
-            return Self::default();
+            return Self {
+                waits,
+                ..Self::default()
+            };
         };
         let began = client.max(*front);
         let before = eval.recent.iter().rev().find(|(at, _)| *at <= began);
@@ -40,6 +46,7 @@ impl Pace {
         if gained == 0 || span < SHORTEST {
             return Self {
                 still,
+                waits,
                 ..Self::default()
             };
         }
@@ -48,6 +55,7 @@ impl Pace {
             left: (still.is_none() && remaining > 0)
                 .then(|| Millis(remaining.saturating_mul(span.0) / gained)),
             still,
+            waits,
         }
     }
 

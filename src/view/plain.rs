@@ -40,6 +40,7 @@ pub fn weight(event: &Event) -> Weight {
         | Event::LaunchFailed { .. }
         | Event::GaveUp { .. }
         | Event::Alarm { .. }
+        | Event::FilesRaised { .. }
         | Event::EvalEnded { .. } => Weight::Loud,
         _ => Weight::Normal,
     }
@@ -78,6 +79,23 @@ pub(super) fn sentence(event: &Event) -> String {
             clean(path)
         ),
         Event::EvalProgress { eval, .. } => format!("{eval} {}", progress(event)),
+        Event::FilesRaised {
+            eval,
+            pid,
+            open,
+            from,
+            to,
+        } => {
+            format!("{eval}: process {pid} had {open} of {from} files open, its limit is {to} now")
+        }
+        Event::EvalWaits { eval, waits: None } => format!("{eval} goes on"),
+        Event::EvalWaits {
+            eval,
+            waits: Some(waits),
+        } => format!("{eval} {}", words::waits(waits)),
+        Event::EvalDegraded { eval, degraded, .. } => {
+            format!("{eval}: {}", words::degraded(degraded))
+        }
         Event::RetryIntended { eval, ids } => {
             let results = if *ids == 1 { "result" } else { "results" };
             format!("{eval}: {ids} {results} in error to be asked again")
@@ -375,6 +393,7 @@ mod tests {
         00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
         00:00:41 retrieval given up: ended after each of 3 starts
         00:00:41 alarm first-results-all-errors: the first 8 results are all errors
+        00:00:41 the controller stood still for 10m 00s; what happened meanwhile was not seen
         00:00:41 no longer watched (SIGTERM); what was started goes on
         00:00:41 run ended, exit 6: gave up
         ");

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::pace::Pace;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::base::{clean, cut};
-use crate::facts::Exit;
+use crate::facts::{Degraded, Exit};
 use crate::plan::{EvalPlan, Plan, Start, Unit};
-use crate::run::{EvalState, GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict};
+use crate::run::{EvalState, GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict, Waits};
 
 /// How something is going: what colours it, and what is shown first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,6 +157,7 @@ pub(super) fn stop_why(why: &StopWhy) -> &'static str {
         StopWhy::Down => "asked for with `toolorch down`",
         StopWhy::NotReady => "it was not ready in time",
         StopWhy::NoProgress => "it shows no sign of work",
+        StopWhy::OpenFiles => "its open files are nearly as many as may be",
         StopWhy::Needless => "what it needs is gone",
         StopWhy::Remnants => "what may be left of an earlier start is cleared away",
     }
@@ -169,6 +170,34 @@ fn missing_words(missing: usize) -> String {
     } else {
         format!(", {missing} missing")
     }
+}
+
+/// What a log tells of answers that are worse than they look: `searches without results 3, calls to Nebius 2`.
+pub(super) fn degraded(degraded: &Degraded) -> String {
+    let searches = (degraded.retrieval_failed > 0)
+        .then(|| format!("searches without results {}", degraded.retrieval_failed));
+    let elsewhere = degraded.elsewhere.iter();
+    let elsewhere = elsewhere.map(|(name, count)| format!("calls to {} {count}", clean(name)));
+    let parts: Vec<String> = searches.into_iter().chain(elsewhere).collect();
+    parts.join(", ")
+}
+
+/// What a client waits for: `waits for answer-1 with 9 calls; left: q-7`.
+pub(super) fn waits(waits: &Waits) -> String {
+    let mut parts = Vec::new();
+    if let Some(server) = &waits.server {
+        let calls = if waits.calls == 1 { "call" } else { "calls" };
+        parts.push(format!(
+            "waits for {} with {} {calls}",
+            clean(server),
+            waits.calls
+        ));
+    }
+    if !waits.ids.is_empty() {
+        let ids: Vec<String> = waits.ids.iter().map(|id| clean(id)).collect();
+        parts.push(format!("left: {}", ids.join(", ")));
+    }
+    parts.join("; ")
 }
 
 /// How an evaluation ended.
@@ -202,6 +231,9 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
+    }
+    if let (Some(what), Some(length)) = (&state.waits, pace.waits) {
+        parts.push(format!("{} for {}", waits(what), whole(length)));
     }
     let pace_words = pace.words();
     if !pace_words.is_empty() {

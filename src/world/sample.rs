@@ -4,81 +4,29 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::procfs::{process, processes, socket_inodes};
+use super::open_files::{open_files, tree_of};
+use super::procfs::socket_inodes;
+use crate::facts::FilesSeen;
 
 /// What was seen of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreeSample {
     /// Of its processes the one closest to its limit.
-    pub files: Option<OpenFilesSeen>,
+    pub files: Option<FilesSeen>,
     /// Where its connected sockets lead, and those that are being connected.
     pub remotes: BTreeSet<SocketAddr>,
 }
 
-/// Open files of one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenFilesSeen {
-    /// The process.
-    pub pid: u32,
-    /// How many are open.
-    pub open: u64,
-    /// How many may be: the soft limit.
-    pub limit: u64,
-}
-
-impl OpenFilesSeen {
-    /// The one that is closer to its limit.
-    #[must_use]
-    pub fn closer(self, other: Self) -> Self {
-        // Compared as fractions without dividing.
-        let own = u128::from(self.open) * u128::from(other.limit.max(1));
-        let others = u128::from(other.open) * u128::from(self.limit.max(1));
-        if others > own { other } else { self }
-    }
-}
-
 /// Looks at a process and all that descends from it or shares its session; empty where it is gone.
 pub fn sample_tree(root: u32) -> TreeSample {
-    let Some(leader) = process(root) else {
+    let Some(tree) = tree_of(root) else {
         return TreeSample::default();
     };
-    let all = processes();
-    let mut tree: HashSet<u32> = HashSet::from([root]);
-    let in_session = all.iter().filter(|one| one.session == leader.session);
-    // A leader of no session of its own shares it with strangers.
-    if leader.session == root {
-        tree.extend(in_session.map(|one| one.pid));
-    }
-    loop {
-        let before = tree.len();
-        for one in &all {
-            if tree.contains(&one.parent) {
-                tree.insert(one.pid);
-            }
-        }
-        if tree.len() == before {
-            break;
-        }
-    }
     let files = tree.iter().filter_map(|pid| open_files(*pid));
     TreeSample {
-        files: files.reduce(OpenFilesSeen::closer),
+        files: files.reduce(FilesSeen::closer),
         remotes: remotes(&tree),
     }
-}
-
-fn open_files(pid: u32) -> Option<OpenFilesSeen> {
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
-    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    let limit = line.split_whitespace().next()?;
-    Some(OpenFilesSeen {
-        pid,
-        open: u64::try_from(open).unwrap_or(u64::MAX),
-        limit: limit.parse().unwrap_or(u64::MAX),
-    })
 }
 
 /// A socket of a table of `/proc/net`.
@@ -179,7 +127,7 @@ mod tests {
             "it talks to itself: {seen:?}"
         );
         let files = seen.files.unwrap();
-        assert!(files.open >= 2 && files.limit > files.open, "{files:?}");
+        assert!(files.open >= 2 && files.soft > files.open, "{files:?}");
     }
 
     #[test]
@@ -208,22 +156,6 @@ mod tests {
         let mapped = address("0000000000000000FFFF00000100007F:0050").unwrap();
         assert_eq!(mapped, "127.0.0.1:80".parse().unwrap());
         assert_eq!(address("nonsense"), None);
-    }
-
-    #[test]
-    fn the_process_closer_to_its_limit_counts() {
-        let one = OpenFilesSeen {
-            pid: 1,
-            open: 90,
-            limit: 100,
-        };
-        let other = OpenFilesSeen {
-            pid: 2,
-            open: 500,
-            limit: 65_536,
-        };
-        assert_eq!(one.closer(other), one);
-        assert_eq!(other.closer(one), one);
     }
 
     #[test]

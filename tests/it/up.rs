@@ -9,6 +9,7 @@
 
 mod control;
 mod crash;
+mod evals;
 mod faults;
 mod log_cluster;
 mod lost;

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use rustix::process::Signal;
 
 use crate::base::{Millis, Timestamp, sha256};
+use crate::eval::{Parsed, parse_result};
 use crate::plan::{EvalPlan, ResultsPlan};
 use crate::report::rehearsal::Kill;
 
@@ -30,6 +31,8 @@ pub(super) struct Course {
     pub(super) starts: usize,
     pub(super) first_result: Option<Millis>,
     pub(super) ran: Millis,
+    /// To how many its limit of open files was raised while it ran.
+    pub(super) files_raised: Option<u64>,
     pub(super) first_start: Option<Timestamp>,
     pub(super) last_end: Option<Timestamp>,
     client: Option<Client>,
@@ -64,6 +67,7 @@ impl Course {
             starts: 0,
             first_result: None,
             ran: Millis(0),
+            files_raised: None,
             first_start: None,
             last_end: None,
             client: None,
@@ -175,19 +179,20 @@ fn files(dir: &str, pattern: &str) -> impl Iterator<Item = PathBuf> {
     .map(|entry| entry.path())
 }
 
-/// Results that are complete: one that is being written is not.
+/// Results that are complete: one that is being written is not, and one in error may be asked again.
 fn stamps(results: &ResultsPlan) -> Vec<Stamp> {
-    let is_json = |bytes: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    let is_final =
+        |bytes: &[u8]| matches!(parse_result(bytes, &[]), Parsed::Whole(whole) if !whole.failed);
     match results {
         ResultsPlan::Dir { dir, pattern, .. } => files(dir, pattern)
-            .filter(|path| is_json(&fs::read(path).unwrap_or_default()))
+            .filter(|path| is_final(&fs::read(path).unwrap_or_default()))
             .filter_map(|path| stamp(&path))
             .collect(),
         ResultsPlan::Jsonl { file } => {
             let text = fs::read(file).unwrap_or_default();
             let lines = text
                 .split(|byte| *byte == b'\n')
-                .filter(|line| is_json(line));
+                .filter(|line| is_final(line));
             lines.map(|line| Stamp::Line(sha256(line))).collect()
         }
     }

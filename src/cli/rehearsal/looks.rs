@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::base::EvalName;
-use crate::world::{OpenFilesSeen, sample_tree};
+use crate::facts::FilesSeen;
+use crate::world::sample_tree;
 
 /// Often enough for an open connection, seldom enough to cost nothing.
 const EVERY: Duration = Duration::from_millis(500);
@@ -16,7 +17,7 @@ const EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) looks: u64,
-    pub(super) files: Option<OpenFilesSeen>,
+    pub(super) files: Option<FilesSeen>,
     pub(super) remotes: BTreeSet<SocketAddr>,
 }
 

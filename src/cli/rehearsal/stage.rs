@@ -279,6 +279,11 @@ impl Audience for Stage {
                     course.total = *total;
                 }
             }
+            Event::FilesRaised { eval, to, .. } => {
+                if let Some(course) = self.courses.get_mut(eval) {
+                    course.files_raised = Some(*to);
+                }
+            }
             Event::EvalEnded { eval, .. } => {
                 if let Some(course) = self.courses.get_mut(eval) {
                     course.look(record.at);

@@ -174,7 +174,8 @@ fn eval(
         tools: tools.into_iter().collect(),
         files: seen
             .and_then(|seen| seen.files)
-            .map(|files| (files.open, files.limit)),
+            .map(|files| (files.open, files.soft)),
+        files_raised: course.files_raised,
         looks: seen.map_or(0, |seen| seen.looks),
     }
 }

@@ -62,6 +62,8 @@ pub struct EvalEvidence {
     pub tools: Vec<(String, usize)>,
     /// The most open files of one of its processes, and its limit.
     pub files: Option<(u64, u64)>,
+    /// To how many that limit was raised while it ran.
+    pub files_raised: Option<u64>,
     /// Looks at its sockets.
     pub looks: u64,
 }

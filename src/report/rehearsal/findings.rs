@@ -77,13 +77,15 @@ fn of_eval(eval: &EvalEvidence) -> Vec<Finding> {
     }
     found.push(resumed(eval));
     if let Some((open, limit)) = eval.files {
-        let proof = if open * 2 < limit {
-            Proof::Yes
-        } else {
-            Proof::No
-        };
         let text = format!("open files of `{name}`: at most {open} of {limit} in one process");
-        found.push(finding(proof, text));
+        found.push(match eval.files_raised {
+            Some(to) => finding(
+                Proof::Yes,
+                format!("{text}, a limit that was raised to {to} in time"),
+            ),
+            None if open * 2 < limit => finding(Proof::Yes, text),
+            None => finding(Proof::No, text),
+        });
     }
     found
 }

@@ -137,6 +137,7 @@ mod tests {
                 }),
                 tools: vec![("search".to_owned(), 402), ("answer".to_owned(), 511)],
                 files: Some((203, 65_536)),
+                files_raised: None,
                 looks: 240,
             }],
             models: vec![ModelEvidence {

@@ -83,6 +83,7 @@ fn a_marker_without_a_result_is_a_sign_of_work() {
     let signs = Signs {
         markers: 1,
         log_bytes: 100,
+        ..Signs::default()
     };
     story
         .dies("eval-e", code(1))
@@ -187,6 +188,7 @@ fn a_client_that_shows_no_result_in_time_ends_it() {
     let signs = |second| Signs {
         markers: 0,
         log_bytes: second,
+        ..Signs::default()
     };
     watch(&mut story, 601, (0, 0), signs);
     story.stopped("eval-e").counted("e", ten(0, 0)).stopped("a");
@@ -255,6 +257,7 @@ fn output_holds_a_stall_off() {
     let signs = |second| Signs {
         markers: 0,
         log_bytes: second / 1000,
+        ..Signs::default()
     };
     watch(&mut story, 3600, (3, 0), signs);
     assert_snapshot!(told(&mut story), @"   1.0s e 3/10, 0 errors");
@@ -266,6 +269,7 @@ fn a_client_that_lingers_over_complete_results_is_stopped() {
     let chatter = |second| Signs {
         markers: 10,
         log_bytes: second,
+        ..Signs::default()
     };
     watch(&mut story, 70, (10, 0), chatter);
     story

@@ -9,5 +9,7 @@ mod chance;
 mod clients;
 mod evals;
 mod leaving;
+mod open_files;
 mod retries;
 mod servers;
+mod signs;

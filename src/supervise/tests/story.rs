@@ -186,6 +186,10 @@ impl Story {
     pub(super) fn feed(&mut self, input: Input) -> &mut Self {
         let effects = self.brain.step(input, self.now);
         for effect in &effects {
+            // Every client is looked at all the time.
+            if matches!(effect, Effect::LookAtFiles { .. }) {
+                continue;
+            }
             if let Effect::Record(record) = effect {
                 self.records.push(record.clone());
             }
@@ -433,6 +437,10 @@ fn line(effect: &Effect) -> String {
             again: Again::Errors,
         } => format!("-> prepare {eval} and its errors"),
         Effect::BringBack { eval } => format!("-> bring back {eval}"),
+        Effect::LookAtFiles { unit, .. } => format!("-> look at {unit}"),
+        Effect::RaiseFiles { unit, seen, to, .. } => {
+            format!("-> raise files of {unit}, process {}, to {to}", seen.pid)
+        }
         Effect::Count { eval } => format!("-> count {eval}"),
         Effect::Finish(end) => format!(
             "-> finish {}: {}{}",
@@ -497,6 +505,24 @@ fn fact(event: &Event) -> String {
             total,
             ..
         } => format!("{eval} {done}/{total}, {errors} errors"),
+        Event::FilesRaised {
+            eval,
+            open,
+            from,
+            to,
+            ..
+        } => format!("{eval} has {open} of {from} files open, raised to {to}"),
+        Event::EvalWaits { eval, waits } => match waits {
+            None => format!("{eval} goes on"),
+            Some(waits) => format!(
+                "{eval} waits since {} for {:?}, {} calls, {:?} left",
+                waits.since.since(DAWN),
+                waits.server,
+                waits.calls,
+                waits.ids
+            ),
+        },
+        Event::EvalDegraded { eval, degraded, .. } => format!("{eval}: {degraded:?}"),
         Event::RetryIntended { eval, ids } => format!("{eval} retry of {ids} intended"),
         Event::EvalEnded { eval, verdict } => format!("{eval} ended: {verdict:?}"),
         Event::StopIntended {

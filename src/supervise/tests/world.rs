@@ -510,6 +510,18 @@ impl World {
                 let result = Ok(counts(self.done[&eval]));
                 self.tell(100, Input::Prepared { eval, result });
             }
+            Effect::LookAtFiles { unit, generation } => {
+                let seen = None;
+                self.tell(
+                    500,
+                    Input::FilesSeen {
+                        unit,
+                        generation,
+                        seen,
+                    },
+                );
+            }
+            Effect::RaiseFiles { .. } => panic!("nobody has files open here"),
             Effect::BringBack { eval } => {
                 let result = Ok(counts(self.done[&eval]));
                 self.tell(100, Input::BroughtBack { eval, result });
@@ -524,6 +536,7 @@ impl World {
                 let signs = Signs {
                     markers: done as u64,
                     log_bytes: 100 * done as u64,
+                    ..Signs::default()
                 };
                 self.tell(
                     500,

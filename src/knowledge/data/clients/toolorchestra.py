@@ -25,7 +25,8 @@ TOOL_ORCH_CALL_TIMEOUT_S, TOOL_ORCH_LLM_LOG_PATH, HLE_* and FRAMES_*, *_PROXY):
     TOOLORCH_CLIENT_FALLBACK  `nebius`: with NEBIUS_API_KEY, qwen3-32b is asked at Nebius, as before commit 46bce6b
     TOOLORCH_CLIENT_FAULTS    `30s leak, 40s outside`: what goes wrong, how long after the start by the clock on the wall
     TOOLORCH_CLIENT_CONTROL   a file; each line appended to it is a fault that happens within half a second
-Faults: leak (50 files stay open per request), torn (half a result, then SIGKILL), exit (code 0 with work left), die
+    TOOLORCH_CLIENT_LEAK      how many files `leak` leaves open per request, else 50
+Faults: leak (files stay open), torn (half a result, then SIGKILL), exit (code 0 with work left), die
 (SIGKILL), outside (a call to Nebius), stall (nothing moves any more).
 """
 
@@ -67,6 +68,7 @@ ASKING = {
     "OpenAI": "DEBUG: Calling OpenAI model=%(model)s req_id=%(req_id)s",
 }
 SPEED = float(os.environ.get("TOOLORCH_SIM_SPEED") or 1)
+LEAK = int(os.environ.get("TOOLORCH_CLIENT_LEAK") or 50)
 ATTEMPTS = 5
 NOT_AGAIN = (400, 401, 403)
 CALL_S = float(os.environ.get("TOOL_ORCH_CALL_TIMEOUT_S") or 600)
@@ -187,7 +189,7 @@ class Faults:
 
     def after_request(self):
         try:
-            for _ in range(50 if "leak" in self.on else 0):
+            for _ in range(LEAK if "leak" in self.on else 0):
                 self.leaked.append(os.open(os.devnull, os.O_RDONLY))
         except OSError:
             pass  # as many as there may be
