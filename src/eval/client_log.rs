@@ -114,9 +114,10 @@ fn seconds(text: &str) -> Option<Millis> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "within bounds"
+        reason = "used within bounds alone"
     )]
-    fits.then(|| Millis((seconds * 1_000.0) as u64))
+    let whole = (seconds * 1_000.0) as u64;
+    fits.then_some(Millis(whole))
 }
 
 #[cfg(test)]

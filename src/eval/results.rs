@@ -75,14 +75,13 @@ impl Whole {
         let text = |key| found.values.get(key).and_then(Value::as_str);
         let failed = text("status") == Some("error");
         let notes = notes(found.values.get(TOOL_CALLS));
-        let is_toolless = |note: &Option<&str>| note.is_some_and(|n| n.starts_with(NO_TOOL_CALL));
-        let is_invalid = |note: &&Option<&str>| note.is_some_and(|n| n.contains(INVALID_CALL));
+        let is_invalid = |note: &&str| note.contains(INVALID_CALL);
         Self {
             correct: found.values.get("correct").and_then(Value::as_bool),
             failed,
             error_type: text("error_type").filter(|_| failed).map(str::to_owned),
-            invalid_calls: notes.iter().filter(is_invalid).count(),
-            toolless: !notes.is_empty() && notes.iter().all(is_toolless),
+            invalid_calls: notes.iter().copied().filter(is_invalid).count(),
+            toolless: !notes.is_empty() && notes.iter().all(|note| note.starts_with(NO_TOOL_CALL)),
         }
     }
 
@@ -95,14 +94,15 @@ impl Whole {
 /// The key under which ToolOrchestra's results tell of their rounds.
 const TOOL_CALLS: &str = "all_tool_calls";
 
-/// For each round the note on why it brought no call; none for one that did.
-fn notes(rounds: Option<&Value>) -> Vec<Option<&str>> {
+/// For each round the note on why it brought no call; empty for one that did.
+fn notes(rounds: Option<&Value>) -> Vec<&str> {
     let rounds = rounds.and_then(Value::as_array).into_iter().flatten();
     rounds
         .map(|round| match round {
             Value::Array(notes) => notes.first().and_then(Value::as_str),
             note => note.as_str(),
         })
+        .map(Option::unwrap_or_default)
         .collect()
 }
 

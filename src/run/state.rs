@@ -87,6 +87,21 @@ pub struct UnitState {
     pub exit: Option<Exit>,
 }
 
+impl UnitState {
+    /// A start is about to happen: nothing of the one before holds for it.
+    fn intend(&mut self, generation: Generation, launch: &LaunchId, at: Timestamp) {
+        self.generation = generation;
+        self.launch = Some(launch.clone());
+        self.phase = UnitPhase::Intended;
+        self.since = at;
+        self.starts.push(at);
+        self.handle = None;
+        self.rung = None;
+        self.refuted = None;
+        self.ready_after = None;
+    }
+}
+
 /// A rung that was proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RungState {
@@ -299,7 +314,8 @@ impl RunState {
                 *retry = Retry::Intended(retry.ids().max(*ids));
             }
             Event::EvalWaits { eval, waits } => {
-                self.evals.entry(eval.clone()).or_default().waits = waits.clone();
+                let state = self.evals.entry(eval.clone()).or_default();
+                state.waits.clone_from(waits);
             }
             Event::EvalDegraded {
                 eval,
@@ -331,15 +347,7 @@ impl RunState {
                     // It has a budget of its own.
                     state.starts.clear();
                 }
-                state.generation = *generation;
-                state.launch = Some(launch.clone());
-                state.phase = UnitPhase::Intended;
-                state.since = at;
-                state.starts.push(at);
-                state.handle = None;
-                state.rung = None;
-                state.refuted = None;
-                state.ready_after = None;
+                state.intend(*generation, launch, at);
             }
             Event::Launched {
                 unit,

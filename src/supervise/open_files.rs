@@ -9,7 +9,7 @@ use crate::facts::FilesSeen;
 use crate::run::{Event, StopWhy};
 
 /// How often the open files of a client are looked at.
-const EVERY: Millis = Millis::from_secs(2);
+const EVERY: Millis = Millis::from_secs(1);
 /// The same where half of what may be is open.
 const OFTEN: Millis = Millis(500);
 /// From this share of the limit on something is done about it, in percent.

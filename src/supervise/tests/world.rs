@@ -7,9 +7,9 @@ use super::story::plan_of;
 use crate::base::{Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId};
 use crate::facts::{Exit, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal};
 use crate::plan::{Plan, UnitKind};
-use crate::run::{Event, Handle, Record, RunState, UnitPhase};
+use crate::run::{Event, Handle, Record, Retry, RunState, UnitPhase};
 use crate::spec::model::LauncherKind;
-use crate::supervise::{Brain, Counts, Effect, Goal, Input, Outcome, Signs};
+use crate::supervise::{Again, Brain, Counts, Effect, Goal, Input, Outcome, Signs};
 
 /// Questions of each evaluation.
 const TOTAL: usize = 40;
@@ -94,6 +94,46 @@ enum Happening {
     Look(Epoch),
 }
 
+/// Results of an evaluation.
+#[derive(Debug, Clone, Copy, Default)]
+struct Results {
+    /// Complete ones.
+    done: usize,
+    /// Of these, errors that are to be asked again.
+    due: usize,
+    /// Errors that were set aside and wait for a newer result.
+    waiting: usize,
+    /// Errors were set aside: what is asked from now on is answered.
+    asked_again: bool,
+}
+
+impl Results {
+    fn counts(self) -> Counts {
+        Counts {
+            done: self.done,
+            errors: self.due,
+            due: self.due,
+            waiting: self.waiting,
+            total: TOTAL,
+            finished: self.done == TOTAL,
+            ..Counts::default()
+        }
+    }
+
+    fn set_aside(&mut self) {
+        self.asked_again |= self.due > 0;
+        self.done -= self.due;
+        self.waiting += std::mem::take(&mut self.due);
+    }
+
+    fn bring_back(&mut self) {
+        let missing = TOTAL - self.done;
+        let back = std::mem::take(&mut self.waiting).min(missing);
+        self.done += back;
+        self.due += back;
+    }
+}
+
 /// The world, the brain in it, and what both did.
 pub(super) struct World {
     plan: Plan,
@@ -106,7 +146,7 @@ pub(super) struct World {
     queue: BTreeMap<(Timestamp, u64), Happening>,
     counter: u64,
     places: BTreeMap<UnitId, Place>,
-    done: BTreeMap<EvalName, usize>,
+    done: BTreeMap<EvalName, Results>,
     /// Starts of a killed owner that were under way.
     strays: BTreeSet<UnitId>,
     brain: Brain,
@@ -156,7 +196,9 @@ impl World {
             queue: BTreeMap::new(),
             counter: 0,
             places,
-            done: evals.into_iter().map(|eval| (eval, 0)).collect(),
+            done: (evals.into_iter())
+                .map(|eval| (eval, Results::default()))
+                .collect(),
             strays: BTreeSet::new(),
             records: Vec::new(),
             folded: RunState::default(),
@@ -239,7 +281,7 @@ impl World {
             .map(|unit| (unit.clone(), self.look(&unit)))
             .collect();
         let counted = (self.done.iter())
-            .map(|(eval, done)| (eval.clone(), counts(*done)))
+            .map(|(eval, done)| (eval.clone(), done.counts()))
             .collect();
         self.soon(10_000, Happening::Look(self.epoch));
         self.feed(Input::Begin { seen, counted });
@@ -369,7 +411,12 @@ impl World {
         match event {
             Event::EvalProgress { eval, done, .. } => {
                 let before = self.folded.evals.get(eval).map_or(0, |state| state.done);
-                assert!(*done >= before, "{eval}: {before} done, then {done}");
+                let state = self.folded.evals.get(eval);
+                let asked_again = state.is_some_and(|state| state.retry != Retry::None);
+                assert!(
+                    *done >= before || asked_again,
+                    "{eval}: {before} done, then {done}"
+                );
             }
             Event::RunEnded { .. } => {
                 for (unit, place) in &self.places {
@@ -407,10 +454,16 @@ impl World {
         assert_eq!(said.filter(asks).count(), 1, "one last word");
         if outcome.code == crate::base::ExitStatus::Done {
             assert!(
-                self.done.values().all(|done| *done == TOTAL),
+                (self.done.values()).all(|results| results.done == TOTAL && results.due == 0),
                 "done means done"
             );
         }
+        let waiting = self.done.values().any(|results| results.waiting > 0);
+        let left = outcome.code == crate::base::ExitStatus::Interrupted;
+        assert!(
+            outcome.kept || left || !waiting,
+            "a result is forgotten aside"
+        );
         let lives = self.places.values().any(|place| !place.lives.is_empty());
         assert!(outcome.kept || !lives, "something lives on unsaid");
         self.feed(Input::Tick);
@@ -506,8 +559,12 @@ impl World {
                 };
                 self.tell(100, Input::ConfigDone { config, result });
             }
-            Effect::Prepare { eval, .. } => {
-                let result = Ok(counts(self.done[&eval]));
+            Effect::Prepare { eval, again } => {
+                let results = self.done.get_mut(&eval).unwrap();
+                if again == Again::Errors {
+                    results.set_aside();
+                }
+                let result = Ok(results.counts());
                 self.tell(100, Input::Prepared { eval, result });
             }
             Effect::LookAtFiles { unit, generation } => {
@@ -523,19 +580,23 @@ impl World {
             }
             Effect::RaiseFiles { .. } => panic!("nobody has files open here"),
             Effect::BringBack { eval } => {
-                let result = Ok(counts(self.done[&eval]));
+                let unit = &self.plan.eval(&eval).unwrap().unit;
+                assert!(self.places[unit].lives.is_empty(), "a client is at work");
+                let results = self.done.get_mut(&eval).unwrap();
+                results.bring_back();
+                let result = Ok(results.counts());
                 self.tell(100, Input::BroughtBack { eval, result });
             }
             Effect::Count { eval } => {
-                let done = self.done[&eval];
+                let results = self.done[&eval];
                 let counts = if self.roll(|moods| moods.bad_answer) {
                     Err("stale file handle".to_owned())
                 } else {
-                    Ok(counts(done))
+                    Ok(results.counts())
                 };
                 let signs = Signs {
-                    markers: done as u64,
-                    log_bytes: 100 * done as u64,
+                    markers: results.done as u64,
+                    log_bytes: 100 * results.done as u64,
                     ..Signs::default()
                 };
                 self.tell(
@@ -728,9 +789,14 @@ impl World {
             return;
         }
         let more = usize::try_from(self.dice.below(4)).unwrap();
-        let done = self.done.get_mut(eval).unwrap();
-        *done = TOTAL.min(*done + more);
-        if *done == TOTAL {
+        let fails = self.dice.percent(5);
+        let results = self.done.get_mut(eval).unwrap();
+        let more = more.min(TOTAL - results.done);
+        results.done += more;
+        if fails && !results.asked_again && more > 0 {
+            results.due += 1;
+        }
+        if results.done == TOTAL {
             self.die(&unit, generation, true);
         } else {
             self.soon(2_000, Happening::Work(eval.clone(), generation));
@@ -771,14 +837,5 @@ impl World {
                 }
             }
         }
-    }
-}
-
-fn counts(done: usize) -> Counts {
-    Counts {
-        done,
-        total: TOTAL,
-        finished: done == TOTAL,
-        ..Counts::default()
     }
 }
