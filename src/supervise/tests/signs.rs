@@ -127,8 +127,8 @@ fn what_is_worse_than_it_looks_is_told_and_counted() {
 fn results_without_text_or_tools_are_told() {
     let mut story = running();
     let counts = |toolless, null_contents| Counts {
-        toolless,
         null_contents,
+        toolless,
         ..ten(9, null_contents)
     };
     minute(&mut story, counts(4, 4), |_| Signs::default());
