@@ -10,3 +10,4 @@ mod clients;
 mod evals;
 mod leaving;
 mod servers;
+mod wishes;
