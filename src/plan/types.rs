@@ -10,8 +10,8 @@ use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
 };
 use crate::spec::model::{
-    AfterState, ClientConfigFormat, Finished, LauncherKind, RetryErrors, Slurm, TransportKind,
-    WhenDone,
+    AfterState, ClientConfigFormat, Finished, LauncherKind, OnMove, RetryErrors, Slurm,
+    TransportKind, WhenDone,
 };
 
 /// All that an `up` will do; its JSON form is versioned by `format`.
@@ -383,6 +383,9 @@ pub struct EvalPlan {
     pub after: IndexMap<EvalName, AfterState>,
     /// Which results in error are tried again.
     pub retry_errors: RetryErrors,
+    /// What is done when an endpoint must move.
+    #[serde(default)]
+    pub on_move: OnMove,
     /// Without a finished id, output or a token for this long, it has stalled.
     pub stall: Millis,
     /// The client must show a marker or result within this time.

@@ -1,8 +1,12 @@
 //! What happened: events, the state as their fold. Pure but for `store`.
 
+mod changes;
 mod event;
 mod state;
 pub mod store;
 
+pub use changes::{Changes, OtherFormat, places, script_path};
 pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict, Waits};
-pub use state::{EvalState, Owner, Phase, Retry, RunState, RungState, UnitPhase, UnitState};
+pub use state::{
+    ConfigState, EvalState, Owner, Phase, Retry, RunState, RungState, UnitPhase, UnitState,
+};

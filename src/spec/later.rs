@@ -67,8 +67,8 @@ const LATER: &[Later] = &[
     site("evals.*.egress", &["proxy"], "the egress proxy"),
     site(
         "evals.*.on_move",
-        &["front", "restart"],
-        "endpoints that move",
+        &["front"],
+        "forwarders for endpoints that move",
     ),
     later("client_config.format", &["litellm"], "LiteLLM"),
     later("client_configs.*.format", &["litellm"], "LiteLLM"),

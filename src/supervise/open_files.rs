@@ -132,7 +132,7 @@ impl Brain {
             );
             self.alarm("open-files", Some(unit), text, now);
             let how = "its open files were nearly as many as may be";
-            self.resume_afresh(eval, how, StopWhy::OpenFiles, now);
+            self.renew(eval, StopWhy::OpenFiles, how, now);
         } else if !std::mem::replace(&mut work.files.told, true) {
             let text = format!("`{eval}` has {words}, and that limit cannot be raised");
             self.alarm("open-files", Some(unit), text, now);

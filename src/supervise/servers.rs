@@ -212,7 +212,7 @@ impl Brain {
     fn startable(&self) -> impl Iterator<Item = (&Unit, Timestamp)> {
         self.plan
             .servers()
-            .filter(|_| self.goal.start_servers)
+            .filter(|_| self.goal.start_servers && !self.changing())
             .filter(|unit| match self.tasks.get(&unit.id) {
                 Some(Task::Anew) => true,
                 Some(_) => false,
@@ -261,6 +261,7 @@ impl Brain {
                 unit: unit.clone(),
                 generation,
                 launch: launch.clone(),
+                script: self.wishes.scripts.get(unit).cloned(),
             },
             now,
         );

@@ -29,8 +29,8 @@ pub(super) struct Ending {
     how: String,
     /// It did not end by itself: another try may go better even if nothing was finished.
     killed: bool,
-    /// It worked, and goes on at once: nothing failed.
-    resumes: bool,
+    /// It did nothing wrong and goes on at once.
+    renewed: bool,
 }
 
 impl Ending {
@@ -41,15 +41,17 @@ impl Ending {
             permanent,
             how,
             killed: true,
-            resumes: false,
+            renewed: false,
         }
     }
 
-    /// We stopped it so that it goes on afresh.
-    fn resuming(how: &str) -> Self {
+    /// We stopped it so that it goes on another way.
+    pub(super) fn renewed(how: &str) -> Self {
         Self {
-            resumes: true,
-            ..Self::stopped(None, how)
+            permanent: None,
+            how: how.to_owned(),
+            killed: true,
+            renewed: true,
         }
     }
 
@@ -83,7 +85,7 @@ impl Ending {
             permanent,
             how,
             killed,
-            resumes: false,
+            renewed: false,
         }
     }
 }
@@ -208,18 +210,14 @@ impl Brain {
         self.stop_client(eval, ending, StopWhy::NoProgress, now);
     }
 
-    /// Stops a client that did its work, so that it goes on with what is missing.
-    pub(super) fn resume_afresh(
+    /// Stops a client; its results are judged by this end.
+    pub(super) fn stop_client(
         &mut self,
         eval: &EvalName,
-        how: &str,
+        ending: Ending,
         why: StopWhy,
         now: Timestamp,
     ) {
-        self.stop_client(eval, Ending::resuming(how), why, now);
-    }
-
-    fn stop_client(&mut self, eval: &EvalName, ending: Ending, why: StopWhy, now: Timestamp) {
         let Some(unit) = self.plan.eval(eval).map(|eval| eval.unit.clone()) else {
             return;
         };
@@ -309,6 +307,8 @@ impl Brain {
                 return self.eval_work(eval).wait_until(now);
             }
             return self.end_eval(eval, super::verdicts::of_finished(counts), now);
+        } else if ending.renewed {
+            return self.eval_work(eval).wait_until(now);
         } else if ending.permanent.is_some() {
             ending.permanent
         } else if work.silent() && !ending.killed {
@@ -325,9 +325,6 @@ impl Brain {
         };
         if let Some(why) = why {
             return self.end_eval(eval, Verdict::Incomplete { missing, why }, now);
-        }
-        if ending.resumes {
-            return self.eval_work(eval).wait_until(now);
         }
         let Some(unit) = self.plan.eval(eval).and_then(|e| self.plan.unit(&e.unit)) else {
             return;

@@ -16,6 +16,7 @@ mod lost;
 mod quickstart;
 mod refusals;
 mod rehearse;
+mod replan;
 mod scene;
 mod small;
 

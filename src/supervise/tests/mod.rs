@@ -13,3 +13,4 @@ mod open_files;
 mod retries;
 mod servers;
 mod signs;
+mod wishes;
