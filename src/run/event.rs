@@ -8,7 +8,7 @@ use crate::base::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Port, RunId, Timestamp,
     UnitId,
 };
-use crate::facts::{Exit, ProbeFailure};
+use crate::facts::{Exit, Liveness, ProbeFailure};
 use crate::spec::model::LauncherKind;
 
 /// One line of the journal.
@@ -133,6 +133,17 @@ pub enum Event {
         /// Since the unit's start.
         after: Millis,
     },
+    /// How it lives has changed; being busy or idle is not told.
+    Judged {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// How.
+        liveness: Liveness,
+        /// What speaks for it.
+        why: String,
+    },
     /// It ended.
     Exited {
         /// Which.
@@ -172,6 +183,24 @@ pub enum Event {
         torn: usize,
         /// All ids.
         total: usize,
+    },
+    /// A client is stopped until what it requires is there again.
+    EvalHeld {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Its client. The attempt that ends here counts for no budget.
+        unit: UnitId,
+        /// What failed from then on is asked again.
+        since: Timestamp,
+        /// What is not there.
+        why: String,
+    },
+    /// What it was held for is there again; its client is about to be started.
+    EvalResumed {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Results in error that were set aside.
+        set_aside: usize,
     },
     /// An evaluation is over.
     EvalEnded {
@@ -299,6 +328,10 @@ pub enum StopWhy {
     NotReady,
     /// The client shows no sign of work.
     NoProgress,
+    /// A ready server shows no sign of life.
+    Lifeless,
+    /// What the client requires is not there.
+    Held,
     /// Others that it needs are gone.
     Needless,
     /// It ended without a record, or an earlier owner did not finish its stop: what is left goes.

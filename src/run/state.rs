@@ -6,7 +6,7 @@ use super::event::{Event, GaveUp, Handle, Record, Verdict};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
 };
-use crate::facts::{Exit, ProbeFailure};
+use crate::facts::{Exit, Liveness, ProbeFailure};
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,6 +83,8 @@ pub struct UnitState {
     pub refuted: Option<(String, ProbeFailure)>,
     /// How long this start took to be ready for the first time; another owner proves it again.
     pub ready_after: Option<Millis>,
+    /// How this start lives, where that is not as it should be, and what speaks for it.
+    pub liveness: Option<(Liveness, String)>,
     /// How it last ended.
     pub exit: Option<Exit>,
 }
@@ -147,8 +149,19 @@ pub struct EvalState {
     pub moved: Timestamp,
     /// Counts of `done` since this owner came, oldest first: the recent pace is read from them.
     pub recent: VecDeque<(Timestamp, usize)>,
+    /// Its client is stopped until what it requires is there again.
+    pub held: Option<Held>,
     /// How it ended.
     pub verdict: Option<Verdict>,
+}
+
+/// An outage for which an evaluation is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What failed from then on is asked again.
+    pub since: Timestamp,
+    /// What is not there.
+    pub why: String,
 }
 
 impl EvalState {
@@ -219,7 +232,10 @@ impl RunState {
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
             }
-            Event::EvalProgress { .. } | Event::EvalEnded { .. } => {
+            Event::EvalProgress { .. }
+            | Event::EvalHeld { .. }
+            | Event::EvalResumed { .. }
+            | Event::EvalEnded { .. } => {
                 self.apply_eval(at, &record.event);
             }
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
@@ -254,8 +270,25 @@ impl RunState {
                 state.torn = *torn;
                 state.total = *total;
             }
+            Event::EvalHeld {
+                eval,
+                unit,
+                since,
+                why,
+            } => {
+                self.evals.entry(eval.clone()).or_default().held = Some(Held {
+                    since: *since,
+                    why: why.clone(),
+                });
+                self.units.entry(unit.clone()).or_default().starts.pop();
+            }
+            Event::EvalResumed { eval, .. } => {
+                self.evals.entry(eval.clone()).or_default().held = None;
+            }
             Event::EvalEnded { eval, verdict } => {
-                self.evals.entry(eval.clone()).or_default().verdict = Some(verdict.clone());
+                let state = self.evals.entry(eval.clone()).or_default();
+                state.verdict = Some(verdict.clone());
+                state.held = None;
             }
             _ => {}
         }
@@ -278,6 +311,7 @@ impl RunState {
                 state.rung = None;
                 state.refuted = None;
                 state.ready_after = None;
+                state.liveness = None;
             }
             Event::Launched {
                 unit,
@@ -341,6 +375,15 @@ impl RunState {
             } => self.change(unit, *generation, |state| {
                 let first = *state.ready_after.get_or_insert(*after);
                 state.phase = UnitPhase::Ready(first);
+            }),
+            Event::Judged {
+                unit,
+                generation,
+                liveness,
+                why,
+            } => self.change(unit, *generation, |state| {
+                let bad = *liveness != Liveness::Well;
+                state.liveness = bad.then(|| (*liveness, why.clone()));
             }),
             Event::Exited { unit, exit } => self.change(unit, exit.generation, |state| {
                 state.phase = UnitPhase::Exited;

@@ -6,12 +6,12 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::{Counts, Signs};
-use crate::base::{Clock, ConfigName, EvalName, Name, RunId, UnitId};
+use crate::base::{Clock, ConfigName, EvalName, Name, RunId, Timestamp, UnitId};
 use crate::eval::{Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::plan::{EvalPlan, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
 use crate::world::{
-    ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, write_identity,
+    ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, wall, write_identity,
 };
 
 /// One evaluation's results and log.
@@ -144,6 +144,15 @@ impl EvalDesk {
                 .push(format!("{}: set {torn} torn results aside", self.plan.name));
         }
         self.progress().map(|progress| counts(&progress))
+    }
+
+    /// Sets results in error aside that were written since an outage began.
+    ///
+    /// # Errors
+    /// A result cannot be moved.
+    pub fn requeue(&mut self, since: Timestamp) -> Result<usize, String> {
+        let moved = self.scanner.requeue_errors(wall(since));
+        moved.map_err(|error| error.to_string())
     }
 
     /// What the results say, or why they cannot be read, and what the client's log says.

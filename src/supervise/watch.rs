@@ -29,6 +29,8 @@ pub(super) struct Ending {
     how: String,
     /// It did not end by itself: another try may go better even if nothing was finished.
     killed: bool,
+    /// We stopped it because nothing moved.
+    stalled: bool,
 }
 
 impl Ending {
@@ -39,6 +41,7 @@ impl Ending {
             permanent,
             how,
             killed: true,
+            stalled: false,
         }
     }
 
@@ -72,6 +75,7 @@ impl Ending {
             permanent,
             how,
             killed,
+            stalled: false,
         }
     }
 }
@@ -113,11 +117,22 @@ impl EvalWork {
             return Some(Ending::stopped(Some(why), ""));
         }
         let stalled = now.since(self.moved) >= plan.stall;
-        stalled.then(|| Ending::stopped(None, "it had stalled"))
+        stalled.then(|| Ending {
+            stalled: true,
+            ..Ending::stopped(None, "it had stalled")
+        })
     }
 }
 
 impl Brain {
+    /// Servers wrote something: clients that wait for it are at work.
+    pub(super) fn tokens_came(&mut self, now: Timestamp) {
+        let at_work = self.evals.values_mut();
+        at_work
+            .filter(|work| work.stage == Stage::Running)
+            .for_each(|work| work.moved = now);
+    }
+
     /// Results were counted, or could not be.
     pub(super) fn counted(
         &mut self,
@@ -173,12 +188,18 @@ impl Brain {
         if self.is_stopping(&plan.unit) {
             return;
         }
+        // It can do nothing about an outage; how that goes on is decided elsewhere.
+        if self.eval_work(eval).outage.is_some() {
+            return;
+        }
         let Some(ending) = self.eval_work(eval).trouble(&plan, now) else {
             return;
         };
         if ending.permanent.is_none() && !self.eval_work(eval).counts.finished {
             let limit = plan.stall;
-            let text = format!("`{eval}` has stalled: no result and no output for {limit}");
+            let text = format!(
+                "`{eval}` has stalled: no result, no output and no token of any server for {limit}"
+            );
             self.alarm("stalled", Some(&plan.unit), text, now);
         }
         let work = self.eval_work(eval);
@@ -192,8 +213,10 @@ impl Brain {
         let Some(eval) = self.eval_of(unit) else {
             return;
         };
-        if let Stage::Stopping(ending) = self.stage(&eval).clone() {
-            self.judge_after_count(eval, ending);
+        match self.stage(&eval).clone() {
+            Stage::Stopping(ending) => self.judge_after_count(eval, ending),
+            Stage::Held => self.eval_work(&eval).stage = Stage::Waiting,
+            _ => {}
         }
     }
 
@@ -214,11 +237,16 @@ impl Brain {
     }
 
     /// A client ended by itself.
-    pub(super) fn client_ended(&mut self, unit: &UnitId, permanent: Option<String>) {
+    pub(super) fn client_ended(
+        &mut self,
+        unit: &UnitId,
+        permanent: Option<String>,
+        now: Timestamp,
+    ) {
         let Some(eval) = self.eval_of(unit) else {
             return;
         };
-        if *self.stage(&eval) == Stage::Running {
+        if *self.stage(&eval) == Stage::Running && !self.held_at_its_end(&eval, unit, now) {
             let exit = self.state.unit(unit).exit;
             self.judge_after_count(eval, Ending::of(exit.as_ref(), permanent));
         }
@@ -273,6 +301,10 @@ impl Brain {
         };
         if let Some(why) = why {
             return self.end_eval(eval, Verdict::Incomplete { missing, why }, now);
+        }
+        if ending.stalled && work.stalled_at.replace(counts.done) == Some(counts.done) {
+            let why = "it stalled twice with the same questions missing".to_owned();
+            return self.end_eval(eval, Verdict::GaveUp { missing, why }, now);
         }
         let Some(unit) = self.plan.eval(eval).and_then(|e| self.plan.unit(&e.unit)) else {
             return;

@@ -157,6 +157,8 @@ pub(super) fn stop_why(why: &StopWhy) -> &'static str {
         StopWhy::Down => "asked for with `toolorch down`",
         StopWhy::NotReady => "it was not ready in time",
         StopWhy::NoProgress => "it shows no sign of work",
+        StopWhy::Lifeless => "it shows no sign of life",
+        StopWhy::Held => "what it requires is not there",
         StopWhy::Needless => "what it needs is gone",
         StopWhy::Remnants => "what may be left of an earlier start is cleared away",
     }

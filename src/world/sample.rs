@@ -39,8 +39,18 @@ impl OpenFilesSeen {
 
 /// Looks at a process and all that descends from it or shares its session; empty where it is gone.
 pub fn sample_tree(root: u32) -> TreeSample {
+    let tree = tree(root);
+    let files = tree.iter().filter_map(|pid| open_files(*pid));
+    TreeSample {
+        files: files.reduce(OpenFilesSeen::closer),
+        remotes: remotes(&tree),
+    }
+}
+
+/// A process and all that descends from it or shares its session; empty where it is gone.
+pub(super) fn tree(root: u32) -> HashSet<u32> {
     let Some(leader) = process(root) else {
-        return TreeSample::default();
+        return HashSet::new();
     };
     let all = processes();
     let mut tree: HashSet<u32> = HashSet::from([root]);
@@ -57,13 +67,8 @@ pub fn sample_tree(root: u32) -> TreeSample {
             }
         }
         if tree.len() == before {
-            break;
+            return tree;
         }
-    }
-    let files = tree.iter().filter_map(|pid| open_files(*pid));
-    TreeSample {
-        files: files.reduce(OpenFilesSeen::closer),
-        remotes: remotes(&tree),
     }
 }
 

@@ -89,6 +89,8 @@ pub(super) struct Story {
     pub(super) brain: Brain,
     pub(super) now: Timestamp,
     pub(super) records: Vec<Record>,
+    /// Pulses that are asked for are told.
+    pub(super) pulses: bool,
     plan: Plan,
     text: String,
 }
@@ -110,6 +112,7 @@ impl Story {
             brain: Brain::new(plan.clone(), goal.clone(), RunState::default(), Epoch(0)),
             now: DAWN,
             records: Vec::new(),
+            pulses: false,
             plan,
             text: String::new(),
         };
@@ -188,6 +191,10 @@ impl Story {
         for effect in &effects {
             if let Effect::Record(record) = effect {
                 self.records.push(record.clone());
+            }
+            // A thousand lines of pulses would bury what follows from them.
+            if matches!(effect, Effect::Pulse { .. }) && !self.pulses {
+                continue;
             }
             let line = line(effect);
             let since = self.now.since(DAWN);
@@ -424,6 +431,11 @@ fn line(effect: &Effect) -> String {
             let ready: Vec<&str> = ready.iter().map(UnitId::as_str).collect();
             format!("-> write config {config} with {}", ready.join(" "))
         }
+        Effect::Pulse { unit, what, .. } => format!("-> pulse {unit} {what:?}"),
+        Effect::Reach { external } => format!("-> reach {external}"),
+        Effect::Requeue { eval, since } => {
+            format!("-> requeue {eval} since {}", since.since(DAWN))
+        }
         Effect::Prepare { eval } => format!("-> prepare {eval}"),
         Effect::Count { eval } => format!("-> count {eval}"),
         Effect::Finish(end) => format!(
@@ -489,6 +501,16 @@ fn fact(event: &Event) -> String {
             total,
             ..
         } => format!("{eval} {done}/{total}, {errors} errors"),
+        Event::EvalHeld { eval, why, .. } => format!("{eval} held: {why}"),
+        Event::EvalResumed { eval, set_aside } => {
+            format!("{eval} resumed, {set_aside} set aside")
+        }
+        Event::Judged {
+            unit,
+            generation,
+            liveness,
+            why,
+        } => format!("{unit} #{generation} {liveness:?}: {why}"),
         Event::EvalEnded { eval, verdict } => format!("{eval} ended: {verdict:?}"),
         Event::StopIntended {
             unit,

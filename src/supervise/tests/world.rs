@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::story::plan_of;
 use crate::base::{Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId};
-use crate::facts::{Exit, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal};
+use crate::facts::{
+    Canary, Counters, Door, Exit, Look, Observation, ProbeFailure, ProbeOutcome, Pulse, RunningUnit,
+    Signal,
+};
 use crate::plan::{Plan, UnitKind};
 use crate::run::{Event, Handle, Record, RunState, UnitPhase};
 use crate::spec::model::LauncherKind;
-use crate::supervise::{Brain, Counts, Effect, Goal, Input, Outcome, Signs};
+use crate::supervise::{Ask, Brain, Counts, Effect, Goal, Input, Outcome, Signs};
 
 /// Questions of each evaluation.
 const TOTAL: usize = 40;
@@ -498,6 +501,9 @@ impl World {
                     },
                 );
             }
+            Effect::Pulse { .. } | Effect::Reach { .. } | Effect::Requeue { .. } => {
+                self.sign_of_life(effect);
+            }
             Effect::WriteConfig { config, .. } => {
                 let result = if self.roll(|moods| moods.bad_answer) {
                     Err("disk full".to_owned())
@@ -534,6 +540,47 @@ impl World {
                 assert!(self.finished.is_none(), "it finished twice");
                 self.finished = Some(outcome);
             }
+        }
+    }
+
+    /// A server whose process lives is idle and well, or hangs now and then.
+    fn sign_of_life(&mut self, effect: Effect) {
+        match effect {
+            Effect::Pulse {
+                unit,
+                generation,
+                what,
+            } => {
+                let lives = |life: &Life| life.generation == generation && !life.remnant;
+                let lives = self.places[&unit].lives.iter().any(lives);
+                let hangs = self.roll(|moods| moods.bad_answer);
+                let pulse = match what {
+                    Ask::Look { .. } => Pulse::Look(Look {
+                        door: if lives { Door::Answers } else { Door::Closed },
+                        counters: lives.then(Counters::default),
+                        body: None,
+                    }),
+                    Ask::Canary if lives && !hangs => Pulse::Canary(Canary::Back(200)),
+                    Ask::Canary => Pulse::Canary(Canary::Lost),
+                };
+                self.tell(
+                    3_000,
+                    Input::Pulsed {
+                        unit,
+                        generation,
+                        pulse,
+                    },
+                );
+            }
+            Effect::Reach { external } => {
+                let result = Ok(());
+                self.tell(100, Input::Reached { external, result });
+            }
+            Effect::Requeue { eval, .. } => {
+                let result = Ok(0);
+                self.tell(100, Input::Requeued { eval, result });
+            }
+            _ => {}
         }
     }
 
