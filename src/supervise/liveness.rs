@@ -10,7 +10,7 @@ use crate::facts::{Body, Canary, Counters, Door, Liveness, Look};
 /// How often a server is looked at.
 pub(super) const LOOK_EVERY: Millis = Millis::from_secs(5);
 /// How long its answer is waited for. Under full load an API server may take seconds.
-pub(super) const LOOK_PATIENCE: Millis = Millis::from_secs(10);
+pub(super) const LOOK_PATIENCE: Millis = Millis::from_secs(9);
 /// How long a canary may take.
 pub(super) const CANARY_PATIENCE: Millis = Millis::from_secs(15);
 /// Nothing moved for so long although there is something to do: a canary is sent.
@@ -194,8 +194,12 @@ impl Vital {
         self.lost = false;
     }
 
-    /// A canary came back, or did not.
-    pub(super) fn canary(&mut self, canary: &Canary, now: Timestamp) {
+    /// A canary came back, or did not; what follows, in words.
+    pub(super) fn canary(
+        &mut self,
+        canary: &Canary,
+        now: Timestamp,
+    ) -> Option<(Liveness, String)> {
         let asked = match self.canary {
             Turn::Out(since) | Turn::At(since) => since,
         };
@@ -210,6 +214,9 @@ impl Vital {
             Canary::Lost => {
                 self.lost = true;
                 self.canary = Turn::At(now + LOOK_PATIENCE);
+                if self.door == Door::Silent {
+                    return self.stalled(now);
+                }
                 // What moved meanwhile is seen before anything is concluded.
                 if let Turn::At(at) = &mut self.look {
                     *at = (*at).min(now);
@@ -217,6 +224,7 @@ impl Vital {
             }
             Canary::Unknown(_) => self.canary = Turn::At(now + LOOK_EVERY),
         }
+        None
     }
 
     /// It was looked at; what follows, in words, and what moved.
@@ -263,8 +271,11 @@ impl Vital {
         let Some((at, old)) = before else {
             return Moved::default();
         };
-        if old != read {
+        if old != read && read.in_flight() > 0 {
             self.lives(now);
+        } else if old != read {
+            // When it was at work is not known, but for the time of the last look: it may have died right after it.
+            self.lives(self.alive.max(at));
         }
         let waits = matches!(self.canary, Turn::Out(_));
         let ours = std::mem::take(&mut self.canaries) + u64::from(waits);

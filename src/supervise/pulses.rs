@@ -146,10 +146,7 @@ impl Brain {
             return;
         }
         let heard = self.vitals.change(unit, |vital, pace| match pulse {
-            Pulse::Canary(canary) => {
-                vital.canary(&canary, now);
-                (None, 0)
-            }
+            Pulse::Canary(canary) => (vital.canary(&canary, now), 0),
             Pulse::Look(look) => {
                 let (verdict, moved) = vital.look(look, now);
                 pace.add(moved);
@@ -174,7 +171,7 @@ impl Brain {
             Liveness::Closed => "port-closed",
             _ => "stalled-server",
         };
-        self.alarm(word, Some(unit), format!("`{unit}`: {why}; it is stopped and started again"), now);
+        self.alarm(word, Some(unit), format!("`{unit}`: {why}; all of it is ended, and it is started again"), now);
         self.judged(unit, verdict, why, now);
         self.stop(unit, StopWhy::Lifeless, Then::Again, now);
     }

@@ -200,7 +200,11 @@ impl Brain {
         }
         // Most of a thousand servers have been started for hours.
         let mut unstarted = std::mem::take(&mut self.unstarted);
-        unstarted.retain(|place| self.may_be_started(&self.plan.units[*place]));
+        unstarted.retain(|place| {
+            let unit = &self.plan.units[*place].id;
+            let anew = matches!(self.tasks.get(unit), Some(Task::Anew));
+            anew || *self.phase(unit) == UnitPhase::Planned
+        });
         self.unstarted = unstarted;
         let under_way = self.under_way().filter(|until| *until > now).count();
         let starts: Vec<UnitId> = self

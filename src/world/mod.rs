@@ -31,7 +31,7 @@ pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use ports::{PortWait, PortWatch, listeners, listening};
 pub use probe::{Prober, bracketed};
-pub use procfs::{Process, find_marked, process, send_signal, terminate};
+pub use procfs::{Process, find_marked, is_stopped, process, send_signal, terminate};
 pub use props::write_props;
 pub use pulse::Wrist;
 pub use rendered::{WriteError, read_templates, write_rendered};

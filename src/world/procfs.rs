@@ -59,6 +59,11 @@ pub(super) fn life(pid: u32) -> Option<Life> {
     Some(Life { computed, stopped })
 }
 
+/// Whether a signal stopped this process.
+pub fn is_stopped(pid: u32) -> bool {
+    life(pid).is_some_and(|life| life.stopped)
+}
+
 /// All live processes, in one pass.
 pub(super) fn processes() -> Vec<Process> {
     pids().filter_map(process).collect()

@@ -48,10 +48,14 @@ pub(super) const BENIGN: Moods = Moods {
 };
 
 /// Chance from a seed: an xorshift.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -178,7 +182,7 @@ impl World {
     /// Until an owner says its last word that is not killed; how it ended.
     pub(super) fn live(&mut self) -> Outcome {
         self.own();
-        for _ in 0..200_000 {
+        for _ in 0..1_000_000 {
             if let Some(outcome) = self.finished.clone() {
                 self.aftermath(&outcome);
                 return outcome;
