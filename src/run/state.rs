@@ -337,6 +337,7 @@ impl RunState {
                     requested: false,
                     reason: Some(why.clone()),
                     tail: Vec::new(),
+                    cause: None,
                 });
             }),
             Event::Started {

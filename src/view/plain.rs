@@ -31,6 +31,9 @@ pub fn weight(event: &Event) -> Weight {
         | Event::Launched { .. }
         | Event::Started { adopted: false, .. }
         | Event::Climbed { .. }
+        // An alarm beside them says the same.
+        | Event::Judged { .. }
+        | Event::EvalHeld { .. }
         | Event::StopIntended { .. } => Weight::Detail,
         Event::Exited { exit, .. } if exit.requested => Weight::Detail,
         // A client may end; a server that does so has died, whatever its code.
@@ -78,6 +81,10 @@ pub(super) fn sentence(event: &Event) -> String {
             clean(path)
         ),
         Event::EvalProgress { eval, .. } => format!("{eval} {}", progress(event)),
+        Event::EvalHeld { eval, why, .. } => format!("{eval} held: {}", clean(why)),
+        Event::EvalResumed { eval, set_aside } => {
+            format!("{eval} goes on; {set_aside} results in error of the outage are asked again")
+        }
         Event::EvalEnded { eval, verdict } => format!("{eval} {}", words::verdict(verdict)),
         Event::Alarm { alarm, unit, text } => {
             let unit = unit
@@ -141,6 +148,12 @@ fn of_unit(event: &Event) -> String {
             clean(&failure.why),
             clean(&failure.fix)
         ),
+        Event::Judged {
+            unit,
+            liveness,
+            why,
+            ..
+        } => format!("{unit} {}: {}", words::liveness(*liveness), clean(why)),
         Event::Ready { unit, after, .. } => format!("{unit} ready after {after}"),
         Event::Exited { unit, exit } => format!("{unit} ended {}", words::ended(exit)),
         Event::GaveUp { unit, why } => format!("{unit} given up: {}", words::gave_up(why)),
@@ -371,6 +384,7 @@ mod tests {
         00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
         00:00:41 retrieval given up: ended after each of 3 starts
         00:00:41 alarm first-results-all-errors: the first 8 results are all errors
+        00:00:41 the controller stood still for 10m 00s; what happened meanwhile was not seen
         00:00:41 no longer watched (SIGTERM); what was started goes on
         00:00:41 run ended, exit 6: gave up
         ");

@@ -293,6 +293,7 @@ impl Story {
                 requested: false,
                 reason: None,
                 tail: vec![tail.to_owned()],
+                cause: None,
             },
         })
     }

@@ -309,6 +309,7 @@ impl Story {
             requested: end.requested,
             reason: end.reason.map(str::to_owned),
             tail: end.tail.iter().map(|&line| line.to_owned()).collect(),
+            cause: None,
         })
     }
 

@@ -653,6 +653,7 @@ impl World {
             requested: false,
             reason: Some("refused".to_owned()),
             tail: Vec::new(),
+            cause: None,
         };
         let place = self.places.get_mut(unit).unwrap();
         let newest = match &place.file {
@@ -715,6 +716,7 @@ impl World {
                 requested: false,
                 reason: None,
                 tail: Vec::new(),
+                cause: None,
             });
             place.lives.clear();
         } else {
@@ -737,6 +739,7 @@ impl World {
                     requested: true,
                     reason: None,
                     tail: Vec::new(),
+                    cause: None,
                 });
                 self.changed(unit);
             }
