@@ -24,7 +24,8 @@ const KINDS: &str = "\
 Kinds for simulated servers, while they last or until `end`:
   crash        the process ends with 1
   engine       the engine dies, and its server with it
-  hang         requests are never answered, /health says 200
+  hang         the engine stands still: completions are never answered, counters stay,
+               /health says 200
   slow         each request takes five seconds more
   error, busy  requests get 500, or 429
   reset        connections break in the middle of an answer

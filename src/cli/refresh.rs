@@ -52,6 +52,7 @@ fn ended(unit: &UnitId, seen: Observation) -> Option<Event> {
             requested: false,
             reason: Some("its process is gone and nothing recorded how".to_owned()),
             tail: Vec::new(),
+            cause: None,
         },
         Observation::Running(_) | Observation::Never | Observation::Unknown { .. } => return None,
     };

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Generation, LaunchId, Port};
+use crate::base::{Generation, LaunchId, Port, clean};
+use crate::knowledge::failures;
 
 /// What was seen of a unit at one look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,41 @@ pub struct Exit {
     pub reason: Option<String>,
     /// The last lines of its log, control characters stripped.
     pub tail: Vec<String>,
+    /// What its log says of the cause, where that is known.
+    #[serde(default)]
+    pub cause: Option<LogCause>,
+}
+
+/// The line of a log that tells why a server died, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCause {
+    /// The failure's name: `cuda-oom`.
+    pub id: String,
+    /// The line, control characters stripped.
+    pub line: String,
+    /// What went wrong.
+    pub cause: String,
+    /// What to do.
+    pub fix: String,
+    /// Another start with the same settings would end the same way.
+    pub permanent: bool,
+}
+
+impl LogCause {
+    /// The first real error among the lines of a log; the wrappers that follow it say less.
+    pub fn read<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let found = failures::classify(lines)?;
+        let failure = found.failure;
+        // A warning, or a request that failed, ends no server.
+        let deadly = matches!(failure.kind, failures::Kind::Cause | failures::Kind::Wrapper);
+        deadly.then(|| Self {
+            id: failure.id.to_owned(),
+            line: clean(&found.text).trim().to_owned(),
+            cause: failure.cause.to_owned(),
+            fix: failure.fix.to_owned(),
+            permanent: failure.permanent,
+        })
+    }
 }
 
 /// What a probe of one rung brought back.

@@ -50,12 +50,15 @@ pub const TOOL_PARSER_INVOCATIONS: &str = "vllm:tool_call_parser_invocations_tot
 /// HTTP requests by `handler`, `method` and `status` (counter, from the instrumentator).
 pub const HTTP_REQUESTS: &str = "http_requests_total";
 
+/// The names that the gauge of KV-cache use has had.
+pub const KV_CACHE_USAGE: [&str; 2] = ["vllm:gpu_cache_usage_perc", "vllm:kv_cache_usage_perc"];
+
 /// The gauge of KV-cache use (0 to 1): `gpu_cache_usage_perc` until 0.11, `kv_cache_usage_perc` since.
 pub fn kv_cache_usage(release: Release) -> &'static str {
     if release < Release::new(0, 9, 2) {
-        "vllm:gpu_cache_usage_perc"
+        KV_CACHE_USAGE[0]
     } else {
-        "vllm:kv_cache_usage_perc"
+        KV_CACHE_USAGE[1]
     }
 }
 

@@ -10,7 +10,7 @@ use crate::base::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Port, RunId, Timestamp,
     UnitId,
 };
-use crate::facts::{Degraded, Exit, ProbeFailure};
+use crate::facts::{Degraded, Exit, Liveness, ProbeFailure};
 use crate::spec::model::LauncherKind;
 
 /// One line of the journal.
@@ -138,6 +138,17 @@ pub enum Event {
         /// Since the unit's start.
         after: Millis,
     },
+    /// How it lives has changed; being busy or idle is not told.
+    Judged {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// How.
+        liveness: Liveness,
+        /// What speaks for it.
+        why: String,
+    },
     /// It ended.
     Exited {
         /// Which.
@@ -218,6 +229,24 @@ pub enum Event {
         eval: EvalName,
         /// How many.
         ids: usize,
+    },
+    /// A client is stopped until what it requires is there again.
+    EvalHeld {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Its client. The attempt that ends here counts for no budget.
+        unit: UnitId,
+        /// What failed from then on is asked again.
+        since: Timestamp,
+        /// What is not there.
+        why: String,
+    },
+    /// What it was held for is there again; its client is about to be started.
+    EvalResumed {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Results in error that were set aside.
+        set_aside: usize,
     },
     /// An evaluation is over.
     EvalEnded {
@@ -360,6 +389,10 @@ pub enum StopWhy {
     NoProgress,
     /// The client is close to its limit of open files, which cannot be raised: it goes on afresh.
     OpenFiles,
+    /// A ready server shows no sign of life.
+    Lifeless,
+    /// What the client requires is not there.
+    Held,
     /// Others that it needs are gone.
     Needless,
     /// The plan has another in its place, or none.
@@ -368,4 +401,11 @@ pub enum StopWhy {
     NewEndpoints,
     /// It ended without a record, or an earlier owner did not finish its stop: what is left goes.
     Remnants,
+}
+
+impl StopWhy {
+    /// What is stopped did its work, and goes on afterwards.
+    pub fn is_nobodys_fault(&self) -> bool {
+        matches!(self, Self::OpenFiles | Self::Changed | Self::NewEndpoints)
+    }
 }

@@ -6,7 +6,7 @@ use super::event::{Event, GaveUp, Handle, Record, StopWhy, Verdict, Waits};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
 };
-use crate::facts::{Degraded, Exit, ProbeFailure};
+use crate::facts::{Degraded, Exit, Liveness, ProbeFailure};
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,6 +94,8 @@ pub struct UnitState {
     pub refuted: Option<(String, ProbeFailure)>,
     /// How long this start took to be ready for the first time; another owner proves it again.
     pub ready_after: Option<Millis>,
+    /// How this start lives, where that is not as it should be, and what speaks for it.
+    pub liveness: Option<(Liveness, String)>,
     /// How it last ended.
     pub exit: Option<Exit>,
 }
@@ -110,6 +112,7 @@ impl UnitState {
         self.rung = None;
         self.refuted = None;
         self.ready_after = None;
+        self.liveness = None;
     }
 }
 
@@ -179,6 +182,8 @@ pub struct EvalState {
     pub degraded: BTreeMap<Generation, Degraded>,
     /// How far the one retry of results in error is.
     pub retry: Retry,
+    /// Its client is stopped until what it requires is there again.
+    pub held: Option<Held>,
     /// How it ended.
     pub verdict: Option<Verdict>,
 }
@@ -203,6 +208,15 @@ impl Retry {
             Self::Intended(ids) | Self::Begun(ids) => ids,
         }
     }
+}
+
+/// An outage for which an evaluation is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What failed from then on is asked again.
+    pub since: Timestamp,
+    /// What is not there.
+    pub why: String,
 }
 
 impl EvalState {
@@ -288,6 +302,8 @@ impl RunState {
                     .insert(config.clone(), ConfigState { sha256, named });
             }
             Event::EvalProgress { .. }
+            | Event::EvalHeld { .. }
+            | Event::EvalResumed { .. }
             | Event::EvalEnded { .. }
             | Event::EvalWaits { .. }
             | Event::EvalDegraded { .. }
@@ -343,10 +359,26 @@ impl RunState {
                 let state = self.evals.entry(eval.clone()).or_default();
                 state.degraded.insert(*generation, degraded.clone());
             }
+            Event::EvalHeld {
+                eval,
+                unit,
+                since,
+                why,
+            } => {
+                self.evals.entry(eval.clone()).or_default().held = Some(Held {
+                    since: *since,
+                    why: why.clone(),
+                });
+                self.units.entry(unit.clone()).or_default().starts.pop();
+            }
+            Event::EvalResumed { eval, .. } => {
+                self.evals.entry(eval.clone()).or_default().held = None;
+            }
             Event::EvalEnded { eval, verdict } => {
                 let state = self.evals.entry(eval.clone()).or_default();
                 state.verdict = Some(verdict.clone());
                 state.waits = None;
+                state.held = None;
             }
             _ => {}
         }
@@ -393,6 +425,7 @@ impl RunState {
                     requested: false,
                     reason: Some(why.clone()),
                     tail: Vec::new(),
+                    cause: None,
                 });
             }),
             Event::Started {
@@ -432,6 +465,15 @@ impl RunState {
                 let first = *state.ready_after.get_or_insert(*after);
                 state.phase = UnitPhase::Ready(first);
             }),
+            Event::Judged {
+                unit,
+                generation,
+                liveness,
+                why,
+            } => self.change(unit, *generation, |state| {
+                let bad = *liveness != Liveness::Well;
+                state.liveness = bad.then(|| (*liveness, why.clone()));
+            }),
             Event::Exited { unit, exit } => self.change(unit, exit.generation, |state| {
                 state.phase = UnitPhase::Exited;
                 state.exit = Some(exit.clone());
@@ -442,7 +484,7 @@ impl RunState {
                 why,
             } => self.change(unit, *generation, |state| {
                 state.phase = UnitPhase::Stopping;
-                if *why == StopWhy::OpenFiles {
+                if why.is_nobodys_fault() {
                     // It did its work: its next start is no restart after a failure.
                     state.starts.pop();
                 }

@@ -34,6 +34,8 @@ pub(super) struct Endpoint {
     answers: AtomicU64,
     /// Its engine is gone.
     dead: watch::Sender<bool>,
+    /// Its engine stands still; what `/metrics` said last.
+    frozen: watch::Sender<Option<String>>,
     /// When it was ready.
     ready: Instant,
     /// What goes wrong, counted from then.
@@ -95,6 +97,7 @@ impl Endpoint {
             pacer: Pacer::new(&config),
             answers: AtomicU64::new(0),
             dead: watch::Sender::new(false),
+            frozen: watch::Sender::new(None),
             ready: Instant::now(),
             faults: watch::Sender::new(config.faults.clone()),
             home,
@@ -179,6 +182,36 @@ impl Endpoint {
         }
     }
 
+    /// The text of `/metrics`.
+    pub(super) fn page(&self) -> String {
+        if let Some(page) = &*self.frozen.borrow() {
+            return page.clone();
+        }
+        let model = self.config.served.first().map_or("", String::as_str);
+        let load = self.load();
+        self.metrics.text(model, self.config.release, &load)
+    }
+
+    /// Whether its engine stands still.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen.borrow().is_some()
+    }
+
+    /// Lets its engine stand still, or go on.
+    pub(super) fn freeze(&self, frozen: bool) {
+        if let Pacer::Engine(engine) = &self.pacer {
+            engine.freeze(frozen);
+        }
+        let page = frozen.then(|| self.page());
+        self.frozen.send_replace(page);
+    }
+
+    /// Waits until its engine goes on.
+    pub(super) async fn thawed(&self) {
+        // The sender lives as long as we do.
+        let _ = self.frozen.subscribe().wait_for(Option::is_none).await;
+    }
+
     /// Its engine is gone: whoever is answered gets an error.
     pub(super) fn declare_dead(&self) {
         self.dead.send_replace(true);
@@ -234,9 +267,16 @@ pub(super) struct Running {
     endpoint: Arc<Endpoint>,
     place: Place,
     request: Finished,
+    /// Tokens of its answer.
+    wanted: usize,
+    /// How long it has been computed, where that takes a fixed time.
+    computed: Duration,
     arrived: Instant,
     done: bool,
 }
+
+/// Tokens of an answer that takes a fixed time are counted this often: a server at work is seen to work.
+const SLICE: Duration = Duration::from_secs(1);
 
 /// A place in a batch.
 enum Place {
@@ -280,6 +320,7 @@ impl Running {
             reason: "abort",
             prompt_tokens: completion.tokens_in,
             completion_tokens: 0,
+            counted: 0,
             total: Duration::ZERO,
             queued,
             first_token: queued,
@@ -290,8 +331,28 @@ impl Running {
             endpoint,
             place,
             request,
+            wanted: completion.tokens_out,
+            computed: Duration::ZERO,
             arrived,
             done: false,
+        }
+    }
+
+    /// Is computed for so long, of an answer that takes a fixed time; tokens are counted as they come.
+    async fn compute(&mut self, latency: Duration, length: Duration) {
+        let mut left = length;
+        while !left.is_zero() {
+            let slice = left.min(SLICE);
+            tokio::time::sleep(slice).await;
+            self.endpoint.thawed().await;
+            self.computed += slice;
+            left -= slice;
+            let share = self.computed.as_millis().saturating_mul(self.wanted as u128);
+            let due = share.checked_div(latency.as_millis()).unwrap_or_default();
+            let due = usize::try_from(due).unwrap_or(usize::MAX);
+            let more = due.min(self.wanted.saturating_sub(1)).saturating_sub(self.request.counted);
+            self.endpoint.metrics.wrote(more);
+            self.request.counted += more;
         }
     }
 
@@ -304,7 +365,8 @@ impl Running {
     pub(super) async fn first_token(&mut self) {
         self.request.first_token = match &mut self.place {
             Place::Slot { latency, .. } => {
-                tokio::time::sleep(scheduler::first(*latency)).await;
+                let latency = *latency;
+                self.compute(latency, scheduler::first(latency)).await;
                 self.arrived.elapsed()
             }
             Place::Seat(seat) => seat.until(Moment::FirstToken).await,
@@ -315,9 +377,13 @@ impl Running {
     pub(super) async fn piece(&mut self, pieces: usize) {
         match &mut self.place {
             Place::Slot { latency, .. } => {
-                tokio::time::sleep(scheduler::gap(*latency, pieces)).await;
+                let latency = *latency;
+                self.compute(latency, scheduler::gap(latency, pieces)).await;
             }
-            Place::Seat(seat) => seat.piece(pieces).await,
+            Place::Seat(seat) => {
+                seat.piece(pieces).await;
+                self.endpoint.thawed().await;
+            }
         }
     }
 
@@ -340,6 +406,7 @@ impl Drop for Running {
         self.endpoint.metrics.stopped();
         if !self.done {
             self.request.total = self.arrived.elapsed();
+            self.request.completion_tokens = self.request.counted;
             self.endpoint.metrics.finished(&self.request);
         }
     }

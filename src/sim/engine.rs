@@ -4,6 +4,7 @@
 //! a virtual second passes in 50 ms; what is counted and logged stays virtual.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,16 @@ pub(super) struct Engine {
     /// Something entered or left: the next step may come sooner.
     changed: Notify,
     began: Instant,
+    /// The virtual time at which it stands still; none while it does not.
+    frozen: AtomicU64,
+    /// Virtual time in which it stood still before.
+    stood: AtomicU64,
     rates: Rates,
     speed: f64,
 }
+
+/// It does not stand still.
+const GOES: Micros = Micros::MAX;
 
 #[derive(Debug)]
 struct Inner {
@@ -57,9 +65,28 @@ impl Engine {
             }),
             changed: Notify::new(),
             began: Instant::now(),
+            frozen: AtomicU64::new(GOES),
+            stood: AtomicU64::new(0),
             rates,
             speed,
         }
+    }
+
+    /// Stands still, or goes on.
+    pub(super) fn freeze(&self, frozen: bool) {
+        let mut inner = self.lock();
+        let now = self.now();
+        if frozen {
+            let mut events = Vec::new();
+            inner.batch.advance(now, &mut events);
+            inner.tell(&events);
+            self.frozen.store(now, Relaxed);
+        } else if self.frozen.swap(GOES, Relaxed) != GOES {
+            let lost = self.now().saturating_sub(now);
+            self.stood.fetch_add(lost, Relaxed);
+        }
+        drop(inner);
+        self.changed.notify_one();
     }
 
     /// What it does at this moment.
@@ -128,16 +155,22 @@ impl Engine {
                 };
                 next.saturating_sub(now)
             };
+            let frozen = self.frozen.load(Relaxed) != GOES;
             tokio::select! {
-                () = tokio::time::sleep(self.real(wait)) => {}
+                () = tokio::time::sleep(self.real(wait)), if !frozen => {}
                 () = self.changed.notified() => {}
             }
         }
     }
 
     fn now(&self) -> Micros {
+        let frozen = self.frozen.load(Relaxed);
+        if frozen != GOES {
+            return frozen;
+        }
         let virtual_time = self.began.elapsed().mul_f64(self.speed);
-        u64::try_from(virtual_time.as_micros()).unwrap_or(u64::MAX)
+        let passed = u64::try_from(virtual_time.as_micros()).unwrap_or(u64::MAX);
+        passed.saturating_sub(self.stood.load(Relaxed))
     }
 
     /// How long a virtual time takes.
@@ -248,6 +281,22 @@ mod tests {
         drop((first, last));
         let load = engine.load();
         assert_eq!((load.running, load.waiting, load.cache), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_frozen_engine_stands_still_and_goes_on_where_it_was() {
+        let engine = Arc::new(Engine::new(RATES, 20.0));
+        let mut seat = engine.enter(100, 1_000);
+        seat.until(Moment::FirstToken).await;
+        engine.freeze(true);
+        let before = engine.load();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(engine.load(), before);
+        engine.freeze(false);
+        let total = seat.until(Moment::Finished).await;
+        // A thousand steps of 11 ms; the second that passed meanwhile is not among them.
+        assert!(total < Duration::from_millis(11_900), "{total:?}");
+        assert_eq!(engine.load().running, 0);
     }
 
     #[tokio::test]

@@ -27,15 +27,16 @@ pub(super) async fn never_answer(request: Request) -> Response {
 
 /// What a fault answers instead; none where nothing goes wrong with this request.
 pub(super) async fn failure(endpoint: &Endpoint, path: &str) -> Option<Response> {
+    if endpoint.suffers(Kind::Slow) {
+        tokio::time::sleep(SLOWER).await;
+    }
     if !path.starts_with("/v1") {
         return None;
     }
     let plain = |status: StatusCode| Some((status, "simulated fault").into_response());
-    if endpoint.suffers(Kind::Hang) {
+    // The engine hangs, and not the server before it.
+    if endpoint.suffers(Kind::Hang) && path.ends_with("completions") {
         std::future::pending::<()>().await;
-    }
-    if endpoint.suffers(Kind::Slow) {
-        tokio::time::sleep(SLOWER).await;
     }
     if endpoint.suffers(Kind::Error) {
         return plain(StatusCode::INTERNAL_SERVER_ERROR);

@@ -11,7 +11,7 @@ pub enum Kind {
     Crash,
     /// The engine dies, and its server with it, with 0.
     Engine,
-    /// Requests are taken and never answered; `/health` says 200.
+    /// The engine stands still: completions are taken and never answered, counters stay, `/health` says 200.
     Hang,
     /// Every request waits five seconds more.
     Slow,

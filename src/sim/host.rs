@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::config::SimConfig;
 use super::endpoint::{Endpoint, Home, Peer};
 use super::faults::Kind;
+use super::freezing::freezing;
 use super::http;
 
 /// How long a server without its engine still answers, with errors (measured: 0.3 to 2 s).
@@ -61,6 +62,7 @@ async fn guest(listener: EndpointListener, router: axum::Router) {
     let mut serving = std::pin::pin!(serve(listener, router));
     tokio::select! {
         () = &mut serving => {}
+        () = freezing(&endpoint, None) => {}
         _ = endpoint.until_it_suffers(Kind::Crash) => {}
         _ = endpoint.until_it_suffers(Kind::Engine) => {
             endpoint.declare_dead();

@@ -102,12 +102,7 @@ async fn version(ConnectInfo(peer): From) -> Json<Value> {
 }
 
 async fn metrics(ConnectInfo(peer): From) -> Response {
-    let SimConfig {
-        served, release, ..
-    } = &peer.endpoint.config;
-    let model = served.first().map_or("", String::as_str);
-    let load = peer.endpoint.load();
-    let text = peer.endpoint.metrics.text(model, *release, &load);
+    let text = peer.endpoint.page();
     (
         [(
             header::CONTENT_TYPE,
@@ -275,6 +270,7 @@ async fn respond(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) 
 }
 
 async fn answer(endpoint: Arc<Endpoint>, prepared: Prepared, arrived: Instant) -> Response {
+    endpoint.thawed().await;
     let mut running = Running::admit(Arc::clone(&endpoint), &prepared.completion, arrived).await;
     running.streamed(prepared.stream);
     let Prepared {

@@ -51,6 +51,8 @@ pub(super) struct Finished {
     pub(super) prompt_tokens: usize,
     /// Tokens generated.
     pub(super) completion_tokens: usize,
+    /// Of these, how many were counted while it was computed.
+    pub(super) counted: usize,
     /// From arrival to the last token.
     pub(super) total: Duration,
     /// From arrival to the computation's start.
@@ -107,14 +109,19 @@ impl Metrics {
         self.finished[reason].fetch_add(1, Relaxed);
         self.prompt_tokens
             .fetch_add(whole(request.prompt_tokens), Relaxed);
-        self.generation_tokens
-            .fetch_add(whole(request.completion_tokens), Relaxed);
+        let more = request.completion_tokens.saturating_sub(request.counted);
+        self.generation_tokens.fetch_add(whole(more), Relaxed);
         self.histograms.observe(request);
         if let Some(parsed) = request.parsed {
             let mode = usize::from(!request.streamed);
             let outcome = usize::from(parsed == Parsed::NoToolCall);
             self.parsed[mode][outcome].fetch_add(1, Relaxed);
         }
+    }
+
+    /// So many tokens came out of a request that is being computed.
+    pub(super) fn wrote(&self, tokens: usize) {
+        self.generation_tokens.fetch_add(whole(tokens), Relaxed);
     }
 
     /// An HTTP request to `path` was answered with `status`.
@@ -282,6 +289,7 @@ mod tests {
             reason: "tool_calls",
             prompt_tokens: 10,
             completion_tokens: 3,
+            counted: 0,
             total: ms(900),
             queued: ms(0),
             first_token: ms(500),

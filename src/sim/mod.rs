@@ -35,6 +35,7 @@ mod errors;
 mod failing;
 mod faults;
 mod fit;
+mod freezing;
 mod histogram;
 mod host;
 mod http;

@@ -45,6 +45,11 @@ impl EngineProcess {
         Ok(Self { child, pipe })
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits until it is gone.
     pub(super) async fn gone(&mut self) {
         // Who cannot be waited for is gone.

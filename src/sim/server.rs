@@ -15,6 +15,7 @@ use super::config::{Logging, SimConfig};
 use super::dying;
 use super::endpoint::{Endpoint, Home};
 use super::faults::Kind;
+use super::freezing::freezing;
 use super::host::{self, EndpointListener, SAYS_503};
 use super::http;
 use super::log::{Log, Writer};
@@ -239,10 +240,12 @@ async fn run(socket: TcpSocket, config: SimConfig, startup: Duration, tree: bool
     log.uvicorn("Waiting for application startup.");
     log.uvicorn("Application startup complete.");
     let mut serving = Box::pin(serving);
+    let engine_pid = engine.as_ref().and_then(EngineProcess::pid);
     let died = tokio::select! {
         () = &mut serving => false,
         () = statistics(&endpoint) => false,
         () = noise(&endpoint) => false,
+        () = freezing(&endpoint, engine_pid) => false,
         () = either(&mut term, &mut interrupt) => false,
         () = gone(engine.as_mut()) => true,
         _ = endpoint.until_it_suffers(Kind::Engine) => true,

@@ -13,6 +13,8 @@ impl Brain {
         self.record(Event::OwnerAway { length }, now);
         self.tasks.values_mut().for_each(|task| task.shift(length));
         self.evals.values_mut().for_each(|work| work.shift(length));
+        self.vitals.reset(now);
+        self.externals.reset();
     }
 }
 
@@ -37,6 +39,7 @@ impl EvalWork {
     fn shift(&mut self, length: Millis) {
         self.attempt_began = self.attempt_began + length;
         self.moved = self.moved + length;
+        self.outage = None;
         for at in [
             &mut self.finished_since,
             &mut self.count_at,

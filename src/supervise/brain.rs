@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::effect::{Effect, Outcome};
 use super::evals::EvalWork;
 use super::input::Input;
+use super::pulses::Vitals;
+use super::reach::Externals;
 use super::stops::Then;
 use super::tasks::Task;
 use super::wishes::Wishes;
@@ -60,6 +62,12 @@ pub struct Brain {
     /// Starts that were asked for and of which no launcher has answered.
     pub(super) launching: BTreeMap<UnitId, Generation>,
     pub(super) evals: BTreeMap<EvalName, EvalWork>,
+    /// The vital signs of ready servers.
+    pub(super) vitals: Vitals,
+    /// What is known of externals.
+    pub(super) externals: Externals,
+    /// Places in the plan of servers that may wait for their first start, or for one anew.
+    pub(super) unstarted: BTreeSet<usize>,
     /// Configurations asked for where no evaluation does.
     pub(super) configs_asked: BTreeSet<ConfigName>,
     /// Configurations that were written, or why they could not be.
@@ -73,6 +81,9 @@ impl Brain {
     /// An owner with what the journal says so far; nothing happens before [`Input::Begin`].
     pub fn new(plan: Plan, goal: Goal, state: RunState, epoch: Epoch) -> Self {
         Self {
+            unstarted: (0..plan.units.len()).collect(),
+            vitals: Vitals::default(),
+            externals: Externals::default(),
             plan,
             goal,
             state,
@@ -127,8 +138,13 @@ impl Brain {
         if self.course == Course::Over {
             return Vec::new();
         }
+        let pulse = matches!(input, Input::Pulsed { .. });
         self.take(input, now);
-        self.advance(now);
+        // Most pulses say that all is well, and a thousand servers have two hundred of them in a second.
+        let news = !pulse || !self.out.is_empty() || self.next_wake().is_some_and(|at| at <= now);
+        if news {
+            self.advance(now);
+        }
         std::mem::take(&mut self.out)
     }
 
@@ -156,6 +172,13 @@ impl Brain {
                 rung,
                 outcome,
             } => self.probed(&unit, generation, rung, outcome, now),
+            Input::Pulsed {
+                unit,
+                generation,
+                pulse,
+            } => self.pulsed(&unit, generation, pulse, now),
+            Input::Reached { external, result } => self.reached(&external, result, now),
+            Input::Requeued { eval, result } => self.requeued(&eval, result, now),
             Input::Prepared { eval, result } => self.prepared(&eval, result, now),
             Input::BroughtBack { eval, result } => self.brought_back(&eval, result, now),
             Input::Counted {
@@ -191,7 +214,12 @@ impl Brain {
             Course::Working => {
                 let evals = self.evals.values().filter_map(EvalWork::wakes);
                 let tasks = tasks.filter_map(Task::wakes);
-                tasks.chain(self.pending_starts()).chain(evals).min()
+                let pulses = [self.vitals.wakes(), self.externals.wakes()];
+                tasks
+                    .chain(self.pending_starts())
+                    .chain(evals)
+                    .chain(pulses.into_iter().flatten())
+                    .min()
             }
             Course::Stopping(_) => tasks
                 .filter(|task| matches!(task, Task::Stopping(_)))
@@ -250,7 +278,10 @@ impl Brain {
             self.end_finished(now);
             if self.decided().is_none() {
                 self.advance_servers(now);
+                self.advance_pulses(now);
+                self.advance_holds(now);
                 self.advance_evals(now);
+                self.advance_reach(now);
             }
             if let Some(outcome) = self.decided() {
                 self.wind_up(outcome, now);

@@ -108,6 +108,7 @@ impl Brain {
                 },
                 now,
             );
+            self.watch_life(unit, generation, now);
         }
     }
 

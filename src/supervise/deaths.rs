@@ -5,8 +5,7 @@ use super::restart::{Again, again};
 use super::stops::Then;
 use super::tasks::Task;
 use crate::base::{Generation, LaunchId, Timestamp, UnitId};
-use crate::facts::Exit;
-use crate::knowledge::failures;
+use crate::facts::{Exit, LogCause};
 use crate::run::{Event, GaveUp, StopWhy, UnitPhase};
 
 impl Brain {
@@ -14,7 +13,11 @@ impl Brain {
     ///
     /// Its script sweeps all that is of it before it records an end.  An end without that record
     /// proves nothing: whatever is left of it goes first.
-    pub(super) fn exited(&mut self, unit: &UnitId, exit: Exit, now: Timestamp) {
+    pub(super) fn exited(&mut self, unit: &UnitId, mut exit: Exit, now: Timestamp) {
+        // What servers say of their deaths means nothing in a client's log, which quotes them.
+        if self.server(unit).is_none() {
+            exit.cause = None;
+        }
         let was_ready = matches!(self.phase(unit), UnitPhase::Ready(_));
         let recorded = exit.code.is_some() || exit.requested;
         let rising = self.server(unit).is_some() && !was_ready;
@@ -37,7 +40,7 @@ impl Brain {
     pub(super) fn after_death(&mut self, unit: &UnitId, permanent: Option<String>, now: Timestamp) {
         self.tasks.remove(unit);
         let Some(server) = self.server(unit) else {
-            self.client_ended(unit, permanent);
+            self.client_ended(unit, permanent, now);
             return;
         };
         let rule = server.restart;
@@ -91,6 +94,7 @@ pub(super) fn lost(generation: Generation, launch: LaunchId) -> Exit {
         requested: false,
         reason: Some("its process is gone and nothing recorded how".to_owned()),
         tail: Vec::new(),
+        cause: None,
     }
 }
 
@@ -112,8 +116,7 @@ fn permanent_cause(exit: &Exit, rising: bool) -> Option<String> {
     if !rising {
         return None;
     }
-    let failure = failures::classify(exit.tail.iter().map(String::as_str))?.failure;
-    failure
-        .permanent
-        .then(|| format!("{}; {}", failure.cause, failure.fix))
+    let tail = || LogCause::read(exit.tail.iter().map(String::as_str));
+    let found = exit.cause.clone().or_else(tail)?;
+    (found.permanent).then(|| format!("{}; {}", found.cause, found.fix))
 }

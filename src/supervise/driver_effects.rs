@@ -1,19 +1,21 @@
 //! The driver's hands: each effect performed, each outcome sent back as an input.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::driver::Driver;
 use super::driver_evals::{EvalDesk, write_config};
-use super::{Configured, Counts, Effect, Input};
-use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, UnitId};
-use crate::facts::Observation;
+use super::liveness::{CANARY_PATIENCE, LOOK_PATIENCE};
+use super::reach::REACH_PATIENCE;
+use super::{Ask, Configured, Counts, Effect, Input};
+use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, UnitId};
+use crate::facts::{Observation, Pulse};
 use crate::plan::Unit;
 use crate::run::Handle;
-use crate::world::{Awaited, LaunchJob, Launchers, look_at_files, raise_files};
+use crate::world::{Awaited, LaunchJob, Launchers, Wrist, lasts, look_at_files, raise_files};
 
 /// How long a unit that the plan has no longer may take to end.
 const RETIRED_GRACE: Millis = Millis::from_secs(60);
@@ -34,6 +36,16 @@ impl Driver<'_> {
                 generation,
                 rung,
             } => self.probe(&unit, generation, rung),
+            Effect::Pulse {
+                unit,
+                generation,
+                what,
+            } => self.pulse(&unit, generation, what),
+            Effect::Reach { external } => self.reach(external),
+            Effect::Requeue { eval, since } => {
+                let result = self.desk(&eval).map_or(Ok(0), |desk| desk.requeue(since));
+                self.send(Input::Requeued { eval, result });
+            }
             Effect::WriteConfig { config, ready } => {
                 let result = self.write_config(&config, &ready);
                 self.send(Input::ConfigDone { config, result });
@@ -247,6 +259,44 @@ impl Driver<'_> {
                 rung,
                 outcome,
             });
+        });
+    }
+
+    fn pulse(&self, id: &UnitId, generation: Generation, what: Ask) {
+        let leader = self.leaders.get(id).map(|running| running.pid);
+        let state = self.brain.state().units.get(id);
+        let log = state.and_then(|state| Some(Path::new(&state.handle.as_ref()?.log)));
+        let wrist = self.unit(id).and_then(|unit| Wrist::of(unit, leader, log));
+        let Some(wrist) = wrist else {
+            return;
+        };
+        let (prober, sender, unit) = (self.prober.clone(), self.sender.clone(), id.clone());
+        tokio::spawn(async move {
+            let pulse = match what {
+                Ask::Look { deep } => {
+                    let look = prober.look(&wrist, deep, lasts(LOOK_PATIENCE));
+                    Pulse::Look(look.await)
+                }
+                Ask::Canary => Pulse::Canary(prober.canary(&wrist, lasts(CANARY_PATIENCE)).await),
+            };
+            tracing::trace!(%unit, ?pulse, "pulsed");
+            let _ = sender.send(Input::Pulsed {
+                unit,
+                generation,
+                pulse,
+            });
+        });
+    }
+
+    fn reach(&self, external: Name) {
+        let known = &self.brain.plan().externals;
+        let Some(known) = known.iter().find(|known| known.name == external) else {
+            return;
+        };
+        let (prober, sender, url) = (self.prober.clone(), self.sender.clone(), known.url.clone());
+        tokio::spawn(async move {
+            let result = prober.reach(&url, lasts(REACH_PATIENCE)).await;
+            let _ = sender.send(Input::Reached { external, result });
         });
     }
 

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::{Again, Configured, Counts, Signs};
-use crate::base::{Clock, ConfigName, EvalName, Name, RunId, UnitId};
+use crate::base::{Clock, ConfigName, EvalName, Name, RunId, Timestamp, UnitId};
 use crate::eval::{Call, ClientLog, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan};
@@ -14,7 +14,7 @@ use crate::render::{client_config, count_endpoints};
 use crate::run::places;
 use crate::spec::model::Finished;
 use crate::world::{
-    ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, write_identity,
+    ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, wall, write_identity,
 };
 
 /// So few missing ids are named.
@@ -213,6 +213,15 @@ impl EvalDesk {
             total: progress.total,
             finished: progress.finished,
         }
+    }
+
+    /// Sets results in error aside that were written since an outage began.
+    ///
+    /// # Errors
+    /// A result cannot be moved.
+    pub fn requeue(&mut self, since: Timestamp) -> Result<usize, String> {
+        let moved = self.scanner.requeue_errors(wall(since));
+        moved.map_err(|error| error.to_string())
     }
 
     /// What the results say, or why they cannot be read, and what the client's log says.

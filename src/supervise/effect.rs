@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::{ConfigName, EvalName, ExitStatus, Generation, LaunchId, UnitId};
+use crate::base::{
+    ConfigName, EvalName, ExitStatus, Generation, LaunchId, Name, Timestamp, UnitId,
+};
 use crate::facts::FilesSeen;
 use crate::run::Record;
 
@@ -41,6 +43,20 @@ pub enum Effect {
         /// The rung's place in the ladder.
         rung: usize,
     },
+    /// Look for a sign of life of a ready server.
+    Pulse {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// What sign.
+        what: Ask,
+    },
+    /// Knock at an external.
+    Reach {
+        /// Which.
+        external: Name,
+    },
     /// Write a client configuration with just these units.
     WriteConfig {
         /// Which.
@@ -78,6 +94,13 @@ pub enum Effect {
         /// To how many.
         to: u64,
     },
+    /// Set results in error aside that were written since an outage began; no client runs.
+    Requeue {
+        /// Which evaluation.
+        eval: EvalName,
+        /// When it began.
+        since: Timestamp,
+    },
     /// Count the results.
     Count {
         /// Which evaluation.
@@ -94,6 +117,18 @@ pub enum Again {
     Nothing,
     /// The results in error that the evaluation's rule asks again.
     Errors,
+}
+
+/// A sign of life that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// How it answers, and its counters.
+    Look {
+        /// Its processes, too: a pass over all processes of the machine.
+        deep: bool,
+    },
+    /// A completion of one token.
+    Canary,
 }
 
 /// How the owner's work ended.

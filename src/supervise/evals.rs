@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::brain::Brain;
+use super::held::HOLD_AFTER;
 use super::input::{Counts, Signs};
 use super::open_files::FilesWatch;
 use super::signs::Told;
@@ -34,6 +35,10 @@ pub(super) enum Stage {
     Judging(Ending),
     /// It is over; what was asked again and not answered is brought back, then this is its verdict.
     BringingBack(Verdict),
+    /// It is being stopped, and waits then for what it requires.
+    Held,
+    /// What failed in an outage is set aside.
+    Requeuing,
 }
 
 /// Whether results are being counted: one count at a time, so that an answer is never older than
@@ -60,6 +65,10 @@ pub(super) struct EvalWork {
     pub(super) attempt_began: Timestamp,
     /// When a result or a line of output last came.
     pub(super) moved: Timestamp,
+    /// Since when something that it requires is not there.
+    pub(super) outage: Option<Timestamp>,
+    /// What stood when it last stalled.
+    pub(super) stalled_at: Option<usize>,
     /// Since when its results are complete.
     pub(super) finished_since: Option<Timestamp>,
     pub(super) count_at: Option<Timestamp>,
@@ -80,7 +89,9 @@ impl EvalWork {
     /// When something is to be done about it.
     pub(super) fn wakes(&self) -> Option<Timestamp> {
         let rest = self.enough_since.map(|since| since + WAIT_FOR_REST);
-        [self.count_at, self.files.look_at, self.start_at, rest]
+        let hold = self.outage.filter(|_| self.stage == Stage::Running);
+        let hold = hold.map(|since| since + HOLD_AFTER);
+        [self.count_at, self.files.look_at, self.start_at, rest, hold]
             .into_iter()
             .flatten()
             .min()
@@ -226,7 +237,9 @@ impl Brain {
     pub(super) fn end_finished(&mut self, now: Timestamp) {
         for eval in self.waiting() {
             let counts = self.eval_work(&eval.name).counts;
-            if counts.finished && !self.retry_due(&eval.name) && !self.may_live(&eval.unit) {
+            let held = self.held(&eval.name).is_some();
+            let open = held || self.retry_due(&eval.name) || self.may_live(&eval.unit);
+            if counts.finished && !open {
                 self.end_eval(&eval.name, super::verdicts::of_finished(counts), now);
             }
         }
@@ -256,17 +269,24 @@ impl Brain {
         }
         work.start_at = None;
         let since = work.enough_since.take();
-        match self.awaited(eval) {
-            Awaited::Ready => self.begin_attempt(eval, now),
+        let awaited = match self.awaited(eval) {
             Awaited::Enough => {
                 let since = since.unwrap_or(now);
                 if now.since(since) >= WAIT_FOR_REST {
-                    self.begin_attempt(eval, now);
+                    Awaited::Ready
                 } else {
                     self.eval_work(&eval.name).enough_since = Some(since);
+                    Awaited::Coming
                 }
             }
-            Awaited::Coming => {}
+            other => other,
+        };
+        let held = self.held(&eval.name).is_some();
+        match awaited {
+            Awaited::Ready if held => self.resume(&eval.name),
+            Awaited::Ready => self.begin_attempt(eval, now),
+            Awaited::Enough | Awaited::Coming => {}
+            Awaited::Never(why, _) if held => self.give_up_held(&eval.name, why, now),
             Awaited::Never(why, code) => self.not_started(&eval.name, why, code, now),
         }
     }
@@ -312,18 +332,28 @@ impl Brain {
     /// Whether the models and services that the evaluation requires are there.
     fn servers_of(&self, eval: &EvalPlan) -> Awaited {
         let required = |group: &&Group| eval.requires.contains(&group.name);
+        let held = self.held(&eval.name).is_some();
+        if held && self.externals.gone().any(|(name, _)| eval.requires.contains(name)) {
+            return Awaited::Coming;
+        }
         let (mut enough, mut all_settled) = (true, true);
         for group in self.plan.groups.iter().filter(required) {
             let (ready, coming) = self.readiness(group);
-            if ready + coming < group.min_ready {
-                let why = format!(
-                    "`{}` has {ready} of the {} servers that must be ready",
-                    group.name, group.min_ready
-                );
+            // Where it has begun, one is better than none.
+            let least = if held { group.min_ready.min(1) } else { group.min_ready };
+            if ready + coming < least {
+                let why = if held {
+                    format!("`{}` has no server left", group.name)
+                } else {
+                    format!(
+                        "`{}` has {ready} of the {} servers that must be ready",
+                        group.name, group.min_ready
+                    )
+                };
                 return Awaited::Never(why, ExitStatus::NotReady);
             }
             all_settled &= coming == 0;
-            enough &= ready >= group.min_ready;
+            enough &= ready >= least;
         }
         match (enough, all_settled) {
             (true, true) => Awaited::Ready,

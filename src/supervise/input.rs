@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{ConfigName, EvalName, Generation, Millis, Port, UnitId};
+use crate::base::{ConfigName, EvalName, Generation, Millis, Name, Port, UnitId};
 use crate::eval::LongCalls;
-use crate::facts::{Degraded, FilesSeen, Observation, ProbeOutcome, Signal};
+use crate::facts::{Degraded, FilesSeen, Observation, ProbeOutcome, Pulse, Signal};
 use crate::run::Handle;
 
 /// One piece of news.
@@ -57,6 +57,29 @@ pub enum Input {
         rung: usize,
         /// What it brought.
         outcome: ProbeOutcome,
+    },
+    /// A sign of life came, or did not.
+    Pulsed {
+        /// Which unit.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// What it brought.
+        pulse: Pulse,
+    },
+    /// An external was knocked at.
+    Reached {
+        /// Which.
+        external: Name,
+        /// It is there, or why not.
+        result: Result<(), String>,
+    },
+    /// Results in error were set aside after an outage.
+    Requeued {
+        /// Which evaluation.
+        eval: EvalName,
+        /// How many, or what could not be done.
+        result: Result<usize, String>,
     },
     /// Results were made ready for a start of the client: torn ones set aside, identity stamped.
     Prepared {

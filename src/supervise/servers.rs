@@ -123,6 +123,8 @@ impl Brain {
         self.tasks.remove(unit);
         if self.goal.start_servers && self.server(unit).is_some() {
             self.tasks.insert(unit.clone(), Task::Anew);
+            let place = self.plan.units.iter().position(|other| &other.id == unit);
+            self.unstarted.extend(place);
         }
     }
 
@@ -196,6 +198,14 @@ impl Brain {
                 _ => {}
             }
         }
+        // Most of a thousand servers have been started for hours.
+        let mut unstarted = std::mem::take(&mut self.unstarted);
+        unstarted.retain(|place| {
+            let unit = &self.plan.units[*place].id;
+            let anew = matches!(self.tasks.get(unit), Some(Task::Anew));
+            anew || *self.phase(unit) == UnitPhase::Planned
+        });
+        self.unstarted = unstarted;
         let under_way = self.under_way().filter(|until| *until > now).count();
         let starts: Vec<UnitId> = self
             .startable()
@@ -210,15 +220,21 @@ impl Brain {
 
     /// Servers that wait for their turn, with the time of it where it is known.
     fn startable(&self) -> impl Iterator<Item = (&Unit, Timestamp)> {
-        self.plan
-            .servers()
-            .filter(|_| self.goal.start_servers && !self.changing())
-            .filter(|unit| match self.tasks.get(&unit.id) {
-                Some(Task::Anew) => true,
-                Some(_) => false,
-                None => *self.phase(&unit.id) == UnitPhase::Planned,
-            })
+        let none = self.unstarted.is_empty() || self.changing();
+        let units = self.unstarted.iter().map(|place| &self.plan.units[*place]);
+        units
+            .filter(move |unit| !none && self.may_be_started(unit))
             .filter_map(|unit| Some((unit, self.may_start(unit)?)))
+    }
+
+    /// Whether a server waits for its first start, or for one anew.
+    fn may_be_started(&self, unit: &Unit) -> bool {
+        let waits = match self.tasks.get(&unit.id) {
+            Some(Task::Anew) => true,
+            Some(_) => false,
+            None => *self.phase(&unit.id) == UnitPhase::Planned,
+        };
+        waits && self.goal.start_servers && !matches!(unit.kind, UnitKind::Eval { .. })
     }
 
     /// The times at which servers start in their turn.

@@ -20,6 +20,19 @@ const LINGER: Millis = Millis(60_000);
 /// Results that cannot be read when a client has ended are tried again for so long.
 const UNREADABLE: Millis = Millis(30_000);
 
+/// What ended a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// It ended of its own accord.
+    Itself,
+    /// Something else ended it: another try may go better even if nothing was finished.
+    Force,
+    /// We stopped it because nothing moved.
+    Stall,
+    /// We stopped it so that it goes on another way: it did nothing wrong and goes on at once.
+    Renewal,
+}
+
 /// How a client ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ending {
@@ -27,22 +40,15 @@ pub(super) struct Ending {
     permanent: Option<String>,
     /// In words: `it ended with exit code 1`.
     how: String,
-    /// It did not end by itself: another try may go better even if nothing was finished.
-    killed: bool,
-    /// It did nothing wrong and goes on at once.
-    renewed: bool,
+    by: By,
 }
 
 impl Ending {
     /// We stopped it.
     fn stopped(permanent: Option<String>, how: &str) -> Self {
         let how = permanent.clone().unwrap_or_else(|| how.to_owned());
-        Self {
-            permanent,
-            how,
-            killed: true,
-            renewed: false,
-        }
+        let by = By::Force;
+        Self { permanent, how, by }
     }
 
     /// We stopped it so that it goes on another way.
@@ -50,14 +56,13 @@ impl Ending {
         Self {
             permanent: None,
             how: how.to_owned(),
-            killed: true,
-            renewed: true,
+            by: By::Renewal,
         }
     }
 
     /// It ended and nobody asked for it.
     fn of(exit: Option<&Exit>, permanent: Option<String>) -> Self {
-        let (how, killed) = match exit {
+        let (how, by) = match exit {
             // Refused by the unit script: the client itself never ran.
             Some(Exit {
                 code: Some(code @ (64 | 69 | 73 | 75 | 78)),
@@ -66,27 +71,22 @@ impl Ending {
                 ..
             }) => (
                 format!("its start was refused with exit code {code}: {reason}"),
-                true,
+                By::Force,
             ),
             Some(Exit {
                 signal: Some(signal),
                 ..
-            }) => (format!("{signal} ended it"), true),
+            }) => (format!("{signal} ended it"), By::Force),
             Some(Exit {
                 code: Some(code), ..
-            }) => (format!("it ended with exit code {code}"), false),
+            }) => (format!("it ended with exit code {code}"), By::Itself),
             Some(Exit {
                 reason: Some(reason),
                 ..
-            }) => (reason.clone(), true),
-            _ => ("it ended, nobody knows how".to_owned(), true),
+            }) => (reason.clone(), By::Force),
+            _ => ("it ended, nobody knows how".to_owned(), By::Force),
         };
-        Self {
-            permanent,
-            how,
-            killed,
-            renewed: false,
-        }
+        Self { permanent, how, by }
     }
 }
 
@@ -136,11 +136,22 @@ impl EvalWork {
             return Some(Ending::stopped(Some(why), ""));
         }
         let stalled = now.since(self.moved) >= plan.stall;
-        stalled.then(|| Ending::stopped(None, "it had stalled"))
+        stalled.then(|| Ending {
+            by: By::Stall,
+            ..Ending::stopped(None, "it had stalled")
+        })
     }
 }
 
 impl Brain {
+    /// Servers wrote something: clients that wait for it are at work.
+    pub(super) fn tokens_came(&mut self, now: Timestamp) {
+        let at_work = self.evals.values_mut();
+        at_work
+            .filter(|work| work.stage == Stage::Running)
+            .for_each(|work| work.moved = now);
+    }
+
     /// Results were counted, or could not be.
     pub(super) fn counted(
         &mut self,
@@ -198,13 +209,19 @@ impl Brain {
         if self.is_stopping(&plan.unit) {
             return;
         }
+        // It can do nothing about an outage; how that goes on is decided elsewhere.
+        if self.eval_work(eval).outage.is_some() {
+            return;
+        }
         let served = self.is_served(&plan);
         let Some(ending) = self.eval_work(eval).trouble(&plan, served, now) else {
             return;
         };
         if ending.permanent.is_none() && !self.eval_work(eval).counts.finished {
             let limit = plan.stall;
-            let text = format!("`{eval}` has stalled: no result and no output for {limit}");
+            let text = format!(
+                "`{eval}` has stalled: no result, no output and no token of any server for {limit}"
+            );
             self.alarm("stalled", Some(&plan.unit), text, now);
         }
         self.stop_client(eval, ending, StopWhy::NoProgress, now);
@@ -233,8 +250,10 @@ impl Brain {
         let Some(eval) = self.eval_of(unit) else {
             return;
         };
-        if let Stage::Stopping(ending) = self.stage(&eval).clone() {
-            self.judge_after_count(eval, ending);
+        match self.stage(&eval).clone() {
+            Stage::Stopping(ending) => self.judge_after_count(eval, ending),
+            Stage::Held => self.eval_work(&eval).stage = Stage::Waiting,
+            _ => {}
         }
     }
 
@@ -255,11 +274,16 @@ impl Brain {
     }
 
     /// A client ended by itself.
-    pub(super) fn client_ended(&mut self, unit: &UnitId, permanent: Option<String>) {
+    pub(super) fn client_ended(
+        &mut self,
+        unit: &UnitId,
+        permanent: Option<String>,
+        now: Timestamp,
+    ) {
         let Some(eval) = self.eval_of(unit) else {
             return;
         };
-        if *self.stage(&eval) == Stage::Running {
+        if *self.stage(&eval) == Stage::Running && !self.held_at_its_end(&eval, unit, now) {
             let exit = self.state.unit(unit).exit;
             self.judge_after_count(eval, Ending::of(exit.as_ref(), permanent));
         }
@@ -307,11 +331,11 @@ impl Brain {
                 return self.eval_work(eval).wait_until(now);
             }
             return self.end_eval(eval, super::verdicts::of_finished(counts), now);
-        } else if ending.renewed {
+        } else if ending.by == By::Renewal {
             return self.eval_work(eval).wait_until(now);
         } else if ending.permanent.is_some() {
             ending.permanent
-        } else if work.silent() && !ending.killed {
+        } else if work.silent() && ending.by == By::Itself {
             let more = if counts.done > 0 {
                 "another"
             } else {
@@ -325,6 +349,10 @@ impl Brain {
         };
         if let Some(why) = why {
             return self.end_eval(eval, Verdict::Incomplete { missing, why }, now);
+        }
+        if ending.by == By::Stall && work.stalled_at.replace(counts.done) == Some(counts.done) {
+            let why = "it stalled twice with the same questions missing".to_owned();
+            return self.end_eval(eval, Verdict::GaveUp { missing, why }, now);
         }
         let Some(unit) = self.plan.eval(eval).and_then(|e| self.plan.unit(&e.unit)) else {
             return;

@@ -31,6 +31,9 @@ pub fn weight(event: &Event) -> Weight {
         | Event::Launched { .. }
         | Event::Started { adopted: false, .. }
         | Event::Climbed { .. }
+        // An alarm beside them says the same.
+        | Event::Judged { .. }
+        | Event::EvalHeld { .. }
         | Event::StopIntended { .. } => Weight::Detail,
         Event::Exited { exit, .. } if exit.requested => Weight::Detail,
         // A client may end; a server that does so has died, whatever its code.
@@ -100,6 +103,10 @@ pub(super) fn sentence(event: &Event) -> String {
             let results = if *ids == 1 { "result" } else { "results" };
             format!("{eval}: {ids} {results} in error to be asked again")
         }
+        Event::EvalHeld { eval, why, .. } => format!("{eval} held: {}", clean(why)),
+        Event::EvalResumed { eval, set_aside } => {
+            format!("{eval} goes on; {set_aside} results in error of the outage are asked again")
+        }
         Event::EvalEnded { eval, verdict } => format!("{eval} {}", words::verdict(verdict)),
         Event::Alarm { alarm, unit, text } => {
             let unit = unit
@@ -163,6 +170,12 @@ fn of_unit(event: &Event) -> String {
             clean(&failure.why),
             clean(&failure.fix)
         ),
+        Event::Judged {
+            unit,
+            liveness,
+            why,
+            ..
+        } => format!("{unit} {}: {}", words::liveness(*liveness), clean(why)),
         Event::Ready { unit, after, .. } => format!("{unit} ready after {after}"),
         Event::Exited { unit, exit } => format!("{unit} ended {}", words::ended(exit)),
         Event::GaveUp { unit, why } => format!("{unit} given up: {}", words::gave_up(why)),

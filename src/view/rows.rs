@@ -95,7 +95,10 @@ fn group_rows(
         }];
     }
     let worst = units.iter().map(|(_, mood)| *mood).min();
-    let ready = units.iter().filter(|(_, mood)| *mood == Mood::Good).count();
+    let ready = phases
+        .iter()
+        .filter(|phase| matches!(phase, UnitPhase::Ready(_)));
+    let ready = ready.count();
     let head = Row {
         mood: worst.unwrap_or(Mood::Idle),
         inner: false,

@@ -340,7 +340,7 @@ fn group_status(group: &Group, plan: &Plan, run: &RunState, now: Timestamp) -> G
         .collect();
     GroupStatus {
         name: group.name.clone(),
-        ready: units.iter().filter(|unit| unit.mood == Mood::Good).count(),
+        ready: units.iter().filter(|unit| unit.phase == "ready").count(),
         total: units.len(),
         min_ready: group.min_ready,
         units,
@@ -430,6 +430,7 @@ fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Liveness;
     use crate::run::{Event, GaveUp, Verdict};
     use crate::view::testing::{Story, plan};
 
@@ -532,6 +533,42 @@ mod tests {
 
         alarms
           Dec 31 00:10  answer-1 answers ten times slower than the others
+        ");
+    }
+
+    #[test]
+    fn while_it_is_held_and_a_server_is_slow() {
+        let mut story = Story::begun();
+        for unit in ["orchestrator-0", "orchestrator-1", "retrieval", "eval-hle"] {
+            story.start(unit).ready(unit);
+        }
+        story.progress("hle", 40, 2158).wait(60_000);
+        story.tell(Event::Judged {
+            unit: UnitId::new("orchestrator-1"),
+            generation: Generation(1),
+            liveness: Liveness::Slow,
+            why: "it writes 20.0 tokens a second for each request, its peers 50.0, for ten minutes"
+                .to_owned(),
+        });
+        story.die("retrieval", 139, "Segmentation fault");
+        story.tell(Event::EvalHeld {
+            eval: EvalName::new("hle"),
+            unit: UnitId::new("eval-hle"),
+            since: story.now(),
+            why: "`retrieval` has no server that is ready".to_owned(),
+        });
+        insta::assert_snapshot!(text(&story), @r"
+        night-1-abcd: running for 1m 00s, since 00:00:00
+        watched by desk, pid 4242
+
+        servers
+          orchestrator  2/4 ready, 2 not started
+            orchestrator-1  slow: it writes 20.0 tokens a second for each request, its peers 50.0, for ten minutes
+          retrieval     ended with code 139 (SIGSEGV inferred): Segmentation fault
+
+        evaluations
+          hle           held: `retrieval` has no server that is ready · 40/2158 (1 %) · 2 in error · 20 correct
+          frames        waits for hle
         ");
     }
 

@@ -295,6 +295,7 @@ impl Story {
                 requested: false,
                 reason: None,
                 tail: vec![tail.to_owned()],
+                cause: None,
             },
         })
     }

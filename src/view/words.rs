@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::pace::Pace;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::base::{clean, cut};
-use crate::facts::{Degraded, Exit};
+use crate::facts::{Degraded, Exit, Liveness};
 use crate::plan::{EvalPlan, Plan, Start, Unit};
 use crate::run::{EvalState, GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict, Waits};
 
@@ -36,9 +36,20 @@ pub(super) fn phase(phase: &UnitPhase) -> &'static str {
     }
 }
 
+/// How a server lives, in a word.
+pub(super) fn liveness(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Well => "well",
+        Liveness::Slow => "slow",
+        Liveness::Stalled => "stalled",
+        Liveness::Closed => "not listening",
+    }
+}
+
 /// How a unit in this phase is going.
 pub(super) fn mood(state: &UnitState) -> Mood {
     match state.phase {
+        UnitPhase::Ready(_) if state.liveness.is_some() => Mood::Bad,
         UnitPhase::Ready(_) => Mood::Good,
         UnitPhase::GaveUp(_) | UnitPhase::Exited => Mood::Bad,
         UnitPhase::Started if state.refuted.is_some() => Mood::Bad,
@@ -55,8 +66,14 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
         UnitPhase::Planned => not_started(&unit.start, run),
         UnitPhase::Intended | UnitPhase::Launched => format!("starting for {}", whole(age)),
         UnitPhase::Started => climbing(unit, &state, age),
-        UnitPhase::Ready(after) => format!("ready after {after}"),
-        UnitPhase::Stopping => "stopping".to_owned(),
+        UnitPhase::Ready(after) => match &state.liveness {
+            Some((how, why)) => format!("{}: {}", liveness(*how), clean(why)),
+            None => format!("ready after {after}"),
+        },
+        UnitPhase::Stopping => match &state.liveness {
+            Some((how, _)) => format!("stopping, it was {}", liveness(*how)),
+            None => "stopping".to_owned(),
+        },
         UnitPhase::Stopped => "stopped".to_owned(),
         UnitPhase::Exited => state.exit.as_ref().map_or_else(
             || "ended".to_owned(),
@@ -130,13 +147,18 @@ pub fn ended(exit: &Exit) -> String {
     if let Some(signal) = &exit.signal {
         let _ = write!(text, " ({} inferred)", clean(signal));
     }
-    let because = exit.reason.as_ref().or(exit.tail.last());
+    let cause = exit.cause.as_ref();
+    let line = cause.map(|cause| &cause.line).or(exit.tail.last());
+    let because = exit.reason.as_ref().or(line);
     if let Some(because) = because.map(|line| clean(line)) {
         let because = because.trim();
         if !because.is_empty() {
             text.push_str(": ");
             text.push_str(&cut(because, LONGEST));
         }
+    }
+    if let Some(cause) = cause {
+        let _ = write!(text, " ({}; {})", clean(&cause.cause), clean(&cause.fix));
     }
     text
 }
@@ -158,6 +180,8 @@ pub(super) fn stop_why(why: &StopWhy) -> &'static str {
         StopWhy::NotReady => "it was not ready in time",
         StopWhy::NoProgress => "it shows no sign of work",
         StopWhy::OpenFiles => "its open files are nearly as many as may be",
+        StopWhy::Lifeless => "it shows no sign of life",
+        StopWhy::Held => "what it requires is not there",
         StopWhy::Needless => "what it needs is gone",
         StopWhy::Changed => "the plan has another in its place, or none",
         StopWhy::NewEndpoints => "its configuration is to name other endpoints",
@@ -240,6 +264,10 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
     let pace_words = pace.words();
     if !pace_words.is_empty() {
         parts.push(pace_words);
+    }
+    if let Some(held) = &state.held {
+        parts.insert(0, format!("held: {}", clean(&held.why)));
+        return (parts.join(" · "), Mood::Bad);
     }
     let mood = match (&state.verdict, &client.phase) {
         (Some(Verdict::Complete), _) => Mood::Good,

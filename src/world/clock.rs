@@ -31,6 +31,11 @@ pub fn lasts(length: Millis) -> Duration {
     Duration::from(length) / scale()
 }
 
+/// What the machine's own clock says at a moment of ours: files bear its times.
+pub fn wall(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(unscaled(at, scale()))
+}
+
 /// What the environment says of the time scale.
 ///
 /// # Errors
@@ -86,6 +91,13 @@ fn scaled(wall: u64, scale: u32) -> Timestamp {
     Timestamp(ORIGIN.saturating_add(since.saturating_mul(scale.into())))
 }
 
+fn unscaled(at: Timestamp, scale: u32) -> u64 {
+    if scale == 1 {
+        return at.0;
+    }
+    ORIGIN + at.0.saturating_sub(ORIGIN) / u64::from(scale)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +108,8 @@ mod tests {
         assert_eq!(at(5, 1), Timestamp(ORIGIN + 5_000));
         assert_eq!(at(7, 20).since(at(5, 20)), Millis::from_secs(40));
         assert_eq!(scaled(0, 20), Timestamp(ORIGIN));
+        assert_eq!(unscaled(at(7, 20), 20), ORIGIN + 7_000);
+        assert_eq!(unscaled(at(7, 1), 1), ORIGIN + 7_000);
     }
 
     #[test]

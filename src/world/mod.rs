@@ -11,6 +11,7 @@ mod ports;
 mod probe;
 mod procfs;
 mod props;
+mod pulse;
 mod rendered;
 mod result_lines;
 mod results;
@@ -23,7 +24,7 @@ mod transport;
 mod unit_dir;
 mod watch;
 
-pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale};
+pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale, wall};
 pub use config_file::{ConfigWritten, write_config};
 pub use facts::{
     add_answers, add_conda_envs, add_git_facts, add_paths, add_programs, machine_facts,
@@ -33,8 +34,9 @@ pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use open_files::{look_at_files, raise_files};
 pub use ports::{PortWait, PortWatch, listeners, listening};
 pub use probe::{Prober, bracketed};
-pub use procfs::{Process, find_marked, process, send_signal, terminate};
+pub use procfs::{Process, find_marked, is_stopped, process, send_signal, terminate};
 pub use props::write_props;
+pub use pulse::Wrist;
 pub use rendered::{WriteError, read_templates, write_rendered};
 pub use results::ResultScanner;
 pub use results_claim::{ClaimError, ResultsClaim, claim_results};

@@ -33,7 +33,7 @@ enum Answer {
 impl Prober {
     /// A client that ignores every proxy variable. Its TLS library reads all certificates of the machine, which takes
     /// 50 ms: not before the first probe, by when servers have been started.
-    async fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
+    pub(super) async fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
         let build = async || {
             reqwest::Client::builder()
                 .no_proxy()

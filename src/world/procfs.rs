@@ -38,6 +38,32 @@ fn parse(pid: u32, stat: &str) -> Option<Process> {
     })
 }
 
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Life {
+    /// Processor time so far, in milliseconds.
+    pub(super) computed: u64,
+    /// A signal stopped it.
+    pub(super) stopped: bool,
+}
+
+/// What the process of this id does, unless there is none or it is a zombie.
+pub(super) fn life(pid: u32) -> Option<Life> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse(pid, &stat)?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let stopped = matches!(fields.next()?, "T" | "t");
+    let mut ticks = fields.skip(10).filter_map(|field| field.parse::<u64>().ok());
+    let computed = (ticks.next()? + ticks.next()?) * 1000 / rustix::param::clock_ticks_per_second();
+    Some(Life { computed, stopped })
+}
+
+/// Whether a signal stopped this process.
+pub fn is_stopped(pid: u32) -> bool {
+    life(pid).is_some_and(|life| life.stopped)
+}
+
 /// All live processes, in one pass.
 pub(super) fn processes() -> Vec<Process> {
     pids().filter_map(process).collect()

@@ -1,14 +1,18 @@
 //! Results as lines of one growing file: only what was appended is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::files::FileError;
 use super::results::{Version, free_place};
-use crate::eval::{Call, Listing, Parsed, calls_of, parse_result_line};
+use crate::eval::{Call, Cause, Listing, Parsed, calls_of, parse_result_line};
 use crate::plan::ResultsPlan;
+
+/// Times of reading that are remembered: a running client's results are read once a second.
+const REMEMBERED: usize = 8192;
 
 /// One object per line.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(super) struct ResultLines {
     /// Everything before it are whole lines that were read.
     offset: u64,
     lines: u64,
+    /// Up to where the file had been read by when, oldest first.
+    grown: VecDeque<(SystemTime, u64)>,
     /// What whole lines said.
     results: BTreeMap<String, Parsed>,
     /// What follows the last line end.
@@ -44,6 +50,7 @@ impl ResultLines {
             version: None,
             offset: 0,
             lines: 0,
+            grown: VecDeque::new(),
             results: BTreeMap::new(),
             tail: Tail::None,
         }
@@ -66,6 +73,7 @@ impl ResultLines {
     }
 
     fn read(&mut self, listing: &mut Listing) -> io::Result<()> {
+        let began = SystemTime::now();
         let mut file = File::open(&self.file)?;
         let version = Version::of(&file.metadata()?);
         if self.version == Some(version) {
@@ -104,6 +112,10 @@ impl ResultLines {
             add(&mut listing.results, id, parsed);
         }
         self.version = Some(version);
+        self.grown.push_back((began, self.offset));
+        if self.grown.len() > REMEMBERED {
+            self.grown.pop_front();
+        }
         Ok(())
     }
 
@@ -114,6 +126,7 @@ impl ResultLines {
 
     fn forget(&mut self) {
         (self.version, self.offset, self.lines) = (None, 0, 0);
+        self.grown.clear();
         self.results.clear();
         self.tail = Tail::None;
     }
@@ -148,6 +161,70 @@ impl ResultLines {
             }
         }
         file.sync_all()
+    }
+
+    /// Takes results in error out that were appended since then. Lines bear no time: where the file was not read before
+    /// it, those go that servers or the network caused.
+    pub(super) fn requeue_errors(
+        &mut self,
+        results: &ResultsPlan,
+        since: SystemTime,
+    ) -> Result<usize, FileError> {
+        let known = self.grown.iter().rev().find(|(at, _)| *at <= since);
+        let known = known.map(|(_, offset)| *offset);
+        let failed = self.results.values();
+        let failed = failed.filter(|parsed| matches!(parsed, Parsed::Whole(whole) if whole.failed));
+        if failed.count() == 0 {
+            return Ok(0);
+        }
+        let name = self.file.file_name().unwrap_or_default();
+        let place = free_place(results, &name.to_string_lossy())?;
+        let moved = self.sort_out(known, &place);
+        moved.map_err(FileError::io("sort out", &self.file))
+    }
+
+    /// Rewrites the file without what goes; a reader sees the old one or the new one.
+    fn sort_out(&self, known: Option<u64>, place: &Path) -> io::Result<usize> {
+        let goes = |offset: u64, line: &[u8]| match self.parse(line).1 {
+            Parsed::Whole(whole) if whole.failed => match known {
+                Some(known) => offset >= known,
+                None => Cause::of(whole.error_type.as_deref()) == Cause::Infra,
+            },
+            _ => false,
+        };
+        let file = File::open(&self.file)?;
+        let permissions = file.metadata()?.permissions();
+        let folder = self.file.parent().unwrap_or(Path::new("."));
+        let mut kept = tempfile::NamedTempFile::new_in(folder)?;
+        let (mut reader, mut line) = (BufReader::new(file), Vec::new());
+        let (mut offset, mut aside, mut moved) = (0, Vec::new(), 0);
+        loop {
+            line.clear();
+            let length = read_line(&mut reader, &mut line)?;
+            if length == 0 {
+                break;
+            }
+            if goes(offset, &line) {
+                aside.extend_from_slice(&line);
+                moved += 1;
+            } else if length == line.len() as u64 {
+                kept.write_all(&line)?;
+            } else {
+                // One that was too long to be read whole.
+                let mut whole = File::open(&self.file)?;
+                whole.seek(SeekFrom::Start(offset))?;
+                io::copy(&mut whole.take(length), &mut kept)?;
+            }
+            offset += length;
+        }
+        if moved == 0 {
+            return Ok(0);
+        }
+        fs::write(place, aside)?;
+        kept.as_file().set_permissions(permissions)?;
+        kept.as_file().sync_all()?;
+        kept.persist(&self.file)?;
+        Ok(moved)
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {

@@ -6,6 +6,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::asked_again::AskedAgain;
 use super::files::{FileError, books, make_books};
@@ -39,6 +40,13 @@ impl Version {
 
     pub(super) fn size(self) -> u64 {
         self.size
+    }
+
+    /// Whether it was written then, or later.
+    fn is_since(self, since: SystemTime) -> bool {
+        let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        (self.seconds, self.nanoseconds) >= (seconds, since.subsec_nanos().into())
     }
 }
 
@@ -180,6 +188,21 @@ impl ResultScanner {
         moved
     }
 
+    /// Moves results in error that were written since then to `.toolorch/set-aside/`, so that they are asked again.
+    /// Only while no client runs.
+    ///
+    /// # Errors
+    /// A file cannot be moved or written; those before it are moved.
+    pub fn requeue_errors(&mut self, since: SystemTime) -> Result<usize, FileError> {
+        self.scan()?;
+        let moved = match &mut self.source {
+            Source::Dir(files) => files.requeue_errors(&self.listing, &self.results, since)?,
+            Source::Lines(lines) => lines.requeue_errors(&self.results, since)?,
+        };
+        self.scan()?;
+        Ok(moved)
+    }
+
     /// The calls that complete results report; reads all of them once more, so only at the end.
     pub fn calls(&self) -> Vec<Call> {
         match &self.source {
@@ -280,6 +303,27 @@ impl ResultFiles {
             let to = free_place(results, &name)?;
             fs::rename(&from, &to).map_err(FileError::io("set aside", &from))?;
             moved += 1;
+        }
+        Ok(moved)
+    }
+
+    fn requeue_errors(
+        &self,
+        listing: &Listing,
+        results: &ResultsPlan,
+        since: SystemTime,
+    ) -> Result<usize, FileError> {
+        let mut moved = 0;
+        for (id, parsed) in &listing.results {
+            let name = self.pattern.file(id);
+            let seen = self.seen.get(OsStr::new(&name));
+            let late = seen.is_some_and(|seen| seen.version.is_since(since));
+            if late && matches!(parsed, Parsed::Whole(whole) if whole.failed) {
+                let from = self.dir.join(&name);
+                let to = free_place(results, &name)?;
+                fs::rename(&from, &to).map_err(FileError::io("set aside", &from))?;
+                moved += 1;
+            }
         }
         Ok(moved)
     }
@@ -415,6 +459,59 @@ mod tests {
         assert_eq!(scanner.set_aside_torn().unwrap(), 0);
         let aside = place.dir.path().join(".toolorch/set-aside");
         assert!(aside.join("b.json.1").exists() && aside.join("b.json.2").exists());
+    }
+
+    fn failed(id: &str) -> String {
+        format!("{{\"id\": \"{id}\", \"status\": \"error\"}}")
+    }
+
+    #[test]
+    fn errors_of_an_outage_are_asked_again_and_earlier_ones_not() {
+        let place = Place::new();
+        let mut scanner = place.scanner();
+        place.put("early.json", &failed("early"));
+        let hour = std::time::Duration::from_secs(3600);
+        let early = fs::File::open(place.dir.path().join("early.json")).unwrap();
+        early.set_modified(SystemTime::now() - hour).unwrap();
+        place.put("late.json", &failed("late"));
+        place.put("good.json", DONE);
+        place.put("torn.json", "{");
+        let since = SystemTime::now() - hour / 2;
+        assert_eq!(scanner.requeue_errors(since).unwrap(), 1);
+        let left = ["early", "good", "torn"];
+        assert!(said(scanner.scan().unwrap()).iter().map(|(id, _)| *id).eq(left));
+        let aside = place.dir.path().join(".toolorch/set-aside/late.json.1");
+        assert_eq!(fs::read_to_string(aside).unwrap(), failed("late"));
+    }
+
+    #[test]
+    fn lines_of_an_outage_are_taken_out_of_a_results_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("r.jsonl");
+        let results = ResultsPlan::Jsonl {
+            file: file.to_string_lossy().into_owned(),
+        };
+        let ids = ["id".to_owned()];
+        let good = "{\"id\": \"good\"}";
+        fs::write(&file, format!("{good}\n{}\n", failed("early"))).unwrap();
+        let mut scanner = ResultScanner::new(&results, &ids, &Finished::Ids).unwrap();
+        scanner.scan().unwrap();
+        let since = SystemTime::now();
+        let mut open = fs::File::options().append(true).open(&file).unwrap();
+        let more = format!("{}\n{{\"id\": \"more\"}}\n", failed("late"));
+        std::io::Write::write_all(&mut open, more.as_bytes()).unwrap();
+        assert_eq!(scanner.requeue_errors(since).unwrap(), 1);
+        let left = format!("{good}\n{}\n{{\"id\": \"more\"}}\n", failed("early"));
+        assert_eq!(fs::read_to_string(&file).unwrap(), left);
+        assert_eq!(scanner.requeue_errors(since).unwrap(), 0);
+        let aside = fs::read_dir(books(&results).join("set-aside")).unwrap();
+        assert_eq!(aside.count(), 1);
+        // Who came later does not know which lines are older: those that servers or the network caused go.
+        let infra = "{\"id\": \"x\", \"status\": \"error\", \"error_type\": \"APITimeoutError\"}";
+        fs::write(&file, format!("{left}{infra}\n")).unwrap();
+        let mut other = ResultScanner::new(&results, &ids, &Finished::Ids).unwrap();
+        assert_eq!(other.requeue_errors(since).unwrap(), 1);
+        assert_eq!(fs::read_to_string(&file).unwrap(), left);
     }
 
     #[test]

@@ -9,13 +9,15 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Generation, LaunchId, RunId, UnitId};
-use crate::facts::{Exit, Observation, RunningUnit};
+use crate::facts::{Exit, LogCause, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, write_atomically};
 use crate::world::procfs::{marks, process};
 
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 32 * 1024;
+/// How much of it is searched for the cause. That stands above the tracebacks of all that died of it.
+const CAUSE_BYTES: u64 = 1024 * 1024;
 
 /// Where the units of a run keep their state on this machine.
 #[derive(Debug, Clone)]
@@ -202,6 +204,7 @@ impl UnitDirs {
                 requested: state.text("requested") == "1",
                 reason: state.filled("reason"),
                 tail: tail(Path::new(state.text("log"))),
+                cause: cause(Path::new(state.text("log"))),
             });
         }
         let alive = |pid: &str, start: &str| {
@@ -305,6 +308,12 @@ pub fn tail(path: &Path) -> Vec<String> {
     lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
 }
 
+/// What a log says of a death.
+fn cause(path: &Path) -> Option<LogCause> {
+    let text = end_of(path, CAUSE_BYTES)?;
+    LogCause::read(text.split(['\n', '\r']))
+}
+
 /// The last line of a log that says anything.
 pub fn last_line(path: &Path) -> Option<String> {
     let text = end_of(path, 2048)?;
@@ -322,4 +331,30 @@ fn end_of(path: &Path, bytes: u64) -> Option<String> {
     let mut end = Vec::new();
     file.take(bytes).read_to_end(&mut end).ok()?;
     Some(String::from_utf8_lossy(&end).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_found_above_what_died_of_it() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/vllm-0.32.0/failures");
+        let log = folder.join("context-too-long.log");
+        assert_eq!(cause(&log).unwrap().id, "max-len-too-big");
+        // What a real server writes on its way down, twice over.
+        let mut text = fs::read_to_string(&log).unwrap();
+        let more = fs::read_to_string(folder.join("rank-killed.log")).unwrap();
+        text.push_str(&more);
+        text.push_str(&more);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &text).unwrap();
+        let found = cause(file.path()).unwrap();
+        assert_eq!(found.id, "max-len-too-big");
+        assert!(found.permanent && !found.fix.is_empty(), "{found:?}");
+        let tail = tail(file.path());
+        let last = LogCause::read(tail.iter().map(String::as_str));
+        assert_ne!(last.map(|cause| cause.id), Some(found.id), "the end says less");
+        assert_eq!(cause(Path::new("/nowhere")), None);
+    }
 }

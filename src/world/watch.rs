@@ -257,6 +257,7 @@ impl Thread {
             requested: false,
             reason: Some(said.unwrap_or_else(|| "the unit script ended without a word".to_owned())),
             tail: Vec::new(),
+            cause: None,
         }
     }
 

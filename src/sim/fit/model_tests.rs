@@ -38,6 +38,7 @@ impl Server {
             reason: "stop",
             prompt_tokens: tokens(request.prompt),
             completion_tokens: tokens(request.answer),
+            counted: 0,
             total: since(request.finished),
             queued: since(request.started),
             first_token: since(request.first),

@@ -44,9 +44,9 @@ fn a_client_is_not_taken_for_stalled() {
         ");
     story.secs(200).counted("e", ten(4, 0));
     assert_snapshot!(story.told(), @r"
-        1h 28m -> count e
-        1h 31m alarm stalled: `e` has stalled: no result and no output for 30m 00s
-        1h 31m eval-e #1 stop intended: NoProgress
-        1h 31m -> stop eval-e #1
-        ");
+    1h 28m -> count e
+    1h 31m alarm stalled: `e` has stalled: no result, no output and no token of any server for 30m 00s
+    1h 31m eval-e #1 stop intended: NoProgress
+    1h 31m -> stop eval-e #1
+    ");
 }

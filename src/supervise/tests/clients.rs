@@ -241,7 +241,7 @@ fn a_stalled_client_is_stopped_and_started_again() {
         .prepared("e", ten(3, 0));
     assert_snapshot!(told(&mut story), @r"
        1.0s e 3/10, 0 errors
-    30m 01s alarm stalled: `e` has stalled: no result and no output for 30m 00s
+    30m 01s alarm stalled: `e` has stalled: no result, no output and no token of any server for 30m 00s
     30m 01s eval-e #1 stop intended: NoProgress
     30m 01s -> stop eval-e #1
     30m 02s eval-e #1 stopped

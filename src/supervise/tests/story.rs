@@ -89,6 +89,8 @@ pub(super) struct Story {
     pub(super) brain: Brain,
     pub(super) now: Timestamp,
     pub(super) records: Vec<Record>,
+    /// Pulses that are asked for are told.
+    pub(super) pulses: bool,
     plan: Plan,
     text: String,
 }
@@ -110,6 +112,7 @@ impl Story {
             brain: Brain::new(plan.clone(), goal.clone(), RunState::default(), Epoch(0)),
             now: DAWN,
             records: Vec::new(),
+            pulses: false,
             plan,
             text: String::new(),
         };
@@ -209,6 +212,10 @@ impl Story {
             }
             if let Effect::Record(record) = effect {
                 self.records.push(record.clone());
+            }
+            // A thousand lines of pulses would bury what follows from them.
+            if matches!(effect, Effect::Pulse { .. }) && !self.pulses {
+                continue;
             }
             let line = line(effect);
             let since = self.now.since(DAWN);
@@ -323,6 +330,7 @@ impl Story {
             requested: end.requested,
             reason: end.reason.map(str::to_owned),
             tail: end.tail.iter().map(|&line| line.to_owned()).collect(),
+            cause: None,
         })
     }
 
@@ -458,6 +466,11 @@ fn line(effect: &Effect) -> String {
         Effect::RaiseFiles { unit, seen, to, .. } => {
             format!("-> raise files of {unit}, process {}, to {to}", seen.pid)
         }
+        Effect::Pulse { unit, what, .. } => format!("-> pulse {unit} {what:?}"),
+        Effect::Reach { external } => format!("-> reach {external}"),
+        Effect::Requeue { eval, since } => {
+            format!("-> requeue {eval} since {}", since.since(DAWN))
+        }
         Effect::Count { eval } => format!("-> count {eval}"),
         Effect::Finish(end) => format!(
             "-> finish {}: {}{}",
@@ -541,6 +554,16 @@ fn fact(event: &Event) -> String {
         },
         Event::EvalDegraded { eval, degraded, .. } => format!("{eval}: {degraded:?}"),
         Event::RetryIntended { eval, ids } => format!("{eval} retry of {ids} intended"),
+        Event::EvalHeld { eval, why, .. } => format!("{eval} held: {why}"),
+        Event::EvalResumed { eval, set_aside } => {
+            format!("{eval} resumed, {set_aside} set aside")
+        }
+        Event::Judged {
+            unit,
+            generation,
+            liveness,
+            why,
+        } => format!("{unit} #{generation} {liveness:?}: {why}"),
         Event::EvalEnded { eval, verdict } => format!("{eval} ended: {verdict:?}"),
         Event::StopIntended {
             unit,

@@ -5,11 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::story::plan_of;
 use crate::base::{Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId};
-use crate::facts::{Exit, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal};
+use crate::facts::{
+    Canary, Counters, Door, Exit, Look, Observation, ProbeFailure, ProbeOutcome, Pulse, RunningUnit,
+    Signal,
+};
 use crate::plan::{Plan, UnitKind};
 use crate::run::{Event, Handle, Record, Retry, RunState, UnitPhase};
 use crate::spec::model::LauncherKind;
-use crate::supervise::{Again, Brain, Configured, Counts, Effect, Goal, Input, Outcome, Signs};
+use crate::supervise::{
+    Again, Ask, Brain, Configured, Counts, Effect, Goal, Input, Outcome, Signs,
+};
 
 /// Questions of each evaluation.
 const TOTAL: usize = 40;
@@ -45,10 +50,14 @@ pub(super) const BENIGN: Moods = Moods {
 };
 
 /// Chance from a seed: an xorshift.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -217,7 +226,7 @@ impl World {
     /// Until an owner says its last word that is not killed; how it ended.
     pub(super) fn live(&mut self) -> Outcome {
         self.own();
-        for _ in 0..200_000 {
+        for _ in 0..1_000_000 {
             if let Some(outcome) = self.finished.clone() {
                 self.aftermath(&outcome);
                 return outcome;
@@ -551,6 +560,9 @@ impl World {
                     },
                 );
             }
+            Effect::Pulse { .. } | Effect::Reach { .. } | Effect::Requeue { .. } => {
+                self.sign_of_life(effect);
+            }
             Effect::WriteConfig { config, .. } => {
                 let result = if self.roll(|moods| moods.bad_answer) {
                     Err("disk full".to_owned())
@@ -619,6 +631,47 @@ impl World {
         }
     }
 
+    /// A server whose process lives is idle and well, or hangs now and then.
+    fn sign_of_life(&mut self, effect: Effect) {
+        match effect {
+            Effect::Pulse {
+                unit,
+                generation,
+                what,
+            } => {
+                let lives = |life: &Life| life.generation == generation && !life.remnant;
+                let lives = self.places[&unit].lives.iter().any(lives);
+                let hangs = self.roll(|moods| moods.bad_answer);
+                let pulse = match what {
+                    Ask::Look { .. } => Pulse::Look(Look {
+                        door: if lives { Door::Answers } else { Door::Closed },
+                        counters: lives.then(Counters::default),
+                        body: None,
+                    }),
+                    Ask::Canary if lives && !hangs => Pulse::Canary(Canary::Back(200)),
+                    Ask::Canary => Pulse::Canary(Canary::Lost),
+                };
+                self.tell(
+                    3_000,
+                    Input::Pulsed {
+                        unit,
+                        generation,
+                        pulse,
+                    },
+                );
+            }
+            Effect::Reach { external } => {
+                let result = Ok(());
+                self.tell(100, Input::Reached { external, result });
+            }
+            Effect::Requeue { eval, .. } => {
+                let result = Ok(0);
+                self.tell(100, Input::Requeued { eval, result });
+            }
+            _ => {}
+        }
+    }
+
     fn probe(&mut self) -> ProbeOutcome {
         let failure = |permanent| {
             ProbeOutcome::Failed(ProbeFailure {
@@ -684,6 +737,7 @@ impl World {
             requested: false,
             reason: Some("refused".to_owned()),
             tail: Vec::new(),
+            cause: None,
         };
         let place = self.places.get_mut(unit).unwrap();
         let newest = match &place.file {
@@ -746,6 +800,7 @@ impl World {
                 requested: false,
                 reason: None,
                 tail: Vec::new(),
+                cause: None,
             });
             place.lives.clear();
         } else {
@@ -768,6 +823,7 @@ impl World {
                     requested: true,
                     reason: None,
                     tail: Vec::new(),
+                    cause: None,
                 });
                 self.changed(unit);
             }

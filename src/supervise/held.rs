@@ -1,0 +1,154 @@
+//! An evaluation without a server that it requires is held: its client is stopped until there is one again.
+//!
+//! Otherwise a client that goes on turns an outage of three minutes into errors for the rest of its dataset.
+
+use super::brain::Brain;
+use super::effect::Effect;
+use super::evals::Stage;
+use super::stops::Then;
+use super::tasks::Task;
+use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::plan::EvalPlan;
+use crate::run::{Event, Held, StopWhy, UnitPhase, Verdict};
+
+/// An outage that lasts so long holds the client.
+pub(super) const HOLD_AFTER: Millis = Millis::from_secs(10);
+/// What failed a moment before the outage was noticed failed of it.
+const NOTICED: Millis = Millis::from_secs(5);
+
+impl Brain {
+    /// The outage for which an evaluation is held, if it is.
+    pub(super) fn held(&self, eval: &EvalName) -> Option<&Held> {
+        self.state.evals.get(eval)?.held.as_ref()
+    }
+
+    /// Holds what has gone without something that it requires for too long.
+    pub(super) fn advance_holds(&mut self, now: Timestamp) {
+        for name in self.goal.evals.clone() {
+            let Some(eval) = self.plan.eval(&name) else {
+                continue;
+            };
+            if *self.stage(&name) != Stage::Running || self.is_stopping(&eval.unit) {
+                continue;
+            }
+            let missing = self.missing(eval);
+            let unit = eval.unit.clone();
+            // An earlier owner held it, and did not come to stop it.
+            if self.held(&name).is_some() {
+                self.eval_work(&name).stage = Stage::Held;
+                self.stop(&unit, StopWhy::Held, Then::Rest, now);
+                continue;
+            }
+            let work = self.eval_work(&name);
+            let Some(why) = missing else {
+                work.outage = None;
+                continue;
+            };
+            let since = *work.outage.get_or_insert(now);
+            if now.since(since) >= HOLD_AFTER {
+                self.hold(&name, &unit, since, why, now);
+                self.eval_work(&name).stage = Stage::Held;
+                self.stop(&unit, StopWhy::Held, Then::Rest, now);
+            }
+        }
+    }
+
+    fn hold(&mut self, eval: &EvalName, unit: &UnitId, since: Timestamp, why: String, now: Timestamp) {
+        let work = self.eval_work(eval);
+        work.outage = None;
+        work.count_at = None;
+        let text = format!("`{eval}` is held: {why}; it goes on by itself when there is one again");
+        self.alarm("held", Some(unit), text, now);
+        self.record(
+            Event::EvalHeld {
+                eval: eval.clone(),
+                unit: unit.clone(),
+                since: Timestamp(since.0.saturating_sub(NOTICED.0)),
+                why,
+            },
+            now,
+        );
+    }
+
+    /// A client ended by itself in the middle of an outage: whether it is held for that.
+    pub(super) fn held_at_its_end(&mut self, eval: &EvalName, unit: &UnitId, now: Timestamp) -> bool {
+        let Some(since) = self.eval_work(eval).outage else {
+            return false;
+        };
+        let Some(why) = self.plan.eval(eval).and_then(|eval| self.missing(eval)) else {
+            return false;
+        };
+        self.hold(eval, unit, since, why, now);
+        self.eval_work(eval).stage = Stage::Waiting;
+        true
+    }
+
+    /// What an evaluation requires and has not a single one of, in words.
+    fn missing(&self, eval: &EvalPlan) -> Option<String> {
+        let required = |name| eval.requires.contains(name);
+        let mut groups = self.plan.groups.iter().filter(|group| required(&group.name));
+        let without = groups.find(|group| {
+            !group.endpoints.is_empty() && !group.endpoints.iter().any(|end| self.is_there(&end.unit))
+        });
+        if let Some(group) = without {
+            return Some(format!("`{}` has no server that is ready", group.name));
+        }
+        let mut gone = self.externals.gone().filter(|(name, _)| required(name));
+        let (name, why) = gone.next()?;
+        Some(format!("`{name}` is out of reach: {why}"))
+    }
+
+    /// Whether clients can use a server, as far as anybody knows. One that could not be looked at may be there, and so
+    /// may one that had been ready and proves it again to a new owner.
+    fn is_there(&self, unit: &UnitId) -> bool {
+        let Some(state) = self.state.units.get(unit) else {
+            return false;
+        };
+        match self.tasks.get(unit) {
+            None => matches!(state.phase, UnitPhase::Ready(_)),
+            Some(Task::Unseen { .. } | Task::Foreign | Task::Emerging { .. }) => true,
+            Some(Task::Rising { .. }) => state.ready_after.is_some() && state.refuted.is_none(),
+            Some(Task::Stopping(_) | Task::Backoff { .. } | Task::Anew) => false,
+        }
+    }
+
+    /// There is one of each again: what failed in the outage is asked again.
+    pub(super) fn resume(&mut self, eval: &EvalName) {
+        let Some(since) = self.held(eval).map(|held| held.since) else {
+            return;
+        };
+        self.eval_work(eval).stage = Stage::Requeuing;
+        let eval = eval.clone();
+        self.ask(Effect::Requeue { eval, since });
+    }
+
+    /// What failed in the outage was set aside, or could not be.
+    pub(super) fn requeued(&mut self, eval: &EvalName, result: Result<usize, String>, now: Timestamp) {
+        if *self.stage(eval) != Stage::Requeuing || !self.working() {
+            return;
+        }
+        match result {
+            Err(why) => self.refused(eval, why, now),
+            Ok(set_aside) => {
+                let name = eval.clone();
+                self.record(
+                    Event::EvalResumed {
+                        eval: name,
+                        set_aside,
+                    },
+                    now,
+                );
+                if let Some(plan) = self.plan.eval(eval).cloned() {
+                    self.begin_attempt(&plan, now);
+                }
+            }
+        }
+    }
+
+    /// What it was held for will not come back.
+    pub(super) fn give_up_held(&mut self, eval: &EvalName, why: String, now: Timestamp) {
+        let counts = self.eval_work(eval).counts;
+        let missing = counts.total.saturating_sub(counts.done);
+        self.end_eval(eval, Verdict::GaveUp { missing, why }, now);
+    }
+}

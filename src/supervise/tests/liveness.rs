@@ -1,0 +1,253 @@
+//! Servers that are ready and do not live, and servers that only seem so.
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::engine::{Fault, Load, secs, watch};
+use super::story::{EVAL, Story, ten};
+use crate::base::Millis;
+use crate::facts::{Body, Canary, Counters, Door, Liveness, Look, Pulse};
+use crate::supervise::Input;
+
+fn anyhow() -> impl Strategy<Value = Load> {
+    let places = prop_oneof![Just(1_usize), 2..9_usize, Just(64)];
+    let clients = prop_oneof![Just(0_usize), 1..5_usize, Just(70), Just(200)];
+    let thinks = prop_oneof![Just(0_u64), 0..secs(60)];
+    let prompt = prop_oneof![3 => Just(250_u64), 1 => Just(secs(20))];
+    let answer = prop_oneof![Just(secs(1)), Just(secs(60))];
+    let door = prop_oneof![Just(0_u64), Just(8_500)];
+    (places, clients, thinks, prompt, answer, door).prop_map(
+        |(places, clients, thinks, prompt, answer, door)| Load {
+            places,
+            clients,
+            thinks,
+            prompt,
+            answer,
+            door,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_server_that_works_is_restarted(load in anyhow(), seed in 1_u64..) {
+        prop_assert_eq!(watch(load, seed, (Fault::None, 0), secs(600)), None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_that_hangs_is_found_in_time(
+        load in anyhow(),
+        seed in 1_u64..,
+        fault in prop_oneof![Just(Fault::Hang), Just(Fault::HalfOpen), Just(Fault::Closed)],
+        at in secs(30)..secs(120),
+    ) {
+        // An API server that takes seconds to answer is noticed later by as much.
+        let load = Load { door: 500, ..load };
+        let (found, liveness, why) = watch(load, seed, (fault, at), secs(200)).expect("nothing was found");
+        let expected = if fault == Fault::Closed { Liveness::Closed } else { Liveness::Stalled };
+        prop_assert_eq!(liveness, expected);
+        prop_assert!(found >= at, "too early");
+        prop_assert!(found - at <= secs(30), "after {} ms: {}", found - at, why);
+    }
+}
+
+/// A server that is ready while a client runs, ten results done.
+fn running() -> Story {
+    let mut story = Story::new(EVAL);
+    story.begin(&[], &[("e", ten(0, 0))]).comes_up("a");
+    story.prepared("e", ten(0, 0)).client_runs("e");
+    story.counted("e", ten(4, 0)).skip();
+    story
+}
+
+impl Story {
+    fn pulsed(&mut self, unit: &str, pulse: Pulse) -> &mut Self {
+        let generation = self.generation(unit);
+        let unit = unit.into();
+        self.feed(Input::Pulsed {
+            unit,
+            generation,
+            pulse,
+        })
+    }
+
+    fn looked(&mut self, unit: &str, door: Door, counters: Option<Counters>) -> &mut Self {
+        self.looked_into(unit, door, counters, None)
+    }
+
+    fn looked_into(
+        &mut self,
+        unit: &str,
+        door: Door,
+        counters: Option<Counters>,
+        body: Option<Body>,
+    ) -> &mut Self {
+        let look = Look {
+            door,
+            counters,
+            body,
+        };
+        self.pulsed(unit, Pulse::Look(look))
+    }
+}
+
+#[test]
+fn a_silent_service_that_computes_is_left_alone_and_one_that_does_not_is_restarted() {
+    let mut story = running();
+    for round in 1..30 {
+        // Half of a core.
+        let body = Body {
+            computed: round * 2_500,
+            log_bytes: 7,
+            stopped: None,
+        };
+        story.secs(5).looked_into("a", Door::Silent, None, Some(body));
+        story.counted("e", ten(4, 0)).skip();
+    }
+    let idle = Body {
+        computed: 75_000,
+        log_bytes: 7,
+        stopped: None,
+    };
+    for _ in 0..12 {
+        story.secs(5).looked_into("a", Door::Silent, None, Some(idle));
+    }
+    story.counted("e", ten(4, 0)).skip();
+    story.secs(5).looked_into("a", Door::Silent, None, Some(idle));
+    story.stopped("a");
+    assert_snapshot!(story.told(), @r"
+    3m 26s -> count e
+    3m 30s alarm stalled-server: `a`: it has answered nothing for 1m 00s, and neither computes nor writes its log; all of it is ended, and it is started again
+    3m 30s a #1 Stalled: it has answered nothing for 1m 00s, and neither computes nor writes its log
+    3m 30s a #1 stop intended: Lifeless
+    3m 30s -> stop a #1
+    3m 30s a #1 stopped
+    ");
+}
+
+#[test]
+fn a_service_whose_process_is_stopped_is_restarted_sooner() {
+    let mut story = running();
+    let body = Body {
+        computed: 10,
+        log_bytes: 7,
+        stopped: Some(4711),
+    };
+    for _ in 0..4 {
+        story.secs(5).looked_into("a", Door::Silent, None, Some(body));
+    }
+    assert_snapshot!(story.told(), @r"
+     1.0s -> count e
+    20.0s alarm stalled-server: `a`: it has answered nothing for 20.0s, and neither computes nor writes its log; its process 4711 is stopped (SIGSTOP); all of it is ended, and it is started again
+    20.0s a #1 Stalled: it has answered nothing for 20.0s, and neither computes nor writes its log; its process 4711 is stopped (SIGSTOP)
+    20.0s a #1 stop intended: Lifeless
+    20.0s -> stop a #1
+    ");
+}
+
+#[test]
+fn a_closed_port_is_given_a_moment() {
+    let mut story = running();
+    for _ in 0..3 {
+        story.secs(5).looked("a", Door::Closed, None);
+    }
+    story.secs(5).looked("a", Door::Answers, None);
+    for _ in 0..4 {
+        story.secs(5).looked("a", Door::Closed, None);
+    }
+    assert_snapshot!(story.told(), @r"
+     1.0s -> count e
+    40.0s alarm port-closed: `a`: nobody listens on its port for 15.0s, and its process lives; all of it is ended, and it is started again
+    40.0s a #1 Closed: nobody listens on its port for 15.0s, and its process lives
+    40.0s a #1 stop intended: Lifeless
+    40.0s -> stop a #1
+    ");
+}
+
+#[test]
+fn what_could_not_be_seen_proves_nothing() {
+    let mut story = running();
+    for _ in 0..100 {
+        let door = Door::Unknown("no route to host".to_owned());
+        story.secs(5).looked("a", door, None).counted("e", ten(4, 0));
+    }
+    let told = story.told();
+    assert!(!told.contains("alarm"), "{told}");
+}
+
+/// Two models and a client; one of them hangs.
+const MODELS: &str = "
+models:
+  m: { engine: sim, model: org/m, node: n, replicas: 2, port: 9100 }
+evals:
+  e: { command: [client], results: out, requires: [m], limits: { stall: 30m, first_result: 10m } }
+";
+
+#[test]
+fn a_hung_engine_is_restarted_on_its_port_within_its_budget() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]).comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let busy = Counters {
+        running: 4,
+        generated: 700,
+        ..Counters::default()
+    };
+    for _ in 0..3 {
+        story.secs(5).looked("m-0", Door::Answers, Some(busy));
+    }
+    story.pulsed("m-0", Pulse::Canary(Canary::Lost)).skip();
+    for _ in 0..2 {
+        let body = Body {
+            computed: 10,
+            log_bytes: 7,
+            stopped: None,
+        };
+        story.secs(5).looked_into("m-0", Door::Answers, Some(busy), Some(body));
+    }
+    assert_snapshot!(story.told(), @r"
+    25.0s alarm stalled-server: `m-0`: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 15.0s, though its API server answers; all of it is ended, and it is started again
+    25.0s m-0 #1 Stalled: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 15.0s, though its API server answers
+    25.0s m-0 #1 stop intended: Lifeless
+    25.0s -> stop m-0 #1
+    ");
+    story.stopped("m-0").secs(5);
+    assert_snapshot!(story.told(), @r"
+    25.0s m-0 #1 stopped
+    30.0s m-0 #2 start intended
+    30.0s -> launch m-0 #2
+    ");
+    // Answers of looks at the earlier start change nothing.
+    story.looked("m-0", Door::Closed, None).comes_up("m-0");
+    assert_snapshot!(story.told(), @r"
+    30.0s m-0 #2 launched
+    30.0s m-0 #2 started
+    30.0s m-0 #2 climbed listening
+    30.0s -> probe m-0 #2 rung 1
+    30.0s m-0 #2 climbed health
+    30.0s m-0 #2 ready after 0ms
+    ");
+}
+
+#[test]
+fn a_controller_that_stood_still_judges_from_then_on() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]).comes_up("m-0").comes_up("m-1");
+    story.secs(10).looked("m-0", Door::Silent, None);
+    let length = Millis::from_secs(3600);
+    story.now = story.now + length;
+    story.feed(Input::Away { length });
+    // Both were asked before.
+    story.pulsed("m-0", Pulse::Canary(Canary::Lost));
+    story.looked("m-0", Door::Silent, None).skip();
+    story.secs(10).looked("m-0", Door::Silent, None);
+    story.secs(10).looked("m-0", Door::Silent, None);
+    let told = story.told();
+    assert!(!told.contains("stop"), "{told}");
+}
