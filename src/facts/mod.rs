@@ -11,5 +11,7 @@ pub use dataset::{DatasetProblem, DatasetSummary};
 pub use degraded::Degraded;
 pub use files::FilesSeen;
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
-pub use observation::{Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal};
+pub use observation::{
+    Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,
+};
 pub use pulse::{Body, Canary, Counters, Door, Liveness, Look, Pulse};

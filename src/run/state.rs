@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::event::{Event, GaveUp, Handle, Record, StopWhy, Verdict, Waits};
+use super::event::{Event, GaveUp, Handle, Record, Verdict, Waits};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
 };

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::files::{FileError, books, make_books};
+use super::result_lines::read_line;
 use crate::eval::{Listing, Parsed, Pattern, parse_result_line};
 use crate::plan::ResultsPlan;
 
@@ -122,14 +123,25 @@ impl AskedAgain {
         let taken_to = File::options().create(true).append(true).open(taken_to)?;
         let mut taken = io::BufWriter::new(taken_to);
         let mut reader = BufReader::new(open);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            let (id, _) = parse_result_line(&line, id_fields, &[]);
-            match id {
-                Some(id) if ids.contains(&id) => taken.write_all(&line)?,
-                _ => kept.write_all(&line)?,
-            }
+        let (mut line, mut offset) = (Vec::new(), 0);
+        loop {
             line.clear();
+            let length = read_line(&mut reader, &mut line)?;
+            if length == 0 {
+                break;
+            }
+            let (id, _) = parse_result_line(&line, id_fields, &[]);
+            if id.is_some_and(|id| ids.contains(&id)) {
+                taken.write_all(&line)?;
+            } else if length == line.len() as u64 {
+                kept.write_all(&line)?;
+            } else {
+                // One that was too long to be read whole.
+                let mut whole = File::open(file)?;
+                whole.seek(SeekFrom::Start(offset))?;
+                io::copy(&mut whole.take(length), &mut kept)?;
+            }
+            offset += length;
         }
         taken.into_inner()?.sync_all()?;
         let kept = kept.into_inner()?;

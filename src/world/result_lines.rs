@@ -1,6 +1,6 @@
 //! Results as lines of one growing file: only what was appended is read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::files::FileError;
 use super::results::{Version, free_place};
-use crate::eval::{Call, Cause, Listing, Parsed, calls_of, parse_result_line};
+use crate::eval::{Call, Cause, Listing, Parsed, Whole, calls_of, parse_result_line};
 use crate::plan::ResultsPlan;
 
 /// Times of reading that are remembered: a running client's results are read once a second.
@@ -163,68 +163,31 @@ impl ResultLines {
         file.sync_all()
     }
 
-    /// Takes results in error out that were appended since then. Lines bear no time: where the file was not read before
-    /// it, those go that servers or the network caused.
-    pub(super) fn requeue_errors(
-        &mut self,
-        results: &ResultsPlan,
-        since: SystemTime,
-    ) -> Result<usize, FileError> {
+    /// Ids whose results in error were appended since then. Lines bear no time: where the file was not read before it,
+    /// those that servers or the network caused.
+    pub(super) fn errors_since(&self, since: SystemTime) -> BTreeSet<String> {
         let known = self.grown.iter().rev().find(|(at, _)| *at <= since);
         let known = known.map(|(_, offset)| *offset);
-        let failed = self.results.values();
-        let failed = failed.filter(|parsed| matches!(parsed, Parsed::Whole(whole) if whole.failed));
-        if failed.count() == 0 {
-            return Ok(0);
-        }
-        let name = self.file.file_name().unwrap_or_default();
-        let place = free_place(results, &name.to_string_lossy())?;
-        let moved = self.sort_out(known, &place);
-        moved.map_err(FileError::io("sort out", &self.file))
-    }
-
-    /// Rewrites the file without what goes; a reader sees the old one or the new one.
-    fn sort_out(&self, known: Option<u64>, place: &Path) -> io::Result<usize> {
-        let goes = |offset: u64, line: &[u8]| match self.parse(line).1 {
-            Parsed::Whole(whole) if whole.failed => match known {
-                Some(known) => offset >= known,
-                None => Cause::of(whole.error_type.as_deref()) == Cause::Infra,
-            },
-            _ => false,
+        let late = |offset: u64, whole: &Whole| match known {
+            Some(known) => offset >= known,
+            None => Cause::of(whole.error_type.as_deref()) == Cause::Infra,
         };
-        let file = File::open(&self.file)?;
-        let permissions = file.metadata()?.permissions();
-        let folder = self.file.parent().unwrap_or(Path::new("."));
-        let mut kept = tempfile::NamedTempFile::new_in(folder)?;
-        let (mut reader, mut line) = (BufReader::new(file), Vec::new());
-        let (mut offset, mut aside, mut moved) = (0, Vec::new(), 0);
-        loop {
-            line.clear();
-            let length = read_line(&mut reader, &mut line)?;
-            if length == 0 {
-                break;
-            }
-            if goes(offset, &line) {
-                aside.extend_from_slice(&line);
-                moved += 1;
-            } else if length == line.len() as u64 {
-                kept.write_all(&line)?;
-            } else {
-                // One that was too long to be read whole.
-                let mut whole = File::open(&self.file)?;
-                whole.seek(SeekFrom::Start(offset))?;
-                io::copy(&mut whole.take(length), &mut kept)?;
+        let mut ids = BTreeSet::new();
+        let Ok(file) = File::open(&self.file) else {
+            return ids;
+        };
+        let (mut reader, mut line, mut offset) = (BufReader::new(file), Vec::new(), 0);
+        while let Ok(length @ 1..) = read_line(&mut reader, &mut line) {
+            if let (id, Parsed::Whole(whole)) = self.parse(&line)
+                && whole.failed
+                && late(offset, &whole)
+            {
+                ids.insert(id);
             }
             offset += length;
+            line.clear();
         }
-        if moved == 0 {
-            return Ok(0);
-        }
-        fs::write(place, aside)?;
-        kept.as_file().set_permissions(permissions)?;
-        kept.as_file().sync_all()?;
-        kept.persist(&self.file)?;
-        Ok(moved)
+        ids
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {
@@ -244,7 +207,7 @@ impl ResultLines {
 const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// Reads a line and its end; of one that is too long the end alone. Answers how many bytes of the file that were.
-fn read_line(reader: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
+pub(super) fn read_line(reader: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<u64> {
     let mut length = 0;
     loop {
         let piece = reader.by_ref().take(LONGEST).read_until(b'\n', line)? as u64;

@@ -188,19 +188,20 @@ impl ResultScanner {
         moved
     }
 
-    /// Moves results in error that were written since then to `.toolorch/set-aside/`, so that they are asked again.
-    /// Only while no client runs.
+    /// Has results in error asked again that were written since then; says how many. Only while no client runs.
     ///
     /// # Errors
-    /// A file cannot be moved or written; those before it are moved.
+    /// As [`ResultScanner::set_aside_errors`].
     pub fn requeue_errors(&mut self, since: SystemTime) -> Result<usize, FileError> {
         self.scan()?;
-        let moved = match &mut self.source {
-            Source::Dir(files) => files.requeue_errors(&self.listing, &self.results, since)?,
-            Source::Lines(lines) => lines.requeue_errors(&self.results, since)?,
+        let ids = match &self.source {
+            Source::Dir(files) => files.errors_since(&self.listing, since),
+            Source::Lines(lines) => lines.errors_since(since),
         };
-        self.scan()?;
-        Ok(moved)
+        if !ids.is_empty() {
+            self.set_aside_errors(&ids)?;
+        }
+        Ok(ids.len())
     }
 
     /// The calls that complete results report; reads all of them once more, so only at the end.
@@ -307,25 +308,15 @@ impl ResultFiles {
         Ok(moved)
     }
 
-    fn requeue_errors(
-        &self,
-        listing: &Listing,
-        results: &ResultsPlan,
-        since: SystemTime,
-    ) -> Result<usize, FileError> {
-        let mut moved = 0;
-        for (id, parsed) in &listing.results {
-            let name = self.pattern.file(id);
-            let seen = self.seen.get(OsStr::new(&name));
-            let late = seen.is_some_and(|seen| seen.version.is_since(since));
-            if late && matches!(parsed, Parsed::Whole(whole) if whole.failed) {
-                let from = self.dir.join(&name);
-                let to = free_place(results, &name)?;
-                fs::rename(&from, &to).map_err(FileError::io("set aside", &from))?;
-                moved += 1;
-            }
-        }
-        Ok(moved)
+    fn errors_since(&self, listing: &Listing, since: SystemTime) -> BTreeSet<String> {
+        let late = |id: &str| {
+            let seen = self.seen.get(OsStr::new(&self.pattern.file(id)));
+            seen.is_some_and(|seen| seen.version.is_since(since))
+        };
+        let failed = |parsed: &Parsed| matches!(parsed, Parsed::Whole(whole) if whole.failed);
+        let results = listing.results.iter();
+        let found = results.filter(|(id, parsed)| failed(parsed) && late(id));
+        found.map(|(id, _)| id.clone()).collect()
     }
 
     fn calls(&self, listing: &Listing) -> Vec<Call> {
@@ -479,8 +470,16 @@ mod tests {
         let since = SystemTime::now() - hour / 2;
         assert_eq!(scanner.requeue_errors(since).unwrap(), 1);
         let left = ["early", "good", "torn"];
-        assert!(said(scanner.scan().unwrap()).iter().map(|(id, _)| *id).eq(left));
-        let aside = place.dir.path().join(".toolorch/set-aside/late.json.1");
+        assert!(
+            said(scanner.scan().unwrap())
+                .iter()
+                .map(|(id, _)| *id)
+                .eq(left)
+        );
+        let aside = place
+            .dir
+            .path()
+            .join(".toolorch/set-aside/asked-again/late.json");
         assert_eq!(fs::read_to_string(aside).unwrap(), failed("late"));
     }
 
@@ -504,8 +503,11 @@ mod tests {
         let left = format!("{good}\n{}\n{{\"id\": \"more\"}}\n", failed("early"));
         assert_eq!(fs::read_to_string(&file).unwrap(), left);
         assert_eq!(scanner.requeue_errors(since).unwrap(), 0);
-        let aside = fs::read_dir(books(&results).join("set-aside")).unwrap();
-        assert_eq!(aside.count(), 1);
+        let aside = books(&results).join("set-aside/asked-again/r.jsonl");
+        assert_eq!(
+            fs::read_to_string(aside).unwrap(),
+            format!("{}\n", failed("late"))
+        );
         // Who came later does not know which lines are older: those that servers or the network caused go.
         let infra = "{\"id\": \"x\", \"status\": \"error\", \"error_type\": \"APITimeoutError\"}";
         fs::write(&file, format!("{left}{infra}\n")).unwrap();
