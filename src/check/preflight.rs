@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
-use crate::plan::ask::own_program;
+use crate::plan::ask::{notify_program, own_program};
 use crate::plan::paths;
 use crate::spec::model::LauncherKind;
 
@@ -30,10 +31,21 @@ fn programs(ctx: &Ctx<'_>, report: &mut Report) {
     let mut said: HashSet<String> = HashSet::new();
     let mut say = |name: &str, place: Place, label: String| {
         if missing(name) && said.insert(name.to_owned()) {
+            let (title, help) = if name.contains('/') {
+                let title = format!("there is no program `{name}`");
+                (
+                    title,
+                    "write it there and make it executable, or name another",
+                )
+            } else {
+                let title = format!("`{name}` is not on PATH");
+                let help = "install it, or name the environment that holds it: `env: { conda: … }`";
+                (title, help)
+            };
             report.push(
-                Diagnostic::error(Code("E0604"), format!("`{name}` is not on PATH"))
+                Diagnostic::error(Code("E0604"), title)
                     .at(place, label)
-                    .help("install it, or name the environment that holds it: `env: { conda: … }`"),
+                    .help(help),
             );
         }
     };
@@ -46,6 +58,10 @@ fn programs(ctx: &Ctx<'_>, report: &mut Report) {
                 "is started by SLURM".to_owned(),
             );
         }
+    }
+    if let Some(program) = notify_program(ctx.plan) {
+        let place = Place::Key(FieldPath::root().key("notify"));
+        say(program, place, "nobody would hear of alarms".to_owned());
     }
     for unit in ctx.plan.units_here() {
         if unit.launcher == LauncherKind::Tmux {

@@ -11,6 +11,7 @@ mod exit;
 mod ledger;
 mod load;
 mod look;
+mod notify;
 mod orphans;
 mod printer;
 mod program;

@@ -141,6 +141,7 @@ impl<'a> Driver<'a> {
         mut self,
         mut signals: mpsc::Receiver<Signal>,
     ) -> Result<(Outcome, Vec<EvalDesk>), DriveError> {
+        self.beat();
         let begin = self.look_around();
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
@@ -294,6 +295,7 @@ impl<'a> Driver<'a> {
     /// Every unit once, and a sign of life of our own.
     fn look_again(&mut self) -> Result<Vec<Input>, DriveError> {
         self.journal.renew(SystemClock.now())?;
+        self.beat();
         let mut elsewhere = self.ports.elsewhere(&self.port_waits());
         let looks = self.live_units().into_iter().map(|unit| {
             let mut observation = self.watcher.look(&unit);

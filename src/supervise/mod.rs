@@ -9,6 +9,7 @@ mod brain;
 mod climb;
 mod deaths;
 mod driver;
+mod driver_beat;
 mod driver_effects;
 mod driver_evals;
 mod effect;

@@ -5,6 +5,7 @@ mod config_file;
 mod facts;
 mod files;
 mod launcher;
+mod notify;
 mod ports;
 mod probe;
 mod procfs;
@@ -28,6 +29,7 @@ pub use facts::{
 };
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
+pub use notify::NotifyCall;
 pub use ports::{PortWait, PortWatch, listeners, listening};
 pub use probe::{Prober, bracketed};
 pub use procfs::{Process, find_marked, process, send_signal, terminate};

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Generation, LaunchId, RunId, UnitId};
@@ -16,6 +16,9 @@ use crate::world::procfs::{marks, process};
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 32 * 1024;
+
+/// The owner's sign of life, beside the units' directories; no unit has such a name.
+const HEARTBEAT: &str = ".heartbeat";
 
 /// Where the units of a run keep their state on this machine.
 #[derive(Debug, Clone)]
@@ -78,7 +81,9 @@ impl UnitDirs {
         }
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            if path
+            if path.is_file() {
+                fs::remove_file(path).map_err(failed)?;
+            } else if path
                 .file_name()
                 .is_some_and(|name| name != controller.as_str())
             {
@@ -105,6 +110,22 @@ impl UnitDirs {
     /// As [`UnitDirs::make`].
     pub fn make_root(&self) -> Result<(), String> {
         make_own(&[self.root.parent().unwrap_or(&self.root), &self.root])
+    }
+
+    /// The owner's sign of life, one line. It is written over the last one: that needs no room on a full disk, and whoever
+    /// reads half of it has read something new.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn beat(&self, line: &str) -> std::io::Result<()> {
+        let file = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.root.join(HEARTBEAT))?;
+        file.write_all_at(line.as_bytes(), 0)?;
+        file.set_len(line.len() as u64)
     }
 
     /// Keeps the values that a unit takes from the caller, for its eyes only; those of an earlier
@@ -172,6 +193,7 @@ impl UnitDirs {
         let names = fs::read_dir(&self.root).into_iter().flatten();
         let mut units: Vec<UnitId> = names
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| !name.starts_with('.'))
             .map(UnitId::new)
             .collect();
         units.sort_unstable();

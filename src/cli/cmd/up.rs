@@ -9,6 +9,7 @@ use crate::cli::audience::audience;
 use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
+use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
 use crate::cli::{changes, closing, detach, orphans, runs};
 use crate::diag::human;
@@ -465,8 +466,9 @@ fn drive(
     };
     let mut audience = audience(&plan, &state, wanted.args.events, printer);
     let mut both = Both(&mut audience, companion);
+    let mut told = Notifying::new(&mut both, &plan, &dir);
     for record in &untold {
-        both.event(record, &state);
+        told.event(record, &state);
     }
     // More than one per core, since a script also waits for the disk.
     let at_once = 2 * std::thread::available_parallelism().map_or(1, usize::from);
@@ -478,9 +480,16 @@ fn drive(
         .map_err(|_| ExitStatus::Internal)?;
     let driven = runtime.block_on(async {
         let signals = world::signals().map_err(DriveError::Watch)?;
-        let driver = Driver::new(brain, journal, ground, &mut both)?;
+        let driver = Driver::new(brain, journal, ground, &mut told)?;
         driver.drive(signals).await
     });
+    // Whoever takes a cluster down knows that it ends.
+    if !dir.is_going_down() {
+        match &driven {
+            Ok((outcome, _)) => told.finish(outcome.code, &outcome.summary),
+            Err(error) => told.finish(error.exit_status(), &error.to_string()),
+        }
+    }
     audience.finish();
     match driven {
         Ok((outcome, mut desks)) => {

@@ -14,7 +14,8 @@ pub(super) const ROWS: &[CodeInfo] = &[
         code: "E0604",
         title: "a program is missing",
         text: "The program of a unit that runs on this machine is not on PATH, and no environment \
-               (`conda`, `venv`, `modules`, `setup`) is named that could bring it.",
+               (`conda`, `venv`, `modules`, `setup`) is named that could bring it; or the command of `notify` is \
+               not there.",
     },
     CodeInfo {
         code: "E0605",
