@@ -5,4 +5,4 @@ mod state;
 pub mod store;
 
 pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict};
-pub use state::{EvalState, Owner, Phase, RunState, RungState, UnitPhase, UnitState};
+pub use state::{EvalState, Left, Owner, Phase, RunState, RungState, UnitPhase, UnitState};

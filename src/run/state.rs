@@ -58,8 +58,17 @@ pub struct Owner {
     pub pid: u32,
     /// Since when.
     pub since: Timestamp,
-    /// Why it left, if it said so; a killed one could not.
-    pub left: Option<String>,
+    /// That it left, if it said so; a killed one could not.
+    pub left: Option<Left>,
+}
+
+/// A controller that said that it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub why: String,
 }
 
 /// What is recorded of a unit.
@@ -225,7 +234,8 @@ impl RunState {
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
             Event::OwnerLeft { why } => {
                 if let Some(owner) = &mut self.owner {
-                    owner.left = Some(why.clone());
+                    let why = why.clone();
+                    owner.left = Some(Left { at, why });
                 }
             }
             Event::RunEnded { code, .. } => self.phase = Phase::Ended(*code),

@@ -11,6 +11,7 @@ mod status;
 mod summary;
 
 mod wall;
+mod watcher;
 mod words;
 
 #[cfg(test)]
@@ -23,8 +24,9 @@ pub use pace::Pace;
 pub use plain::{Plain, Weight, line as plain_line, weight};
 pub use rows::{Row, rows};
 pub use sink::{Quiet, Tails, View};
-pub use status::{AlarmStatus, EvalStatus, GroupStatus, Iso, Status, UnitStatus, Watcher};
+pub use status::{AlarmStatus, EvalStatus, GroupStatus, Iso, Status, UnitStatus};
 pub use summary::{Ending, summary};
 
 pub use wall::{moment, time};
+pub use watcher::{IdleStop, Watcher};
 pub use words::{Mood, ended, gave_up, verdict};

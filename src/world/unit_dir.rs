@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Generation, LaunchId, RunId, UnitId};
+use crate::base::{Generation, LaunchId, Millis, RunId, UnitId};
 use crate::facts::{Exit, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, write_atomically};
 use crate::world::procfs::{marks, process};
@@ -126,6 +126,14 @@ impl UnitDirs {
             .open(self.root.join(HEARTBEAT))?;
         file.write_all_at(line.as_bytes(), 0)?;
         file.set_len(line.len() as u64)
+    }
+
+    /// In how long a unit stops itself if nothing moves: what its script last wrote, if it is alone.
+    pub fn stops_itself_in(&self, unit: &UnitId) -> Option<Millis> {
+        let text = fs::read_to_string(self.of(unit).join("alone")).ok()?;
+        let alone = StateFile::parse(&text);
+        let limit = Millis(alone.number("limit_ms")?);
+        Some(limit - Millis(alone.number("quiet_ms")?))
     }
 
     /// Keeps the values that a unit takes from the caller, for its eyes only; those of an earlier
