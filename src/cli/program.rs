@@ -64,6 +64,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Rehearse(args) => cmd::rehearse::run(args, printer),
         Command::Eval(args) => cmd::eval::run(args, printer),
         Command::Down(args) => cmd::down::run(&args, printer),
+        Command::Drain(args) => cmd::drain::run(&args, printer),
         Command::Status(args) => cmd::status::run(&args, printer),
         Command::Logs(args) => cmd::logs::run(&args, printer),
         Command::Events(args) => cmd::events::run(&args, printer),

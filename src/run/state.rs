@@ -94,6 +94,8 @@ pub struct UnitState {
     pub ready_after: Option<Millis>,
     /// How it last ended.
     pub exit: Option<Exit>,
+    /// It is not started, whoever owns the run, until it is undrained.
+    pub drained: bool,
 }
 
 /// A rung that was proved.
@@ -362,10 +364,22 @@ impl RunState {
             Event::Stopped { unit, generation } => {
                 self.change(unit, *generation, |state| state.phase = UnitPhase::Stopped);
             }
+            Event::Drained { unit } => self.units.entry(unit.clone()).or_default().drained = true,
+            Event::Undrained { unit } => self.undrain(unit),
             Event::GaveUp { unit, why } => {
                 self.units.entry(unit.clone()).or_default().phase = UnitPhase::GaveUp(why.clone());
             }
             _ => {}
+        }
+    }
+
+    /// It is like one that was never started, with a budget of its own.
+    fn undrain(&mut self, unit: &UnitId) {
+        let state = self.units.entry(unit.clone()).or_default();
+        state.drained = false;
+        if !state.phase.may_live() {
+            state.phase = UnitPhase::Planned;
+            state.starts.clear();
         }
     }
 

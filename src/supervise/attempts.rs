@@ -42,7 +42,12 @@ impl Brain {
 
     /// The first model or service without enough servers that are ready.
     pub(super) fn short_group(&self) -> Option<&Group> {
-        let short = |group: &&Group| self.readiness(group).0 < group.min_ready;
+        let short = |group: &&Group| {
+            let wanted = group
+                .min_ready
+                .min(group.endpoints.len() - self.drained_of(group));
+            self.readiness(group).0 < wanted
+        };
         self.plan.groups.iter().find(short)
     }
 

@@ -157,6 +157,8 @@ impl Brain {
                 generation,
                 result,
             } => self.stop_done(&unit, generation, result, now),
+            Input::Drain { units } => self.drain(&units, now),
+            Input::Undrain { units } => self.undrain(&units, now),
             Input::Leave(signal) => self.leave(signal, now),
         }
     }

@@ -40,6 +40,9 @@ impl Brain {
             self.client_ended(unit, permanent);
             return;
         };
+        if self.is_drained(unit) {
+            return;
+        }
         let rule = server.restart;
         if let Some(why) = permanent {
             return self.give_up(unit, GaveUp::Permanent { why }, now);

@@ -25,6 +25,8 @@ const SHOW_EVERY: Millis = Millis(250);
 /// Every unit is looked at this often, in case the kernel's word was lost; the owner says that it
 /// lives.
 const LOOK_EVERY: Millis = Millis::from_secs(10);
+/// Requests are looked for this often.
+const ASKED_EVERY: Millis = Millis(500);
 /// Nothing heard for three looks: the controller, or its machine, stood still.
 const AWAY: Millis = Millis(LOOK_EVERY.0 * 3);
 /// Logs shown beside units that are not ready: more fit no terminal.
@@ -53,6 +55,8 @@ pub struct Ground {
     pub sessions: BTreeMap<NodeName, String>,
     /// The folder for the units' logs.
     pub logs: PathBuf,
+    /// The folder in which requests lie.
+    pub requests: PathBuf,
     /// The caller's environment, from which `pass` takes values.
     pub environment: BTreeMap<String, String>,
     /// The evaluations' results and client configurations.
@@ -147,6 +151,7 @@ impl<'a> Driver<'a> {
         let mut ports = every(PORTS_EVERY);
         let mut show = every(SHOW_EVERY);
         let mut look = every(LOOK_EVERY);
+        let mut asked = every(ASKED_EVERY);
         while outcome.is_none() {
             let waits = self.port_waits();
             let wake = self.until_wake();
@@ -159,6 +164,7 @@ impl<'a> Driver<'a> {
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
                 _ = show.tick() => { self.show(); Vec::new() }
                 _ = look.tick() => self.look_again()?,
+                _ = asked.tick() => self.asked(),
             };
             let length = SystemClock.now().since(heard);
             let away = (length >= AWAY).then_some(Input::Away { length });

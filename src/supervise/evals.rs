@@ -275,7 +275,7 @@ impl Brain {
         let (mut enough, mut all_settled) = (true, true);
         for group in self.plan.groups.iter().filter(required) {
             let (ready, coming) = self.readiness(group);
-            if ready + coming < group.min_ready {
+            if ready + coming + self.drained_of(group) < group.min_ready {
                 let why = format!(
                     "`{}` has {ready} of the {} servers that must be ready",
                     group.name, group.min_ready

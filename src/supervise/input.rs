@@ -87,6 +87,16 @@ pub enum Input {
         /// Nothing is left, or what could not be stopped.
         result: Result<(), String>,
     },
+    /// Somebody asked for servers to be stopped, and started no more.
+    Drain {
+        /// Which.
+        units: Vec<UnitId>,
+    },
+    /// Somebody asked for drained servers to be started again.
+    Undrain {
+        /// Which.
+        units: Vec<UnitId>,
+    },
     /// Somebody asked the controller to go.
     Leave(Signal),
 }

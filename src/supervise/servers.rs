@@ -23,6 +23,8 @@ impl Brain {
                 self.ask(Effect::Watch { unit: unit.clone() });
                 if state.phase == UnitPhase::Stopping {
                     self.stop(unit, StopWhy::Remnants, Then::Anew, now);
+                } else if state.drained {
+                    self.stop(unit, StopWhy::Drained, Then::Rest, now);
                 } else {
                     self.started(unit, &running, true, now);
                 }
@@ -121,7 +123,7 @@ impl Brain {
     /// What was gone when this owner came is started in its turn, with a budget of its own.
     pub(super) fn anew(&mut self, unit: &UnitId) {
         self.tasks.remove(unit);
-        if self.goal.start_servers && self.server(unit).is_some() {
+        if self.goal.start_servers && self.server(unit).is_some() && !self.is_drained(unit) {
             self.tasks.insert(unit.clone(), Task::Anew);
         }
     }
@@ -212,7 +214,7 @@ impl Brain {
     fn startable(&self) -> impl Iterator<Item = (&Unit, Timestamp)> {
         self.plan
             .servers()
-            .filter(|_| self.goal.start_servers)
+            .filter(|unit| self.goal.start_servers && !self.is_drained(&unit.id))
             .filter(|unit| match self.tasks.get(&unit.id) {
                 Some(Task::Anew) => true,
                 Some(_) => false,

@@ -245,10 +245,14 @@ mod tests {
         story.give_up("orchestrator-0", GaveUp::Budget { starts: 3 });
         let why = "the client ended with code 1".to_owned();
         story.end("hle", Verdict::Incomplete { missing: 3, why });
-        insta::assert_snapshot!(told(&mut notices, &mut story), @"");
+        insta::assert_snapshot!(told(&mut notices, &mut story), @r#"
+        {"format":1,"event":"alarm","level":"warning","cluster":"night","run":"night-1-abcd","alarm":"slow","unit":null,"eval":null,"code":null,"text":"answer-1 is slow, key ********************************** ","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
+        {"format":1,"event":"gave-up","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":"orchestrator-0","eval":null,"code":null,"text":"`orchestrator-0` is given up: ended after each of 3 starts","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
+        {"format":1,"event":"evaluation","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":null,"eval":"hle","code":null,"text":"evaluation `hle`: incomplete, 3 missing: the client ended with code 1","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
+        "#);
         let end = notices.end(ExitStatus::Incomplete, "hle: incomplete", story.now());
         let end: String = end.iter().map(Notice::json).collect();
-        insta::assert_snapshot!(end, @"");
+        insta::assert_snapshot!(end, @r#"{"format":1,"event":"ended","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":null,"eval":null,"code":5,"text":"hle: incomplete","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}"#);
     }
 
     #[test]

@@ -148,6 +148,8 @@ fn of_unit(event: &Event) -> String {
             format!("{unit} to be stopped: {}", words::stop_why(why))
         }
         Event::Stopped { unit, .. } => format!("{unit} stopped"),
+        Event::Drained { unit } => format!("{unit} drained: it is not started again"),
+        Event::Undrained { unit } => format!("{unit} may be started again"),
         other => format!("{other:?}"),
     }
 }
@@ -371,6 +373,7 @@ mod tests {
         00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
         00:00:41 retrieval given up: ended after each of 3 starts
         00:00:41 alarm first-results-all-errors: the first 8 results are all errors
+        00:00:41 the controller stood still for 10m 00s; what happened meanwhile was not seen
         00:00:41 no longer watched (SIGTERM); what was started goes on
         00:00:41 run ended, exit 6: gave up
         ");

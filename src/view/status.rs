@@ -82,7 +82,7 @@ pub struct UnitStatus {
     pub node: NodeName,
     /// Its port.
     pub port: Option<Port>,
-    /// `not started`, `starting`, `loading`, `ready`, `stopping`, `ended`, `stopped` or `given up`.
+    /// `not started`, `starting`, `loading`, `ready`, `stopping`, `ended`, `stopped`, `given up` or `drained`.
     pub phase: &'static str,
     /// When its last start was intended; none if it was never started.
     pub since: Option<Iso>,
@@ -287,7 +287,11 @@ fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
         unit: unit.id.clone(),
         node: unit.node.clone(),
         port: unit.port,
-        phase: words::phase(&state.phase),
+        phase: if state.drained && !state.phase.may_live() {
+            "drained"
+        } else {
+            words::phase(&state.phase)
+        },
         since: (state.generation.0 > 0).then_some(Iso(state.since)),
         generation: state.generation,
         rung: state.rung.as_ref().map(|rung| clean(&rung.name)),
@@ -332,7 +336,7 @@ fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
         return;
     }
     let _ = write!(out, "{}/{} ready", group.ready, group.total);
-    for phase in ["not started", "stopping", "stopped"] {
+    for phase in ["not started", "stopping", "stopped", "drained"] {
         let count = group
             .units
             .iter()
@@ -418,7 +422,7 @@ mod tests {
     fn while_servers_start() {
         insta::assert_snapshot!(text(&night()), @r"
         night-1-abcd: running for 27.3s, since 00:00:00
-        watched by desk, pid 4242
+        watched by pid 4242 on desk since 00:00:00
 
         servers
           orchestrator  1/4 ready, 1 not started
@@ -454,7 +458,7 @@ mod tests {
         story.wait(90_000_000);
         insta::assert_snapshot!(text(&story), @r"
         night-1-abcd: running for 1d 01h, since Dec 31 00:00
-        watched by desk, pid 4242
+        watched by pid 4242 on desk since Dec 31 00:00
 
         servers
           orchestrator  4/4 ready
@@ -504,7 +508,7 @@ mod tests {
         let gone = gone.watcher_is_gone(story.now());
         insta::assert_snapshot!(gone.head(&TimeZone::UTC), @r"
         night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches: pid 4242 on desk is gone; what was started goes on; `toolorch up` watches again
+        nobody watches since 00:00:00: pid 4242 on desk is gone; what was started goes on; watch again: `toolorch up`
         ");
         let silent = Status::new(&plan(1), &story.state, story.now());
         let silent = silent.watcher_is_silent(Millis::from_secs(95));
@@ -518,7 +522,7 @@ mod tests {
         let left = Status::new(&plan(1), &story.state, story.now());
         insta::assert_snapshot!(left.head(&TimeZone::UTC), @r"
         night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches: desk left (SIGINT); what was started goes on; `toolorch up` watches again
+        nobody watches since 00:00:00: pid 4242 on desk left (SIGINT); what was started goes on; watch again: `toolorch up`
         ");
     }
 

@@ -461,6 +461,7 @@ fn drive(
         scripts: dir.scripts(),
         sessions: tmux_sessions(&plan),
         logs: dir.logs(),
+        requests: dir.requests(),
         environment: environment(),
         desks,
     };

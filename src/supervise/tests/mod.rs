@@ -7,6 +7,7 @@ mod adoption;
 mod away;
 mod chance;
 mod clients;
+mod drain;
 mod evals;
 mod leaving;
 mod servers;
