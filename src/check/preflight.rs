@@ -15,6 +15,7 @@ use super::{Ctx, here, ports};
 pub fn preflight(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
     let mut report = ports::busy(ctx.plan, ctx.facts, ours);
     programs(ctx, &mut report);
+    own_files(ctx, &mut report);
     directories(ctx, &mut report);
     for (venv, origin) in here::absent_environments(ctx) {
         report.push(
@@ -78,6 +79,30 @@ fn programs(ctx: &Ctx<'_>, report: &mut Report) {
                 format!("`{}` runs it", unit.id),
             );
         }
+    }
+}
+
+/// Each server takes a handle of its process and connections for probes; the rest is the controller's own.
+const FILES_PER_UNIT: usize = 4;
+const FILES_BESIDE: usize = 64;
+
+fn own_files(ctx: &Ctx<'_>, report: &mut Report) {
+    let Some(limits) = ctx.facts.open_files.get() else {
+        return;
+    };
+    let units = ctx.plan.units.len();
+    let needed = units * FILES_PER_UNIT + FILES_BESIDE;
+    if limits.hard < needed as u64 {
+        let title = format!("watching {units} units takes about {needed} open files");
+        let place = Place::Key(FieldPath::root().key("name"));
+        report.push(
+            Diagnostic::error(Code("E0607"), title)
+                .at(
+                    place,
+                    format!("this shell allows {} (`ulimit -Hn`)", limits.hard),
+                )
+                .help("have the hard limit raised, or start from a shell that allows more"),
+        );
     }
 }
 

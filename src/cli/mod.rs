@@ -18,6 +18,7 @@ mod program;
 mod refresh;
 mod rehearsal;
 mod runs;
+mod steps;
 mod stopping;
 mod unit_scripts;
 

@@ -16,6 +16,7 @@ use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
     Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line, lasts,
+    own_files,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -313,6 +314,7 @@ impl<'a> Driver<'a> {
             Input::Seen { unit, observation }
         });
         let mut looks: Vec<Input> = looks.collect();
+        looks.extend(own_files().map(|(open, limit)| Input::OwnFiles { open, limit }));
         let strangers = self.ports.strangers().into_iter();
         looks.extend(strangers.map(|(unit, port)| Input::Stranger { unit, port }));
         Ok(looks)

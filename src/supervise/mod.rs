@@ -18,6 +18,7 @@ mod effect;
 mod evals;
 mod input;
 mod ladder;
+mod own_files;
 mod restart;
 mod servers;
 mod stops;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::base::{Generation, LaunchId, Millis, RunId, UnitId};
 use crate::facts::{Exit, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, write_atomically};
-use crate::world::procfs::{marks, process};
+use crate::world::procfs::{Process, find_process, marks, process};
 
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
@@ -235,13 +235,21 @@ impl UnitDirs {
             });
         }
         let alive = |pid: &str, start: &str| {
-            let pid = u32::try_from(state.number(pid)?).ok()?;
-            let found = process(pid)?;
-            let same = self.boot == state.text("boot") && Some(found.start) == state.number(start);
-            same.then_some(found)
+            let Some(pid) = state.number(pid).and_then(|pid| u32::try_from(pid).ok()) else {
+                return Ok(None);
+            };
+            let same = |found: &Process| {
+                self.boot == state.text("boot") && Some(found.start) == state.number(start)
+            };
+            find_process(pid).map(|found| found.filter(same))
         };
-        let supervisor = alive("super", "super_start");
-        let leader = alive("pid", "start");
+        let (supervisor, leader) = match (alive("super", "super_start"), alive("pid", "start")) {
+            (Ok(supervisor), Ok(leader)) => (supervisor, leader),
+            (Err(error), _) | (_, Err(error)) => {
+                let why = format!("cannot look at its processes: {error}");
+                return Observation::Unknown { why };
+            }
+        };
         match (leader, state.text("phase"), supervisor) {
             (Some(leader), _, supervisor) => Observation::Running(RunningUnit {
                 generation,

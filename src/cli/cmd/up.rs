@@ -121,6 +121,7 @@ pub(in crate::cli) fn proceed(
     refuse_orphans(&cluster.plan, wanted, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
+    world::raise_open_files();
     claim_results(&dir, &mut desks, printer)?;
     UnitDirs::new(dir.id()).make_root().map_err(|why| {
         printer.complain(&format!("error: {why}\nnothing was started"));
@@ -484,6 +485,9 @@ fn drive(
         let driver = Driver::new(brain, journal, ground, &mut told)?;
         driver.drive(signals).await
     });
+    if !wanted.caller_stops {
+        world::end_at_signals();
+    }
     // Whoever takes a cluster down knows that it ends.
     if !dir.is_going_down() {
         match &driven {

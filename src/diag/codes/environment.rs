@@ -29,6 +29,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
                `bin/activate`.",
     },
     CodeInfo {
+        code: "E0607",
+        title: "too few open files for the controller",
+        text: "The controller holds a handle of each unit's process and connections to its servers. Where \
+               the hard limit of its shell is lower it could not look at what it started.",
+    },
+    CodeInfo {
         code: "E0610",
         title: "`allow` names no code",
         text: "Codes are a letter and four digits, as findings show them in brackets.",
