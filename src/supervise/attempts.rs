@@ -42,12 +42,7 @@ impl Brain {
 
     /// The first model or service without enough servers that are ready.
     pub(super) fn short_group(&self) -> Option<&Group> {
-        let short = |group: &&Group| {
-            let wanted = group
-                .min_ready
-                .min(group.endpoints.len() - self.drained_of(group));
-            self.readiness(group).0 < wanted
-        };
+        let short = |group: &&Group| self.readiness(group).0 < self.wanted_of(group);
         self.plan.groups.iter().find(short)
     }
 

@@ -22,6 +22,12 @@ impl Brain {
         units.filter(|unit| self.is_drained(unit)).count()
     }
 
+    /// How many servers of a group an evaluation wants to be ready: drained ones are not missed as long as another is left.
+    pub(super) fn wanted_of(&self, group: &Group) -> usize {
+        let left = group.endpoints.len() - self.drained_of(group);
+        group.min_ready.min(left.max(1))
+    }
+
     /// Somebody asks for these servers to be stopped, and started no more.
     pub(super) fn drain(&mut self, units: &[UnitId], now: Timestamp) {
         for unit in units {

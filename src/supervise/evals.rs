@@ -275,15 +275,17 @@ impl Brain {
         let (mut enough, mut all_settled) = (true, true);
         for group in self.plan.groups.iter().filter(required) {
             let (ready, coming) = self.readiness(group);
-            if ready + coming + self.drained_of(group) < group.min_ready {
+            let wanted = self.wanted_of(group);
+            let all_drained = self.drained_of(group) == group.endpoints.len();
+            if ready + coming < wanted && !all_drained {
                 let why = format!(
-                    "`{}` has {ready} of the {} servers that must be ready",
-                    group.name, group.min_ready
+                    "`{}` has {ready} of the {wanted} servers that must be ready",
+                    group.name
                 );
                 return Awaited::Never(why, ExitStatus::NotReady);
             }
             all_settled &= coming == 0;
-            enough &= ready >= group.min_ready;
+            enough &= ready >= wanted;
         }
         match (enough, all_settled) {
             (true, true) => Awaited::Ready,

@@ -9,7 +9,7 @@ use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
 use crate::plan::{Plan, UnitKind};
-use crate::run::store::{Ask, Durability, Journal, Owner, Request, StoreError};
+use crate::run::store::{Ask, Durability, Journal, Owner, Request, StoreError, Watch};
 use crate::run::{Event, Phase, RunState, StopWhy, UnitPhase};
 use crate::world::{Launchers, SystemClock};
 
@@ -108,7 +108,11 @@ fn confirm(
     printer: Printer,
 ) -> Result<(), ExitStatus> {
     let state = as_seen_now(found);
-    let held = held(&found.plan, &state, units);
+    let watched = matches!(
+        Watch::look(found.dir.path(), SystemClock.now()),
+        Ok(Watch::Alive(_))
+    );
+    let held = held(&found.plan, &state, units, watched);
     for line in &held {
         printer.complain(&format!("warning: {line}"));
     }
@@ -120,7 +124,7 @@ fn confirm(
 }
 
 /// Evaluations that are not over and lose their last endpoint of something that they require.
-fn held(plan: &Plan, state: &RunState, units: &[UnitId]) -> Vec<String> {
+fn held(plan: &Plan, state: &RunState, units: &[UnitId], watched: bool) -> Vec<String> {
     let ready = |unit: &UnitId| matches!(state.unit(unit).phase, UnitPhase::Ready(_));
     let mut lines = Vec::new();
     let over = |eval: &&crate::plan::EvalPlan| {
@@ -139,14 +143,17 @@ fn held(plan: &Plan, state: &RunState, units: &[UnitId]) -> Vec<String> {
             let touched = ends().any(|unit| units.contains(unit));
             let stay = ends().any(|unit| ready(unit) && !units.contains(unit));
             if touched && !stay {
-                let what = if state.unit(&eval.unit).phase.may_live() {
-                    "is held, its client stopped,"
-                } else {
-                    "waits"
+                let runs = state.unit(&eval.unit).phase.may_live();
+                let what = match (runs, watched) {
+                    (true, true) => "is held, its client stopped, until one is back",
+                    (true, false) => {
+                        "goes on, and its calls fail: nobody watches who could hold it"
+                    }
+                    (false, _) => "waits until one is back",
                 };
+                let (eval, group) = (&eval.name, &group.name);
                 lines.push(format!(
-                    "`{}` {what} until a server of `{}` is back: none that is ready stays",
-                    eval.name, group.name
+                    "no server of `{group}` that is ready stays: `{eval}` {what}"
                 ));
             }
         }
