@@ -100,6 +100,7 @@ impl Fleet {
                 unit: unit.clone(),
                 generation: Generation(1),
                 launch: LaunchId::new("bench"),
+                script: None,
             });
             note(Event::Launched {
                 unit,

@@ -163,6 +163,9 @@ pub(super) struct PlanArgs {
     /// Show where each value comes from instead: a key of the YAML, --set, or a default.
     #[arg(long, conflicts_with = "format")]
     pub(super) origins: bool,
+    /// Templates that replace the built-in ones, for what would change beside a run.
+    #[arg(long, value_name = "DIR")]
+    pub(super) templates: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -189,6 +192,7 @@ pub(super) enum EventFormat {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 pub(super) struct UpArgs {
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
@@ -198,6 +202,9 @@ pub(super) struct UpArgs {
     /// Only bring the servers up.
     #[arg(long)]
     pub(super) no_eval: bool,
+    /// Start a running client again once there are servers that it does not know.
+    #[arg(long)]
+    pub(super) restart_eval: bool,
     /// Only these models, services and evaluations, and what runs already.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) only: Vec<String>,

@@ -101,7 +101,12 @@ fn context(args: &UpArgs, plan: &Plan) -> Result<UnitContext, String> {
         option("--templates", &[text(templates)]);
     }
     option("--events", &["plain".to_owned()]);
-    for (given, name) in [(args.no_eval, "--no-eval"), (args.strict, "--strict")] {
+    let given = [
+        (args.no_eval, "--no-eval"),
+        (args.restart_eval, "--restart-eval"),
+        (args.strict, "--strict"),
+    ];
+    for (given, name) in given {
         argv.extend(given.then(|| name.to_owned()));
     }
     let passed: BTreeSet<String> = plan

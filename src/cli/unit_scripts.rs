@@ -13,16 +13,27 @@ use crate::run::store::{Mode, make_dir, write_atomically};
 /// How long a unit's stop may take where its plan does not say.
 pub(super) const GRACE: Millis = Millis::from_secs(60);
 
-/// Scripts that can do nothing but stop these units, for where their own are gone; removed when dropped.
-pub(super) fn stop_scripts(cluster: &ClusterName, units: &[&UnitId]) -> Result<TempDir, String> {
-    let context = |unit: &&UnitId| UnitContext {
+/// A script that can do nothing but stop this unit.
+pub(super) fn stop_only(cluster: &ClusterName, unit: &UnitId) -> Result<String, String> {
+    let renderer = Renderer::new(&BTreeMap::new()).map_err(|error| error.to_string())?;
+    let context = stop_context(cluster, unit);
+    renderer.unit(&context).map_err(|error| error.to_string())
+}
+
+fn stop_context(cluster: &ClusterName, unit: &UnitId) -> UnitContext {
+    UnitContext {
         name: unit.to_string(),
         cluster: cluster.to_string(),
         argv: vec!["false".to_owned()],
         grace_s: GRACE.0.div_ceil(1000),
         ..UnitContext::default()
-    };
-    let contexts: Vec<UnitContext> = units.iter().map(context).collect();
+    }
+}
+
+/// Scripts that can do nothing but stop these units, for where their own are gone; removed when dropped.
+pub(super) fn stop_scripts(cluster: &ClusterName, units: &[&UnitId]) -> Result<TempDir, String> {
+    let contexts = units.iter().map(|unit| stop_context(cluster, unit));
+    let contexts: Vec<UnitContext> = contexts.collect();
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     write_scripts(folder.path(), &contexts)?;
     Ok(folder)

@@ -249,6 +249,7 @@ pub(crate) fn one(
         max_rounds: eval.max_rounds,
         after: known_after(spec, eval),
         retry_errors: eval.retry_errors.unwrap_or_default(),
+        on_move: eval.on_move.unwrap_or_default(),
         stall: limit(eval, |limits| limits.stall).unwrap_or(STALL),
         first_result: limit(eval, |limits| limits.first_result).unwrap_or(FIRST_RESULT),
         identity: identity::of(spec, facts, name, eval),

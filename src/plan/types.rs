@@ -10,7 +10,7 @@ use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
 };
 use crate::spec::model::{
-    AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, RetryErrors, Slurm,
+    AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, OnMove, RetryErrors, Slurm,
     TransportKind, WhenDone,
 };
 
@@ -399,6 +399,9 @@ pub struct EvalPlan {
     pub after: IndexMap<EvalName, AfterState>,
     /// Which results in error are tried again.
     pub retry_errors: RetryErrors,
+    /// What is done when an endpoint must move.
+    #[serde(default)]
+    pub on_move: OnMove,
     /// Without a finished id, output or a token for this long, it has stalled.
     pub stall: Millis,
     /// The client must show a marker or result within this time.

@@ -2,6 +2,8 @@
 //!
 //! The JSON form is versioned by [`Record::FORMAT`]: change a field, raise the number.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::{
@@ -68,6 +70,9 @@ pub enum Event {
         generation: Generation,
         /// The launch id that its processes will carry.
         launch: LaunchId,
+        /// SHA-256 of the script that starts it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script: Option<String>,
     },
     /// The launcher did its part.
     Launched {
@@ -157,6 +162,9 @@ pub enum Event {
         sha256: String,
         /// How many endpoints it names.
         endpoints: usize,
+        /// Where it says that each server is asked: `host:port`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        named: BTreeMap<UnitId, String>,
     },
     /// What the results say; written when it changes, at most every few seconds.
     EvalProgress {
@@ -313,6 +321,10 @@ pub enum StopWhy {
     NoProgress,
     /// Others that it needs are gone.
     Needless,
+    /// The plan has another in its place, or none.
+    Changed,
+    /// It goes on with a configuration that names other endpoints.
+    NewEndpoints,
     /// It ended without a record, or an earlier owner did not finish its stop: what is left goes.
     Remnants,
 }

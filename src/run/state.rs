@@ -39,8 +39,8 @@ pub struct RunState {
     pub owner: Option<Owner>,
     /// Units that were ever started or judged.
     pub units: BTreeMap<UnitId, UnitState>,
-    /// Client configurations by name, with the digest of the last one written.
-    pub configs: BTreeMap<ConfigName, String>,
+    /// Client configurations by name, as last written.
+    pub configs: BTreeMap<ConfigName, ConfigState>,
     /// Evaluations.
     pub evals: BTreeMap<EvalName, EvalState>,
     /// Alarms of the last owner, oldest first.
@@ -71,6 +71,15 @@ pub struct Left {
     pub why: String,
 }
 
+/// A client configuration that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConfigState {
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// Where it says that each server is asked: `host:port`.
+    pub named: BTreeMap<UnitId, String>,
+}
+
 /// What is recorded of a unit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UnitState {
@@ -78,6 +87,8 @@ pub struct UnitState {
     pub generation: Generation,
     /// The launch id of its last start.
     pub launch: Option<LaunchId>,
+    /// SHA-256 of the script of its last start.
+    pub script: Option<String>,
     /// How far it is.
     pub phase: UnitPhase,
     /// Where to find it.
@@ -227,8 +238,15 @@ impl RunState {
                 self.judge_afresh();
             }
             Event::DownBegan { .. } => self.taken_down = true,
-            Event::ConfigWritten { config, sha256, .. } => {
-                self.configs.insert(config.clone(), sha256.clone());
+            Event::ConfigWritten {
+                config,
+                sha256,
+                named,
+                ..
+            } => {
+                let (sha256, named) = (sha256.clone(), named.clone());
+                self.configs
+                    .insert(config.clone(), ConfigState { sha256, named });
             }
             Event::EvalProgress { .. } | Event::EvalEnded { .. } => {
                 self.apply_eval(at, &record.event);
@@ -279,10 +297,12 @@ impl RunState {
                 unit,
                 generation,
                 launch,
+                script,
             } => {
                 let state = self.units.entry(unit.clone()).or_default();
                 state.generation = *generation;
                 state.launch = Some(launch.clone());
+                state.script.clone_from(script);
                 state.phase = UnitPhase::Intended;
                 state.since = at;
                 state.starts.push(at);

@@ -65,8 +65,8 @@ const LATER: &[Later] = &[
     site("evals.*.egress", &["proxy"], "the egress proxy"),
     site(
         "evals.*.on_move",
-        &["front", "restart"],
-        "endpoints that move",
+        &["front"],
+        "forwarders for endpoints that move",
     ),
     later(
         "evals.*.retry_errors",

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::brain::Brain;
 use super::effect::Effect;
 use super::evals::Stage;
-use super::input::{Counts, Signs};
+use super::input::{Configured, Counts, Signs};
 use super::watch::COUNT_EVERY;
 use crate::base::{ConfigName, EvalName, Timestamp, UnitId};
 use crate::plan::{EvalPlan, Group};
-use crate::run::Event;
+use crate::run::{ConfigState, Event};
 
 impl Brain {
     /// Everything that the client needs is there: its configuration comes first.
@@ -71,22 +71,32 @@ impl Brain {
     pub(super) fn config_done(
         &mut self,
         config: &ConfigName,
-        result: Result<(String, String, usize), String>,
+        result: Result<Configured, String>,
         now: Timestamp,
     ) {
         let done = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.configs_done.insert(config.clone(), done);
         let waiting = self.configuring(config);
         match result {
-            Ok((path, sha256, endpoints)) => {
-                if self.state.configs.get(config) != Some(&sha256) {
+            Ok(file) => {
+                let known = self.state.configs.get(config);
+                let same =
+                    |known: &ConfigState| known.sha256 == file.sha256 && known.named == file.named;
+                if !known.is_some_and(same) {
                     let config = config.clone();
+                    let Configured {
+                        path,
+                        sha256,
+                        endpoints,
+                        named,
+                    } = file;
                     self.record(
                         Event::ConfigWritten {
                             config,
                             path,
                             sha256,
                             endpoints,
+                            named,
                         },
                         now,
                     );

@@ -7,6 +7,7 @@ use super::evals::EvalWork;
 use super::input::Input;
 use super::stops::Then;
 use super::tasks::Task;
+use super::wishes::Wishes;
 use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Timestamp, UnitId};
 use crate::facts::{Observation, Signal};
 use crate::plan::{Plan, Unit, UnitKind};
@@ -52,6 +53,8 @@ pub struct Brain {
     epoch: Epoch,
     /// How many starts may be under way at once.
     pub(super) starts_at_once: usize,
+    /// What is to become of units that run by another plan.
+    pub(super) wishes: Wishes,
     /// What is to be done about units.
     pub(super) tasks: BTreeMap<UnitId, Task>,
     /// Starts that were asked for and of which no launcher has answered.
@@ -77,6 +80,7 @@ impl Brain {
             state,
             epoch,
             starts_at_once: usize::MAX,
+            wishes: Wishes::default(),
             tasks: BTreeMap::new(),
             launching: BTreeMap::new(),
             evals: BTreeMap::new(),
@@ -97,6 +101,13 @@ impl Brain {
     #[must_use]
     pub fn starting(mut self, at_once: usize) -> Self {
         self.starts_at_once = at_once.max(1);
+        self
+    }
+
+    /// Lets units that run become those of the plan.
+    #[must_use]
+    pub fn wishing(mut self, wishes: Wishes) -> Self {
+        self.wishes = wishes;
         self
     }
 
@@ -330,6 +341,7 @@ impl Brain {
         for (unit, observation) in seen {
             self.adopt(&unit, observation, now);
         }
+        self.fulfil_wishes(now);
     }
 
     /// The unit of this name in the plan, if it is a server.

@@ -322,12 +322,10 @@ impl<'a> Driver<'a> {
 
     /// The first look: every unit of the plan, the results of every evaluation.
     fn look_around(&mut self) -> Input {
-        let seen = self
-            .brain
-            .plan()
-            .units
-            .iter()
-            .map(|unit| (unit.id.clone(), self.watcher.look(&unit.id)))
+        let units = self.brain.plan().units.iter().map(|unit| &unit.id);
+        let seen = units
+            .chain(self.brain.retired())
+            .map(|unit| (unit.clone(), self.watcher.look(unit)))
             .collect();
         let seen = self.without_state(seen);
         let counted = self

@@ -8,12 +8,15 @@ use tokio::sync::mpsc;
 
 use super::driver::Driver;
 use super::driver_evals::{EvalDesk, write_config};
-use super::{Counts, Effect, Input};
-use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, UnitId};
+use super::{Configured, Counts, Effect, Input};
+use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, UnitId};
 use crate::facts::Observation;
 use crate::plan::Unit;
 use crate::run::Handle;
 use crate::world::{Awaited, LaunchJob, Launchers};
+
+/// How long a unit that the plan has no longer may take to end.
+const RETIRED_GRACE: Millis = Millis::from_secs(60);
 
 impl Driver<'_> {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -176,8 +179,7 @@ impl Driver<'_> {
     }
 
     fn stop(&mut self, id: UnitId, generation: Generation) {
-        let Some(unit) = self.unit(&id) else { return };
-        let grace = unit.grace;
+        let grace = self.unit(&id).map_or(RETIRED_GRACE, |unit| unit.grace);
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         let (run, scripts) = (self.ground.run.clone(), self.ground.scripts.clone());
         tokio::spawn(async move {
@@ -214,9 +216,10 @@ impl Driver<'_> {
         &mut self,
         config: &ConfigName,
         ready: &BTreeSet<UnitId>,
-    ) -> Result<(String, String, usize), String> {
+    ) -> Result<Configured, String> {
         let brain = &self.brain;
-        let ours: Vec<String> = brain.state().configs.values().cloned().collect();
+        let ours = brain.state().configs.values();
+        let ours: Vec<String> = ours.map(|config| config.sha256.clone()).collect();
         let done = write_config(
             brain.plan(),
             config,
@@ -228,7 +231,7 @@ impl Driver<'_> {
         for line in &done.said {
             self.audience.message(line);
         }
-        Ok((done.path, done.sha256, done.endpoints))
+        Ok(done.file)
     }
 }
 

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{Counts, Signs};
+use super::{Configured, Counts, Signs};
 use crate::base::{Clock, ConfigName, EvalName, Name, RunId, UnitId};
 use crate::eval::{Call, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::plan::{EvalPlan, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
+use crate::run::places;
 use crate::world::{
     ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, write_identity,
 };
@@ -211,12 +212,8 @@ fn counts(progress: &Progress) -> Counts {
 /// A client configuration that stands at its final path.
 #[derive(Debug)]
 pub struct WrittenConfig {
-    /// Where.
-    pub path: String,
-    /// SHA-256 of its bytes.
-    pub sha256: String,
-    /// How many endpoints it names.
-    pub endpoints: usize,
+    /// What stands there.
+    pub file: Configured,
     /// What people should hear of.
     pub said: Vec<String>,
 }
@@ -280,10 +277,15 @@ pub fn write_config(
             moved.display()
         )
     });
+    let mut named = places(&served);
+    named.retain(|unit, _| ready.contains(unit));
     Ok(WrittenConfig {
-        path: config.path.clone(),
-        sha256: written.sha256,
-        endpoints,
+        file: Configured {
+            path: config.path.clone(),
+            sha256: written.sha256,
+            endpoints,
+            named,
+        },
         said: said.into_iter().collect(),
     })
 }

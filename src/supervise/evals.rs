@@ -1,5 +1,7 @@
 //! Evaluations: what the owner remembers of each, and when its client may start.
 
+use std::collections::BTreeSet;
+
 use super::brain::Brain;
 use super::input::{Counts, Signs};
 use super::tasks::Task;
@@ -60,6 +62,8 @@ pub(super) struct EvalWork {
     pub(super) counting: Counting,
     /// Since when its results cannot be read.
     pub(super) unreadable_since: Option<Timestamp>,
+    /// Servers that people know to be unused by its client.
+    pub(super) told_unused: BTreeSet<UnitId>,
     pub(super) start_at: Option<Timestamp>,
     /// Since when enough servers are ready and others are on their way.
     pub(super) enough_since: Option<Timestamp>,
@@ -206,6 +210,7 @@ impl Brain {
         for eval in self.waiting() {
             self.advance_waiting(&eval, now);
         }
+        self.widen_clients(now);
         self.write_config_without_evals();
     }
 

@@ -1,5 +1,7 @@
 //! What the world tells the brain.
 
+use std::collections::BTreeMap;
+
 use crate::base::{ConfigName, EvalName, Generation, Millis, Port, UnitId};
 use crate::facts::{Observation, ProbeOutcome, Signal};
 use crate::run::Handle;
@@ -75,8 +77,8 @@ pub enum Input {
     ConfigDone {
         /// Which.
         config: ConfigName,
-        /// Path, digest and number of endpoints.
-        result: Result<(String, String, usize), String>,
+        /// What stands there now, or why nothing does.
+        result: Result<Configured, String>,
     },
     /// A stop came to its end.
     StopDone {
@@ -106,6 +108,19 @@ pub enum Input {
     },
     /// Somebody asked the controller to go.
     Leave(Signal),
+}
+
+/// A client configuration that stands at its final path.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Configured {
+    /// Where.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+    /// How many endpoints it names.
+    pub endpoints: usize,
+    /// Where it says that each server is asked: `host:port`.
+    pub named: BTreeMap<UnitId, String>,
 }
 
 /// What the results of an evaluation say.

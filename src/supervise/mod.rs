@@ -27,9 +27,11 @@ mod tasks;
 mod tests;
 mod verdicts;
 mod watch;
+mod wishes;
 
 pub use brain::{Brain, Goal};
 pub use driver::{Audience, DriveError, Driver, Ground};
 pub use driver_evals::{EvalDesk, WrittenConfig, required, write_config};
 pub use effect::{Effect, Outcome};
-pub use input::{Counts, Input, Signs};
+pub use input::{Configured, Counts, Input, Signs};
+pub use wishes::Wishes;

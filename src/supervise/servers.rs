@@ -214,7 +214,8 @@ impl Brain {
     fn startable(&self) -> impl Iterator<Item = (&Unit, Timestamp)> {
         self.plan
             .servers()
-            .filter(|unit| self.goal.start_servers && !self.is_drained(&unit.id))
+            .filter(|_| self.goal.start_servers && !self.changing())
+            .filter(|unit| !self.is_drained(&unit.id))
             .filter(|unit| match self.tasks.get(&unit.id) {
                 Some(Task::Anew) => true,
                 Some(_) => false,
@@ -263,6 +264,7 @@ impl Brain {
                 unit: unit.clone(),
                 generation,
                 launch: launch.clone(),
+                script: self.wishes.scripts.get(unit).cloned(),
             },
             now,
         );

@@ -77,10 +77,9 @@ impl Brain {
 
     /// Units that should be looked at from time to time.
     pub fn looks(&self) -> impl Iterator<Item = &UnitId> {
-        self.plan
-            .units
-            .iter()
-            .map(|unit| &unit.id)
+        let units = self.plan.units.iter().map(|unit| &unit.id);
+        units
+            .chain(&self.wishes.changes.retired)
             .filter(|unit| self.may_live(unit))
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Ending {
     how: String,
     /// It did not end by itself: another try may go better even if nothing was finished.
     killed: bool,
+    /// It did nothing wrong and goes on at once.
+    renewed: bool,
 }
 
 impl Ending {
@@ -39,6 +41,17 @@ impl Ending {
             permanent,
             how,
             killed: true,
+            renewed: false,
+        }
+    }
+
+    /// We stopped it so that it goes on another way.
+    pub(super) fn renewed(how: &str) -> Self {
+        Self {
+            permanent: None,
+            how: how.to_owned(),
+            killed: true,
+            renewed: true,
         }
     }
 
@@ -72,6 +85,7 @@ impl Ending {
             permanent,
             how,
             killed,
+            renewed: false,
         }
     }
 }
@@ -258,6 +272,8 @@ impl Brain {
             Some(format!("its results cannot be read: {why}"))
         } else if counts.finished {
             return self.end_eval(eval, super::verdicts::of_finished(counts), now);
+        } else if ending.renewed {
+            return self.eval_work(eval).wait_until(now);
         } else if ending.permanent.is_some() {
             ending.permanent
         } else if work.silent() && !ending.killed {

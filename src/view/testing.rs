@@ -12,7 +12,7 @@ use crate::plan::{
     Unit, UnitEnv, UnitKind,
 };
 use crate::run::{Event, GaveUp, Handle, Record, RunState, Verdict};
-use crate::spec::model::{Finished, LauncherKind, RetryErrors, TransportKind, WhenDone};
+use crate::spec::model::{Finished, LauncherKind, OnMove, RetryErrors, TransportKind, WhenDone};
 
 /// The moment at which invented runs begin: 2025-12-31 00:00:00 UTC.
 pub(crate) const DAWN: Timestamp = Timestamp(1_767_139_200_000);
@@ -148,6 +148,7 @@ fn eval(name: &str, after: &[&str]) -> EvalPlan {
             .map(|other| (EvalName::new(*other), crate::spec::model::AfterState::Ended))
             .collect(),
         retry_errors: RetryErrors::Infra,
+        on_move: OnMove::Restart,
         stall: Millis::from_secs(3600),
         first_result: Millis::from_secs(600),
         identity: IndexMap::new(),
@@ -224,6 +225,7 @@ impl Story {
             unit: unit.clone(),
             generation,
             launch: LaunchId::new("l"),
+            script: None,
         });
         self.tell(Event::Launched {
             unit: unit.clone(),

@@ -163,6 +163,8 @@ pub(super) fn stop_why(why: &StopWhy) -> &'static str {
         StopWhy::NotReady => "it was not ready in time",
         StopWhy::NoProgress => "it shows no sign of work",
         StopWhy::Needless => "what it needs is gone",
+        StopWhy::Changed => "the plan has another in its place, or none",
+        StopWhy::NewEndpoints => "its configuration is to name other endpoints",
         StopWhy::Remnants => "what may be left of an earlier start is cleared away",
     }
 }

@@ -15,6 +15,7 @@ mod lost;
 mod quickstart;
 mod refusals;
 mod rehearse;
+mod replan;
 mod scene;
 mod small;
 

@@ -40,7 +40,8 @@ pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitSta
                 .map_err(|error| refused(error.to_string()))?;
             printer.data(&text).map_err(|_| ExitStatus::Internal)?;
         } else {
-            let ours: Vec<String> = found.state.configs.values().cloned().collect();
+            let ours = found.state.configs.values();
+            let ours: Vec<String> = ours.map(|config| config.sha256.clone()).collect();
             let done = write_config(
                 &found.plan,
                 &config.name,
@@ -53,10 +54,10 @@ pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitSta
             for line in done.said {
                 printer.say(&line);
             }
-            let plural = if done.endpoints == 1 { "" } else { "s" };
+            let plural = if done.file.endpoints == 1 { "" } else { "s" };
             printer.say(&format!(
                 "wrote `{}` with {} endpoint{plural}",
-                done.path, done.endpoints
+                done.file.path, done.file.endpoints
             ));
         }
     }

@@ -9,8 +9,8 @@ use crate::cli::ledger::Ledger;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::cli::stopping::Stop;
-use crate::cli::unit_scripts::stop_scripts;
-use crate::cli::{detach, orphans};
+use crate::cli::unit_scripts::{GRACE, stop_scripts};
+use crate::cli::{changes, detach, orphans};
 use crate::facts::{Known, Listener, Observation};
 use crate::run::store::RunDir;
 use crate::run::{Event, Phase, StopWhy};
@@ -64,9 +64,8 @@ fn end(
     }
     let (found, mut ledger) = Ledger::open(found, unread, printer)?;
     let dirs = UnitDirs::new(found.dir.id());
-    let there: Vec<(UnitId, Millis)> = (found.plan.units.iter())
-        .filter(|unit| dirs.observe(&unit.id) != Observation::Never || may_live(&found, &unit.id))
-        .map(|unit| (unit.id.clone(), unit.grace))
+    let there: Vec<(UnitId, Millis)> = (units_of(&found).into_iter())
+        .filter(|(unit, _)| dirs.observe(unit) != Observation::Never || may_live(&found, unit))
         .collect();
     let living: Vec<UnitId> = (there.iter())
         .map(|(unit, _)| unit.clone())
@@ -104,6 +103,18 @@ fn end(
         }
     }
     status(&found, problems.is_empty(), ledger.close(), printer)
+}
+
+/// Units of the plan, those that an earlier plan had, and whatever else carries the run's mark, each with the time between TERM and KILL.
+fn units_of(found: &Found) -> Vec<(UnitId, Millis)> {
+    let planned = found.plan.units.iter();
+    let mut others = changes::marked(&found.dir);
+    others.extend(found.state.units.keys().cloned());
+    others.retain(|unit| found.plan.unit(unit).is_none());
+    planned
+        .map(|unit| (unit.id.clone(), unit.grace))
+        .chain(others.into_iter().map(|unit| (unit, GRACE)))
+        .collect()
 }
 
 /// Stops the units, by their own scripts or, where one is gone, by scripts that can do nothing else; answers what could not

@@ -12,6 +12,7 @@ pub(in crate::cli) fn run(args: EvalArgs, printer: Printer) -> Result<ExitStatus
                 cluster: args.cluster,
                 detach: false,
                 no_eval: false,
+                restart_eval: false,
                 only: Vec::new(),
                 strict: false,
                 events: args.events,

@@ -2,9 +2,11 @@
 
 use crate::base::ExitStatus;
 use crate::cli::args::{PlanArgs, PlanFormat};
+use crate::cli::cmd::render::files_of;
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
-use crate::plan::{origins, table};
+use crate::cli::{changes, runs};
+use crate::plan::{Plan, origins, table};
 
 /// With errors it prints what it can, and exits 2.
 pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -24,10 +26,35 @@ pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatu
             }
         };
         printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
+        if !loaded.refused(false) {
+            beside_what_runs(&cluster.plan, args, printer)?;
+        }
     }
     Ok(if loaded.refused(false) {
         ExitStatus::Usage
     } else {
         ExitStatus::Done
     })
+}
+
+/// What `up` would change, where a run of the cluster goes on.
+fn beside_what_runs(plan: &Plan, args: &PlanArgs, printer: Printer) -> Result<(), ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let Some(dir) = runs::home().latest(&plan.cluster).map_err(failed)? else {
+        return Ok(());
+    };
+    if dir.is_over().map_err(failed)? || !dir.plan().exists() {
+        return Ok(());
+    }
+    let run = runs::read(dir).map_err(failed)?;
+    let files = files_of(plan, args.templates.as_deref(), printer)?;
+    let changes = changes::beside(&run.dir, plan, &files, &run.state, printer)?;
+    let mut lines = changes.lines();
+    if lines.is_empty() {
+        lines.push("nothing would change".to_owned());
+    }
+    for line in lines {
+        printer.say(&format!("beside `{}`: {line}", run.dir.id()));
+    }
+    Ok(())
 }

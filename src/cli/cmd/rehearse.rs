@@ -154,6 +154,7 @@ fn wanted(args: RehearseArgs) -> Wanted {
             cluster: args.cluster,
             detach: false,
             no_eval: false,
+            restart_eval: false,
             only: Vec::new(),
             strict: args.strict,
             events: args.events,

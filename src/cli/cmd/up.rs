@@ -20,7 +20,7 @@ use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
-use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground};
+use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Wishes};
 use crate::world::{self, SystemClock, UnitDirs};
 
 /// What `up`, `eval` and `rehearse` have in common.
@@ -127,7 +127,7 @@ pub(in crate::cli) fn proceed(
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
     })?;
-    let taken = take(&dir, &cluster.plan, &files, printer)?;
+    let taken = take(&dir, &cluster.plan, &files, wanted, printer)?;
     companion.begins(&dir, &cluster.plan);
     drive(&cluster, goal, desks, taken, wanted, companion, printer)
 }
@@ -305,12 +305,20 @@ struct Taken {
     dir: RunDir,
     journal: Journal,
     state: RunState,
+    /// What is to become of what runs.
+    wishes: Wishes,
     /// What was recorded before anybody could be told.
     untold: Vec<Record>,
 }
 
 /// Takes the run: owner, journal, plan and scripts.
-fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<Taken, ExitStatus> {
+fn take(
+    dir: &RunDir,
+    plan: &Plan,
+    files: &FileSet,
+    wanted: &Wanted,
+    printer: Printer,
+) -> Result<Taken, ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let now = SystemClock.now();
     let owner = Owner::take(dir.path(), now).map_err(failed)?;
@@ -325,12 +333,25 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
                 ExitStatus::Refused
             })?;
     }
-    let live = live_units(dir, plan, &state);
-    refuse_changes(dir, files, &live, printer)?;
-    world::write_rendered(&dir.scripts(), files).map_err(|error| {
-        printer.complain(&format!("error: {error}"));
+    let changes = changes::beside(dir, plan, files, &state, printer)?;
+    let lines = changes.lines();
+    if !wanted.start_servers && !changes.is_empty() {
+        let lines = lines.join("\n");
+        printer.complain(&format!(
+            "error: the plan is not that of what runs\n{lines}\nhelp: let it become so: toolorch up {}",
+            wanted.args.cluster.file.display()
+        ));
+        return Err(ExitStatus::Usage);
+    }
+    for line in lines {
+        printer.say(&format!("beside what runs: {line}"));
+    }
+    let internal = |why: String| {
+        printer.complain(&format!("error: {why}"));
         ExitStatus::Internal
-    })?;
+    };
+    let all = changes::with_retired(dir, plan, files, &changes).map_err(internal)?;
+    world::write_rendered(&dir.scripts(), &all).map_err(|error| internal(error.to_string()))?;
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
     crate::run::store::write_atomically(&dir.plan(), bytes, crate::run::store::Mode::Private)
         .map_err(failed)?;
@@ -360,37 +381,9 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
         dir: dir.clone(),
         journal,
         state,
+        wishes: changes::wishes(plan, files, changes, wanted.args.restart_eval),
         untold,
     })
-}
-
-/// Units of the plan that run at this moment.
-fn live_units(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeSet<UnitId> {
-    let dirs = UnitDirs::new(dir.id());
-    plan.units
-        .iter()
-        .map(|unit| &unit.id)
-        .chain(state.units.keys())
-        .filter(|unit| matches!(dirs.observe(unit), Observation::Running(_)))
-        .cloned()
-        .collect()
-}
-
-/// What runs goes on only if its script is the same: this release restarts nothing by itself.
-fn refuse_changes(
-    dir: &RunDir,
-    files: &FileSet,
-    live: &BTreeSet<UnitId>,
-    printer: Printer,
-) -> Result<(), ExitStatus> {
-    let there = |path: &str| std::fs::read(dir.scripts().join(path)).ok();
-    match changes::forbidden(files, live, there) {
-        None => Ok(()),
-        Some(why) => {
-            printer.complain(&format!("error: {why}"));
-            Err(ExitStatus::Usage)
-        }
-    }
 }
 
 /// Servers of a run whose folder is gone hold ports and GPUs, and nobody watches them.
@@ -455,6 +448,7 @@ fn drive(
         dir,
         journal,
         state,
+        wishes,
         untold,
     } = taken;
     let ground = Ground {
@@ -475,7 +469,8 @@ fn drive(
     // More than one per core, since a script also waits for the disk.
     let at_once = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     let epoch = journal.owner().epoch();
-    let brain = Brain::new(plan.clone(), goal, state, epoch).starting(at_once);
+    let brain = Brain::new(plan.clone(), goal, state, epoch);
+    let brain = brain.starting(at_once).wishing(wishes);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -124,10 +124,11 @@ pub enum RetryErrors {
 }
 
 /// What is done when an endpoint must change host or port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMove {
     /// Stop the client gracefully, write the new configuration, go on with what is missing.
+    #[default]
     Restart,
     /// A TCP forwarder, itself a unit, keeps the address.
     Front,

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::story::{EVAL, End, Story, code, failed, ten};
 use crate::base::Millis;
-use crate::supervise::{Goal, Input};
+use crate::supervise::{Configured, Goal, Input};
 
 #[test]
 fn servers_come_up_the_evaluation_runs_and_all_goes_down() {
@@ -362,7 +362,12 @@ when_done: keep
     let config = story.brain.plan().configs[0].name.clone();
     let written = || Input::ConfigDone {
         config: config.clone(),
-        result: Ok(("/c.json".to_owned(), "abc".to_owned(), 1)),
+        result: Ok(Configured {
+            path: "/c.json".to_owned(),
+            sha256: "abc".to_owned(),
+            endpoints: 1,
+            ..Configured::default()
+        }),
     };
     story.feed(written()).feed(written());
     story.prepared("e", ten(0, 0)).prepared("f", ten(5, 0));

@@ -11,3 +11,4 @@ mod drain;
 mod evals;
 mod leaving;
 mod servers;
+mod wishes;

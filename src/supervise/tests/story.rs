@@ -10,7 +10,7 @@ use crate::plan::{Plan, plan};
 use crate::run::{Event, Handle, Record, RunState};
 use crate::spec::ClusterSpec;
 use crate::spec::model::LauncherKind;
-use crate::supervise::{Brain, Counts, Effect, Goal, Input, Signs};
+use crate::supervise::{Brain, Counts, Effect, Goal, Input, Signs, Wishes};
 
 /// Some time after the epoch.
 pub(super) const DAWN: Timestamp = Timestamp(1_000_000_000);
@@ -153,6 +153,23 @@ impl Story {
     }
 
     /// Lets so many starts be under way at once.
+    /// The next owner follows this plan.
+    pub(super) fn replan(&mut self, yaml: &str) -> &mut Self {
+        self.plan = plan_of(yaml);
+        self
+    }
+
+    /// What the owner is to do about what runs.
+    pub(super) fn wish(&mut self, wishes: Wishes) -> &mut Self {
+        let nobody = Goal {
+            start_servers: false,
+            evals: Vec::new(),
+        };
+        let blank = Brain::new(self.plan.clone(), nobody, RunState::default(), Epoch(0));
+        self.brain = std::mem::replace(&mut self.brain, blank).wishing(wishes);
+        self
+    }
+
     pub(super) fn at_once(&mut self, starts: usize) -> &mut Self {
         self.brain.starts_at_once = starts;
         self

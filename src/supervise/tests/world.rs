@@ -9,7 +9,7 @@ use crate::facts::{Exit, Observation, ProbeFailure, ProbeOutcome, RunningUnit, S
 use crate::plan::{Plan, UnitKind};
 use crate::run::{Event, Handle, Record, RunState, UnitPhase};
 use crate::spec::model::LauncherKind;
-use crate::supervise::{Brain, Counts, Effect, Goal, Input, Outcome, Signs};
+use crate::supervise::{Brain, Configured, Counts, Effect, Goal, Input, Outcome, Signs};
 
 /// Questions of each evaluation.
 const TOTAL: usize = 40;
@@ -502,7 +502,11 @@ impl World {
                 let result = if self.roll(|moods| moods.bad_answer) {
                     Err("disk full".to_owned())
                 } else {
-                    Ok(("/c.json".to_owned(), "abc".to_owned(), 4))
+                    Ok(Configured {
+                        path: "/c.json".to_owned(),
+                        sha256: "abc".to_owned(),
+                        ..Configured::default()
+                    })
                 };
                 self.tell(100, Input::ConfigDone { config, result });
             }
