@@ -142,7 +142,7 @@ pub struct Unit {
     pub ready: ReadyRule,
     /// How often it is started again.
     pub restart: RestartRule,
-    /// With evaluations: the directory whose files are counted by `observe`.
+    /// With evaluations: the directory whose files are counted by `observe`, or the one file.
     pub results_dir: Option<String>,
     /// Where it comes from.
     pub origin: FieldPath,

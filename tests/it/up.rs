@@ -9,6 +9,7 @@
 
 mod control;
 mod crash;
+mod drain;
 mod faults;
 mod log_cluster;
 mod lost;
@@ -17,6 +18,8 @@ mod refusals;
 mod rehearse;
 mod replan;
 mod scene;
+mod signals;
 mod small;
+mod unwatched;
 
 use scene::Scene;

@@ -96,11 +96,14 @@ fn the_next_owner_stops_what_was_drained_and_starts_it_no_more() {
     story.skip().begin(&[("m-0", m0), ("m-1", m1)], &[]);
     story.secs(5).stopped("m-1").secs(60);
     assert_snapshot!(story.told(), @r"
-    0ms -> watch m-0
-    0ms m-0 #1 adopted
-    0ms m-0 #1 climbed listening
-    0ms -> watch m-1
-    0ms -> probe m-0 #1 rung 1
+     0ms -> watch m-0
+     0ms m-0 #1 adopted
+     0ms m-0 #1 climbed listening
+     0ms -> watch m-1
+     0ms m-1 #1 stop intended: Drained
+     0ms -> stop m-1 #1
+     0ms -> probe m-0 #1 rung 1
+    5.0s m-1 #1 stopped
     ");
 }
 
