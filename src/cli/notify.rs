@@ -103,10 +103,13 @@ impl Notifier {
         {
             self.under_way += 1;
             let (call, answer) = (self.call.clone(), self.answer.clone());
-            std::thread::spawn(move || {
+            let calls = move || {
                 // Nobody listens once the drive is over.
                 let _ = answer.send(call.call(&notice.json()));
-            });
+            };
+            if let Err(error) = std::thread::Builder::new().spawn(calls) {
+                let _ = self.answer.send(Err(format!("no thread: {error}")));
+            }
         }
         let why = answers.into_iter().find_map(Result::err)?;
         if std::mem::replace(&mut self.failed, true) {

@@ -30,7 +30,8 @@ impl Steps {
         let (queue, lines) = sync_channel::<Vec<u8>>(WAITING);
         let waiting = Arc::<AtomicUsize>::default();
         let shown = Arc::clone(&waiting);
-        std::thread::spawn(move || {
+        // Without a thread nothing is shown.
+        let _ = std::thread::Builder::new().spawn(move || {
             for line in lines {
                 // Nobody is left to tell when stderr is gone.
                 let _ = io::stderr().write_all(&line);

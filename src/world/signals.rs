@@ -33,6 +33,10 @@ pub fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
 
 /// From here on a signal ends the process: nothing is watched any more, and a terminal that does not read must not hold up
 /// its last words for ever.
+#[expect(
+    clippy::exit,
+    reason = "the main thread may wait for a terminal for ever"
+)]
 pub fn end_at_signals() {
     let end = async || {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -43,7 +47,8 @@ pub fn end_at_signals() {
         };
         std::process::exit(status.code().into());
     };
-    std::thread::spawn(move || -> std::io::Result<()> {
+    // Without the thread a signal does nothing, as before.
+    let _ = std::thread::Builder::new().spawn(move || -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;

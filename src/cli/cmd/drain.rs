@@ -161,6 +161,9 @@ fn held(plan: &Plan, state: &RunState, units: &[UnitId], watched: bool) -> Vec<S
     lines
 }
 
+/// A unit, and why it could not be stopped, if it could not.
+type Stopped = (UnitId, Result<(), String>);
+
 /// What is to be done, and to which run.
 struct Wish {
     found: Found,
@@ -275,7 +278,7 @@ impl Wish {
     }
 
     /// Stops units by their scripts, all at once.
-    fn stop(&self, units: &[&UnitId]) -> Result<Vec<(UnitId, Result<(), String>)>, ExitStatus> {
+    fn stop(&self, units: &[&UnitId]) -> Result<Vec<Stopped>, ExitStatus> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

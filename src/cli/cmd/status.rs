@@ -75,7 +75,13 @@ fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
         Watch::Gone(owner) => Status::new(&found.plan, &as_seen_now(found), now)
             .watcher_is_gone(owner.heartbeat)
             .with_idle_stop(next_idle_stop(found)),
-        Watch::Nobody => Status::new(&found.plan, &as_seen_now(found), now),
+        // Its file is gone; the journal knows who it was.
+        Watch::Nobody => {
+            let owner = found.state.owner.as_ref();
+            Status::new(&found.plan, &as_seen_now(found), now)
+                .watcher_is_gone(owner.map_or(now, |owner| owner.since))
+                .with_idle_stop(next_idle_stop(found))
+        }
     })
 }
 

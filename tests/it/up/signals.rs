@@ -149,7 +149,7 @@ fn few_open_files_are_raised_or_refused() {
     let line = "ulimit -n 300; exec $1 up --no-eval small.yaml";
     let refused = scene.go(through_a_shell(&scene, line)).end();
     assert_eq!(refused.code, 3, "{}", refused.err);
-    let why = "error[E0607]: watching 61 units takes about 308 open files";
+    let why = "error[E0607]: watching 60 units takes about 304 open files";
     assert!(refused.err.contains(why), "{}", refused.err);
     assert!(
         refused.err.contains("this shell allows 300"),
