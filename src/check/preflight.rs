@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
-use crate::plan::ask::own_program;
+use crate::plan::ask::{notify_program, own_program};
 use crate::plan::paths;
 use crate::spec::model::LauncherKind;
 
@@ -14,6 +15,7 @@ use super::{Ctx, here, ports};
 pub fn preflight(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
     let mut report = ports::busy(ctx.plan, ctx.facts, ours);
     programs(ctx, &mut report);
+    own_files(ctx, &mut report);
     directories(ctx, &mut report);
     for (venv, origin) in here::absent_environments(ctx) {
         report.push(
@@ -30,10 +32,21 @@ fn programs(ctx: &Ctx<'_>, report: &mut Report) {
     let mut said: HashSet<String> = HashSet::new();
     let mut say = |name: &str, place: Place, label: String| {
         if missing(name) && said.insert(name.to_owned()) {
+            let (title, help) = if name.contains('/') {
+                let title = format!("there is no program `{name}`");
+                (
+                    title,
+                    "write it there and make it executable, or name another",
+                )
+            } else {
+                let title = format!("`{name}` is not on PATH");
+                let help = "install it, or name the environment that holds it: `env: { conda: … }`";
+                (title, help)
+            };
             report.push(
-                Diagnostic::error(Code("E0604"), format!("`{name}` is not on PATH"))
+                Diagnostic::error(Code("E0604"), title)
                     .at(place, label)
-                    .help("install it, or name the environment that holds it: `env: { conda: … }`"),
+                    .help(help),
             );
         }
     };
@@ -46,6 +59,10 @@ fn programs(ctx: &Ctx<'_>, report: &mut Report) {
                 "is started by SLURM".to_owned(),
             );
         }
+    }
+    if let Some(program) = notify_program(ctx.plan) {
+        let place = Place::Key(FieldPath::root().key("notify"));
+        say(program, place, "nobody would hear of alarms".to_owned());
     }
     for unit in ctx.plan.units_here() {
         if unit.launcher == LauncherKind::Tmux {
@@ -62,6 +79,30 @@ fn programs(ctx: &Ctx<'_>, report: &mut Report) {
                 format!("`{}` runs it", unit.id),
             );
         }
+    }
+}
+
+/// Each server takes a handle of its process and connections for probes; the rest is the controller's own.
+const FILES_PER_UNIT: usize = 4;
+const FILES_BESIDE: usize = 64;
+
+fn own_files(ctx: &Ctx<'_>, report: &mut Report) {
+    let Some(limits) = ctx.facts.open_files.get() else {
+        return;
+    };
+    let units = ctx.plan.units.len();
+    let needed = units * FILES_PER_UNIT + FILES_BESIDE;
+    if limits.hard < needed as u64 {
+        let title = format!("watching {units} units takes about {needed} open files");
+        let place = Place::Key(FieldPath::root().key("name"));
+        report.push(
+            Diagnostic::error(Code("E0607"), title)
+                .at(
+                    place,
+                    format!("this shell allows {} (`ulimit -Hn`)", limits.hard),
+                )
+                .help("have the hard limit raised, or start from a shell that allows more"),
+        );
     }
 }
 

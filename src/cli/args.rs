@@ -53,6 +53,8 @@ pub(super) enum Command {
     Eval(EvalArgs),
     /// Stop everything of the cluster, and prove it.
     Down(DownArgs),
+    /// Stop servers and start them no more: a node before its maintenance, or one unit.
+    Drain(DrainArgs),
     /// What runs, since when, how far, and who watches.
     Status(StatusArgs),
     /// The log of a unit.
@@ -266,6 +268,22 @@ pub(super) struct DownArgs {
     /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
     #[arg(value_name = "CLUSTER.yaml")]
     pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DrainArgs {
+    /// A node of the YAML, with all its servers, or one server, such as `answer-3`.
+    #[arg(value_name = "NODE|UNIT")]
+    pub(super) target: String,
+    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml")]
+    pub(super) file: Option<PathBuf>,
+    /// Let them start again.
+    #[arg(long)]
+    pub(super) undo: bool,
+    /// Also where an evaluation is left without a server that it requires, and waits until one is back.
+    #[arg(long, short, conflicts_with = "undo")]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

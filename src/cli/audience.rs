@@ -46,7 +46,10 @@ pub(super) fn audience(
 ) -> Watching {
     let zone = TimeZone::system();
     let view: Box<dyn View> = match format {
-        EventFormat::Json => Box::new(Json::new(io::stdout(), io::stderr())),
+        EventFormat::Json => {
+            let json = Json::new(io::stdout(), io::stderr());
+            Box::new(Background::new(json, state.clone()))
+        }
         _ if printer.verbosity() == Verbosity::Quiet => Box::new(Quiet),
         EventFormat::Auto if printer.live() && printer.verbosity() < Verbosity::Verbose => {
             let live = Live::new(plan.clone(), zone, printer.colour());

@@ -11,12 +11,14 @@ mod exit;
 mod ledger;
 mod load;
 mod look;
+mod notify;
 mod orphans;
 mod printer;
 mod program;
 mod refresh;
 mod rehearsal;
 mod runs;
+mod steps;
 mod stopping;
 mod unit_scripts;
 

@@ -11,7 +11,9 @@ use super::args::{Cli, Colour, Command};
 use super::args_sim::SimCommand;
 use super::cmd;
 use super::printer::{Printer, Verbosity};
+use super::steps::Steps;
 use crate::base::ExitStatus;
+use crate::view::Background;
 use crate::{sim, world};
 
 /// Runs the program for the arguments of this process.
@@ -30,10 +32,9 @@ pub fn main() -> ExitCode {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    if verbosity == Verbosity::Verbose {
-        show_steps(colour);
-    }
+    let _steps = (verbosity == Verbosity::Verbose).then(|| Steps::show(colour));
     let printer = Printer::new(verbosity, colour);
+    end_at_a_fault(printer);
     if let Err(why) = world::time_scale() {
         printer.complain(&format!("error: {why}"));
         return ExitStatus::Usage.into();
@@ -43,14 +44,20 @@ pub fn main() -> ExitCode {
         .into()
 }
 
-/// With `--verbose` each command that is run and each probe is told on stderr.
-fn show_steps(colour: ColorChoice) {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(std::io::stderr)
-        .with_ansi(colour == ColorChoice::Always)
-        .with_target(false)
-        .init();
+/// A fault of this program ends all of it at once: half a controller would be worse than none. What was recorded is in
+/// the journal, and what was started goes on. A display that fails is only a display.
+fn end_at_a_fault(printer: Printer) {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |fault| {
+        say(fault);
+        if std::thread::current().name() == Some(Background::THREAD) {
+            return;
+        }
+        printer.complain(
+            "error: this is a fault of toolorch; what was started goes on\nhelp: watch it again with the same `toolorch up`",
+        );
+        std::process::abort();
+    }));
 }
 
 /// Runs one command; what went wrong was said by it.
@@ -64,6 +71,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Rehearse(args) => cmd::rehearse::run(args, printer),
         Command::Eval(args) => cmd::eval::run(args, printer),
         Command::Down(args) => cmd::down::run(&args, printer),
+        Command::Drain(args) => cmd::drain::run(&args, printer),
         Command::Status(args) => cmd::status::run(&args, printer),
         Command::Logs(args) => cmd::logs::run(&args, printer),
         Command::Events(args) => cmd::events::run(&args, printer),

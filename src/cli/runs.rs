@@ -105,14 +105,25 @@ fn locate(file: Option<&Path>, printer: Printer) -> Result<RunDir, ExitStatus> {
 }
 
 fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Form {
+        format: u32,
+    }
     let path = dir.plan();
-    std::fs::read(&path)
-        .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
-        .map_err(|source| StoreError::Io {
-            doing: "read",
+    let failed = |source| StoreError::Io {
+        doing: "read",
+        path: path.clone(),
+        source,
+    };
+    let bytes = std::fs::read(&path).map_err(failed)?;
+    match serde_json::from_slice::<Form>(&bytes) {
+        Ok(Form { format }) if format > Plan::FORMAT => Err(StoreError::Newer {
             path: path.clone(),
-            source,
-        })
+            found: format,
+            known: Plan::FORMAT,
+        }),
+        _ => serde_json::from_slice(&bytes).map_err(|error| failed(error.into())),
+    }
 }
 
 /// Ports of units of this cluster that run at this moment; none if nothing can be read.

@@ -90,7 +90,8 @@ pub fn is_credential(name: &str) -> bool {
     PATTERNS.iter().any(|pattern| matches(pattern, &name))
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
+/// Does the pattern match the whole name?
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {

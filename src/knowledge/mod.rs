@@ -11,6 +11,7 @@ pub mod failures;
 pub mod families;
 pub mod flags;
 pub mod gpus;
+pub mod kept;
 pub mod memory;
 pub mod metrics;
 pub mod parsers;

@@ -93,6 +93,7 @@ pub fn programs(plan: &Plan) -> Vec<String> {
         }
         all.extend(own_program(unit));
     }
+    all.extend(notify_program(plan));
     all.into_iter().map(str::to_owned).collect()
 }
 
@@ -110,6 +111,12 @@ pub fn environments(plan: &Plan, home: Option<&str>) -> Vec<(String, FieldPath)>
     let mut all: Vec<_> = plan.units_here().filter_map(of).collect();
     all.dedup();
     all
+}
+
+/// The program of `notify`, by its name or its absolute path.
+pub(crate) fn notify_program(plan: &Plan) -> Option<&str> {
+    let program = plan.notify.as_ref()?.argv.first()?;
+    Some(program.as_str()).filter(|program| !program.is_empty() && !program.starts_with('~'))
 }
 
 /// The program that a unit must find on PATH, because no environment of the YAML could bring it.

@@ -16,7 +16,7 @@ use super::ports::{self, Ports};
 use super::sites::{Site, Sites};
 use super::{
     Endpoint, ExternalPlan, Group, Plan, PlanNode, ReadyRule, Start, Unit, UnitEnv, UnitKind, argv,
-    configs, env, inherit, jobs, paths, ready, start,
+    configs, env, inherit, jobs, notify, paths, ready, start,
 };
 
 /// Plans a cluster: always a plan, as complete as can be, and all that stands in its way.
@@ -73,6 +73,7 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
         evals: planned_evals,
         jobs,
         idle: spec.idle.map(|length| length.0),
+        notify: notify::of(spec, facts),
     };
     (plan, report)
 }

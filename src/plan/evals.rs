@@ -354,10 +354,7 @@ fn client(
         start: Start::default(),
         ready: ready::of_eval(),
         restart: ready::restart(eval.restart.as_ref()),
-        results_dir: match &eval.results {
-            Results::Dir(_) => Some(at.results.clone()),
-            Results::Jsonl(_) => None,
-        },
+        results_dir: Some(at.results.clone()),
         origin,
     }
 }

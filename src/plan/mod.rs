@@ -13,6 +13,7 @@ mod fill;
 mod identity;
 pub(crate) mod inherit;
 mod jobs;
+mod notify;
 mod origins;
 pub(crate) mod paths;
 mod place;
@@ -39,6 +40,6 @@ pub use ready::needed_context;
 pub use select::{UnknownNames, select};
 pub use table::table;
 pub use types::{
-    ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, Plan, PlanNode, ReadyRule,
-    RestartRule, ResultsPlan, Rung, Start, Unit, UnitEnv, UnitKind, WarmupRequest,
+    ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, NotifyPlan, Plan, PlanNode,
+    ReadyRule, RestartRule, ResultsPlan, Rung, Start, Unit, UnitEnv, UnitKind, WarmupRequest,
 };

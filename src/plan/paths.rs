@@ -45,17 +45,21 @@ pub(crate) fn expanded(path: &str, home: Option<&str>) -> String {
     }
 }
 
+/// A word of a command, with a leading `~` (or `${HOME}`) filled in.
+pub(crate) fn expanded_word(word: &str, home: Option<&str>) -> String {
+    if word.starts_with(['~', '$']) {
+        expanded(word, home)
+    } else {
+        word.to_owned()
+    }
+}
+
 /// Fills a leading `~` (or `${HOME}`) of words and variables in, for a unit that runs on this machine.
 ///
 /// The unit script gives both to the program byte for byte, so nobody later would.
 pub(crate) fn fill_home(argv: &mut [String], env: &mut UnitEnv, home: Option<&str>) {
-    let may_begin = |text: &&mut String| text.starts_with(['~', '$']);
-    for text in argv
-        .iter_mut()
-        .chain(env.set.values_mut())
-        .filter(may_begin)
-    {
-        *text = expanded(text, home);
+    for text in argv.iter_mut().chain(env.set.values_mut()) {
+        *text = expanded_word(text, home);
     }
 }
 

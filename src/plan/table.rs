@@ -19,6 +19,15 @@ pub fn table(plan: &Plan) -> String {
     section(&mut text, "files", &file_rows(plan));
     section(&mut text, "slurm jobs", &job_rows(plan));
     let _ = writeln!(text, "\nwhen done: {}", when_done(plan.when_done));
+    if let Some(idle) = plan.idle {
+        let _ = writeln!(
+            text,
+            "idle: a unit stops itself after {idle} without watcher and work"
+        );
+    }
+    if let Some(notify) = &plan.notify {
+        let _ = writeln!(text, "alarms: told to `{}`", notify.argv.join(" "));
+    }
     mask_keys(&text).into_owned()
 }
 

@@ -10,7 +10,7 @@ use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
 };
 use crate::spec::model::{
-    AfterState, ClientConfigFormat, Finished, LauncherKind, OnMove, RetryErrors, Slurm,
+    AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, OnMove, RetryErrors, Slurm,
     TransportKind, WhenDone,
 };
 
@@ -39,6 +39,22 @@ pub struct Plan {
     pub when_done: WhenDone,
     /// Units stop themselves when the controller is gone and nothing moves for this long.
     pub idle: Option<Millis>,
+    /// A command that hears of alarms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<NotifyPlan>,
+}
+
+/// A command that hears of what happens: one JSON object on its standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifyPlan {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The directory it runs in: the YAML's.
+    pub dir: String,
+    /// What it hears of.
+    pub on: Vec<NotifyOn>,
+    /// The shortest time between two calls for the same alarm.
+    pub every: Millis,
 }
 
 impl Plan {
@@ -126,7 +142,7 @@ pub struct Unit {
     pub ready: ReadyRule,
     /// How often it is started again.
     pub restart: RestartRule,
-    /// With evaluations: the directory whose files are counted by `observe`.
+    /// With evaluations: the directory whose files are counted by `observe`, or the one file.
     pub results_dir: Option<String>,
     /// Where it comes from.
     pub origin: FieldPath,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::error::RenderError;
 use crate::base::Millis;
 use crate::plan::{Plan, Unit, UnitKind};
+use crate::spec::model::NotifyOn;
 
 /// One unit, as `unit.sh.tera` sees it under `unit`. Absent values are null and render as `''`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -47,6 +48,19 @@ pub struct UnitContext {
     pub results_dir: Option<String>,
     /// It stops itself when nothing moves for so many seconds.
     pub idle_s: Option<u64>,
+    /// With evaluations: what it calls when nobody watches and nothing moves.
+    pub notify: Option<NotifyContext>,
+}
+
+/// The command that hears of alarms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotifyContext {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The directory it runs in, where that is there.
+    pub dir: String,
+    /// Whole seconds between two calls.
+    pub every_s: u64,
 }
 
 /// One variable of a program's environment.
@@ -109,6 +123,7 @@ impl UnitContext {
             grace_s: whole_seconds(unit.grace),
             results_dir: unit.results_dir.clone(),
             idle_s: plan.idle.map(whole_seconds),
+            notify: notify(plan, unit),
         }
     }
 
@@ -149,7 +164,9 @@ impl UnitContext {
         let argv = self.argv.iter().map(|word| ("argv", word));
         let values = self.set.iter().map(|pair| ("env.set", &pair.value));
         let setup = self.setup.iter().map(|line| ("env.setup", line));
-        for (what, text) in argv.chain(values).chain(setup) {
+        let notify = self.notify.iter().flat_map(|notify| &notify.argv);
+        let notify = notify.map(|word| ("notify.command", word));
+        for (what, text) in argv.chain(values).chain(setup).chain(notify) {
             if text.contains('\0') {
                 let what = format!("{what}: `{}`", text.replace('\0', "\\0"));
                 return refuse(what, "no program can be given a NUL byte");
@@ -160,6 +177,17 @@ impl UnitContext {
         }
         Ok(())
     }
+}
+
+/// An evaluation's script outlives the controller and raises its alarm.
+fn notify(plan: &Plan, unit: &Unit) -> Option<NotifyContext> {
+    let notify = plan.notify.as_ref()?;
+    let tells = matches!(unit.kind, UnitKind::Eval { .. }) && notify.on.contains(&NotifyOn::Alarm);
+    tells.then(|| NotifyContext {
+        argv: notify.argv.clone(),
+        dir: notify.dir.clone(),
+        every_s: whole_seconds(notify.every),
+    })
 }
 
 fn whole_seconds(length: Millis) -> u64 {

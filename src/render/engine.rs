@@ -31,12 +31,13 @@ pub const LIBRARY: &str = "lib/unit.sh";
 
 /// The library, topic by topic; the names to drop come after the first. One file in the set, so that a start never
 /// meets half of another version.
-const TOPICS: [&str; 7] = [
+const TOPICS: [&str; 8] = [
     include_str!("../../templates/lib/begin.sh"),
     include_str!("../../templates/lib/state.sh"),
     include_str!("../../templates/lib/processes.sh"),
     include_str!("../../templates/lib/sockets.sh"),
     include_str!("../../templates/lib/program.sh"),
+    include_str!("../../templates/lib/alone.sh"),
     include_str!("../../templates/lib/run.sh"),
     include_str!("../../templates/lib/verbs.sh"),
 ];

@@ -158,6 +158,8 @@ fn differences(old: &[u8], new: &[u8]) -> String {
             "PORT" => "port",
             "CONDA" | "VENV" | "MODULES" | "SETUP" => "environment",
             "GRACE" | "OPEN_FILES" | "UMASK" => "limits",
+            "IDLE" => "`idle`",
+            "NOTIFY" | "NOTIFY_DIR" | "NOTIFY_EVERY" => "`notify`",
             _ => "script",
         })
         .collect::<BTreeSet<_>>()

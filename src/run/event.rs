@@ -271,6 +271,16 @@ pub enum Event {
         /// Which start.
         generation: Generation,
     },
+    /// Somebody asked for it to be stopped and started no more.
+    Drained {
+        /// Which.
+        unit: UnitId,
+    },
+    /// It may be started again.
+    Undrained {
+        /// Which.
+        unit: UnitId,
+    },
     /// Something that a person should know.
     Alarm {
         /// A stable word: `first-results-all-errors`.
@@ -383,6 +393,8 @@ pub enum StopWhy {
     Done,
     /// `toolorch down`.
     Down,
+    /// `toolorch drain`.
+    Drained,
     /// It was not ready in time, or a rung was disproved for good.
     NotReady,
     /// The client shows no sign of work.

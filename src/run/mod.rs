@@ -8,5 +8,5 @@ pub mod store;
 pub use changes::{Changes, OtherFormat, places, script_path};
 pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict, Waits};
 pub use state::{
-    ConfigState, EvalState, Held, Owner, Phase, Retry, RunState, RungState, UnitPhase, UnitState,
+    ConfigState, EvalState, Held, Left, Owner, Phase, Retry, RunState, RungState, UnitPhase, UnitState,
 };

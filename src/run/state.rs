@@ -58,8 +58,17 @@ pub struct Owner {
     pub pid: u32,
     /// Since when.
     pub since: Timestamp,
-    /// Why it left, if it said so; a killed one could not.
-    pub left: Option<String>,
+    /// That it left, if it said so; a killed one could not.
+    pub left: Option<Left>,
+}
+
+/// A controller that said that it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub why: String,
 }
 
 /// A client configuration that was written.
@@ -98,6 +107,8 @@ pub struct UnitState {
     pub liveness: Option<(Liveness, String)>,
     /// How it last ended.
     pub exit: Option<Exit>,
+    /// It is not started, whoever owns the run, until it is undrained.
+    pub drained: bool,
 }
 
 impl UnitState {
@@ -313,7 +324,8 @@ impl RunState {
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
             Event::OwnerLeft { why } => {
                 if let Some(owner) = &mut self.owner {
-                    owner.left = Some(why.clone());
+                    let why = why.clone();
+                    owner.left = Some(Left { at, why });
                 }
             }
             Event::RunEnded { code, .. } => self.phase = Phase::Ended(*code),
@@ -492,6 +504,8 @@ impl RunState {
             Event::Stopped { unit, generation } => {
                 self.change(unit, *generation, |state| state.phase = UnitPhase::Stopped);
             }
+            Event::Drained { unit } => self.units.entry(unit.clone()).or_default().drained = true,
+            Event::Undrained { unit } => self.undrain(unit),
             Event::GaveUp { unit, why } => {
                 self.units.entry(unit.clone()).or_default().phase = UnitPhase::GaveUp(why.clone());
             }
@@ -511,6 +525,16 @@ impl RunState {
         };
         eval.retry = Retry::Begun(ids);
         true
+    }
+
+    /// It is like one that was never started, with a budget of its own.
+    fn undrain(&mut self, unit: &UnitId) {
+        let state = self.units.entry(unit.clone()).or_default();
+        state.drained = false;
+        if !state.phase.may_live() {
+            state.phase = UnitPhase::Planned;
+            state.starts.clear();
+        }
     }
 
     /// A new owner tries again what an earlier one gave up, with a budget of its own.

@@ -45,8 +45,6 @@ const LATER: &[Later] = &[
     site("launcher", &["slurm"], "SLURM"),
     site("env.container", &[], "containers"),
     site("vllm.env.container", &[], "containers"),
-    site("notify", &[], "notifications"),
-    site("idle", &[], "units that stop themselves"),
     site("nodes.*.transport", &["ssh2", "system-ssh"], "ssh"),
     site("nodes.*.ssh", &[], "ssh"),
     site("nodes.*.reach", &["tunnel"], "tunnels"),
@@ -175,7 +173,7 @@ mod tests {
     #[test]
     fn one_note_names_all_of_them() {
         let yaml = "version: 1\nname: a\nlauncher: slurm\npools: { p: { nodes: 1, gpus: 8 } }\n\
-                    models: { m: { model: m, node: p, engine: vllm } }\nidle: 30m\n";
+                    models: { m: { model: m, node: p, engine: vllm } }\nhf: { stage: /fast }\n";
         let parsed = parse(Source::new("a.yaml", yaml.as_bytes()), &[]);
         assert_eq!(parsed.diagnostics, []);
         let keys = later_keys(&parsed.document);
@@ -189,8 +187,8 @@ mod tests {
         4 | pools: { p: { nodes: 1, gpus: 8 } }
           |          ^ SLURM
         5 | models: { m: { model: m, node: p, engine: vllm } }
-        6 | idle: 30m
-          | ^^^^ units that stop themselves
+        6 | hf: { stage: /fast }
+          |       ^^^^^ staging of weights
 
         note: 1 note in a.yaml
         ");

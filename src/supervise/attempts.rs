@@ -54,7 +54,7 @@ impl Brain {
 
     /// The first model or service without enough servers that are ready.
     pub(super) fn short_group(&self) -> Option<&Group> {
-        let short = |group: &&Group| self.readiness(group).0 < group.min_ready;
+        let short = |group: &&Group| self.readiness(group).0 < self.wanted_of(group);
         self.plan.groups.iter().find(short)
     }
 

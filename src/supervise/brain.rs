@@ -73,6 +73,8 @@ pub struct Brain {
     /// Configurations that were written, or why they could not be.
     pub(super) configs_done: BTreeMap<ConfigName, Result<(), String>>,
     pub(super) began: Timestamp,
+    /// That few of our own files are left was said.
+    pub(super) few_files_said: bool,
     course: Course,
     out: Vec<Effect>,
 }
@@ -96,6 +98,7 @@ impl Brain {
             configs_asked: BTreeSet::new(),
             configs_done: BTreeMap::new(),
             began: Timestamp::default(),
+            few_files_said: false,
             course: Course::Working,
             out: Vec::new(),
         }
@@ -203,6 +206,9 @@ impl Brain {
                 generation,
                 result,
             } => self.stop_done(&unit, generation, result, now),
+            Input::OwnFiles { open, limit } => self.own_files(open, limit, now),
+            Input::Drain { units } => self.drain(&units, now),
+            Input::Undrain { units } => self.undrain(&units, now),
             Input::Leave(signal) => self.leave(signal, now),
         }
     }

@@ -43,6 +43,9 @@ impl Brain {
             self.client_ended(unit, permanent, now);
             return;
         };
+        if self.is_drained(unit) {
+            return;
+        }
         let rule = server.restart;
         if let Some(why) = permanent {
             return self.give_up(unit, GaveUp::Permanent { why }, now);

@@ -16,6 +16,7 @@ use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
     Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line, lasts,
+    own_files,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -25,6 +26,8 @@ const SHOW_EVERY: Millis = Millis(250);
 /// Every unit is looked at this often, in case the kernel's word was lost; the owner says that it
 /// lives.
 const LOOK_EVERY: Millis = Millis::from_secs(10);
+/// Requests are looked for this often.
+const ASKED_EVERY: Millis = Millis(500);
 /// Nothing heard for three looks: the controller, or its machine, stood still.
 const AWAY: Millis = Millis(LOOK_EVERY.0 * 3);
 /// Logs shown beside units that are not ready: more fit no terminal.
@@ -53,6 +56,8 @@ pub struct Ground {
     pub sessions: BTreeMap<NodeName, String>,
     /// The folder for the units' logs.
     pub logs: PathBuf,
+    /// The folder in which requests lie.
+    pub requests: PathBuf,
     /// The caller's environment, from which `pass` takes values.
     pub environment: BTreeMap<String, String>,
     /// The evaluations' results and client configurations.
@@ -141,11 +146,13 @@ impl<'a> Driver<'a> {
         mut self,
         mut signals: mpsc::Receiver<Signal>,
     ) -> Result<(Outcome, Vec<EvalDesk>), DriveError> {
+        self.beat();
         let begin = self.look_around();
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
         let mut show = every(SHOW_EVERY);
         let mut look = every(LOOK_EVERY);
+        let mut asked = every(ASKED_EVERY);
         while outcome.is_none() {
             let waits = self.port_waits();
             let wake = self.until_wake();
@@ -158,6 +165,7 @@ impl<'a> Driver<'a> {
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
                 _ = show.tick() => { self.show(); Vec::new() }
                 _ = look.tick() => self.look_again()?,
+                _ = asked.tick() => self.asked(),
             };
             let length = SystemClock.now().since(heard);
             let away = (length >= AWAY).then_some(Input::Away { length });
@@ -294,6 +302,7 @@ impl<'a> Driver<'a> {
     /// Every unit once, and a sign of life of our own.
     fn look_again(&mut self) -> Result<Vec<Input>, DriveError> {
         self.journal.renew(SystemClock.now())?;
+        self.beat();
         let mut elsewhere = self.ports.elsewhere(&self.port_waits());
         let looks = self.live_units().into_iter().map(|unit| {
             let mut observation = self.watcher.look(&unit);
@@ -305,6 +314,7 @@ impl<'a> Driver<'a> {
             Input::Seen { unit, observation }
         });
         let mut looks: Vec<Input> = looks.collect();
+        looks.extend(own_files().map(|(open, limit)| Input::OwnFiles { open, limit }));
         let strangers = self.ports.strangers().into_iter();
         looks.extend(strangers.map(|(unit, port)| Input::Stranger { unit, port }));
         Ok(looks)

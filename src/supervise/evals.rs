@@ -344,19 +344,17 @@ impl Brain {
         let (mut enough, mut all_settled) = (true, true);
         for group in self.plan.groups.iter().filter(required) {
             let (ready, coming) = self.readiness(group);
+            let wanted = self.wanted_of(group);
             // Where it has begun, one is better than none.
-            let least = if held {
-                group.min_ready.min(1)
-            } else {
-                group.min_ready
-            };
-            if ready + coming < least {
+            let least = if held { wanted.min(1) } else { wanted };
+            let all_drained = self.drained_of(group) == group.endpoints.len();
+            if ready + coming < least && !all_drained {
                 let why = if held {
                     format!("`{}` has no server left", group.name)
                 } else {
                     format!(
-                        "`{}` has {ready} of the {} servers that must be ready",
-                        group.name, group.min_ready
+                        "`{}` has {ready} of the {wanted} servers that must be ready",
+                        group.name
                     )
                 };
                 return Awaited::Never(why, ExitStatus::NotReady);

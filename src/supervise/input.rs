@@ -140,6 +140,23 @@ pub enum Input {
         /// Nothing is left, or what could not be stopped.
         result: Result<(), String>,
     },
+    /// The controller's own open files were counted.
+    OwnFiles {
+        /// So many are open.
+        open: u64,
+        /// So many may be.
+        limit: u64,
+    },
+    /// Somebody asked for servers to be stopped, and started no more.
+    Drain {
+        /// Which.
+        units: Vec<UnitId>,
+    },
+    /// Somebody asked for drained servers to be started again.
+    Undrain {
+        /// Which.
+        units: Vec<UnitId>,
+    },
     /// Somebody asked the controller to go.
     Leave(Signal),
 }

@@ -23,6 +23,8 @@ impl Brain {
                 self.ask(Effect::Watch { unit: unit.clone() });
                 if state.phase == UnitPhase::Stopping {
                     self.stop(unit, StopWhy::Remnants, Then::Anew, now);
+                } else if state.drained {
+                    self.stop(unit, StopWhy::Drained, Then::Rest, now);
                 } else {
                     self.started(unit, &running, true, now);
                 }
@@ -121,7 +123,7 @@ impl Brain {
     /// What was gone when this owner came is started in its turn, with a budget of its own.
     pub(super) fn anew(&mut self, unit: &UnitId) {
         self.tasks.remove(unit);
-        if self.goal.start_servers && self.server(unit).is_some() {
+        if self.goal.start_servers && self.server(unit).is_some() && !self.is_drained(unit) {
             self.tasks.insert(unit.clone(), Task::Anew);
             let place = self.plan.units.iter().position(|other| &other.id == unit);
             self.unstarted.extend(place);
@@ -234,7 +236,8 @@ impl Brain {
             Some(_) => false,
             None => *self.phase(&unit.id) == UnitPhase::Planned,
         };
-        waits && self.goal.start_servers && !matches!(unit.kind, UnitKind::Eval { .. })
+        let is_server = !matches!(unit.kind, UnitKind::Eval { .. });
+        waits && self.goal.start_servers && is_server && !self.is_drained(&unit.id)
     }
 
     /// The times at which servers start in their turn.

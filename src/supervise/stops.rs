@@ -78,6 +78,13 @@ impl Brain {
         }
     }
 
+    /// Something else follows a stop that is under way.
+    pub(super) fn then_after_stop(&mut self, unit: &UnitId, then: Then) {
+        if let Some(stop) = self.stop_of(unit) {
+            stop.then = then;
+        }
+    }
+
     /// A stop is under way, or will be tried again.
     pub(super) fn is_stopping(&self, unit: &UnitId) -> bool {
         matches!(self.tasks.get(unit), Some(Task::Stopping(stop)) if !stop.is_stuck())

@@ -85,6 +85,9 @@ impl Brain {
 
     /// Whether a server is ready, or will never be; none while it is on its way.
     pub(super) fn settled(&self, unit: &UnitId) -> Option<bool> {
+        if self.is_drained(unit) {
+            return Some(false);
+        }
         match self.tasks.get(unit) {
             Some(Task::Unseen { until: None, .. } | Task::Foreign) => return Some(false),
             Some(Task::Stopping(stop)) if stop.is_stuck() => return Some(false),

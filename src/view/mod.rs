@@ -2,6 +2,7 @@
 
 mod json;
 mod live;
+mod notice;
 mod pace;
 mod plain;
 mod rows;
@@ -10,6 +11,7 @@ mod status;
 mod summary;
 
 mod wall;
+mod watcher;
 mod words;
 
 #[cfg(test)]
@@ -17,12 +19,14 @@ mod testing;
 
 pub use json::{Json, line as json_line, visible};
 pub use live::{Background, Live};
+pub use notice::{Level, Notice, Notices};
 pub use pace::Pace;
 pub use plain::{Plain, Weight, line as plain_line, weight};
 pub use rows::{Row, rows};
 pub use sink::{Quiet, Tails, View};
-pub use status::{AlarmStatus, EvalStatus, GroupStatus, Iso, Status, UnitStatus, Watcher};
+pub use status::{AlarmStatus, EvalStatus, GroupStatus, Iso, Status, UnitStatus};
 pub use summary::{Ending, summary};
 
 pub use wall::{moment, time};
+pub use watcher::{IdleStop, Watcher};
 pub use words::{Mood, ended, gave_up, verdict};

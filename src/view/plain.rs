@@ -183,6 +183,8 @@ fn of_unit(event: &Event) -> String {
             format!("{unit} to be stopped: {}", words::stop_why(why))
         }
         Event::Stopped { unit, .. } => format!("{unit} stopped"),
+        Event::Drained { unit } => format!("{unit} drained: it is not started again"),
+        Event::Undrained { unit } => format!("{unit} may be started again"),
         other => format!("{other:?}"),
     }
 }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::pace::Pace;
 use super::wall;
+use super::watcher::{IdleStop, Watcher};
 use super::words::{self, Mood};
 use crate::base::clean;
 use crate::base::{
@@ -37,6 +38,8 @@ pub struct Status {
     pub at: Iso,
     /// Who watches.
     pub watcher: Watcher,
+    /// Where nobody watches: the unit that stops itself next, if nothing moves.
+    pub idle_stop: Option<IdleStop>,
     /// Models and services, in the order of the plan.
     pub groups: Vec<GroupStatus>,
     /// Evaluations, in the order of the plan.
@@ -53,44 +56,6 @@ impl Serialize for Iso {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
-}
-
-/// Who watches a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
-pub enum Watcher {
-    /// Nobody ever did.
-    Nobody,
-    /// This process, as far as the journal says.
-    Watching {
-        /// Its host.
-        host: String,
-        /// Its process id.
-        pid: u32,
-    },
-    /// Its process is there, but it has said nothing for longer than it should: stopped, or hanging.
-    Silent {
-        /// Its host.
-        host: String,
-        /// Its process id.
-        pid: u32,
-        /// For how long.
-        silent_ms: Millis,
-    },
-    /// It said that it leaves.
-    Left {
-        /// Its host.
-        host: String,
-        /// Why.
-        why: String,
-    },
-    /// It is gone without a word: see [`Status::watcher_is_gone`].
-    Gone {
-        /// Its host.
-        host: String,
-        /// Its process id.
-        pid: u32,
-    },
 }
 
 /// A model or service.
@@ -117,7 +82,7 @@ pub struct UnitStatus {
     pub node: NodeName,
     /// Its port.
     pub port: Option<Port>,
-    /// `not started`, `starting`, `loading`, `ready`, `stopping`, `ended`, `stopped` or `given up`.
+    /// `not started`, `starting`, `loading`, `ready`, `stopping`, `ended`, `stopped`, `given up` or `drained`.
     pub phase: &'static str,
     /// When its last start was intended; none if it was never started.
     pub since: Option<Iso>,
@@ -188,7 +153,8 @@ impl Status {
             taken_down: run.taken_down,
             since: Iso(run.since),
             at: Iso(now),
-            watcher: watcher(run),
+            watcher: Watcher::of(run),
+            idle_stop: None,
             groups: plan
                 .groups
                 .iter()
@@ -210,25 +176,24 @@ impl Status {
         }
     }
 
-    /// Corrects the journal: the watcher's process was looked for and is not there.
+    /// Corrects the journal: the watcher's process was looked for and is not there; it was last heard of then.
     #[must_use]
-    pub fn watcher_is_gone(mut self) -> Self {
-        if let Watcher::Watching { host, pid } = self.watcher {
-            self.watcher = Watcher::Gone { host, pid };
-        }
+    pub fn watcher_is_gone(mut self, heard: Timestamp) -> Self {
+        self.watcher = self.watcher.gone(heard);
         self
     }
 
     /// Corrects the journal: the watcher's process is there, and has not been heard for this long.
     #[must_use]
     pub fn watcher_is_silent(mut self, silent_ms: Millis) -> Self {
-        if let Watcher::Watching { host, pid } = self.watcher {
-            self.watcher = Watcher::Silent {
-                host,
-                pid,
-                silent_ms,
-            };
-        }
+        self.watcher = self.watcher.silent(silent_ms);
+        self
+    }
+
+    /// Adds which unit stops itself next, if one does.
+    #[must_use]
+    pub fn with_idle_stop(mut self, stop: Option<IdleStop>) -> Self {
+        self.idle_stop = stop;
         self
     }
 
@@ -288,46 +253,15 @@ impl Status {
             }
         };
         if self.phase == "running" {
-            out.push_str(&watcher_text(&self.watcher));
-            out.push('\n');
+            let _ = writeln!(out, "{}", self.watcher.text(self.at.0, zone));
+            if let Some(IdleStop { unit, left_ms }) = &self.idle_stop {
+                let _ = writeln!(
+                    out,
+                    "`{unit}` stops itself in {left_ms} if nothing moves until then"
+                );
+            }
         }
         out
-    }
-}
-
-fn watcher(run: &RunState) -> Watcher {
-    let Some(owner) = &run.owner else {
-        return Watcher::Nobody;
-    };
-    let host = clean(&owner.host);
-    match &owner.left {
-        Some(why) => Watcher::Left {
-            host,
-            why: clean(why),
-        },
-        None => Watcher::Watching {
-            host,
-            pid: owner.pid,
-        },
-    }
-}
-
-fn watcher_text(watcher: &Watcher) -> String {
-    const REMEDY: &str = "what was started goes on; `toolorch up` watches again";
-    match watcher {
-        Watcher::Nobody => "nobody watches".to_owned(),
-        Watcher::Watching { host, pid } => format!("watched by {host}, pid {pid}"),
-        Watcher::Silent {
-            host,
-            pid,
-            silent_ms,
-        } => format!(
-            "pid {pid} on {host} should watch, but has said nothing for {silent_ms}: is it stopped, or its disk full?"
-        ),
-        Watcher::Left { host, why } => format!("nobody watches: {host} left ({why}); {REMEDY}"),
-        Watcher::Gone { host, pid } => {
-            format!("nobody watches: pid {pid} on {host} is gone; {REMEDY}")
-        }
     }
 }
 
@@ -353,7 +287,11 @@ fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
         unit: unit.id.clone(),
         node: unit.node.clone(),
         port: unit.port,
-        phase: words::phase(&state.phase),
+        phase: if state.drained && !state.phase.may_live() {
+            "drained"
+        } else {
+            words::phase(&state.phase)
+        },
         since: (state.generation.0 > 0).then_some(Iso(state.since)),
         generation: state.generation,
         rung: state.rung.as_ref().map(|rung| clean(&rung.name)),
@@ -398,7 +336,7 @@ fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
         return;
     }
     let _ = write!(out, "{}/{} ready", group.ready, group.total);
-    for phase in ["not started", "stopping", "stopped"] {
+    for phase in ["not started", "stopping", "stopped", "drained"] {
         let count = group
             .units
             .iter()
@@ -485,7 +423,7 @@ mod tests {
     fn while_servers_start() {
         insta::assert_snapshot!(text(&night()), @r"
         night-1-abcd: running for 27.3s, since 00:00:00
-        watched by desk, pid 4242
+        watched by pid 4242 on desk since 00:00:00
 
         servers
           orchestrator  1/4 ready, 1 not started
@@ -521,7 +459,7 @@ mod tests {
         story.wait(90_000_000);
         insta::assert_snapshot!(text(&story), @r"
         night-1-abcd: running for 1d 01h, since Dec 31 00:00
-        watched by desk, pid 4242
+        watched by pid 4242 on desk since Dec 31 00:00
 
         servers
           orchestrator  4/4 ready
@@ -603,10 +541,11 @@ mod tests {
     #[test]
     fn who_watches_is_said() {
         let mut story = Story::begun();
-        let gone = Status::new(&plan(1), &story.state, story.now()).watcher_is_gone();
+        let gone = Status::new(&plan(1), &story.state, story.now());
+        let gone = gone.watcher_is_gone(story.now());
         insta::assert_snapshot!(gone.head(&TimeZone::UTC), @r"
         night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches: pid 4242 on desk is gone; what was started goes on; `toolorch up` watches again
+        nobody watches since 00:00:00: pid 4242 on desk is gone; what was started goes on; watch again: `toolorch up`
         ");
         let silent = Status::new(&plan(1), &story.state, story.now());
         let silent = silent.watcher_is_silent(Millis::from_secs(95));
@@ -620,7 +559,7 @@ mod tests {
         let left = Status::new(&plan(1), &story.state, story.now());
         insta::assert_snapshot!(left.head(&TimeZone::UTC), @r"
         night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches: desk left (SIGINT); what was started goes on; `toolorch up` watches again
+        nobody watches since 00:00:00: pid 4242 on desk left (SIGINT); what was started goes on; watch again: `toolorch up`
         ");
     }
 

@@ -85,6 +85,7 @@ pub(crate) fn plan(replicas: usize) -> Plan {
         jobs: Vec::new(),
         when_done: WhenDone::Keep,
         idle: None,
+        notify: None,
     }
 }
 

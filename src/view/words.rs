@@ -51,6 +51,7 @@ pub(super) fn mood(state: &UnitState) -> Mood {
     match state.phase {
         UnitPhase::Ready(_) if state.liveness.is_some() => Mood::Bad,
         UnitPhase::Ready(_) => Mood::Good,
+        _ if state.drained && !state.phase.may_live() => Mood::Idle,
         UnitPhase::GaveUp(_) | UnitPhase::Exited => Mood::Bad,
         UnitPhase::Started if state.refuted.is_some() => Mood::Bad,
         UnitPhase::Planned | UnitPhase::Stopped => Mood::Idle,
@@ -62,6 +63,9 @@ pub(super) fn mood(state: &UnitState) -> Mood {
 pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
     let state = run.unit(&unit.id);
     let age = now.since(state.since);
+    if state.drained && !state.phase.may_live() {
+        return "drained".to_owned();
+    }
     let text = match &state.phase {
         UnitPhase::Planned => not_started(&unit.start, run),
         UnitPhase::Intended | UnitPhase::Launched => format!("starting for {}", whole(age)),
@@ -177,6 +181,7 @@ pub(super) fn stop_why(why: &StopWhy) -> &'static str {
     match why {
         StopWhy::Done => "the run is over",
         StopWhy::Down => "asked for with `toolorch down`",
+        StopWhy::Drained => "asked for with `toolorch drain`",
         StopWhy::NotReady => "it was not ready in time",
         StopWhy::NoProgress => "it shows no sign of work",
         StopWhy::OpenFiles => "its open files are nearly as many as may be",

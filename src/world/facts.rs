@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::files::read_dataset;
+use super::own_files;
 use super::ports::listening;
-use crate::facts::{Facts, Known, OpenFiles, PathKind};
+use crate::facts::{Facts, Known, PathKind};
 use crate::plan::ask::Questions;
 use crate::run::store::host_name;
 
@@ -25,7 +26,7 @@ pub fn machine_facts(yaml: &Path) -> Facts {
         ),
         own_names: own_names(),
         listeners: listening(),
-        open_files: Known::Known(open_files()),
+        open_files: Known::Known(own_files::limits()),
         ..Facts::default()
     }
 }
@@ -148,14 +149,6 @@ fn own_names() -> Vec<String> {
         names.push(short);
     }
     names
-}
-
-fn open_files() -> OpenFiles {
-    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    OpenFiles {
-        soft: limits.current.unwrap_or(u64::MAX),
-        hard: limits.maximum.unwrap_or(u64::MAX),
-    }
 }
 
 /// Where PATH has a program.

@@ -1,7 +1,8 @@
 //! Processes of this machine, from `/proc` alone.
 
-use std::fs;
+use std::{fs, io};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What `/proc/PID/stat` says of a process.
@@ -17,10 +18,23 @@ pub struct Process {
     pub start: u64,
 }
 
-/// The process of this id, unless there is none or it is a zombie.
+/// The process of this id, unless there is none or it is a zombie; none as well where nobody could look.
 pub fn process(pid: u32) -> Option<Process> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse(pid, &stat)
+    find_process(pid).ok()?
+}
+
+/// The process of this id, if there is one and it is no zombie.
+///
+/// # Errors
+/// Nobody could look: too many files are open, say.
+pub(super) fn find_process(pid: u32) -> io::Result<Option<Process>> {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(parse(pid, &stat)),
+        // It may end between the open and the read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn parse(pid: u32, stat: &str) -> Option<Process> {

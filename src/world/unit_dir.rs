@@ -5,19 +5,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Generation, LaunchId, RunId, UnitId};
+use crate::base::{Generation, LaunchId, Millis, RunId, UnitId};
 use crate::facts::{Exit, LogCause, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, write_atomically};
-use crate::world::procfs::{marks, process};
+use crate::world::procfs::{Process, find_process, marks, process};
 
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 32 * 1024;
 /// How much of it is searched for the cause. That stands above the tracebacks of all that died of it.
 const CAUSE_BYTES: u64 = 1024 * 1024;
+
+/// The owner's sign of life, beside the units' directories; no unit has such a name.
+const HEARTBEAT: &str = ".heartbeat";
 
 /// Where the units of a run keep their state on this machine.
 #[derive(Debug, Clone)]
@@ -80,7 +83,9 @@ impl UnitDirs {
         }
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            if path
+            if path.is_file() {
+                fs::remove_file(path).map_err(failed)?;
+            } else if path
                 .file_name()
                 .is_some_and(|name| name != controller.as_str())
             {
@@ -107,6 +112,30 @@ impl UnitDirs {
     /// As [`UnitDirs::make`].
     pub fn make_root(&self) -> Result<(), String> {
         make_own(&[self.root.parent().unwrap_or(&self.root), &self.root])
+    }
+
+    /// The owner's sign of life, one line. It is written over the last one: that needs no room on a full disk, and whoever
+    /// reads half of it has read something new.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn beat(&self, line: &str) -> std::io::Result<()> {
+        let file = fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.root.join(HEARTBEAT))?;
+        file.write_all_at(line.as_bytes(), 0)?;
+        file.set_len(line.len() as u64)
+    }
+
+    /// In how long a unit stops itself if nothing moves: what its script last wrote, if it is alone.
+    pub fn stops_itself_in(&self, unit: &UnitId) -> Option<Millis> {
+        let text = fs::read_to_string(self.of(unit).join("alone")).ok()?;
+        let alone = StateFile::parse(&text);
+        let limit = Millis(alone.number("limit_ms")?);
+        Some(limit - Millis(alone.number("quiet_ms")?))
     }
 
     /// Keeps the values that a unit takes from the caller, for its eyes only; those of an earlier
@@ -174,6 +203,7 @@ impl UnitDirs {
         let names = fs::read_dir(&self.root).into_iter().flatten();
         let mut units: Vec<UnitId> = names
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| !name.starts_with('.'))
             .map(UnitId::new)
             .collect();
         units.sort_unstable();
@@ -208,13 +238,21 @@ impl UnitDirs {
             });
         }
         let alive = |pid: &str, start: &str| {
-            let pid = u32::try_from(state.number(pid)?).ok()?;
-            let found = process(pid)?;
-            let same = self.boot == state.text("boot") && Some(found.start) == state.number(start);
-            same.then_some(found)
+            let Some(pid) = state.number(pid).and_then(|pid| u32::try_from(pid).ok()) else {
+                return Ok(None);
+            };
+            let same = |found: &Process| {
+                self.boot == state.text("boot") && Some(found.start) == state.number(start)
+            };
+            find_process(pid).map(|found| found.filter(same))
         };
-        let supervisor = alive("super", "super_start");
-        let leader = alive("pid", "start");
+        let (supervisor, leader) = match (alive("super", "super_start"), alive("pid", "start")) {
+            (Ok(supervisor), Ok(leader)) => (supervisor, leader),
+            (Err(error), _) | (_, Err(error)) => {
+                let why = format!("cannot look at its processes: {error}");
+                return Observation::Unknown { why };
+            }
+        };
         match (leader, state.text("phase"), supervisor) {
             (Some(leader), _, supervisor) => Observation::Running(RunningUnit {
                 generation,

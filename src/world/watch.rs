@@ -12,6 +12,7 @@ use std::sync::{Arc, mpsc as orders};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fs::inotify;
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::mpsc;
 
@@ -210,7 +211,12 @@ impl Thread {
 
     fn await_end(&mut self, awaited: Awaited) -> bool {
         let pid = i32::try_from(awaited.pid).ok().and_then(Pid::from_raw);
-        let fd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        let fd = match pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) {
+            Some(Ok(fd)) => Some(fd),
+            None | Some(Err(Errno::SRCH)) => None,
+            // It cannot be waited for, and may live: the looks every few seconds see its end.
+            Some(Err(_)) => return true,
+        };
         let key = self.next;
         let added = fd.and_then(|fd| {
             let data = epoll::EventData::new_u64(key);

@@ -11,6 +11,7 @@
 #   Options: --run RUN (default hand-CLUSTER); with run also --generation N, --epoch E, --launch ID,
 #   --log FILE, --gpus LIST, --port N; with run and stop --grace SECONDS.
 #   Files: ${TOOLORCH_STATE:-/tmp/toolorch-$UID}/RUN/NAME/ (state, log, dropped, supervisor.log, …)
+#   A unit stops itself where U_IDLE says so, see "When nobody watches" below.
 #
 # Exit codes of run: the program's own (128+n when signal n killed it) if it ended by itself,
 #   0 after a requested stop, 64 usage, 69 port in use, 73 superseded (an older generation or epoch),
@@ -81,3 +82,4 @@ U_FORMAT=1
 U_UNIT='' U_CLUSTER='' U_ARGV=()
 U_SET=() U_PASS=() U_UNSET=() U_CONDA='' U_VENV='' U_MODULES=() U_SETUP=() U_UMASK=''
 U_CWD='' U_GPUS='' U_PORT='' U_HOST='' U_CACHE_DIR='' U_OPEN_FILES='' U_GRACE=30 U_RESULTS='' U_IDLE=''
+U_NOTIFY=() U_NOTIFY_DIR='' U_NOTIFY_EVERY=600

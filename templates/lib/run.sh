@@ -29,15 +29,18 @@ put_port() { # another port than the plan's: in the arguments and values that ho
 }
 record() { # the recorder: writes down descendants while the leader lives, so that none is lost with it
   trap '' INT TERM HUP QUIT; trap : PIPE
-  local rc pace=0.5 looked=0
+  local rc ms=500 pace looked=0
+  begin_alone
   eval "exec $LOCK>&-"; [[ -n ${NAP-} ]] && eval "exec $NAP>&-"
   while :; do
+    ((ms < PACE_MAX)) || ms=$PACE_MAX
+    printf -v pace '%d.%03d' $((ms / 1000)) $((ms % 1000))
     read -rt "$pace" _; rc=$?
     load_tree; ours quick; save_tree
     ((looked)) || compare_environment
     ((rc > 128)) || break # the supervisor is gone
-    [[ -n $U_IDLE ]] && idle_too_long && { printf 'reason=idle for %s s\n' "$U_IDLE" >"$D/stopping"; kill -TERM "$$"; }
-    case $pace in 0.5) pace=1 ;; 1) pace=2 ;; 2) pace=5 ;; *) pace=10 ;; esac
+    look_alone
+    case $ms in 500) ms=1000 ;; 1000) ms=2000 ;; 2000) ms=5000 ;; *) ms=10000 ;; esac
   done
 }
 compare_environment() { # names in which the real environment differs from the intended one -> environ.diff
@@ -52,15 +55,6 @@ compare_environment() { # names in which the real environment differs from the i
   for name in "${!have[@]}"; do [[ -n ${want[$name]-} ]] || text+="+${name%.}"$'\n'; done
   for name in "${!want[@]}"; do [[ -n ${have[$name]-} ]] || text+="-${name%.}"$'\n'; done
   [[ -n $text ]] && printf %s "$text" >"$D/environ.diff"
-}
-idle_too_long() { # nobody observed us, nothing was logged, nobody is connected to our port
-  local newest now
-  newest=$(stat -c %Y -- "$D/seen" "${S[log]}" 2>/dev/null | sort -n | tail -n 1)
-  printf -v now '%(%s)T' -1
-  ((now - ${newest:-$now} >= U_IDLE)) || return 1
-  [[ -z ${S[port]} ]] && return 0
-  printf -v newest '%04X' "${S[port]}"
-  ! grep -sqE "^ *[0-9]+: [0-9A-F]+:$newest [0-9A-F]+:[0-9A-F]{4} 01 " /proc/net/tcp /proc/net/tcp6
 }
 take_place() { # the lock, then the fences: one supervisor per unit, and never an older one after a newer
   exec {LOCK}>>"$D/lock"
@@ -107,7 +101,7 @@ verb_run() {
   [[ -n $PORT && $PORT != "$U_PORT" ]] && { put_port "$PORT"; S[port]=$PORT; }
   checks
   save_state fence
-  for rc in refusal stopping tree environ.diff; do [[ -e $D/$rc ]] && : >"$D/$rc"; done
+  for rc in refusal stopping tree environ.diff alone seen; do [[ -e $D/$rc ]] && : >"$D/$rc"; done
   # A stop is carried out inside the trap: a flag that is looked at before `wait` has a gap.
   STOP=0
   trap 'trap "" TERM INT HUP; STOP=1; settle' TERM INT; trap 'signals=1' HUP PIPE USR1 USR2

@@ -10,6 +10,7 @@
 mod control;
 mod crash;
 mod evals;
+mod drain;
 mod faults;
 mod log_cluster;
 mod lost;
@@ -18,6 +19,8 @@ mod refusals;
 mod rehearse;
 mod replan;
 mod scene;
+mod signals;
 mod small;
+mod unwatched;
 
 use scene::Scene;

@@ -218,7 +218,8 @@ fn ended(found: &Found) -> Event {
         .state
         .owner
         .as_ref()
-        .and_then(|owner| owner.left.as_ref());
+        .and_then(|owner| owner.left.as_ref())
+        .map(|left| &left.why);
     let summary = match before {
         Some(before) => format!("down; before that: {before}"),
         None => "down".to_owned(),

@@ -10,10 +10,11 @@ use crate::cli::args::StatusArgs;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
+use crate::facts::Observation;
 use crate::run::Phase;
 use crate::run::store::{TIME_TO_LIVE, Watch};
-use crate::view::Status;
-use crate::world::SystemClock;
+use crate::view::{IdleStop, Status};
+use crate::world::{SystemClock, UnitDirs};
 
 /// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -64,12 +65,37 @@ fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
         Watch::Alive(owner) => {
             let status = Status::new(&found.plan, &found.state, now);
             match now.since(owner.heartbeat) {
-                silent if silent > TIME_TO_LIVE => status.watcher_is_silent(silent),
+                silent if silent > TIME_TO_LIVE => {
+                    let status = status.watcher_is_silent(silent);
+                    status.with_idle_stop(next_idle_stop(found))
+                }
                 _ => status,
             }
         }
-        Watch::Gone(_) | Watch::Nobody => {
-            Status::new(&found.plan, &as_seen_now(found), now).watcher_is_gone()
+        Watch::Gone(owner) => Status::new(&found.plan, &as_seen_now(found), now)
+            .watcher_is_gone(owner.heartbeat)
+            .with_idle_stop(next_idle_stop(found)),
+        // Its file is gone; the journal knows who it was.
+        Watch::Nobody => {
+            let owner = found.state.owner.as_ref();
+            Status::new(&found.plan, &as_seen_now(found), now)
+                .watcher_is_gone(owner.map_or(now, |owner| owner.since))
+                .with_idle_stop(next_idle_stop(found))
         }
     })
+}
+
+/// The unit that stops itself next, as far as the scripts of those that run say so.
+fn next_idle_stop(found: &Found) -> Option<IdleStop> {
+    let dirs = UnitDirs::new(found.dir.id());
+    let units = found.plan.units.iter().map(|unit| &unit.id);
+    let stops = units.filter_map(|unit| {
+        let left_ms = dirs.stops_itself_in(unit)?;
+        let runs = matches!(dirs.observe(unit), Observation::Running(_));
+        runs.then(|| IdleStop {
+            unit: unit.clone(),
+            left_ms,
+        })
+    });
+    stops.min_by_key(|stop| stop.left_ms)
 }

@@ -9,6 +9,7 @@ use crate::cli::audience::audience;
 use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
+use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
 use crate::cli::{changes, closing, detach, orphans, runs};
 use crate::diag::human;
@@ -120,6 +121,7 @@ pub(in crate::cli) fn proceed(
     refuse_orphans(&cluster.plan, wanted, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
+    world::raise_open_files();
     claim_results(&dir, &mut desks, printer)?;
     UnitDirs::new(dir.id()).make_root().map_err(|why| {
         printer.complain(&format!("error: {why}\nnothing was started"));
@@ -472,13 +474,15 @@ fn drive(
         scripts: dir.scripts(),
         sessions: tmux_sessions(&plan),
         logs: dir.logs(),
+        requests: dir.requests(),
         environment: environment(),
         desks,
     };
     let mut audience = audience(&plan, &state, wanted.args.events, printer);
     let mut both = Both(&mut audience, companion);
+    let mut told = Notifying::new(&mut both, &plan, &dir);
     for record in &untold {
-        both.event(record, &state);
+        told.event(record, &state);
     }
     // More than one per core, since a script also waits for the disk.
     let at_once = 2 * std::thread::available_parallelism().map_or(1, usize::from);
@@ -491,9 +495,19 @@ fn drive(
         .map_err(|_| ExitStatus::Internal)?;
     let driven = runtime.block_on(async {
         let signals = world::signals().map_err(DriveError::Watch)?;
-        let driver = Driver::new(brain, journal, ground, &mut both)?;
+        let driver = Driver::new(brain, journal, ground, &mut told)?;
         driver.drive(signals).await
     });
+    if !wanted.caller_stops {
+        world::end_at_signals();
+    }
+    // Whoever takes a cluster down knows that it ends.
+    if !dir.is_going_down() {
+        match &driven {
+            Ok((outcome, _)) => told.finish(outcome.code, &outcome.summary),
+            Err(error) => told.finish(error.exit_status(), &error.to_string()),
+        }
+    }
     audience.finish();
     match driven {
         Ok((outcome, mut desks)) => {

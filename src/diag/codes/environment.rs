@@ -14,7 +14,8 @@ pub(super) const ROWS: &[CodeInfo] = &[
         code: "E0604",
         title: "a program is missing",
         text: "The program of a unit that runs on this machine is not on PATH, and no environment \
-               (`conda`, `venv`, `modules`, `setup`) is named that could bring it.",
+               (`conda`, `venv`, `modules`, `setup`) is named that could bring it; or the command of `notify` is \
+               not there.",
     },
     CodeInfo {
         code: "E0605",
@@ -26,6 +27,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "an environment is missing",
         text: "A unit that runs on this machine names a virtual environment (`venv`) without \
                `bin/activate`.",
+    },
+    CodeInfo {
+        code: "E0607",
+        title: "too few open files for the controller",
+        text: "The controller holds a handle of each unit's process and connections to its servers. Where \
+               the hard limit of its shell is lower it could not look at what it started.",
     },
     CodeInfo {
         code: "E0610",

@@ -212,6 +212,11 @@ impl RunDir {
         self.path.join("report")
     }
 
+    /// What is asked of its owner.
+    pub fn requests(&self) -> PathBuf {
+        self.path.join("requests")
+    }
+
     /// The file that `toolorch down` locks while it is at work.
     pub fn down_lock(&self) -> PathBuf {
         self.path.join("down.lock")

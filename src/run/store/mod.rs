@@ -6,6 +6,7 @@ mod error;
 mod journal;
 mod owner;
 mod process;
+mod requests;
 
 pub use atomic::{Mode, make_dir, write_atomically};
 pub use dir::{Home, RunDir};
@@ -13,3 +14,4 @@ pub use error::StoreError;
 pub use journal::{Durability, Journal, SegmentRead, read_journal, read_segment};
 pub use owner::{Owner, OwnerRecord, TIME_TO_LIVE, Watch};
 pub use process::{ProcessId, boot_id, host_name, own_process};
+pub use requests::{Ask, Lying, Request, read_requests};

@@ -59,9 +59,11 @@ pub struct ClusterSpec {
     pub sim: Option<Sim>,
     /// A command that hears of alarms.
     pub notify: Option<Notify>,
-    /// Units stop themselves when the controller is gone and nothing has moved for this long.
+    /// Units stop themselves when nobody has watched and nothing has moved for this long: no log grew, no result came,
+    /// nobody was connected to a server.
     pub idle: Option<Duration>,
     /// What happens to the servers when all evaluations are complete. Default: `down` under SLURM, `keep` elsewhere.
+    /// Without a controller `down` is servers that stop themselves once nobody has asked them for ten minutes.
     pub when_done: Option<WhenDone>,
     /// Warnings that are accepted, each with its reason.
     #[serde(default)]
@@ -85,11 +87,24 @@ pub struct Notify {
     /// The program and its arguments.
     #[schemars(length(min = 1), extend("x-source-text" = true))]
     pub command: Vec<String>,
-    /// Kinds of events to hear of. Default: alarms and the end.
-    #[serde(default)]
-    pub on: Vec<String>,
-    /// The shortest time between two calls for the same kind.
+    /// What to hear of. Default: `alarm`, `gave-up` and `ended`.
+    pub on: Option<Vec<NotifyOn>>,
+    /// The shortest time between two calls for the same alarm; what comes sooner is told together. Default: `10m`.
     pub every: Option<Duration>,
+}
+
+/// What a notification is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotifyOn {
+    /// Something that a person should know.
+    Alarm,
+    /// A server is not started again.
+    GaveUp,
+    /// An evaluation is over, well or badly.
+    Evaluation,
+    /// The controller's work is over, or it was told to go.
+    Ended,
 }
 
 /// An accepted warning.

@@ -16,7 +16,7 @@ mod service;
 mod site;
 
 pub use client_config::{ClientConfig, ClientConfigFormat};
-pub use cluster::{Allow, ClusterSpec, Notify, WhenDone};
+pub use cluster::{Allow, ClusterSpec, Notify, NotifyOn, WhenDone};
 pub use env::{Container, ContainerRuntime, Env, EnvText};
 pub use eval::{
     AfterState, Context, Egress, Eval, Finished, Limits, OnMove, Results, ResultsDir, RetryErrors,

@@ -8,6 +8,7 @@ mod away;
 mod chance;
 mod clients;
 mod engine;
+mod drain;
 mod evals;
 mod held;
 mod leaving;

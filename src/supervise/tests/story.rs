@@ -571,6 +571,8 @@ fn fact(event: &Event) -> String {
             why,
         } => format!("{unit} #{generation} stop intended: {why:?}"),
         Event::Stopped { unit, generation } => format!("{unit} #{generation} stopped"),
+        Event::Drained { unit } => format!("{unit} drained"),
+        Event::Undrained { unit } => format!("{unit} undrained"),
         Event::Alarm { alarm, text, .. } => format!("alarm {alarm}: {text}"),
         Event::OwnerAway { length } => format!("owner away for {length}"),
         Event::OwnerLeft { why } => format!("owner left: {why}"),

@@ -4,7 +4,7 @@
 //! supervision of a cluster must not, so it only puts records into a queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub struct Background {
     queue: Sender<Message>,
     /// A tick is queued already; another would only be late.
     ticking: Arc<AtomicBool>,
+    /// So many messages were drawn.
+    drawn: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -30,19 +32,26 @@ enum Message {
 }
 
 impl Background {
-    /// How long the end waits for a terminal that does not read.
+    /// How long the end waits for a terminal that does not read; one that reads slowly gets the time that it needs.
     const PATIENCE: Duration = Duration::from_secs(1);
+
+    /// The thread's name. A fault in it ends the display and nothing else.
+    pub const THREAD: &str = "view";
 
     /// Starts the thread; `state` is the fold of the records before the first one that it gets.
     pub fn new(view: impl View + Send + 'static, state: RunState) -> Self {
         let (queue, messages) = channel();
         let ticking = Arc::new(AtomicBool::new(false));
-        let ticked = Arc::clone(&ticking);
-        let thread = std::thread::spawn(move || draw(view, state, &messages, &ticked));
+        let drawn = Arc::<AtomicUsize>::default();
+        let (ticked, done) = (Arc::clone(&ticking), Arc::clone(&drawn));
+        let draw = move || draw(view, state, &messages, &ticked, &done);
+        // Without a thread nothing is shown, and all else goes on.
+        let thread = std::thread::Builder::new().name(Self::THREAD.to_owned());
         Self {
             queue,
             ticking,
-            thread: Some(thread),
+            drawn,
+            thread: thread.spawn(draw).ok(),
         }
     }
 
@@ -57,8 +66,10 @@ fn draw(
     mut state: RunState,
     messages: &Receiver<Message>,
     ticked: &AtomicBool,
+    drawn: &AtomicUsize,
 ) {
     while let Ok(message) = messages.recv() {
+        drawn.fetch_add(1, Ordering::Relaxed);
         match message {
             Message::Event(record) => {
                 state.apply(&record);
@@ -95,9 +106,13 @@ impl View for Background {
             return;
         };
         self.send(Message::Finish);
-        let began = Instant::now();
-        while !thread.is_finished() && began.elapsed() < Self::PATIENCE {
+        let (mut drawn, mut since) = (0, Instant::now());
+        while !thread.is_finished() && since.elapsed() < Self::PATIENCE {
             std::thread::sleep(Duration::from_millis(2));
+            let now = self.drawn.load(Ordering::Relaxed);
+            if std::mem::replace(&mut drawn, now) != now {
+                since = Instant::now();
+            }
         }
         if thread.is_finished() {
             // A view that panicked has said so on stderr.

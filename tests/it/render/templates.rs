@@ -6,7 +6,7 @@ use std::process::Command;
 
 use toolorch::render::Renderer;
 use toolorch::render::context::{
-    GroupContext, MemberContext, NodeContext, OptionContext, UnitContext, Variable,
+    GroupContext, MemberContext, NodeContext, NotifyContext, OptionContext, UnitContext, Variable,
 };
 
 /// A unit whose every value needs care.
@@ -49,6 +49,13 @@ pub(crate) fn awkward() -> UnitContext {
         grace_s: 30,
         umask: Some("027".to_owned()),
         idle_s: Some(60),
+        notify: Some(NotifyContext {
+            argv: ["tell", "the 'team' $(now)", "`x`\nline"]
+                .map(str::to_owned)
+                .to_vec(),
+            dir: "/site/it's here".to_owned(),
+            every_s: 600,
+        }),
         ..UnitContext::default()
     }
 }
@@ -114,6 +121,13 @@ fn unit_error(text: &str) -> String {
 }
 
 #[test]
+fn scripts_and_the_program_keep_the_same_names() {
+    let kept = toolorch::knowledge::kept::PATTERNS.join("|");
+    let line = format!("\nU_KEEP='{kept}'\n");
+    assert!(renderer().library().contains(&line), "{line}");
+}
+
+#[test]
 fn every_script_is_accepted_by_bash_and_shellcheck() {
     let dir = tempfile::tempdir().unwrap();
     let mut plain = awkward();
@@ -125,6 +139,7 @@ fn every_script_is_accepted_by_bash_and_shellcheck() {
         open_files: None,
         umask: None,
         idle_s: None,
+        notify: None,
         pass: vec![],
         ..plain
     };
@@ -191,7 +206,7 @@ fn what_a_template_may_not_do_is_refused_with_its_line() {
       |    ^^^^^^^^^^^^^^^^^^^^
     "#);
     insta::assert_snapshot!(unit_error("true\necho {{ unit.nmae }}"), @"
-    error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpus, grace_s, host, idle_s, kind, name, open_files, pass, port, results_dir, set, setup, umask, unset
+    error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpus, grace_s, host, idle_s, kind, name, notify, open_files, pass, port, results_dir, set, setup, umask, unset
      --> unit.sh.tera:2:14
       |
     2 | echo {{ unit.nmae }}

@@ -1,0 +1,300 @@
+//! `toolorch drain`: stop servers, and start them no more until that is undone.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::base::{Clock, ExitStatus, Millis, UnitId};
+use crate::cli::args::DrainArgs;
+use crate::cli::printer::Printer;
+use crate::cli::refresh::as_seen_now;
+use crate::cli::runs::{self, Found};
+use crate::plan::{Plan, UnitKind};
+use crate::run::store::{Ask, Durability, Journal, Owner, Request, StoreError, Watch};
+use crate::run::{Event, Phase, RunState, StopWhy, UnitPhase};
+use crate::world::{Launchers, SystemClock};
+
+/// How often it is looked whether a request was heeded.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A controller that lives heeds a request within a second.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Beside the time that a unit has to end: its script's own, and the controller's.
+const MORE: Millis = Millis::from_secs(30);
+
+pub(in crate::cli) fn run(args: &DrainArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let found = runs::find(args.file.as_deref(), printer)?;
+    if matches!(found.state.phase, Phase::Ended(_)) {
+        printer.complain(&format!(
+            "error: `{}` is over: nothing of it runs",
+            found.dir.id()
+        ));
+        return Err(ExitStatus::Usage);
+    }
+    let ask = if args.undo { Ask::Undrain } else { Ask::Drain };
+    let named = servers(&found.plan, &args.target, printer)?;
+    let units = still_to_do(&found.state, named, ask);
+    if units.is_empty() {
+        let so = if args.undo {
+            "is not drained"
+        } else {
+            "is drained already"
+        };
+        printer.say(&format!("`{}` {so}", args.target));
+        return Ok(ExitStatus::Done);
+    }
+    if ask == Ask::Drain {
+        confirm(&found, &units, args, printer)?;
+    }
+    let wish = Wish { found, units, ask };
+    wish.carry_out(printer)?;
+    let names = wish.names();
+    let file = args.file.as_deref();
+    printer.say(&match ask {
+        Ask::Drain => format!("drained: {names}; back again: {}", undo(&args.target, file)),
+        Ask::Undrain => {
+            format!("no longer drained: {names}; whoever watches starts what is wanted")
+        }
+    });
+    Ok(ExitStatus::Done)
+}
+
+fn undo(target: &str, file: Option<&Path>) -> String {
+    let file = file.map_or_else(String::new, |file| format!(" {}", file.display()));
+    format!("toolorch drain --undo {target}{file}")
+}
+
+/// The servers that a word names.
+fn servers(plan: &Plan, target: &str, printer: Printer) -> Result<Vec<UnitId>, ExitStatus> {
+    let refuse = |why: String| {
+        printer.complain(&format!("error: {why}"));
+        ExitStatus::Usage
+    };
+    if let Some(unit) = plan.units.iter().find(|unit| unit.id.as_str() == target) {
+        if matches!(unit.kind, UnitKind::Eval { .. }) {
+            let why = format!(
+                "`{target}` is an evaluation's client, and only servers can be drained\nhelp: `toolorch down` stops all of it"
+            );
+            return Err(refuse(why));
+        }
+        return Ok(vec![unit.id.clone()]);
+    }
+    let there: Vec<UnitId> = (plan.servers())
+        .filter(|unit| unit.node.as_str() == target)
+        .map(|unit| unit.id.clone())
+        .collect();
+    if there.is_empty() {
+        let nodes: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
+        return Err(refuse(format!(
+            "`{target}` is neither a server nor a node with servers; nodes: {}; `toolorch status` names the servers",
+            nodes.join(", ")
+        )));
+    }
+    Ok(there)
+}
+
+fn still_to_do(state: &RunState, units: Vec<UnitId>, ask: Ask) -> Vec<UnitId> {
+    let wanted = |unit: &UnitId| {
+        let unit = state.unit(unit);
+        let done = unit.drained == (ask == Ask::Drain);
+        !done || (ask == Ask::Drain && unit.phase.may_live())
+    };
+    units.into_iter().filter(wanted).collect()
+}
+
+/// Says what will come of it; an evaluation that would be left without a server needs a yes.
+fn confirm(
+    found: &Found,
+    units: &[UnitId],
+    args: &DrainArgs,
+    printer: Printer,
+) -> Result<(), ExitStatus> {
+    let state = as_seen_now(found);
+    let watched = matches!(
+        Watch::look(found.dir.path(), SystemClock.now()),
+        Ok(Watch::Alive(_))
+    );
+    let held = held(&found.plan, &state, units, watched);
+    for line in &held {
+        printer.complain(&format!("warning: {line}"));
+    }
+    if held.is_empty() || args.yes {
+        return Ok(());
+    }
+    printer.complain("nothing was drained\nhelp: `--yes` drains all the same");
+    Err(ExitStatus::Refused)
+}
+
+/// Evaluations that are not over and lose their last endpoint of something that they require.
+fn held(plan: &Plan, state: &RunState, units: &[UnitId], watched: bool) -> Vec<String> {
+    let ready = |unit: &UnitId| matches!(state.unit(unit).phase, UnitPhase::Ready(_));
+    let mut lines = Vec::new();
+    let over = |eval: &&crate::plan::EvalPlan| {
+        let eval = state.evals.get(&eval.name);
+        eval.is_some_and(|eval| {
+            eval.verdict.is_some() || (eval.total > 0 && eval.done >= eval.total)
+        })
+    };
+    for eval in plan.evals.iter().filter(|eval| !over(eval)) {
+        for group in plan
+            .groups
+            .iter()
+            .filter(|group| eval.requires.contains(&group.name))
+        {
+            let ends = || group.endpoints.iter().map(|end| &end.unit);
+            let touched = ends().any(|unit| units.contains(unit));
+            let stay = ends().any(|unit| ready(unit) && !units.contains(unit));
+            if touched && !stay {
+                let runs = state.unit(&eval.unit).phase.may_live();
+                let what = match (runs, watched) {
+                    (true, true) => "is held, its client stopped, until one is back",
+                    (true, false) => {
+                        "goes on, and its calls fail: nobody watches who could hold it"
+                    }
+                    (false, _) => "waits until one is back",
+                };
+                let (eval, group) = (&eval.name, &group.name);
+                lines.push(format!(
+                    "no server of `{group}` that is ready stays: `{eval}` {what}"
+                ));
+            }
+        }
+    }
+    lines
+}
+
+/// A unit, and why it could not be stopped, if it could not.
+type Stopped = (UnitId, Result<(), String>);
+
+/// What is to be done, and to which run.
+struct Wish {
+    found: Found,
+    units: Vec<UnitId>,
+    ask: Ask,
+}
+
+impl Wish {
+    fn names(&self) -> String {
+        let names: Vec<String> = self.units.iter().map(|unit| format!("`{unit}`")).collect();
+        names.join(", ")
+    }
+
+    /// By the controller where one watches, else by ourselves.
+    fn carry_out(&self, printer: Printer) -> Result<(), ExitStatus> {
+        let failed = |error: StoreError| runs::store(&error, printer);
+        match Owner::take(self.found.dir.path(), SystemClock.now()) {
+            Ok(owner) => self.ourselves(owner, printer),
+            Err(StoreError::Owned { .. }) => {
+                let request = Request::new(self.ask, self.units.clone());
+                let lying = request
+                    .lay(&self.found.dir, SystemClock.now())
+                    .map_err(failed)?;
+                printer.say("the controller that watches is asked");
+                self.await_done(&lying, printer)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Waits until the journal says that it is done; a request that nobody heeds is taken back.
+    fn await_done(&self, lying: &Path, printer: Printer) -> Result<(), ExitStatus> {
+        let began = Instant::now();
+        let grace = self
+            .found
+            .plan
+            .units
+            .iter()
+            .filter(|unit| self.units.contains(&unit.id));
+        let grace = grace.map(|unit| unit.grace).max().unwrap_or_default();
+        let patience = Duration::from(Millis(grace.0 + MORE.0));
+        loop {
+            let found =
+                runs::read(self.found.dir.clone()).map_err(|error| runs::store(&error, printer))?;
+            if still_to_do(&found.state, self.units.clone(), self.ask).is_empty() {
+                return Ok(());
+            }
+            let heeded = !lying.exists();
+            let limit = if heeded { patience } else { PATIENCE };
+            if began.elapsed() > limit {
+                let why = if heeded || std::fs::remove_file(lying).is_err() {
+                    format!("it is under way, and not done after {}s", limit.as_secs())
+                } else {
+                    format!(
+                        "the controller did not heed it within {}s; it was taken back",
+                        limit.as_secs()
+                    )
+                };
+                printer.complain(&format!("error: {why}\nhelp: look with `toolorch status`"));
+                return Err(ExitStatus::Refused);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Nobody watches: recorded and stopped here.
+    fn ourselves(&self, owner: Owner, printer: Printer) -> Result<(), ExitStatus> {
+        let failed = |error: StoreError| runs::store(&error, printer);
+        let (mut journal, records) = Journal::open(owner).map_err(failed)?;
+        let state = RunState::fold(&records);
+        let mut note = |event: Event| {
+            let written = journal.append(SystemClock.now(), event, Durability::Synced);
+            written.map(drop).map_err(failed)
+        };
+        for unit in &self.units {
+            let (unit, drained) = (unit.clone(), state.unit(unit).drained);
+            match self.ask {
+                Ask::Drain if !drained => note(Event::Drained { unit })?,
+                Ask::Undrain if drained => note(Event::Undrained { unit })?,
+                _ => {}
+            }
+        }
+        let mut all = Ok(());
+        if self.ask == Ask::Drain {
+            let living = self
+                .units
+                .iter()
+                .filter(|unit| state.unit(unit).phase.may_live());
+            let living: Vec<&UnitId> = living.collect();
+            for unit in &living {
+                let generation = state.unit(unit).generation;
+                let (unit, why) = ((*unit).clone(), StopWhy::Drained);
+                note(Event::StopIntended {
+                    unit,
+                    generation,
+                    why,
+                })?;
+            }
+            for (unit, stopped) in self.stop(&living)? {
+                let generation = state.unit(&unit).generation;
+                match stopped {
+                    Ok(()) => note(Event::Stopped { unit, generation })?,
+                    Err(why) => {
+                        printer.complain(&format!("error: `{unit}` could not be stopped: {why}"));
+                        all = Err(ExitStatus::Refused);
+                    }
+                }
+            }
+        }
+        journal.leave(SystemClock.now()).map_err(failed)?;
+        all
+    }
+
+    /// Stops units by their scripts, all at once.
+    fn stop(&self, units: &[&UnitId]) -> Result<Vec<Stopped>, ExitStatus> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|_| ExitStatus::Internal)?;
+        let (run, scripts) = (self.found.dir.id(), self.found.dir.scripts());
+        let launchers = Launchers::default();
+        let stops = units.iter().filter_map(|id| {
+            let unit = self.found.plan.unit(id)?;
+            let stop = launchers.stop(run, &unit.id, &scripts, unit.grace);
+            Some(async {
+                (
+                    unit.id.clone(),
+                    stop.await.map_err(|error| error.to_string()),
+                )
+            })
+        });
+        Ok(runtime.block_on(futures_util::future::join_all(stops)))
+    }
+}
