@@ -7,5 +7,7 @@ mod pulse;
 
 pub use dataset::{DatasetProblem, DatasetSummary};
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
-pub use observation::{Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal};
+pub use observation::{
+    Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,
+};
 pub use pulse::{Body, Canary, Counters, Door, Liveness, Look, Pulse};

@@ -103,7 +103,10 @@ impl LogCause {
         let found = failures::classify(lines)?;
         let failure = found.failure;
         // A warning, or a request that failed, ends no server.
-        let deadly = matches!(failure.kind, failures::Kind::Cause | failures::Kind::Wrapper);
+        let deadly = matches!(
+            failure.kind,
+            failures::Kind::Cause | failures::Kind::Wrapper
+        );
         deadly.then(|| Self {
             id: failure.id.to_owned(),
             line: clean(&found.text).trim().to_owned(),

@@ -347,10 +347,15 @@ impl Running {
             self.endpoint.thawed().await;
             self.computed += slice;
             left -= slice;
-            let share = self.computed.as_millis().saturating_mul(self.wanted as u128);
+            let share = self
+                .computed
+                .as_millis()
+                .saturating_mul(self.wanted as u128);
             let due = share.checked_div(latency.as_millis()).unwrap_or_default();
             let due = usize::try_from(due).unwrap_or(usize::MAX);
-            let more = due.min(self.wanted.saturating_sub(1)).saturating_sub(self.request.counted);
+            let more = due
+                .min(self.wanted.saturating_sub(1))
+                .saturating_sub(self.request.counted);
             self.endpoint.metrics.wrote(more);
             self.request.counted += more;
         }

@@ -292,14 +292,23 @@ impl Brain {
     fn servers_of(&self, eval: &EvalPlan) -> Awaited {
         let required = |group: &&Group| eval.requires.contains(&group.name);
         let held = self.held(&eval.name).is_some();
-        if held && self.externals.gone().any(|(name, _)| eval.requires.contains(name)) {
+        if held
+            && self
+                .externals
+                .gone()
+                .any(|(name, _)| eval.requires.contains(name))
+        {
             return Awaited::Coming;
         }
         let (mut enough, mut all_settled) = (true, true);
         for group in self.plan.groups.iter().filter(required) {
             let (ready, coming) = self.readiness(group);
             // Where it has begun, one is better than none.
-            let least = if held { group.min_ready.min(1) } else { group.min_ready };
+            let least = if held {
+                group.min_ready.min(1)
+            } else {
+                group.min_ready
+            };
             if ready + coming < least {
                 let why = if held {
                     format!("`{}` has no server left", group.name)

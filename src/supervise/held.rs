@@ -53,7 +53,14 @@ impl Brain {
         }
     }
 
-    fn hold(&mut self, eval: &EvalName, unit: &UnitId, since: Timestamp, why: String, now: Timestamp) {
+    fn hold(
+        &mut self,
+        eval: &EvalName,
+        unit: &UnitId,
+        since: Timestamp,
+        why: String,
+        now: Timestamp,
+    ) {
         let work = self.eval_work(eval);
         work.outage = None;
         work.count_at = None;
@@ -71,7 +78,12 @@ impl Brain {
     }
 
     /// A client ended by itself in the middle of an outage: whether it is held for that.
-    pub(super) fn held_at_its_end(&mut self, eval: &EvalName, unit: &UnitId, now: Timestamp) -> bool {
+    pub(super) fn held_at_its_end(
+        &mut self,
+        eval: &EvalName,
+        unit: &UnitId,
+        now: Timestamp,
+    ) -> bool {
         let Some(since) = self.eval_work(eval).outage else {
             return false;
         };
@@ -86,9 +98,14 @@ impl Brain {
     /// What an evaluation requires and has not a single one of, in words.
     fn missing(&self, eval: &EvalPlan) -> Option<String> {
         let required = |name| eval.requires.contains(name);
-        let mut groups = self.plan.groups.iter().filter(|group| required(&group.name));
+        let mut groups = self
+            .plan
+            .groups
+            .iter()
+            .filter(|group| required(&group.name));
         let without = groups.find(|group| {
-            !group.endpoints.is_empty() && !group.endpoints.iter().any(|end| self.is_there(&end.unit))
+            !group.endpoints.is_empty()
+                && !group.endpoints.iter().any(|end| self.is_there(&end.unit))
         });
         if let Some(group) = without {
             return Some(format!("`{}` has no server that is ready", group.name));
@@ -123,7 +140,12 @@ impl Brain {
     }
 
     /// What failed in the outage was set aside, or could not be.
-    pub(super) fn requeued(&mut self, eval: &EvalName, result: Result<usize, String>, now: Timestamp) {
+    pub(super) fn requeued(
+        &mut self,
+        eval: &EvalName,
+        result: Result<usize, String>,
+        now: Timestamp,
+    ) {
         if *self.stage(eval) != Stage::Requeuing || !self.working() {
             return;
         }

@@ -185,7 +185,8 @@ impl Vital {
 
     /// Its processes are worth a look.
     fn suspicious(&self, now: Timestamp) -> bool {
-        let waits = matches!(self.canary, Turn::Out(since) if now.since(since) >= Millis(LOOK_EVERY.0 / 2));
+        let waits =
+            matches!(self.canary, Turn::Out(since) if now.since(since) >= Millis(LOOK_EVERY.0 / 2));
         self.door != Door::Answers || self.lost || waits
     }
 
@@ -195,11 +196,7 @@ impl Vital {
     }
 
     /// A canary came back, or did not; what follows, in words.
-    pub(super) fn canary(
-        &mut self,
-        canary: &Canary,
-        now: Timestamp,
-    ) -> Option<(Liveness, String)> {
+    pub(super) fn canary(&mut self, canary: &Canary, now: Timestamp) -> Option<(Liveness, String)> {
         let asked = match self.canary {
             Turn::Out(since) | Turn::At(since) => since,
         };
@@ -280,7 +277,10 @@ impl Vital {
         let waits = matches!(self.canary, Turn::Out(_));
         let ours = std::mem::take(&mut self.canaries) + u64::from(waits);
         Moved {
-            tokens: read.generated.saturating_sub(old.generated).saturating_sub(ours),
+            tokens: read
+                .generated
+                .saturating_sub(old.generated)
+                .saturating_sub(ours),
             computing: now.since(at).0 * (old.running + read.running) / 2,
         }
     }
@@ -337,7 +337,9 @@ impl Vital {
                      come back within {CANARY_PATIENCE}, though its API server answers"
                 )
             }
-            _ => format!("it has answered nothing for {quiet}, and neither computes nor writes its log"),
+            _ => format!(
+                "it has answered nothing for {quiet}, and neither computes nor writes its log"
+            ),
         };
         if let Some(pid) = stopped {
             said = format!("{said}; its process {pid} is stopped (SIGSTOP)");

@@ -34,8 +34,7 @@ impl Vitals {
         for (unit, (vital, pace)) in &mut self.of {
             vital.reset(now);
             *pace = pace.anew();
-            self.due
-                .extend(vital.wakes().map(|at| (at, unit.clone())));
+            self.due.extend(vital.wakes().map(|at| (at, unit.clone())));
         }
         self.review = self.review.map(|_| now + REVIEW_EVERY);
     }
@@ -56,7 +55,11 @@ impl Vitals {
     }
 
     /// Lets something happen to a unit's signs, and puts its next turn into the row.
-    fn change<T>(&mut self, unit: &UnitId, change: impl FnOnce(&mut Vital, &mut Pace) -> T) -> Option<T> {
+    fn change<T>(
+        &mut self,
+        unit: &UnitId,
+        change: impl FnOnce(&mut Vital, &mut Pace) -> T,
+    ) -> Option<T> {
         let (vital, pace) = self.of.get_mut(unit)?;
         let before = vital.wakes();
         let done = change(vital, pace);
@@ -101,12 +104,17 @@ impl Brain {
                 self.vitals.remove(&unit);
                 continue;
             }
-            let asked = self.vitals.change(&unit, |vital, _| (vital.generation, vital.ask(now)));
+            let asked = self
+                .vitals
+                .change(&unit, |vital, _| (vital.generation, vital.ask(now)));
             let Some((generation, asked)) = asked else {
                 continue;
             };
             let deep = asked.deep;
-            for (wanted, what) in [(asked.look, Ask::Look { deep }), (asked.canary, Ask::Canary)] {
+            for (wanted, what) in [
+                (asked.look, Ask::Look { deep }),
+                (asked.canary, Ask::Canary),
+            ] {
                 if wanted {
                     let unit = unit.clone();
                     self.ask(Effect::Pulse {
@@ -142,7 +150,8 @@ impl Brain {
         now: Timestamp,
     ) {
         let watched = self.vitals.of.get(unit);
-        if watched.is_none_or(|(vital, _)| vital.generation != generation) || !self.is_watched(unit) {
+        if watched.is_none_or(|(vital, _)| vital.generation != generation) || !self.is_watched(unit)
+        {
             return;
         }
         let heard = self.vitals.change(unit, |vital, pace| match pulse {
@@ -171,7 +180,12 @@ impl Brain {
             Liveness::Closed => "port-closed",
             _ => "stalled-server",
         };
-        self.alarm(word, Some(unit), format!("`{unit}`: {why}; all of it is ended, and it is started again"), now);
+        self.alarm(
+            word,
+            Some(unit),
+            format!("`{unit}`: {why}; all of it is ended, and it is started again"),
+            now,
+        );
         self.judged(unit, verdict, why, now);
         self.stop(unit, StopWhy::Lifeless, Then::Again, now);
     }
@@ -204,14 +218,24 @@ impl Brain {
                 news.push((names[place].clone(), found));
             }
         }
-        for (unit, found) in news.into_iter().filter(|(unit, _)| self.is_watched(unit)).collect::<Vec<_>>() {
+        for (unit, found) in news
+            .into_iter()
+            .filter(|(unit, _)| self.is_watched(unit))
+            .collect::<Vec<_>>()
+        {
             match found {
                 Found::Slow(rate, median) => {
                     let why = format!(
                         "it writes {rate:.1} tokens a second for each request, its peers {median:.1}, for ten minutes"
                     );
-                    let advice = "look at its GPU's clock, temperature and errors (`nvidia-smi -q`)";
-                    self.alarm("slow-server", Some(&unit), format!("`{unit}`: {why}; {advice}"), now);
+                    let advice =
+                        "look at its GPU's clock, temperature and errors (`nvidia-smi -q`)";
+                    self.alarm(
+                        "slow-server",
+                        Some(&unit),
+                        format!("`{unit}`: {why}; {advice}"),
+                        now,
+                    );
                     self.judged(&unit, Liveness::Slow, why, now);
                 }
                 Found::Mended => {

@@ -40,7 +40,9 @@ impl Externals {
 
     /// Nobody looked for a while.
     pub(super) fn reset(&mut self) {
-        self.0.values_mut().for_each(|external| external.gone = None);
+        self.0
+            .values_mut()
+            .for_each(|external| external.gone = None);
     }
 
     pub(super) fn wakes(&self) -> Option<Timestamp> {
@@ -59,7 +61,9 @@ impl Brain {
             .filter(|name| self.is_needed(name))
             .cloned()
             .collect();
-        self.externals.0.retain(|name, external| external.next.is_none() || wanted.contains(name));
+        self.externals
+            .0
+            .retain(|name, external| external.next.is_none() || wanted.contains(name));
         for name in wanted {
             let external = self.externals.0.entry(name.clone()).or_insert(External {
                 next: Some(now),
@@ -75,7 +79,11 @@ impl Brain {
     fn is_needed(&self, external: &Name) -> bool {
         self.goal.evals.iter().any(|eval| {
             let at_work = *self.stage(eval) == Stage::Running || self.held(eval).is_some();
-            at_work && self.plan.eval(eval).is_some_and(|plan| plan.requires.contains(external))
+            at_work
+                && self
+                    .plan
+                    .eval(eval)
+                    .is_some_and(|plan| plan.requires.contains(external))
         })
     }
 
@@ -86,7 +94,11 @@ impl Brain {
         };
         external.met |= result.is_ok();
         external.gone = result.err().filter(|_| external.met);
-        let pause = if external.gone.is_some() { REACH_AGAIN } else { REACH_EVERY };
+        let pause = if external.gone.is_some() {
+            REACH_AGAIN
+        } else {
+            REACH_EVERY
+        };
         external.next = Some(now + pause);
     }
 }

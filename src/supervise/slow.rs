@@ -79,7 +79,10 @@ pub(super) fn review(peers: &mut [&mut Pace]) -> Vec<(usize, Found)> {
     let rates: Vec<Option<f64>> = peers.iter().map(|pace| pace.rate()).collect();
     let mut found = Vec::new();
     for (place, pace) in peers.iter_mut().enumerate() {
-        let others = rates.iter().enumerate().filter(|(other, _)| *other != place);
+        let others = rates
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place);
         let others: Vec<f64> = others.filter_map(|(_, rate)| *rate).collect();
         if let (Some(rate), Some(median)) = (rates[place], median(others))
             && let Some(news) = pace.judge(rate, median)

@@ -54,7 +54,9 @@ pub(super) fn life(pid: u32) -> Option<Life> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
     let stopped = matches!(fields.next()?, "T" | "t");
-    let mut ticks = fields.skip(10).filter_map(|field| field.parse::<u64>().ok());
+    let mut ticks = fields
+        .skip(10)
+        .filter_map(|field| field.parse::<u64>().ok());
     let computed = (ticks.next()? + ticks.next()?) * 1000 / rustix::param::clock_ticks_per_second();
     Some(Life { computed, stopped })
 }

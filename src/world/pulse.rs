@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::probe::{Prober, bracketed};
-use super::sample::tree;
 use super::procfs::life;
+use super::sample::tree;
 use crate::facts::{Body, Canary, Counters, Door, Look};
 use crate::plan::{Rung, Unit, UnitKind};
 
@@ -264,7 +264,10 @@ mod tests {
         assert_eq!(knocked.door, Door::Answers);
         drop(listener);
         assert_eq!(prober.look(&metrics, false, brief).await.door, Door::Closed);
-        assert!(matches!(prober.canary(&metrics, brief).await, Canary::Unknown(_)));
+        assert!(matches!(
+            prober.canary(&metrics, brief).await,
+            Canary::Unknown(_)
+        ));
         let gone = prober.reach(&metrics.url("/v1"), brief).await;
         assert_eq!(gone, Err("it refuses the connection".to_owned()));
     }

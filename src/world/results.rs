@@ -429,7 +429,12 @@ mod tests {
         let since = SystemTime::now() - hour / 2;
         assert_eq!(scanner.requeue_errors(since).unwrap(), 1);
         let left = ["early", "good", "torn"];
-        assert!(said(scanner.scan().unwrap()).iter().map(|(id, _)| *id).eq(left));
+        assert!(
+            said(scanner.scan().unwrap())
+                .iter()
+                .map(|(id, _)| *id)
+                .eq(left)
+        );
         let aside = place.dir.path().join(".toolorch/set-aside/late.json.1");
         assert_eq!(fs::read_to_string(aside).unwrap(), failed("late"));
     }

@@ -339,7 +339,8 @@ mod tests {
 
     #[test]
     fn the_cause_is_found_above_what_died_of_it() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/vllm-0.32.0/failures");
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/vllm-0.32.0/failures");
         let log = folder.join("context-too-long.log");
         assert_eq!(cause(&log).unwrap().id, "max-len-too-big");
         // What a real server writes on its way down, twice over.
@@ -354,7 +355,11 @@ mod tests {
         assert!(found.permanent && !found.fix.is_empty(), "{found:?}");
         let tail = tail(file.path());
         let last = LogCause::read(tail.iter().map(String::as_str));
-        assert_ne!(last.map(|cause| cause.id), Some(found.id), "the end says less");
+        assert_ne!(
+            last.map(|cause| cause.id),
+            Some(found.id),
+            "the end says less"
+        );
         assert_eq!(cause(Path::new("/nowhere")), None);
     }
 }

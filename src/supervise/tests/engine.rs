@@ -106,7 +106,8 @@ impl Engine {
             job.answer = job.answer.saturating_sub(STEP);
             self.read.generated += 1;
         }
-        let (done, rest): (Vec<Job>, Vec<Job>) = self.running.iter().partition(|job| job.answer == 0);
+        let (done, rest): (Vec<Job>, Vec<Job>) =
+            self.running.iter().partition(|job| job.answer == 0);
         self.running = rest;
         for job in done {
             self.read.finished += 1;
@@ -192,7 +193,10 @@ pub(super) fn watch(
             canary = Some(now + CANARY_PATIENCE.0);
         }
         let wakes = vital.wakes();
-        assert!(wakes.is_none_or(|at| at > time), "it would spin at {now}: {vital:?}");
+        assert!(
+            wakes.is_none_or(|at| at > time),
+            "it would spin at {now}: {vital:?}"
+        );
     }
     None
 }

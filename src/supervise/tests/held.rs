@@ -91,8 +91,15 @@ fn an_outage_holds_the_client_and_what_failed_is_asked_again() {
     1m 11s -> launch eval-e #2
     ");
     // The budget is as it was: one death, and one start after it.
-    story.client_runs("e").secs(1).counted("e", ten(4, 0)).skip();
-    story.dies("eval-e", signal("SIGKILL", 9)).counted("e", ten(4, 0)).secs(5);
+    story
+        .client_runs("e")
+        .secs(1)
+        .counted("e", ten(4, 0))
+        .skip();
+    story
+        .dies("eval-e", signal("SIGKILL", 9))
+        .counted("e", ten(4, 0))
+        .secs(5);
     assert_snapshot!(without_counts(&mut story), @r#"
     1m 12s eval-e #2 exited: code Some(137), signal Some("SIGKILL"), reason None
     1m 17s -> prepare e
@@ -121,8 +128,17 @@ fn a_client_that_ends_in_an_outage_is_held_too() {
     3.0s alarm held: `e` is held: `a` has no server that is ready; it goes on by itself when there is one again
     3.0s e held: `a` has no server that is ready
     ");
-    story.secs(5).comes_up("a").requeued("e", 7).prepared("e", ten(3, 0)).skip();
-    story.client_runs("e").secs(1).counted("e", ten(10, 0)).skip();
+    story
+        .secs(5)
+        .comes_up("a")
+        .requeued("e", 7)
+        .prepared("e", ten(3, 0))
+        .skip();
+    story
+        .client_runs("e")
+        .secs(1)
+        .counted("e", ten(10, 0))
+        .skip();
     story.dies("eval-e", code(0)).counted("e", ten(10, 0));
     story.stopped("a").stopped("b");
     assert_snapshot!(without_counts(&mut story), @r"
@@ -168,7 +184,9 @@ fn another_owner_goes_on_with_a_hold() {
     let goal = story.all();
     story.owner(goal);
     let (client, b) = (story.running("eval-e", false), story.running("b", true));
-    story.skip().begin(&[("eval-e", client), ("b", b)], &[("e", ten(5, 2))]);
+    story
+        .skip()
+        .begin(&[("eval-e", client), ("b", b)], &[("e", ten(5, 2))]);
     story.passes("b").comes_up("a").skip();
     story.stopped("eval-e");
     assert_snapshot!(without_counts(&mut story), @r"
@@ -178,7 +196,9 @@ fn another_owner_goes_on_with_a_hold() {
     let goal = story.all();
     story.owner(goal);
     let (a, b) = (story.running("a", true), story.running("b", true));
-    story.skip().begin(&[("a", a), ("b", b)], &[("e", ten(5, 2))]);
+    story
+        .skip()
+        .begin(&[("a", a), ("b", b)], &[("e", ten(5, 2))]);
     story.passes("a").passes("b");
     story.requeued("e", 2);
     assert_snapshot!(without_counts(&mut story), @r"
@@ -255,14 +275,27 @@ impl Story {
 fn a_judge_that_is_gone_holds_and_one_that_never_answered_does_not() {
     let mut story = Story::new(JUDGED);
     story.begin(&[], &[("e", ten(0, 0))]).comes_up("a");
-    story.prepared("e", ten(0, 0)).client_runs("e").secs(1).skip();
+    story
+        .prepared("e", ten(0, 0))
+        .client_runs("e")
+        .secs(1)
+        .skip();
     for _ in 0..5 {
-        story.reached(Err("no route")).secs(15).counted("e", ten(2, 0));
+        story
+            .reached(Err("no route"))
+            .secs(15)
+            .counted("e", ten(2, 0));
     }
     let told = without_counts(&mut story);
-    assert!(!told.contains("held") && told.contains("-> reach judge"), "{told}");
+    assert!(
+        !told.contains("held") && told.contains("-> reach judge"),
+        "{told}"
+    );
     story.reached(Ok(())).pass(Millis(15_000)).skip();
-    story.reached(Err("it answers 503")).secs(5).reached(Err("it answers 503"));
+    story
+        .reached(Err("it answers 503"))
+        .secs(5)
+        .reached(Err("it answers 503"));
     story.secs(6);
     assert_snapshot!(without_counts(&mut story), @r"
     1m 36s -> reach judge
@@ -287,7 +320,11 @@ fn a_client_that_waits_for_servers_at_work_has_not_stalled_and_a_second_stall_en
     story.brain.tokens_came(story.now);
     story.secs(1700).counted_with("e", ten(3, 0), still).skip();
     story.secs(101).counted_with("e", ten(3, 0), still);
-    story.stopped("eval-e").counted("e", ten(3, 0)).secs(5).prepared("e", ten(3, 0));
+    story
+        .stopped("eval-e")
+        .counted("e", ten(3, 0))
+        .secs(5)
+        .prepared("e", ten(3, 0));
     story.client_runs("e");
     story.secs(1).counted_with("e", ten(3, 0), still);
     story.secs(1799).counted_with("e", ten(3, 0), still);

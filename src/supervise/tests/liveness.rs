@@ -107,7 +107,9 @@ fn a_silent_service_that_computes_is_left_alone_and_one_that_does_not_is_restart
             log_bytes: 7,
             stopped: None,
         };
-        story.secs(5).looked_into("a", Door::Silent, None, Some(body));
+        story
+            .secs(5)
+            .looked_into("a", Door::Silent, None, Some(body));
         story.counted("e", ten(4, 0)).skip();
     }
     let idle = Body {
@@ -116,10 +118,14 @@ fn a_silent_service_that_computes_is_left_alone_and_one_that_does_not_is_restart
         stopped: None,
     };
     for _ in 0..12 {
-        story.secs(5).looked_into("a", Door::Silent, None, Some(idle));
+        story
+            .secs(5)
+            .looked_into("a", Door::Silent, None, Some(idle));
     }
     story.counted("e", ten(4, 0)).skip();
-    story.secs(5).looked_into("a", Door::Silent, None, Some(idle));
+    story
+        .secs(5)
+        .looked_into("a", Door::Silent, None, Some(idle));
     story.stopped("a");
     assert_snapshot!(story.told(), @r"
     3m 26s -> count e
@@ -140,7 +146,9 @@ fn a_service_whose_process_is_stopped_is_restarted_sooner() {
         stopped: Some(4711),
     };
     for _ in 0..4 {
-        story.secs(5).looked_into("a", Door::Silent, None, Some(body));
+        story
+            .secs(5)
+            .looked_into("a", Door::Silent, None, Some(body));
     }
     assert_snapshot!(story.told(), @r"
      1.0s -> count e
@@ -175,7 +183,10 @@ fn what_could_not_be_seen_proves_nothing() {
     let mut story = running();
     for _ in 0..100 {
         let door = Door::Unknown("no route to host".to_owned());
-        story.secs(5).looked("a", door, None).counted("e", ten(4, 0));
+        story
+            .secs(5)
+            .looked("a", door, None)
+            .counted("e", ten(4, 0));
     }
     let told = story.told();
     assert!(!told.contains("alarm"), "{told}");
@@ -192,7 +203,10 @@ evals:
 #[test]
 fn a_hung_engine_is_restarted_on_its_port_within_its_budget() {
     let mut story = Story::new(MODELS);
-    story.begin(&[], &[("e", ten(0, 0))]).comes_up("m-0").comes_up("m-1");
+    story
+        .begin(&[], &[("e", ten(0, 0))])
+        .comes_up("m-0")
+        .comes_up("m-1");
     story.prepared("e", ten(0, 0)).client_runs("e").skip();
     let busy = Counters {
         running: 4,
@@ -209,7 +223,9 @@ fn a_hung_engine_is_restarted_on_its_port_within_its_budget() {
             log_bytes: 7,
             stopped: None,
         };
-        story.secs(5).looked_into("m-0", Door::Answers, Some(busy), Some(body));
+        story
+            .secs(5)
+            .looked_into("m-0", Door::Answers, Some(busy), Some(body));
     }
     assert_snapshot!(story.told(), @r"
     25.0s alarm stalled-server: `m-0`: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 15.0s, though its API server answers; all of it is ended, and it is started again
@@ -238,7 +254,10 @@ fn a_hung_engine_is_restarted_on_its_port_within_its_budget() {
 #[test]
 fn a_controller_that_stood_still_judges_from_then_on() {
     let mut story = Story::new(MODELS);
-    story.begin(&[], &[("e", ten(0, 0))]).comes_up("m-0").comes_up("m-1");
+    story
+        .begin(&[], &[("e", ten(0, 0))])
+        .comes_up("m-0")
+        .comes_up("m-1");
     story.secs(10).looked("m-0", Door::Silent, None);
     let length = Millis::from_secs(3600);
     story.now = story.now + length;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::story::plan_of;
 use crate::base::{Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId};
 use crate::facts::{
-    Canary, Counters, Door, Exit, Look, Observation, ProbeFailure, ProbeOutcome, Pulse, RunningUnit,
-    Signal,
+    Canary, Counters, Door, Exit, Look, Observation, ProbeFailure, ProbeOutcome, Pulse,
+    RunningUnit, Signal,
 };
 use crate::plan::{Plan, UnitKind};
 use crate::run::{Event, Handle, Record, RunState, UnitPhase};
