@@ -79,7 +79,7 @@ pub struct Exit {
     pub tail: Vec<String>,
     /// What its log says of the cause, where that is known.
     #[serde(default)]
-    pub cause: Option<LogCause>,
+    pub cause: Option<Box<LogCause>>,
 }
 
 /// The line of a log that tells why a server died, and what is known of it.

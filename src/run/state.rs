@@ -477,6 +477,12 @@ impl RunState {
                 let first = *state.ready_after.get_or_insert(*after);
                 state.phase = UnitPhase::Ready(first);
             }),
+            event => self.apply_end(event),
+        }
+    }
+
+    fn apply_end(&mut self, event: &Event) {
+        match event {
             Event::Judged {
                 unit,
                 generation,

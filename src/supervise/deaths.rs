@@ -120,6 +120,6 @@ fn permanent_cause(exit: &Exit, rising: bool) -> Option<String> {
         return None;
     }
     let tail = || LogCause::read(exit.tail.iter().map(String::as_str));
-    let found = exit.cause.clone().or_else(tail)?;
+    let found = exit.cause.as_deref().cloned().or_else(tail)?;
     (found.permanent).then(|| format!("{}; {}", found.cause, found.fix))
 }

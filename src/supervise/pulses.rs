@@ -47,10 +47,10 @@ impl Vitals {
     }
 
     fn remove(&mut self, unit: &UnitId) {
-        if let Some((vital, _)) = self.of.remove(unit) {
-            if let Some(at) = vital.wakes() {
-                self.due.remove(&(at, unit.clone()));
-            }
+        if let Some((vital, _)) = self.of.remove(unit)
+            && let Some(at) = vital.wakes()
+        {
+            self.due.remove(&(at, unit.clone()));
         }
     }
 

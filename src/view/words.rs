@@ -151,7 +151,7 @@ pub fn ended(exit: &Exit) -> String {
     if let Some(signal) = &exit.signal {
         let _ = write!(text, " ({} inferred)", clean(signal));
     }
-    let cause = exit.cause.as_ref();
+    let cause = exit.cause.as_deref();
     let line = cause.map(|cause| &cause.line).or(exit.tail.last());
     let because = exit.reason.as_ref().or(line);
     if let Some(because) = because.map(|line| clean(line)) {

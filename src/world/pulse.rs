@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::open_files::tree_of;
 use super::probe::{Prober, bracketed};
 use super::procfs::life;
+use super::sample::tree;
 use crate::facts::{Body, Canary, Counters, Door, Look};
 use crate::plan::{Rung, Unit, UnitKind};
 

@@ -461,7 +461,7 @@ mod tests {
         let place = Place::new();
         let mut scanner = place.scanner();
         place.put("early.json", &failed("early"));
-        let hour = std::time::Duration::from_secs(3600);
+        let hour = std::time::Duration::from_hours(1);
         let early = fs::File::open(place.dir.path().join("early.json")).unwrap();
         early.set_modified(SystemTime::now() - hour).unwrap();
         place.put("late.json", &failed("late"));

@@ -234,7 +234,7 @@ impl UnitDirs {
                 requested: state.text("requested") == "1",
                 reason: state.filled("reason"),
                 tail: tail(Path::new(state.text("log"))),
-                cause: cause(Path::new(state.text("log"))),
+                cause: cause(Path::new(state.text("log"))).map(Box::new),
             });
         }
         let alive = |pid: &str, start: &str| {
