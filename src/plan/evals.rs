@@ -251,6 +251,7 @@ pub(crate) fn one(
         retry_errors: eval.retry_errors.unwrap_or_default(),
         stall: limit(eval, |limits| limits.stall).unwrap_or(STALL),
         first_result: limit(eval, |limits| limits.first_result).unwrap_or(FIRST_RESULT),
+        egress: None,
         identity: identity::of(spec, facts, name, eval),
         origin,
     };

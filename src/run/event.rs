@@ -173,6 +173,31 @@ pub enum Event {
         /// All ids.
         total: usize,
     },
+    /// A client called, or was kept from calling, a place that is no endpoint and no declared external.
+    OutsideCall {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Host and port.
+        place: String,
+        /// How it was noticed.
+        seen: OutsideSeen,
+        /// How often, all told.
+        times: u64,
+    },
+    /// A client ended, and this is how closely its calls were watched.
+    Routed {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Looks at its sockets; none where nobody could look.
+        looks: u64,
+        /// The longest time between two of them.
+        longest: Millis,
+        /// Credentials, endpoints and proxies that it would have found in its environment and was not given; none where
+        /// that is not recorded.
+        dropped: Option<Vec<String>>,
+        /// Such names that it was given although nobody asked for them.
+        slipped: Vec<String>,
+    },
     /// An evaluation is over.
     EvalEnded {
         /// Which.
@@ -217,6 +242,16 @@ pub enum Event {
         /// One line for people.
         summary: String,
     },
+}
+
+/// How a call to an undeclared place was noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutsideSeen {
+    /// A socket led there.
+    Connected,
+    /// The proxy of the evaluation refused it.
+    Refused,
 }
 
 /// Where a started unit can be found again.

@@ -4,5 +4,5 @@ mod event;
 mod state;
 pub mod store;
 
-pub use event::{Event, GaveUp, Handle, Record, StopWhy, Verdict};
-pub use state::{EvalState, Owner, Phase, RunState, RungState, UnitPhase, UnitState};
+pub use event::{Event, GaveUp, Handle, OutsideSeen, Record, StopWhy, Verdict};
+pub use state::{EvalState, Owner, Phase, Routing, RunState, RungState, UnitPhase, UnitState};

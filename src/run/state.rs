@@ -1,8 +1,8 @@
 //! The state of a run: the fold of its events, and nothing else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::event::{Event, GaveUp, Handle, Record, Verdict};
+use super::event::{Event, GaveUp, Handle, OutsideSeen, Record, Verdict};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
 };
@@ -149,6 +149,41 @@ pub struct EvalState {
     pub recent: VecDeque<(Timestamp, usize)>,
     /// How it ended.
     pub verdict: Option<Verdict>,
+    /// Calls to places that are not declared: how often each, and how that was noticed.
+    pub outside: BTreeMap<(String, OutsideSeen), u64>,
+    /// How closely its clients' calls were watched.
+    pub routing: Routing,
+}
+
+/// How closely the calls of an evaluation's clients were watched, all starts together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Routing {
+    /// Clients of which that is recorded.
+    pub clients: u32,
+    /// Of these, those at whose sockets nobody looked.
+    pub unseen: u32,
+    /// Looks at sockets.
+    pub looks: u64,
+    /// The longest time between two of them.
+    pub longest: Millis,
+    /// Of these, those whose environment is not recorded.
+    pub unscrubbed: u32,
+    /// Credentials, endpoints and proxies that were kept from them.
+    pub dropped: BTreeSet<String>,
+    /// Such names that reached one although nobody asked for them.
+    pub slipped: BTreeSet<String>,
+}
+
+impl Routing {
+    fn add(&mut self, looks: u64, longest: Millis, dropped: Option<&[String]>, slipped: &[String]) {
+        self.clients += 1;
+        self.unseen += u32::from(looks == 0);
+        self.looks += looks;
+        self.longest = self.longest.max(longest);
+        self.unscrubbed += u32::from(dropped.is_none());
+        self.dropped.extend(dropped.into_iter().flatten().cloned());
+        self.slipped.extend(slipped.iter().cloned());
+    }
 }
 
 impl EvalState {
@@ -219,7 +254,10 @@ impl RunState {
             Event::ConfigWritten { config, sha256, .. } => {
                 self.configs.insert(config.clone(), sha256.clone());
             }
-            Event::EvalProgress { .. } | Event::EvalEnded { .. } => {
+            Event::EvalProgress { .. }
+            | Event::OutsideCall { .. }
+            | Event::Routed { .. }
+            | Event::EvalEnded { .. } => {
                 self.apply_eval(at, &record.event);
             }
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
@@ -253,6 +291,26 @@ impl RunState {
                 state.correct = *correct;
                 state.torn = *torn;
                 state.total = *total;
+            }
+            Event::OutsideCall {
+                eval,
+                place,
+                seen,
+                times,
+            } => {
+                let state = self.evals.entry(eval.clone()).or_default();
+                state.outside.insert((place.clone(), *seen), *times);
+            }
+            Event::Routed {
+                eval,
+                looks,
+                longest,
+                dropped,
+                slipped,
+            } => {
+                let state = self.evals.entry(eval.clone()).or_default();
+                let dropped = dropped.as_deref();
+                state.routing.add(*looks, *longest, dropped, slipped);
             }
             Event::EvalEnded { eval, verdict } => {
                 self.evals.entry(eval.clone()).or_default().verdict = Some(verdict.clone());

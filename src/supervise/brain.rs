@@ -8,6 +8,7 @@ use super::input::Input;
 use super::stops::Then;
 use super::tasks::Task;
 use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Timestamp, UnitId};
+use crate::eval::Place;
 use crate::facts::{Observation, Signal};
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::{Event, Record, RunState, StopWhy};
@@ -61,6 +62,8 @@ pub struct Brain {
     pub(super) configs_asked: BTreeSet<ConfigName>,
     /// Configurations that were written, or why they could not be.
     pub(super) configs_done: BTreeMap<ConfigName, Result<(), String>>,
+    /// Undeclared places of which this owner has raised an alarm.
+    pub(super) outside_told: BTreeSet<(EvalName, Place)>,
     pub(super) began: Timestamp,
     course: Course,
     out: Vec<Effect>,
@@ -80,6 +83,7 @@ impl Brain {
             evals: BTreeMap::new(),
             configs_asked: BTreeSet::new(),
             configs_done: BTreeMap::new(),
+            outside_told: BTreeSet::new(),
             began: Timestamp::default(),
             course: Course::Working,
             out: Vec::new(),
@@ -156,6 +160,8 @@ impl Brain {
                 generation,
                 result,
             } => self.stop_done(&unit, generation, result, now),
+            Input::Routed(news) => self.routed(news, now),
+            Input::Watched { client, watched } => self.watched(&client, watched, now),
             Input::Leave(signal) => self.leave(signal, now),
         }
     }

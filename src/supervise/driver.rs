@@ -9,13 +9,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::driver_evals::EvalDesk;
+use super::driver_routes;
 use super::{Brain, Effect, Input, Outcome};
 use crate::base::{Clock, ExitStatus, NodeName, RunId, Timestamp, UnitId};
+use crate::eval::RouteNews;
 use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line,
+    Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs, Watcher, last_line,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -98,6 +100,8 @@ pub struct Driver<'a> {
     pub(super) sender: mpsc::UnboundedSender<Input>,
     pub(super) ports: PortWatch,
     pub(super) leaders: BTreeMap<UnitId, RunningUnit>,
+    pub(super) routes: RouteWatch,
+    route_news: mpsc::UnboundedReceiver<RouteNews>,
 }
 
 impl<'a> Driver<'a> {
@@ -114,6 +118,7 @@ impl<'a> Driver<'a> {
         let dirs = UnitDirs::new(&ground.run);
         let (watcher, news) = Watcher::new(dirs.clone())?;
         let (sender, inputs) = mpsc::unbounded_channel();
+        let (routes, route_news) = driver_routes::watch(brain.plan(), &ground.run);
         Ok(Self {
             brain,
             journal,
@@ -128,6 +133,8 @@ impl<'a> Driver<'a> {
             sender,
             ports: PortWatch::default(),
             leaders: BTreeMap::new(),
+            routes,
+            route_news,
         })
     }
 
@@ -139,6 +146,7 @@ impl<'a> Driver<'a> {
         mut self,
         mut signals: mpsc::Receiver<Signal>,
     ) -> Result<(Outcome, Vec<EvalDesk>), DriveError> {
+        self.read_proxies();
         let begin = self.look_around();
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
@@ -150,6 +158,7 @@ impl<'a> Driver<'a> {
             let inputs = tokio::select! {
                 Some(input) = self.inputs.recv() => self.heed(input),
                 Some((unit, observation)) = self.news.recv() => self.learn(unit, observation),
+                Some(news) = self.route_news.recv() => vec![Input::Routed(news)],
                 Some(signal) = signals.recv() => vec![Input::Leave(signal)],
                 () = sleep(wake) => vec![Input::Tick],
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
@@ -216,6 +225,7 @@ impl<'a> Driver<'a> {
             self.journal
                 .append(record.at, record.event.clone(), durability)?;
             self.audience.event(record, self.brain.state());
+            self.route(&record.event);
         }
         Ok(())
     }

@@ -53,7 +53,7 @@ impl Driver<'_> {
         }
     }
 
-    fn send(&self, input: Input) {
+    pub(super) fn send(&self, input: Input) {
         // The receiver lives as long as we do.
         let _ = self.sender.send(input);
     }
@@ -134,7 +134,7 @@ impl Driver<'_> {
         self.dirs.put_secrets(&unit.id, &values)
     }
 
-    fn log_path(&self, unit: &UnitId, generation: Generation) -> PathBuf {
+    pub(super) fn log_path(&self, unit: &UnitId, generation: Generation) -> PathBuf {
         let name = match generation.0 {
             1 => format!("{unit}.log"),
             n => format!("{unit}.{n}.log"),

@@ -1,6 +1,7 @@
 //! What the world tells the brain.
 
 use crate::base::{ConfigName, EvalName, Generation, Port, UnitId};
+use crate::eval::{RouteNews, Tally};
 use crate::facts::{Observation, ProbeOutcome, Signal};
 use crate::run::Handle;
 
@@ -82,6 +83,15 @@ pub enum Input {
         /// Nothing is left, or what could not be stopped.
         result: Result<(), String>,
     },
+    /// A client's call leads to a place that is not declared.
+    Routed(RouteNews),
+    /// A client ended.
+    Watched {
+        /// Which.
+        client: UnitId,
+        /// How closely its calls were watched.
+        watched: Watched,
+    },
     /// Somebody asked the controller to go.
     Leave(Signal),
 }
@@ -101,6 +111,17 @@ pub struct Counts {
     pub total: usize,
     /// The evaluation's own rule says that it is finished.
     pub finished: bool,
+}
+
+/// How closely the calls of a client were watched.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Watched {
+    /// Looks at its sockets.
+    pub tally: Tally,
+    /// Names of credentials, endpoints and proxies that were kept from it; none where that is not recorded.
+    pub dropped: Option<Vec<String>>,
+    /// Such names that it was given although nobody asked for them.
+    pub slipped: Vec<String>,
 }
 
 /// Signs that a client works.

@@ -10,7 +10,7 @@ use super::sink::{Tails, View};
 use super::{wall, words};
 use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
-use crate::run::{Event, Record, RunState};
+use crate::run::{Event, OutsideSeen, Record, RunState};
 
 /// How much an event matters to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,8 @@ pub fn weight(event: &Event) -> Weight {
         | Event::Launched { .. }
         | Event::Started { adopted: false, .. }
         | Event::Climbed { .. }
+        | Event::OutsideCall { .. }
+        | Event::Routed { .. }
         | Event::StopIntended { .. } => Weight::Detail,
         Event::Exited { exit, .. } if exit.requested => Weight::Detail,
         // A client may end; a server that does so has died, whatever its code.
@@ -85,6 +87,19 @@ pub(super) fn sentence(event: &Event) -> String {
                 .map_or_else(String::new, |id| format!(" {id}"));
             format!("alarm{unit} {}: {}", clean(alarm), clean(text))
         }
+        Event::OutsideCall {
+            eval,
+            place,
+            seen,
+            times,
+        } => {
+            let what = match seen {
+                OutsideSeen::Connected => "called",
+                OutsideSeen::Refused => "was kept from calling",
+            };
+            format!("{eval} {what} {}, {times} so far", clean(place))
+        }
+        Event::Routed { eval, looks, .. } => format!("{eval}: {looks} looks at its sockets"),
         Event::OwnerLeft { why } => {
             format!(
                 "no longer watched ({}); what was started goes on",

@@ -149,6 +149,7 @@ fn eval(name: &str, after: &[&str]) -> EvalPlan {
         retry_errors: RetryErrors::Infra,
         stall: Millis::from_secs(3600),
         first_result: Millis::from_secs(600),
+        egress: None,
         identity: IndexMap::new(),
         origin: FieldPath::root(),
         name,

@@ -1,18 +1,15 @@
-//! One look at a tree of processes: its open files against their limit, and to whom its sockets lead. Reads `/proc`.
+//! One look at a tree of processes: its open files against their limit. Reads `/proc`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::procfs::{process, processes, socket_inodes};
+use super::procfs::{Process, process, processes};
 
 /// What was seen of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreeSample {
     /// Of its processes the one closest to its limit.
     pub files: Option<OpenFilesSeen>,
-    /// Where its connected sockets lead, and those that are being connected.
-    pub remotes: BTreeSet<SocketAddr>,
 }
 
 /// Open files of one process.
@@ -42,28 +39,31 @@ pub fn sample_tree(root: u32) -> TreeSample {
     let Some(leader) = process(root) else {
         return TreeSample::default();
     };
-    let all = processes();
-    let mut tree: HashSet<u32> = HashSet::from([root]);
+    let tree = tree_of(leader, &processes());
+    let files = tree.iter().filter_map(|pid| open_files(*pid));
+    TreeSample {
+        files: files.reduce(OpenFilesSeen::closer),
+    }
+}
+
+/// Of all processes a leader, and what descends from it or shares its session.
+pub(super) fn tree_of(leader: Process, all: &[Process]) -> HashSet<u32> {
+    let mut tree: HashSet<u32> = HashSet::from([leader.pid]);
     let in_session = all.iter().filter(|one| one.session == leader.session);
     // A leader of no session of its own shares it with strangers.
-    if leader.session == root {
+    if leader.session == leader.pid {
         tree.extend(in_session.map(|one| one.pid));
     }
     loop {
         let before = tree.len();
-        for one in &all {
+        for one in all {
             if tree.contains(&one.parent) {
                 tree.insert(one.pid);
             }
         }
         if tree.len() == before {
-            break;
+            return tree;
         }
-    }
-    let files = tree.iter().filter_map(|pid| open_files(*pid));
-    TreeSample {
-        files: files.reduce(OpenFilesSeen::closer),
-        remotes: remotes(&tree),
     }
 }
 
@@ -81,133 +81,14 @@ fn open_files(pid: u32) -> Option<OpenFilesSeen> {
     })
 }
 
-/// A socket of a table of `/proc/net`.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    inode: u64,
-    local: SocketAddr,
-    remote: SocketAddr,
-}
-
-impl Row {
-    /// It waits for others, or has no peer.
-    fn is_open(self) -> bool {
-        self.remote.port() == 0
-    }
-}
-
-fn remotes(tree: &HashSet<u32>) -> BTreeSet<SocketAddr> {
-    let inodes: HashSet<u64> = tree.iter().flat_map(|pid| socket_inodes(*pid)).collect();
-    if inodes.is_empty() {
-        return BTreeSet::new();
-    }
-    let tables = ["tcp", "tcp6", "udp", "udp6"].map(|name| format!("/proc/net/{name}"));
-    let texts = tables
-        .iter()
-        .filter_map(|path| fs::read_to_string(path).ok());
-    let own: Vec<Row> = texts
-        .flat_map(|text| rows(&text))
-        .filter(|row| inodes.contains(&row.inode))
-        .collect();
-    lead_out(&own)
-}
-
-/// Peers to which a tree connected itself, and that are not part of it.
-fn lead_out(own: &[Row]) -> BTreeSet<SocketAddr> {
-    let locals: HashSet<SocketAddr> = own.iter().map(|row| row.local).collect();
-    let served: HashSet<u16> = own
-        .iter()
-        .filter(|row| row.is_open())
-        .map(|row| row.local.port())
-        .collect();
-    own.iter()
-        .filter(|row| !row.is_open() && !served.contains(&row.local.port()))
-        .map(|row| row.remote)
-        .filter(|remote| !locals.contains(remote) && !served.contains(&remote.port()))
-        .collect()
-}
-
-fn rows(text: &str) -> Vec<Row> {
-    let one = |line: &str| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let inode: u64 = fields.get(9)?.parse().ok()?;
-        let (local, remote) = (address(fields.get(1)?)?, address(fields.get(2)?)?);
-        let row = Row {
-            inode,
-            local,
-            remote,
-        };
-        (inode != 0).then_some(row)
-    };
-    text.lines().skip(1).filter_map(one).collect()
-}
-
-/// `0100007F:1F90`, each 32-bit word in the byte order of the machine.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (host, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |at: usize| {
-        let word = host.get(at..at + 8)?;
-        Some(u32::from_str_radix(word, 16).ok()?.to_ne_bytes())
-    };
-    let ip = if host.len() == 8 {
-        IpAddr::V4(Ipv4Addr::from(word(0)?))
-    } else {
-        let mut bytes = [0; 16];
-        for (index, part) in bytes.chunks_mut(4).enumerate() {
-            part.copy_from_slice(&word(index * 8)?);
-        }
-        let ip = Ipv6Addr::from(bytes);
-        ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn this_process_and_its_connection_are_seen() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let there = listener.local_addr().unwrap();
-        let _kept = TcpStream::connect(there).unwrap();
-        let seen = sample_tree(std::process::id());
-        assert!(
-            !seen.remotes.contains(&there),
-            "it talks to itself: {seen:?}"
-        );
-        let files = seen.files.unwrap();
+    fn this_process_is_seen() {
+        let files = sample_tree(std::process::id()).files.unwrap();
         assert!(files.open >= 2 && files.limit > files.open, "{files:?}");
-    }
-
-    #[test]
-    fn what_leads_out_is_told_from_what_comes_in() {
-        let at = |text: &str| text.parse().unwrap();
-        let row = |inode, local, remote| Row {
-            inode,
-            local: at(local),
-            remote: at(remote),
-        };
-        let own = [
-            row(1, "127.0.0.1:40001", "127.0.9.1:1800"),
-            row(2, "0.0.0.0:7000", "0.0.0.0:0"),
-            row(3, "127.0.0.1:7000", "127.0.0.1:51000"),
-            row(4, "127.0.0.1:40002", "127.0.0.1:7000"),
-            row(5, "10.0.0.2:40003", "93.184.216.34:443"),
-        ];
-        let out = ["127.0.9.1:1800", "93.184.216.34:443"].map(at);
-        assert_eq!(lead_out(&own), BTreeSet::from(out));
-    }
-
-    #[test]
-    fn addresses_are_read_as_the_kernel_writes_them() {
-        let v4 = address("0100007F:1F90").unwrap();
-        assert_eq!(v4, "127.0.0.1:8080".parse().unwrap());
-        let mapped = address("0000000000000000FFFF00000100007F:0050").unwrap();
-        assert_eq!(mapped, "127.0.0.1:80".parse().unwrap());
-        assert_eq!(address("nonsense"), None);
     }
 
     #[test]

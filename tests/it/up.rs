@@ -16,6 +16,7 @@ mod quickstart;
 mod refusals;
 mod rehearse;
 mod scene;
+mod routes;
 mod small;
 
 use scene::Scene;

@@ -8,4 +8,5 @@ mod chance;
 mod clients;
 mod evals;
 mod leaving;
+mod routes;
 mod servers;

@@ -497,6 +497,18 @@ fn fact(event: &Event) -> String {
         } => format!("{unit} #{generation} stop intended: {why:?}"),
         Event::Stopped { unit, generation } => format!("{unit} #{generation} stopped"),
         Event::Alarm { alarm, text, .. } => format!("alarm {alarm}: {text}"),
+        Event::OutsideCall {
+            eval,
+            place,
+            seen,
+            times,
+        } => format!("{eval} outside {place} {seen:?} {times}"),
+        Event::Routed {
+            eval,
+            looks,
+            dropped,
+            ..
+        } => format!("{eval} watched, {looks} looks, dropped {dropped:?}"),
         Event::OwnerLeft { why } => format!("owner left: {why}"),
         Event::RunEnded { code, summary } => format!("run ended {code}: {summary}"),
         Event::RunStarted { .. } | Event::OwnerTook { .. } | Event::DownBegan { .. } => {
