@@ -9,7 +9,6 @@ mod identity;
 mod ids;
 mod markers;
 mod outside;
-mod places;
 mod results;
 mod routes;
 
@@ -21,8 +20,7 @@ pub use identity::{Change, Difference, Judgement, Stamp, refusal};
 pub use ids::{is_safe_file_name, select};
 pub use markers::{MarkerReader, Marks};
 pub use outside::{Outside, outside_of};
-pub use places::{Place, declared};
 pub use results::{
     Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,
 };
-pub use routes::{Allowed, RouteNews, Tally, Way, resolvers};
+pub use routes::{Allowed, RouteNews, Tally, Way, declared, resolvers};

@@ -3,8 +3,8 @@
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::places::Place;
-use crate::base::{Millis, UnitId};
+use crate::base::{Millis, Place, UnitId};
+use crate::plan::Plan;
 
 /// Ports on which resolvers are asked for names: plain, and over TLS.
 const RESOLVE: [u16; 2] = [53, 853];
@@ -143,6 +143,19 @@ pub struct Tally {
     pub looks: u64,
     /// The longest time between two looks, its start and end among them.
     pub longest: Millis,
+}
+
+/// Where clients of this plan may call: each server, each of our own proxies, and each declared external.
+pub fn declared(plan: &Plan) -> BTreeSet<Place> {
+    let servers = plan
+        .units
+        .iter()
+        .filter_map(|unit| Some(Place::new(&unit.address, unit.port?.0)));
+    let outside = plan
+        .externals
+        .iter()
+        .filter_map(|external| Place::of_url(&external.url));
+    servers.chain(outside).collect()
 }
 
 /// The servers that `resolv.conf` names.

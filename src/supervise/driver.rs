@@ -17,7 +17,8 @@ use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs, Watcher, last_line,
+    Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs, Watcher,
+    last_line,
 };
 
 /// Ports are looked at in one pass for all units.

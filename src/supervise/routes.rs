@@ -2,8 +2,8 @@
 
 use super::brain::Brain;
 use super::input::Watched;
-use crate::base::{EvalName, Timestamp, UnitId};
-use crate::eval::{Place, RouteNews};
+use crate::base::{EvalName, Place, Timestamp, UnitId};
+use crate::eval::RouteNews;
 use crate::plan::UnitKind;
 use crate::run::{Event, OutsideSeen};
 

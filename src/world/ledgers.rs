@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::base::UnitId;
-use crate::eval::{Place, RouteNews, outside_of};
+use crate::base::{Place, UnitId};
+use crate::eval::{RouteNews, outside_of};
 
 /// So much of a log is read at once; the rest comes with the next look.
 const PIECE: u64 = 4 << 20;

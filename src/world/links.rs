@@ -52,7 +52,11 @@ pub(super) fn begun_here(links: &[Link]) -> impl Iterator<Item = Link> {
     let any = |ip: IpAddr| {
         let all: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
         // A listener of IPv6 takes IPv4 as well.
-        if ip.is_ipv4() { all.to_vec() } else { vec![all[1]] }
+        if ip.is_ipv4() {
+            all.to_vec()
+        } else {
+            vec![all[1]]
+        }
     };
     let taken = move |local: SocketAddr| {
         let alike = any(local.ip()).into_iter();

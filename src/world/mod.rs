@@ -2,6 +2,7 @@
 
 mod clock;
 mod config_file;
+pub mod egress;
 mod facts;
 mod files;
 mod launcher;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use crate::eval::Place;
+use crate::base::Place;
 
 /// All names are looked up this often: what they lead to changes by the minute.
 const EVERY: Duration = Duration::from_mins(1);

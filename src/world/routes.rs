@@ -17,8 +17,8 @@ use super::links::{Link, begun_here, links, stays_inside};
 use super::names::{Names, Round};
 use super::procfs::{Process, find_marked, process, processes, socket_inodes};
 use super::sample::tree_of;
-use crate::base::{Millis, RunId, UnitId, clean};
-use crate::eval::{Allowed, Place, RouteNews, Tally, Way};
+use crate::base::{Millis, Place, RunId, UnitId, clean};
+use crate::eval::{Allowed, RouteNews, Tally, Way};
 
 /// Twice as often as must be.
 const EVERY: Duration = Duration::from_millis(500);
@@ -287,7 +287,11 @@ impl Looker {
     ) -> HashMap<u64, u32> {
         let mut tree = leader.map_or_else(HashSet::new, |leader| tree_of(leader, running));
         tree.extend(find_marked(&format!("{}/{client}/", self.run)));
-        let held = |pid: u32| socket_inodes(pid).into_iter().map(move |inode| (inode, pid));
+        let held = |pid: u32| {
+            socket_inodes(pid)
+                .into_iter()
+                .map(move |inode| (inode, pid))
+        };
         tree.into_iter().flat_map(held).collect()
     }
 

@@ -193,7 +193,10 @@ mod tests {
         assert!(!read(&listener, described, &mut found).unwrap());
         assert_eq!(found.len(), 1);
         for cut in 1..listener.len() {
-            assert!(read(&listener[..cut], described, &mut found).is_err(), "{cut}");
+            assert!(
+                read(&listener[..cut], described, &mut found).is_err(),
+                "{cut}"
+            );
         }
     }
 }

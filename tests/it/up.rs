@@ -15,8 +15,8 @@ mod lost;
 mod quickstart;
 mod refusals;
 mod rehearse;
-mod scene;
 mod routes;
+mod scene;
 mod small;
 
 use scene::Scene;

@@ -4,6 +4,7 @@ pub(super) mod check;
 pub(super) mod client;
 pub(super) mod config;
 pub(super) mod down;
+pub(super) mod egress_proxy;
 pub(super) mod eval;
 pub(super) mod events;
 pub(super) mod explain;

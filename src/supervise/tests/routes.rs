@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 
 use super::story::{EVAL, Story, code, ten};
-use crate::base::Millis;
-use crate::eval::{Place, RouteNews, Tally};
+use crate::base::{Millis, Place};
+use crate::eval::{RouteNews, Tally};
 use crate::supervise::{Input, Watched};
 
 fn place() -> Place {

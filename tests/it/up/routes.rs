@@ -1,5 +1,6 @@
 //! Where a client's calls go, with real sockets.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -23,9 +24,9 @@ while IFS= read -r line; do
 done <"$1"
 "#;
 
-/// A listener at an address of the scene's network, which is in no plan.
-fn listener(scene: &Scene, end: &str) -> (TcpListener, String) {
-    let listener = TcpListener::bind(format!("{}{end}:0", scene.network())).unwrap();
+/// A listener at an address that is in no plan, outside of the networks of scenes.
+fn listener(end: &str) -> (TcpListener, String) {
+    let listener = TcpListener::bind(format!("127.0.{end}:0")).unwrap();
     let place = listener.local_addr().unwrap().to_string();
     (listener, place)
 }
@@ -54,8 +55,8 @@ fn alarms(scene: &Scene, word: &str) -> Vec<Value> {
 #[test]
 fn a_call_to_an_undeclared_address_is_told_at_once_and_survives_the_controller() {
     let scene = small::scene("plain", 4);
-    let (_declared, friend) = listener(&scene, "77.1");
-    let (_undeclared, stranger) = listener(&scene, "77.2");
+    let (_declared, friend) = listener("77.1");
+    let (_undeclared, stranger) = listener("77.2");
     scene_that_calls(
         &scene,
         &[&friend, &stranger],
@@ -91,5 +92,113 @@ fn a_call_to_an_undeclared_address_is_told_at_once_and_survives_the_controller()
     let journal = scene.journal("small");
     let friendly = |record: &Value| record.to_string().contains(&format!("calls {friend}"));
     assert!(!journal.iter().any(friendly));
+    scene.assert_nothing_left();
+}
+
+/// What a client learns of its way out: a line for each place, then its results.
+const LEAVER: &str = r#"
+import http.client, json, os, socket, sys, urllib.error, urllib.request
+
+def plain(place):
+    try:
+        return urllib.request.urlopen("http://%s/" % place, timeout=5).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+def tunnel(place):
+    host, port = place.rsplit(":", 1)
+    proxy = http.client.HTTPConnection(os.environ["HTTPS_PROXY"].split("//")[1], timeout=5)
+    proxy.set_tunnel(host, int(port))
+    try:
+        proxy.request("GET", "/")
+        return proxy.getresponse().status
+    except OSError as error:
+        return error
+
+for place in sys.argv[3:]:
+    print(place, plain(place), tunnel(place), flush=True)
+os.makedirs(sys.argv[2], exist_ok=True)
+for line in open(sys.argv[1]):
+    id = json.loads(line)["id"]
+    with open("%s/%s.json" % (sys.argv[2], id), "w") as file:
+        json.dump({"id": id, "status": "done"}, file)
+    print("SUM_DONE id=%s status=done" % id, flush=True)
+print("keys:", [name for name in os.environ if name.endswith("_KEY")])
+"#;
+
+/// Answers every request with `200 OK` as long as the test runs.
+fn answering(listener: TcpListener) {
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut bytes = [0; 4096];
+            let _ = stream.read(&mut bytes);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+}
+
+#[test]
+fn a_proxy_lets_out_what_is_declared_and_tells_of_what_it_refused() {
+    let scene = small::scene("plain", 4);
+    let (declared, friend) = listener("77.1");
+    answering(declared);
+    let place = format!("{}1.1:8000", scene.network());
+    scene.write("client.py", LEAVER);
+    small::change(
+        &scene,
+        "command: [bash, client.sh, \"{dataset}\", \"{results}\"]",
+        &format!(
+            "command: [python3, client.py, \"{{dataset}}\", \"{{results}}\", \"{friend}\", \"{place}\", \"api.nobody.example:443\"]\n    egress: proxy"
+        ),
+    );
+    small::change(
+        &scene,
+        "env: { set: { MODE: plain } }",
+        "env: { setup: [export NEBIUS_API_KEY=canary] }",
+    );
+    let externals =
+        format!("externals: {{ friend: {{ url: \"http://{friend}/v1\" }} }}\nclient_config:");
+    small::change(&scene, "client_config:", &externals);
+    small::change(&scene, "first_result: 2s", "first_result: 60s");
+    let said = scene.run(&["up", YAML]);
+    assert_eq!(said.code, 7, "{}", said.err);
+    assert_eq!(scene.results("out"), 4);
+    let log = scene.read("home/runs/small/latest/logs/eval-sums.log");
+    let here = |text: &str| text.replace(&friend, "FRIEND").replace(&place, "SERVER");
+    let lines: Vec<String> = log
+        .lines()
+        .filter(|line| !line.starts_with("SUM_DONE"))
+        .map(here)
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+        FRIEND 200 200
+        SERVER 404 404
+        api.nobody.example:443 403 Tunnel connection failed: 403 Not declared
+        keys: []
+        ");
+    let calls: Vec<String> = scene
+        .journal("small")
+        .iter()
+        .map(|record| &record["event"])
+        .filter(|event| event["kind"] == "outside-call" || event["kind"] == "routed")
+        .map(|event| match event["kind"].as_str() {
+            Some("routed") => format!("dropped {}", event["dropped"]),
+            _ => format!("{} {} {}", event["place"], event["seen"], event["times"]),
+        })
+        .collect();
+    insta::assert_snapshot!(calls.join("\n"), @r#"
+        "api.nobody.example:443" "refused" 2
+        dropped ["NEBIUS_API_KEY"]
+        "#);
+    assert_eq!(alarms(&scene, "outside-call").len(), 1);
+    let proxy = scene.read("home/runs/small/latest/logs/egress-sums.log");
+    let passed = proxy.lines().rfind(|line| line.contains("passed"));
+    let passed: Value = serde_json::from_str(passed.unwrap()).unwrap();
+    assert_eq!(passed["passed"][&friend], 2);
+    assert_eq!(
+        passed["passed"][&place], 1,
+        "its tunnel: plain calls of servers go directly"
+    );
     scene.assert_nothing_left();
 }

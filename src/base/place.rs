@@ -1,10 +1,7 @@
-//! Places that calls go to, by name, and what of the plan may be called.
+//! Places that calls go to: a host and a port.
 
 use core::net::{IpAddr, Ipv6Addr};
-use std::collections::BTreeSet;
 use std::fmt;
-
-use crate::plan::Plan;
 
 /// Characters of a DNS name.
 const LONGEST_HOST: usize = 253;
@@ -65,9 +62,9 @@ impl Place {
         fine.then_some(place)
     }
 
-    /// The place that a URL leads to; none where it is none.
+    /// The place that a URL leads to; none where it is none. Without a scheme it is one of https.
     pub fn of_url(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
         let usual = match scheme.to_ascii_lowercase().as_str() {
             "http" | "ws" => 80,
             "https" | "wss" => 443,
@@ -99,19 +96,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where clients of this plan may call: each server, each of our own proxies, and each declared external.
-pub fn declared(plan: &Plan) -> BTreeSet<Place> {
-    let servers = plan
-        .units
-        .iter()
-        .filter_map(|unit| Some(Place::new(&unit.address, unit.port?.0)));
-    let outside = plan
-        .externals
-        .iter()
-        .filter_map(|external| Place::of_url(&external.url));
-    servers.chain(outside).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +110,7 @@ mod tests {
             ("http://evil.example#@127.0.0.1/", Some("evil.example:80")),
             ("https://h.example.?q", Some("h.example:443")),
             ("ftp://h.example", None),
-            ("h.example", None),
+            ("h.example/v1", Some("h.example:443")),
             ("http://", None),
         ] {
             let read = Place::of_url(url).map(|place| place.to_string());
