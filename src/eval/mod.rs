@@ -1,5 +1,7 @@
 //! What is done, missing, torn or in error; markers and results by adapter. Pure over listings.
 
+mod books;
+mod call_log;
 mod calls;
 mod cause;
 mod dataset;
@@ -12,6 +14,8 @@ mod outside;
 mod results;
 mod routes;
 
+pub use books::{Account, Balance, Reports, accounts, reported_elsewhere};
+pub use call_log::logged_call;
 pub use calls::{Call, calls_of};
 pub use cause::Cause;
 pub use dataset::DatasetReader;

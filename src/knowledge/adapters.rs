@@ -47,6 +47,8 @@ pub struct Adapter {
     pub stand_in: Option<&'static [&'static str]>,
     /// How many questions its dataset has.
     pub questions: Option<u64>,
+    /// It writes each of its calls to the file that `TOOL_ORCH_LLM_LOG_PATH` names.
+    pub logs_calls: bool,
 }
 
 /// All adapters.
@@ -94,6 +96,7 @@ const ADAPTERS: &[Adapter] = &[
         files_per_question: 8,
         stand_in: None,
         questions: None,
+        logs_calls: false,
     },
     Adapter {
         name: "toolorchestra-hle",
@@ -133,6 +136,7 @@ const ADAPTERS: &[Adapter] = &[
         files_per_question: 32,
         stand_in: Some(&["client", "toolorchestra", "hle"]),
         questions: Some(1900),
+        logs_calls: true,
     },
     Adapter {
         name: "toolorchestra-frames",
@@ -171,6 +175,7 @@ const ADAPTERS: &[Adapter] = &[
         files_per_question: 32,
         stand_in: Some(&["client", "toolorchestra", "frames"]),
         questions: Some(824),
+        logs_calls: true,
     },
     runner(&[
         "{toolorch}",
@@ -222,6 +227,7 @@ const fn runner(command: &'static [&'static str]) -> Adapter {
         files_per_question: 4,
         stand_in: None,
         questions: None,
+        logs_calls: false,
     }
 }
 

@@ -4,11 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::books::BooksMark;
 use crate::base::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Port, RunId, Timestamp,
     UnitId,
 };
-use crate::facts::{Exit, ProbeFailure};
+use crate::facts::{Exit, ProbeFailure, Served};
 use crate::spec::model::LauncherKind;
 
 /// One line of the journal.
@@ -197,6 +198,29 @@ pub enum Event {
         dropped: Option<Vec<String>>,
         /// Such names that it was given although nobody asked for them.
         slipped: Vec<String>,
+    },
+    /// A client is about to begin: what servers have counted so far, if no other client runs.
+    BooksOpened {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Where its reports begin.
+        mark: BooksMark,
+        /// What servers counted.
+        servers: Vec<Served>,
+        /// Servers that could not be asked.
+        unread: Vec<UnitId>,
+    },
+    /// A server ended while clients ran; this is what it had counted when it was last asked.
+    ServerCounted {
+        /// What it counted.
+        served: Served,
+    },
+    /// The last client has ended, and this is what servers counted.
+    BooksClosed {
+        /// What servers counted.
+        servers: Vec<Served>,
+        /// Servers that could not be asked.
+        unread: Vec<UnitId>,
     },
     /// An evaluation is over.
     EvalEnded {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::books::Books;
 use super::event::{Event, GaveUp, Handle, OutsideSeen, Record, Verdict};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
@@ -45,6 +46,8 @@ pub struct RunState {
     pub evals: BTreeMap<EvalName, EvalState>,
     /// Alarms of the last owner, oldest first.
     pub alarms: Vec<(Timestamp, String)>,
+    /// What servers counted while clients ran.
+    pub books: Books,
     /// `toolorch down` ended it.
     pub taken_down: bool,
 }
@@ -240,6 +243,7 @@ impl RunState {
                 // What an earlier owner was alarmed of may be mended; who still sees it says it again.
                 self.alarms.clear();
                 self.taken_down = false;
+                self.books.taken();
                 self.owner = Some(Owner {
                     host: host.clone(),
                     pid: *pid,
@@ -260,6 +264,14 @@ impl RunState {
             | Event::EvalEnded { .. } => {
                 self.apply_eval(at, &record.event);
             }
+            Event::BooksOpened {
+                eval,
+                mark,
+                servers,
+                unread,
+            } => self.books.open(eval, *mark, servers, unread),
+            Event::ServerCounted { served } => self.books.server_ended(served),
+            Event::BooksClosed { servers, unread } => self.books.close(servers, unread),
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
             Event::OwnerLeft { why } => {
                 if let Some(owner) = &mut self.owner {

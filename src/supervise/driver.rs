@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use super::driver_books::Ours;
 use super::driver_evals::EvalDesk;
 use super::driver_routes;
 use super::{Brain, Effect, Input, Outcome};
@@ -17,8 +18,8 @@ use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs, Watcher,
-    last_line,
+    Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
+    Watcher, last_line,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -28,6 +29,8 @@ const SHOW_EVERY: Duration = Duration::from_millis(250);
 /// Every unit is looked at this often, in case the kernel's word was lost; the owner says that it
 /// lives.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// The counters of servers are read this often while clients run.
+const METER_EVERY: Duration = Duration::from_secs(5);
 /// Logs shown beside units that are not ready: more fit no terminal.
 const TAILS: usize = 40;
 
@@ -101,6 +104,8 @@ pub struct Driver<'a> {
     pub(super) sender: mpsc::UnboundedSender<Input>,
     pub(super) ports: PortWatch,
     pub(super) leaders: BTreeMap<UnitId, RunningUnit>,
+    pub(super) asked: mpsc::UnboundedReceiver<Asked>,
+    pub(super) ours: Ours,
     pub(super) routes: RouteWatch,
     route_news: mpsc::UnboundedReceiver<RouteNews>,
 }
@@ -119,6 +124,7 @@ impl<'a> Driver<'a> {
         let dirs = UnitDirs::new(&ground.run);
         let (watcher, news) = Watcher::new(dirs.clone())?;
         let (sender, inputs) = mpsc::unbounded_channel();
+        let (prober, asked) = Prober::counted();
         let (routes, route_news) = driver_routes::watch(brain.plan(), &ground.run);
         Ok(Self {
             brain,
@@ -126,7 +132,7 @@ impl<'a> Driver<'a> {
             ground,
             audience,
             launchers: Arc::default(),
-            prober: Prober::default(),
+            prober,
             dirs,
             watcher,
             news,
@@ -134,6 +140,8 @@ impl<'a> Driver<'a> {
             sender,
             ports: PortWatch::default(),
             leaders: BTreeMap::new(),
+            asked,
+            ours: Ours::default(),
             routes,
             route_news,
         })
@@ -153,6 +161,7 @@ impl<'a> Driver<'a> {
         let mut ports = every(PORTS_EVERY);
         let mut show = every(SHOW_EVERY);
         let mut look = every(LOOK_EVERY);
+        let mut meter = every(METER_EVERY);
         while outcome.is_none() {
             let waits = self.port_waits();
             let wake = self.until_wake();
@@ -165,6 +174,7 @@ impl<'a> Driver<'a> {
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
                 _ = show.tick() => { self.show(); Vec::new() }
                 _ = look.tick() => self.look_again()?,
+                _ = meter.tick() => { self.meter_again(); Vec::new() }
             };
             for input in inputs {
                 outcome = outcome.or(self.take(input)?);
@@ -227,12 +237,16 @@ impl<'a> Driver<'a> {
                 .append(record.at, record.event.clone(), durability)?;
             self.audience.event(record, self.brain.state());
             self.route(&record.event);
+            self.count_anew(&record.event);
         }
         Ok(())
     }
 
     /// What we did ourselves goes to the brain; a script that was started is waited for.
     fn heed(&mut self, input: Input) -> Vec<Input> {
+        if let Input::Metered(metered) = input {
+            return vec![Input::Metered(self.with_ours(metered))];
+        }
         if let Input::LaunchDone {
             unit,
             generation,

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::driver::Driver;
 use super::driver_evals::{EvalDesk, write_config};
-use super::{Counts, Effect, Input};
+use super::{Counts, Effect, Input, Purpose};
 use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, UnitId};
 use crate::facts::Observation;
 use crate::plan::Unit;
@@ -37,17 +37,29 @@ impl Driver<'_> {
             }
             Effect::Prepare { eval } => {
                 let result = self.prepare(&eval);
-                self.send(Input::Prepared { eval, result });
+                let mark = self.books_mark(&eval);
+                let then = Input::Prepared {
+                    eval: eval.clone(),
+                    result,
+                };
+                self.meter(Purpose::Open { eval, mark }, Some(then));
             }
             Effect::Count { eval } => {
                 let log = self.log_of(&eval);
                 if let Some(desk) = self.desk(&eval) {
                     let (counts, signs) = desk.count(log.as_deref());
-                    self.send(Input::Counted {
+                    let ended = self.has_ended(&eval);
+                    let counted = Input::Counted {
                         eval,
                         counts,
                         signs,
-                    });
+                    };
+                    if ended {
+                        // What its servers counted comes first: they may be stopped for what follows.
+                        self.meter(Purpose::Close, Some(counted));
+                    } else {
+                        self.send(counted);
+                    }
                 }
             }
         }
@@ -62,7 +74,13 @@ impl Driver<'_> {
         self.brain.plan().unit(id)
     }
 
-    fn desk(&mut self, eval: &EvalName) -> Option<&mut EvalDesk> {
+    fn has_ended(&self, eval: &EvalName) -> bool {
+        let unit = self.brain.plan().eval(eval).map(|eval| &eval.unit);
+        let phase = unit.map(|unit| self.brain.state().unit(unit).phase);
+        phase.is_some_and(|phase| !phase.may_live())
+    }
+
+    pub(super) fn desk(&mut self, eval: &EvalName) -> Option<&mut EvalDesk> {
         self.ground
             .desks
             .iter_mut()

@@ -2,8 +2,8 @@
 
 use crate::base::{ConfigName, EvalName, Generation, Port, UnitId};
 use crate::eval::{RouteNews, Tally};
-use crate::facts::{Observation, ProbeOutcome, Signal};
-use crate::run::Handle;
+use crate::facts::{Observation, ProbeOutcome, Served, Signal};
+use crate::run::{BooksMark, Handle};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +83,8 @@ pub enum Input {
         /// Nothing is left, or what could not be stopped.
         result: Result<(), String>,
     },
+    /// Counters of servers were read.
+    Metered(Metered),
     /// A client's call leads to a place that is not declared.
     Routed(RouteNews),
     /// A client ended.
@@ -111,6 +113,33 @@ pub struct Counts {
     pub total: usize,
     /// The evaluation's own rule says that it is finished.
     pub finished: bool,
+}
+
+/// What servers counted of their requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metered {
+    /// Why they were asked.
+    pub purpose: Purpose,
+    /// Those that answered.
+    pub servers: Vec<Served>,
+    /// Those that did not.
+    pub unread: Vec<UnitId>,
+}
+
+/// Why servers are asked what they counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// A client is about to begin.
+    Open {
+        /// Its evaluation.
+        eval: EvalName,
+        /// Where its reports begin.
+        mark: BooksMark,
+    },
+    /// Clients run.
+    Look,
+    /// A client has ended.
+    Close,
 }
 
 /// How closely the calls of a client were watched.

@@ -4,10 +4,12 @@
 //! them and feeds back what came of it.  Nothing here but the driver touches the world.
 
 mod attempts;
+mod books;
 mod brain;
 mod climb;
 mod deaths;
 mod driver;
+mod driver_books;
 mod driver_effects;
 mod driver_evals;
 mod driver_routes;
@@ -29,4 +31,4 @@ pub use brain::{Brain, Goal};
 pub use driver::{Audience, DriveError, Driver, Ground};
 pub use driver_evals::{EvalDesk, WrittenConfig, required, write_config};
 pub use effect::{Effect, Outcome};
-pub use input::{Counts, Input, Signs, Watched};
+pub use input::{Counts, Input, Metered, Purpose, Signs, Watched};

@@ -33,6 +33,9 @@ pub fn weight(event: &Event) -> Weight {
         | Event::Climbed { .. }
         | Event::OutsideCall { .. }
         | Event::Routed { .. }
+        | Event::BooksOpened { .. }
+        | Event::ServerCounted { .. }
+        | Event::BooksClosed { .. }
         | Event::StopIntended { .. } => Weight::Detail,
         Event::Exited { exit, .. } if exit.requested => Weight::Detail,
         // A client may end; a server that does so has died, whatever its code.
@@ -99,6 +102,16 @@ pub(super) fn sentence(event: &Event) -> String {
             };
             format!("{eval} {what} {}, {times} so far", clean(place))
         }
+        Event::BooksOpened { servers, .. } => {
+            format!("the counters of {} servers were read", servers.len())
+        }
+        Event::ServerCounted { served } => {
+            format!("{} had finished {} requests", served.unit, served.finished)
+        }
+        Event::BooksClosed { servers, .. } => format!(
+            "the counters of {} servers were read for the last time",
+            servers.len()
+        ),
         Event::Routed { eval, looks, .. } => format!("{eval}: {looks} looks at its sockets"),
         Event::OwnerLeft { why } => {
             format!(

@@ -150,6 +150,7 @@ fn eval(name: &str, after: &[&str]) -> EvalPlan {
         stall: Millis::from_secs(3600),
         first_result: Millis::from_secs(600),
         egress: None,
+        call_log: None,
         identity: IndexMap::new(),
         origin: FieldPath::root(),
         name,

@@ -1,5 +1,6 @@
 //! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
 
+mod call_log;
 mod clock;
 mod config_file;
 pub mod egress;
@@ -26,6 +27,7 @@ mod transport;
 mod unit_dir;
 mod watch;
 
+pub use call_log::logged_calls;
 pub use clock::SystemClock;
 pub use config_file::{ConfigWritten, write_config};
 pub use facts::{
@@ -34,7 +36,7 @@ pub use facts::{
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use ports::{PortWait, PortWatch, listeners, listening};
-pub use probe::{Prober, bracketed};
+pub use probe::{Asked, Prober, bracketed};
 pub use procfs::{Process, find_marked, process, send_signal, terminate};
 pub use props::write_props;
 pub use rendered::{WriteError, read_templates, write_rendered};

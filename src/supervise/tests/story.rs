@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::base::{Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId};
 use crate::facts::{
-    Exit, Facts, Known, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,
+    Exit, Facts, Known, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Served, Signal,
 };
 use crate::plan::{Plan, plan};
 use crate::run::{Event, Handle, Record, RunState};
@@ -509,10 +509,43 @@ fn fact(event: &Event) -> String {
             dropped,
             ..
         } => format!("{eval} watched, {looks} looks, dropped {dropped:?}"),
+        Event::BooksOpened {
+            eval,
+            servers,
+            unread,
+            ..
+        } => format!(
+            "books opened for {eval}: {}, unread {unread:?}",
+            counts(servers)
+        ),
+        Event::ServerCounted { served } => {
+            format!(
+                "counted by its end: {}",
+                counts(std::slice::from_ref(served))
+            )
+        }
+        Event::BooksClosed { servers, unread } => {
+            format!("books closed: {}, unread {unread:?}", counts(servers))
+        }
         Event::OwnerLeft { why } => format!("owner left: {why}"),
         Event::RunEnded { code, summary } => format!("run ended {code}: {summary}"),
         Event::RunStarted { .. } | Event::OwnerTook { .. } | Event::DownBegan { .. } => {
             format!("{event:?}")
         }
     }
+}
+
+/// `a#1 7-2` for a server that finished 7 requests, 2 of them ours.
+fn counts(servers: &[Served]) -> String {
+    let of = |served: &Served| {
+        let Served {
+            unit,
+            generation,
+            finished,
+            ours,
+            ..
+        } = served;
+        format!("{unit}#{generation} {finished}-{ours}")
+    };
+    servers.iter().map(of).collect::<Vec<_>>().join(" ")
 }
