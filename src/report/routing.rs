@@ -148,3 +148,128 @@ fn verdict(balance: &Balance) -> String {
         Balance::Open(why) => format!("cannot be told: {why}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ClusterName, Epoch, EvalName, RunId, Timestamp};
+    use crate::plan::plan_tests::clean;
+    use crate::run::{Event, Record, Sum};
+
+    const YAML: &str = "version: 1
+name: a
+nodes: { n: { gpus: 0, transport: local, address: 10.0.0.5 } }
+evals:
+  hle: { command: [/bin/true], results: out, finished: { count: 1 }, egress: proxy }
+  frames: { command: [/bin/true], results: out2, finished: { count: 1 } }
+  tau: { command: [/bin/true], results: out3, finished: { count: 1 } }
+  gaia: { command: [/bin/true], results: out4, finished: { count: 1 } }
+  sums: { command: [/bin/true], results: out5, finished: { count: 1 } }
+";
+
+    fn run(events: Vec<Event>) -> RunState {
+        let first = Event::RunStarted {
+            run: RunId::new("a-1-0000"),
+            cluster: ClusterName::new("a"),
+            plan_sha256: String::new(),
+            version: "0".to_owned(),
+        };
+        let records: Vec<Record> = std::iter::once(first)
+            .chain(events)
+            .zip(1..)
+            .map(|(event, seq)| Record {
+                v: Record::FORMAT,
+                seq,
+                at: Timestamp(1),
+                epoch: Epoch(1),
+                event,
+            })
+            .collect();
+        RunState::fold(&records)
+    }
+
+    fn routed(
+        eval: &str,
+        looks: u64,
+        longest: u64,
+        dropped: Option<&[&str]>,
+        slipped: &[&str],
+    ) -> Event {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Event::Routed {
+            eval: EvalName::new(eval),
+            looks,
+            longest: Millis(longest),
+            dropped: dropped.map(names),
+            slipped: names(slipped),
+        }
+    }
+
+    #[test]
+    fn each_level_is_named_with_its_evidence() {
+        let call = |seen, place: &str, times| Event::OutsideCall {
+            eval: EvalName::new("hle"),
+            place: place.to_owned(),
+            seen,
+            times,
+        };
+        let run = run(vec![
+            routed(
+                "hle",
+                118,
+                520,
+                Some(&["NEBIUS_API_KEY", "https_proxy"]),
+                &[],
+            ),
+            call(OutsideSeen::Refused, "api.x.com:443", 3),
+            call(OutsideSeen::Connected, "203.0.113.7:443", 1),
+            routed("frames", 40, 2_400, Some(&[]), &[]),
+            routed("tau", 9, 500, Some(&[]), &[]),
+            routed("tau", 0, 0, Some(&[]), &[]),
+            routed("gaia", 9, 500, None, &[]),
+            routed("sums", 9, 500, Some(&[]), &["OPENAI_API_KEY"]),
+        ]);
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run, &[], &[]), @r"
+        calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; dropped from its environment: NEBIUS_API_KEY, https_proxy
+          called 203.0.113.7:443, once: NOT DECLARED
+          refused api.x.com:443, 3 times: NOT DECLARED
+        calls of `frames` were sampled: 40 looks at its sockets, once 2.4s apart; nothing had to be dropped from its environment
+        calls of `tau` were scrubbed alone: nobody looked at the sockets of 1 of 2 starts of its client (the end was not watched, or they could not be seen); nothing had to be dropped from its environment
+        calls of `gaia` were NOT scrubbed: the environment of 1 of 1 starts of its client is not recorded
+        calls of `sums` were NOT scrubbed: its client was given OPENAI_API_KEY and nobody asked for it
+        ");
+    }
+
+    #[test]
+    fn the_books_say_what_is_wrong_in_words() {
+        let account = |model: &str, finished, answered, failed, balance| Account {
+            model: model.to_owned(),
+            served: Sum {
+                finished,
+                ours: 4,
+                unsure: 0,
+            },
+            answered,
+            failed,
+            balance,
+        };
+        let why = "the client reports no calls".to_owned();
+        let accounts = [
+            account("org/even", 104, 98, 2, Balance::Even),
+            account("org/unreported", 12, 7, 0, Balance::Unreported(1)),
+            account("org/elsewhere", 8, 11, 0, Balance::Elsewhere(7)),
+            account("org/silent", 12, 0, 0, Balance::Open(why)),
+        ];
+        let elsewhere = [(Place::new("api.x.com", 443), 7)];
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(Vec::new()), &accounts, &elsewhere), @r"
+
+        books: requests of this run
+        model           served  ours  reported  failed
+        org/even           104     4        98       2  balanced
+        org/unreported      12     4         7       0  not balanced: 1 request that nobody reports
+        org/elsewhere        8     4        11       0  not balanced: 7 calls went elsewhere, for no server finished them
+        org/silent          12     4         0       0  cannot be told: the client reports no calls
+        by its own report a client called api.x.com:443, 7 times: NOT DECLARED
+        ");
+    }
+}

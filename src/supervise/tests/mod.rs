@@ -4,6 +4,7 @@ mod story;
 mod world;
 
 mod adoption;
+mod books;
 mod chance;
 mod clients;
 mod evals;

@@ -202,3 +202,63 @@ fn a_proxy_lets_out_what_is_declared_and_tells_of_what_it_refused() {
     );
     scene.assert_nothing_left();
 }
+
+/// Asks two models, and reports one call too few of `left`, one too many of `right`, and a place of nobody.
+const LIAR: &str = r#"
+import json, os, random, sys, urllib.request
+config = json.load(open(sys.argv[3]))
+os.makedirs(sys.argv[2], exist_ok=True)
+
+def ask(model):
+    place = random.choice(config[model])
+    url = "http://%s:%s/v1/chat/completions" % (place["ip_addr"], place["port"])
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=30).read()
+    return {"model": model, "endpoint": "%s:%s" % (place["ip_addr"], place["port"]), "ms": 1}
+
+for line in open(sys.argv[1]):
+    id = json.loads(line)["id"]
+    calls = [ask(model) for model in ("left", "right", "fair")]
+    if id == "q-1":
+        ask("left")
+        calls.append(dict(calls[1], endpoint="api.nobody.example:443"))
+    with open("%s/%s.json" % (sys.argv[2], id), "w") as file:
+        json.dump({"id": id, "status": "done", "calls": calls}, file)
+    print("SUM_DONE id=%s status=done" % id, flush=True)
+"#;
+
+#[test]
+fn books_show_calls_that_nobody_reports_and_calls_that_went_elsewhere() {
+    let scene = small::scene("plain", 6);
+    scene.write("client.py", LIAR);
+    small::change(
+        &scene,
+        "command: [bash, client.sh, \"{dataset}\", \"{results}\"]",
+        "command: [python3, client.py, \"{dataset}\", \"{results}\", \"{config}\"]",
+    );
+    let model = |name: &str, port: u16| {
+        format!("{name}: {{ engine: sim, model: {name}, node: box, port: {port} }}\n")
+    };
+    let chat = "chat: { engine: sim, model: Qwen/Qwen3-8B, node: box, port: 8000 }\n";
+    let models = [
+        model("left", 8000),
+        model("right", 8010),
+        model("fair", 8020),
+    ];
+    small::change(&scene, chat, &models.join("  "));
+    small::change(&scene, "first_result: 2s", "first_result: 60s");
+    let said = scene.run(&["up", YAML]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let books = said.err.split_once("books:").unwrap().1;
+    let books: Vec<&str> = books.lines().take(6).collect();
+    insta::assert_snapshot!(books.join("\n"), @r"
+         requests of this run
+        model  served  ours  reported  failed
+        left        7     0         6       0  not balanced: 1 request that nobody reports
+        right       6     0         7       0  not balanced: 1 call went elsewhere, for no server finished them
+        fair        6     0         6       0  balanced
+        by its own report a client called api.nobody.example:443, once: NOT DECLARED
+        ");
+    scene.assert_nothing_left();
+}
