@@ -35,8 +35,9 @@ pub fn routing_text(
     for (place, count) in elsewhere {
         let _ = writeln!(
             text,
-            "by its own report a client called {} {count} times: NOT DECLARED",
-            plain(&place.to_string())
+            "by its own report a client called {}, {}: NOT DECLARED",
+            plain(&place.to_string()),
+            often(*count)
         );
     }
     text
@@ -94,13 +95,24 @@ fn level(eval: &EvalPlan, routing: &Routing) -> String {
     }
 }
 
+fn often(times: u64) -> String {
+    match times {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    }
+}
+
 fn outside(state: &EvalState) -> String {
     let line = |((place, seen), times): (&(String, OutsideSeen), &u64)| {
         let what = match seen {
             OutsideSeen::Connected => "called",
             OutsideSeen::Refused => "refused",
         };
-        format!("  {what} {}, {times} times: NOT DECLARED\n", plain(place))
+        format!(
+            "  {what} {}, {}: NOT DECLARED\n",
+            plain(place),
+            often(*times)
+        )
     };
     state.outside.iter().map(line).collect()
 }
@@ -130,20 +142,21 @@ fn books(accounts: &[Account]) -> String {
 }
 
 fn verdict(balance: &Balance) -> String {
-    let requests = |count: &u64| match count {
-        1 => "1 request".to_owned(),
-        count => format!("{count} requests"),
+    let some = |number: u64, what: &str| match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
     };
     match balance {
         Balance::Even => "balanced".to_owned(),
-        Balance::Unreported(count) => {
-            format!("not balanced: {} that nobody reports", requests(count))
-        }
-        Balance::Elsewhere(count) => {
+        Balance::Unreported(number) => {
             format!(
-                "not balanced: {} that no server of it finished went elsewhere",
-                requests(count)
+                "not balanced: {} that nobody reports",
+                some(*number, "request")
             )
+        }
+        Balance::Elsewhere(number) => {
+            let calls = some(*number, "call");
+            format!("not balanced: {calls} went elsewhere, for no server finished them")
         }
         Balance::Open(why) => format!("cannot be told: {why}"),
     }

@@ -24,7 +24,6 @@ impl Brain {
             self.served.insert(served.unit.clone(), served.clone());
         }
         match purpose {
-            Purpose::Look => {}
             Purpose::Open { eval, mark } => {
                 let opened = Event::BooksOpened {
                     eval: eval.clone(),
@@ -37,7 +36,7 @@ impl Brain {
             Purpose::Close if self.state.books.are_open() && !self.clients_run() => {
                 self.record(Event::BooksClosed { servers, unread }, now);
             }
-            Purpose::Close => {}
+            Purpose::Look | Purpose::Close => {}
         }
     }
 

@@ -133,9 +133,9 @@ impl Brain {
             .flat_map(|(eval, state)| {
                 let places = state.outside.iter();
                 places.map(move |((place, seen), times)| match seen {
-                    OutsideSeen::Connected => format!("{eval} called {place} ({times} times)"),
+                    OutsideSeen::Connected => format!("{eval} called {place} ({})", often(*times)),
                     OutsideSeen::Refused => {
-                        format!("{eval} was kept from calling {place} ({times} times)")
+                        format!("{eval} was kept from calling {place} ({})", often(*times))
                     }
                 })
             })
@@ -146,6 +146,13 @@ impl Brain {
         };
         let named = all.iter().take(NAMED).cloned().collect::<Vec<_>>();
         (!all.is_empty()).then(|| format!("not declared: {}{more}", named.join(", ")))
+    }
+}
+
+fn often(times: u64) -> String {
+    match times {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
     }
 }
 

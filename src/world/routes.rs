@@ -287,12 +287,16 @@ impl Looker {
     ) -> HashMap<u64, u32> {
         let mut tree = leader.map_or_else(HashSet::new, |leader| tree_of(leader, running));
         tree.extend(find_marked(&format!("{}/{client}/", self.run)));
-        let held = |pid: u32| {
-            socket_inodes(pid)
-                .into_iter()
-                .map(move |inode| (inode, pid))
-        };
-        tree.into_iter().flat_map(held).collect()
+        let mut tree: Vec<u32> = tree.into_iter().collect();
+        tree.sort_unstable();
+        let mut holders = HashMap::new();
+        for pid in tree {
+            for inode in socket_inodes(pid) {
+                // Of those that share a socket the first, from whom the others have it.
+                holders.entry(inode).or_insert(pid);
+            }
+        }
+        holders
     }
 
     fn ask(&mut self, names: Vec<Place>) {

@@ -21,7 +21,8 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const IPPROTO_TCP: u8 = 6;
 const TCP_LISTEN: u32 = 10;
-/// All states but those in which nobody holds the socket any more, or nobody can have it yet: TIME_WAIT, CLOSE, NEW_SYN_RECV.
+/// All states but those in which nobody holds the socket any more, or nobody can have it yet: `TIME_WAIT`, `CLOSE`,
+/// `NEW_SYN_RECV`.
 const HELD: u32 = 0b1111_0011_1110;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
