@@ -7,6 +7,7 @@ mod allow;
 mod context;
 mod credentials;
 mod dataset;
+mod egress;
 mod evals;
 mod flags;
 mod gpus;

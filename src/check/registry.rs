@@ -6,8 +6,8 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, context, credentials, evals, flags, gpus, here, keys, names, parsers, ports,
-    remote,
+    addresses, allow, context, credentials, egress, evals, flags, gpus, here, keys, names, parsers,
+    ports, remote,
 };
 
 /// What the rules look at.
@@ -34,6 +34,7 @@ const FAMILIES: &[Family] = &[
     flags::check,
     context::check,
     evals::check,
+    egress::check,
     here::check,
     credentials::check,
     remote::check,

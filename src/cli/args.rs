@@ -82,6 +82,9 @@ pub(super) enum Command {
     /// Run lm-eval or Inspect so that each question has a result file: what their adapters start.
     #[command(disable_help_flag = true)]
     Client(ClientArgs),
+    /// The proxy of an evaluation with `egress: proxy`: started by `up`, as a unit of its own.
+    #[command(hide = true)]
+    EgressProxy(EgressProxyArgs),
     /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
     #[command(subcommand)]
     Sim(super::args_sim::SimCommand),
@@ -96,6 +99,23 @@ pub(super) struct ClientArgs {
     /// `--print` shows the Python program that does it; `--help` shows its options.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(super) args: Vec<String>,
+}
+
+/// Where the proxy listens, and whereto it lets anybody go.
+#[derive(Debug, Clone, Args)]
+pub(super) struct EgressProxyArgs {
+    /// The address to listen on.
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    pub(super) host: String,
+    /// The port to listen on.
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: u16,
+    /// A place to which requests may go, `host:port` or `host:first-last`; again for more.
+    #[arg(long, value_name = "PLACE")]
+    pub(super) allow: Vec<String>,
+    /// A file to which a line is appended for each request that was refused, beside stdout.
+    #[arg(long, value_name = "FILE")]
+    pub(super) log: Option<PathBuf>,
 }
 
 /// A cluster YAML, with changes.

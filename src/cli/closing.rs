@@ -3,13 +3,14 @@
 use super::printer::Printer;
 use super::runs;
 use crate::base::{Clock, ExitStatus};
-use crate::plan::Plan;
-use crate::report::{Summary, summary_text};
+use crate::eval::{Reports, accounts, declared, reported_elsewhere};
+use crate::plan::{EvalPlan, Plan};
+use crate::report::{Summary, routing_text, summary_text};
 use crate::run::store::RunDir;
 use crate::run::{EvalState, RunState};
 use crate::supervise::{EvalDesk, Outcome};
 use crate::view::{Ending, summary};
-use crate::world::SystemClock;
+use crate::world::{SystemClock, logged_calls};
 
 /// Prints the tables of evaluations that need no further run; answers how they stand.
 pub(super) fn results(
@@ -58,6 +59,38 @@ fn tables(desks: &mut [EvalDesk], run: &RunState) -> String {
     }
 }
 
+/// Where the calls of this run's clients went.
+fn routing(plan: &Plan, run: &RunState, desks: &[EvalDesk]) -> String {
+    let (mut reports, mut asked, mut unlogged) = (Reports::default(), false, false);
+    for desk in desks {
+        let Some(mark) = run.books.evals.get(desk.name()) else {
+            continue;
+        };
+        let eval = plan.eval(desk.name());
+        let log = eval.and_then(|eval| eval.call_log.as_deref());
+        let logged = log.and_then(|log| logged_calls(log.as_ref(), mark.call_log));
+        asked = true;
+        unlogged |= logged.is_none();
+        reports.cut |= cut_off(eval, run);
+        reports
+            .calls
+            .extend(logged.unwrap_or_else(|| desk.calls_after(mark.results)));
+    }
+    reports.logged = asked && !unlogged;
+    let accounts = accounts(plan, &run.books, &reports);
+    let elsewhere = reported_elsewhere(&declared(plan), &reports.calls);
+    routing_text(plan, run, &accounts, &elsewhere)
+}
+
+/// Whether a client of the evaluation did not come to its own end.
+fn cut_off(eval: Option<&EvalPlan>, run: &RunState) -> bool {
+    let Some(eval) = eval else { return false };
+    let state = run.evals.get(&eval.name);
+    let again = state.is_some_and(|state| state.routing.clients > 1);
+    let exit = run.unit(&eval.unit).exit;
+    again || exit.is_none_or(|exit| exit.code != Some(0))
+}
+
 /// Prints how a drive ended.
 pub(super) fn outcome(
     plan: &Plan,
@@ -73,7 +106,11 @@ pub(super) fn outcome(
         return Ok(status);
     }
     let found = runs::read(dir.clone()).map_err(|error| runs::store(&error, printer))?;
-    let tables = tables(desks, &found.state);
+    let routing = routing(plan, &found.state, desks);
+    let tables = match tables(desks, &found.state) {
+        tables if routing.is_empty() => tables,
+        tables => format!("{tables}\n{routing}"),
+    };
     let text = summary(
         plan,
         &found.state,

@@ -80,6 +80,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Config(args) => cmd::config::run(&args, printer),
         Command::Explain { code } => cmd::explain::run(code.as_deref(), printer),
         Command::Client(args) => cmd::client::run(&args, printer),
+        Command::EgressProxy(args) => cmd::egress_proxy::run(&args, printer),
         Command::Schema => print(printer, &crate::spec::schema()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

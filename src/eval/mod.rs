@@ -1,5 +1,7 @@
 //! What is done, missing, torn or in error; markers and results by adapter. Pure over listings.
 
+mod books;
+mod call_log;
 mod calls;
 mod cause;
 mod client_log;
@@ -15,7 +17,10 @@ mod open_calls;
 mod outside;
 mod results;
 mod retry;
+mod routes;
 
+pub use books::{Account, Balance, Reports, accounts, reported_elsewhere};
+pub use call_log::logged_call;
 pub use calls::{Call, calls_of};
 pub use cause::Cause;
 pub use client_log::ClientLog;
@@ -30,3 +35,4 @@ pub use outside::{Outside, outside_of};
 pub use results::{
     Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,
 };
+pub use routes::{Allowed, RouteNews, Tally, Way, declared, resolvers};

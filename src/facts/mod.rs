@@ -6,6 +6,7 @@ mod files;
 mod machine;
 mod observation;
 mod pulse;
+mod served;
 
 pub use dataset::{DatasetProblem, DatasetSummary};
 pub use degraded::Degraded;
@@ -15,3 +16,4 @@ pub use observation::{
     Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,
 };
 pub use pulse::{Body, Canary, Counters, Door, Liveness, Look, Pulse};
+pub use served::{Served, finished};

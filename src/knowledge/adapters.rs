@@ -49,6 +49,8 @@ pub struct Adapter {
     pub questions: Option<u64>,
     /// What its log tells of its calls.
     pub calls: Option<&'static CallLines>,
+    /// It writes each of its calls to the file that `TOOL_ORCH_LLM_LOG_PATH` names.
+    pub logs_calls: bool,
 }
 
 /// What a client's log tells of its calls: plain texts, each of which may stand anywhere in a line.
@@ -145,6 +147,7 @@ const ADAPTERS: &[Adapter] = &[
         questions: None,
         // A fork of a known client, more often than not.
         calls: Some(TOOL_ORCHESTRA),
+        logs_calls: false,
     },
     Adapter {
         name: "toolorchestra-hle",
@@ -185,6 +188,7 @@ const ADAPTERS: &[Adapter] = &[
         stand_in: Some(&["client", "toolorchestra", "hle"]),
         questions: Some(1900),
         calls: Some(TOOL_ORCHESTRA),
+        logs_calls: true,
     },
     Adapter {
         name: "toolorchestra-frames",
@@ -224,6 +228,7 @@ const ADAPTERS: &[Adapter] = &[
         stand_in: Some(&["client", "toolorchestra", "frames"]),
         questions: Some(824),
         calls: Some(TOOL_ORCHESTRA),
+        logs_calls: true,
     },
     runner(&[
         "{toolorch}",
@@ -276,6 +281,7 @@ const fn runner(command: &'static [&'static str]) -> Adapter {
         stand_in: None,
         questions: None,
         calls: None,
+        logs_calls: false,
     }
 }
 

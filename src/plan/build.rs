@@ -16,7 +16,7 @@ use super::ports::{self, Ports};
 use super::sites::{Site, Sites};
 use super::{
     Endpoint, ExternalPlan, Group, Plan, PlanNode, ReadyRule, Start, Unit, UnitEnv, UnitKind, argv,
-    configs, env, inherit, jobs, notify, paths, ready, start,
+    configs, egress, env, inherit, jobs, notify, paths, ready, start,
 };
 
 /// Plans a cluster: always a plan, as complete as can be, and all that stands in its way.
@@ -49,7 +49,7 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
     }
     let Builder {
         mut units,
-        groups,
+        mut groups,
         mut report,
         ..
     } = builder;
@@ -59,6 +59,14 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
         planned_evals.push(plan);
         units.push(unit);
     }
+    let externals = externals(spec);
+    let planned = egress::Planned {
+        units: &mut units,
+        groups: &mut groups,
+        evals: &mut planned_evals,
+        externals: &externals,
+    };
+    egress::add(spec, facts, planned, &mut report);
     fill_home(&mut units, &sites, facts);
     let jobs = jobs::all(spec, &sites, &units, &mut report);
     let plan = Plan {
@@ -68,7 +76,7 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
         when_done: when_done(spec, &units),
         units,
         groups,
-        externals: externals(spec),
+        externals,
         configs: configs::all(spec, facts),
         evals: planned_evals,
         jobs,

@@ -252,10 +252,29 @@ pub(crate) fn one(
         on_move: eval.on_move.unwrap_or_default(),
         stall: limit(eval, |limits| limits.stall).unwrap_or(STALL),
         first_result: limit(eval, |limits| limits.first_result).unwrap_or(FIRST_RESULT),
+        egress: None,
+        call_log: call_log(&unit, &at.cwd, home),
         identity: identity::of(spec, facts, name, eval),
         origin,
     };
     (plan, unit)
+}
+
+/// The variable that names a client's call log.
+const CALL_LOG: &str = "TOOL_ORCH_LLM_LOG_PATH";
+
+/// A client that can write its calls down does so beside its results, unless it is told another place.
+fn add_call_log(adapter: &Adapter, at: &EvalPaths, env: &mut super::UnitEnv) {
+    let told = env.set.contains_key(CALL_LOG) || env.pass.iter().any(|name| name == CALL_LOG);
+    if adapter.logs_calls && !told {
+        let path = format!("{}/.toolorch/calls.jsonl", at.results);
+        env.set.insert(CALL_LOG.to_owned(), path);
+    }
+}
+
+fn call_log(client: &Unit, cwd: &str, home: Option<&str>) -> Option<String> {
+    let path = client.env.set.get(CALL_LOG)?;
+    Some(paths::absolute(path, cwd, home))
 }
 
 fn known_after(
@@ -334,6 +353,7 @@ fn client(
     let argv = client_argv(spec, eval, adapter, &values, &origin, report);
     let mut env = inherit::unit_env(resolve::eval_env(spec, name));
     env::fill_set(&mut env, &values, &origin, Some(report));
+    add_call_log(adapter, at, &mut env);
     Unit {
         id: UnitId::eval(name),
         kind: UnitKind::Eval { name: name.clone() },

@@ -6,6 +6,7 @@ pub mod ask;
 mod build;
 mod columns;
 mod configs;
+pub(crate) mod egress;
 mod env;
 pub(crate) mod evals;
 pub(crate) mod family;

@@ -10,7 +10,7 @@ use crate::spec::model::PortChoice;
 use super::sites::{Site, Sites};
 
 /// The first port that is chosen for `auto`: below what kernels hand out to clients.
-const FIRST_AUTO: u16 = 20_000;
+pub(crate) const FIRST_AUTO: u16 = 20_000;
 
 /// Ports given so far.
 #[derive(Debug)]

@@ -406,6 +406,12 @@ pub struct EvalPlan {
     pub stall: Millis,
     /// The client must show a marker or result within this time.
     pub first_result: Millis,
+    /// The proxy that alone lets its client out, with `egress: proxy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<UnitId>,
+    /// The absolute path to which its client writes each call, where it writes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_log: Option<String>,
     /// What the results depend on: other values may not be mixed in one directory.
     pub identity: IndexMap<String, Value>,
     /// Where it comes from.

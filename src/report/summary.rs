@@ -183,7 +183,7 @@ fn call_rows(calls: &[Call]) -> Vec<Vec<String>> {
 }
 
 /// Names come from files that a client wrote: what would move a terminal's cursor is left out.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
@@ -204,7 +204,7 @@ fn stats_cells(stats: &CallStats) -> [String; 6] {
 }
 
 /// Aligns columns: the first `left` to the left, the others to the right.
-fn table(rows: &[Vec<String>], left: usize) -> String {
+pub(super) fn table(rows: &[Vec<String>], left: usize) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

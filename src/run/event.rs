@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::books::BooksMark;
 use crate::base::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Port, RunId, Timestamp,
     UnitId,
 };
-use crate::facts::{Degraded, Exit, Liveness, ProbeFailure};
+use crate::facts::{Degraded, Exit, Liveness, ProbeFailure, Served};
 use crate::spec::model::LauncherKind;
 
 /// One line of the journal.
@@ -248,6 +249,54 @@ pub enum Event {
         /// Results in error that were set aside.
         set_aside: usize,
     },
+    /// A client called, or was kept from calling, a place that is no endpoint and no declared external.
+    OutsideCall {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Host and port.
+        place: String,
+        /// How it was noticed.
+        seen: OutsideSeen,
+        /// How often, all told.
+        times: u64,
+    },
+    /// A client ended, and this is how closely its calls were watched.
+    Routed {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Looks at its sockets; none where nobody could look.
+        looks: u64,
+        /// The longest time between two of them.
+        longest: Millis,
+        /// Credentials, endpoints and proxies that it would have found in its environment and was not given; none where
+        /// that is not recorded.
+        dropped: Option<Vec<String>>,
+        /// Such names that it was given although nobody asked for them.
+        slipped: Vec<String>,
+    },
+    /// A client is about to begin: what servers have counted so far, if no other client runs.
+    BooksOpened {
+        /// Which evaluation.
+        eval: EvalName,
+        /// Where its reports begin.
+        mark: BooksMark,
+        /// What servers counted.
+        servers: Vec<Served>,
+        /// Servers that could not be asked.
+        unread: Vec<UnitId>,
+    },
+    /// A server ended while clients ran; this is what it had counted when it was last asked.
+    ServerCounted {
+        /// What it counted.
+        served: Served,
+    },
+    /// The last client has ended, and this is what servers counted.
+    BooksClosed {
+        /// What servers counted.
+        servers: Vec<Served>,
+        /// Servers that could not be asked.
+        unread: Vec<UnitId>,
+    },
     /// An evaluation is over.
     EvalEnded {
         /// Which.
@@ -307,6 +356,16 @@ pub enum Event {
         /// One line for people.
         summary: String,
     },
+}
+
+/// How a call to an undeclared place was noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutsideSeen {
+    /// A socket led there.
+    Connected,
+    /// The proxy of the evaluation refused it.
+    Refused,
 }
 
 /// Where a started unit can be found again.

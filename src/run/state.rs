@@ -1,8 +1,9 @@
 //! The state of a run: the fold of its events, and nothing else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::event::{Event, GaveUp, Handle, Record, Verdict, Waits};
+use super::books::Books;
+use super::event::{Event, GaveUp, Handle, OutsideSeen, Record, Verdict, Waits};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
 };
@@ -45,6 +46,8 @@ pub struct RunState {
     pub evals: BTreeMap<EvalName, EvalState>,
     /// Alarms of the last owner, oldest first.
     pub alarms: Vec<(Timestamp, String)>,
+    /// What servers counted while clients ran.
+    pub books: Books,
     /// `toolorch down` ended it.
     pub taken_down: bool,
 }
@@ -197,6 +200,41 @@ pub struct EvalState {
     pub held: Option<Held>,
     /// How it ended.
     pub verdict: Option<Verdict>,
+    /// Calls to places that are not declared: how often each, and how that was noticed.
+    pub outside: BTreeMap<(String, OutsideSeen), u64>,
+    /// How closely its clients' calls were watched.
+    pub routing: Routing,
+}
+
+/// How closely the calls of an evaluation's clients were watched, all starts together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Routing {
+    /// Clients of which that is recorded.
+    pub clients: u32,
+    /// Of these, those at whose sockets nobody looked.
+    pub unseen: u32,
+    /// Looks at sockets.
+    pub looks: u64,
+    /// The longest time between two of them.
+    pub longest: Millis,
+    /// Of these, those whose environment is not recorded.
+    pub unscrubbed: u32,
+    /// Credentials, endpoints and proxies that were kept from them.
+    pub dropped: BTreeSet<String>,
+    /// Such names that reached one although nobody asked for them.
+    pub slipped: BTreeSet<String>,
+}
+
+impl Routing {
+    fn add(&mut self, looks: u64, longest: Millis, dropped: Option<&[String]>, slipped: &[String]) {
+        self.clients += 1;
+        self.unseen += u32::from(looks == 0);
+        self.looks += looks;
+        self.longest = self.longest.max(longest);
+        self.unscrubbed += u32::from(dropped.is_none());
+        self.dropped.extend(dropped.into_iter().flatten().cloned());
+        self.slipped.extend(slipped.iter().cloned());
+    }
 }
 
 /// The retry of results in error, which a run makes once for each evaluation.
@@ -291,6 +329,7 @@ impl RunState {
                 // What an earlier owner was alarmed of may be mended; who still sees it says it again.
                 self.alarms.clear();
                 self.taken_down = false;
+                self.books.taken();
                 self.owner = Some(Owner {
                     host: host.clone(),
                     pid: *pid,
@@ -313,6 +352,8 @@ impl RunState {
                     .insert(config.clone(), ConfigState { sha256, named });
             }
             Event::EvalProgress { .. }
+            | Event::OutsideCall { .. }
+            | Event::Routed { .. }
             | Event::EvalHeld { .. }
             | Event::EvalResumed { .. }
             | Event::EvalEnded { .. }
@@ -321,6 +362,14 @@ impl RunState {
             | Event::RetryIntended { .. } => {
                 self.apply_eval(at, &record.event);
             }
+            Event::BooksOpened {
+                eval,
+                mark,
+                servers,
+                unread,
+            } => self.books.open(eval, *mark, servers, unread),
+            Event::ServerCounted { served } => self.books.server_ended(served),
+            Event::BooksClosed { servers, unread } => self.books.close(servers, unread),
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
             Event::OwnerLeft { why } => {
                 if let Some(owner) = &mut self.owner {
@@ -385,6 +434,26 @@ impl RunState {
             }
             Event::EvalResumed { eval, .. } => {
                 self.evals.entry(eval.clone()).or_default().held = None;
+            }
+            Event::OutsideCall {
+                eval,
+                place,
+                seen,
+                times,
+            } => {
+                let state = self.evals.entry(eval.clone()).or_default();
+                state.outside.insert((place.clone(), *seen), *times);
+            }
+            Event::Routed {
+                eval,
+                looks,
+                longest,
+                dropped,
+                slipped,
+            } => {
+                let state = self.evals.entry(eval.clone()).or_default();
+                let dropped = dropped.as_deref();
+                state.routing.add(*looks, *longest, dropped, slipped);
             }
             Event::EvalEnded { eval, verdict } => {
                 let state = self.evals.entry(eval.clone()).or_default();

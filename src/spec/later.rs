@@ -62,7 +62,6 @@ const LATER: &[Later] = &[
     site("services.*.env.container", &[], "containers"),
     site("evals.*.launcher", &["slurm"], "SLURM"),
     site("evals.*.env.container", &[], "containers"),
-    site("evals.*.egress", &["proxy"], "the egress proxy"),
     site(
         "evals.*.on_move",
         &["front"],

@@ -162,6 +162,7 @@ impl Brain {
             Ok(counts) => {
                 self.note_counts(eval, counts, now);
                 self.attempt_begins(eval, now);
+                self.open_books(eval, now);
                 self.launch(&unit, now);
             }
         }

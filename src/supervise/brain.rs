@@ -10,8 +10,8 @@ use super::reach::Externals;
 use super::stops::Then;
 use super::tasks::Task;
 use super::wishes::Wishes;
-use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Timestamp, UnitId};
-use crate::facts::{Observation, Signal};
+use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Place, Timestamp, UnitId};
+use crate::facts::{Observation, Served, Signal};
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::{Event, Record, RunState, StopWhy};
 use crate::spec::model::WhenDone;
@@ -72,6 +72,12 @@ pub struct Brain {
     pub(super) configs_asked: BTreeSet<ConfigName>,
     /// Configurations that were written, or why they could not be.
     pub(super) configs_done: BTreeMap<ConfigName, Result<(), String>>,
+    /// What servers had counted when they were last asked.
+    pub(super) served: BTreeMap<UnitId, Served>,
+    /// What servers had counted before a client that is about to begin.
+    pub(super) opening: BTreeMap<EvalName, Event>,
+    /// Undeclared places of which this owner has raised an alarm.
+    pub(super) outside_told: BTreeSet<(EvalName, Place)>,
     pub(super) began: Timestamp,
     /// That few of our own files are left was said.
     pub(super) few_files_said: bool,
@@ -97,6 +103,9 @@ impl Brain {
             evals: BTreeMap::new(),
             configs_asked: BTreeSet::new(),
             configs_done: BTreeMap::new(),
+            served: BTreeMap::new(),
+            opening: BTreeMap::new(),
+            outside_told: BTreeSet::new(),
             began: Timestamp::default(),
             few_files_said: false,
             course: Course::Working,
@@ -209,6 +218,9 @@ impl Brain {
             Input::OwnFiles { open, limit } => self.own_files(open, limit, now),
             Input::Drain { units } => self.drain(&units, now),
             Input::Undrain { units } => self.undrain(&units, now),
+            Input::Metered(metered) => self.metered(metered, now),
+            Input::Routed(news) => self.routed(news, now),
+            Input::Watched { client, watched } => self.watched(&client, watched, now),
             Input::Leave(signal) => self.leave(signal, now),
         }
     }
@@ -237,6 +249,9 @@ impl Brain {
 
     /// Records an event: the state changes at once, the journal follows.
     pub(super) fn record(&mut self, event: Event, now: Timestamp) {
+        if let Event::Exited { unit, .. } | Event::Stopped { unit, .. } = &event {
+            self.server_counted(unit, now);
+        }
         let record = Record {
             v: Record::FORMAT,
             seq: self.state.seq + 1,

@@ -8,15 +8,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
+use super::driver_books::Ours;
 use super::driver_evals::EvalDesk;
+use super::driver_routes;
 use super::{Brain, Effect, Input, Outcome};
 use crate::base::{Clock, ExitStatus, Millis, NodeName, RunId, Timestamp, UnitId};
+use crate::eval::RouteNews;
 use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line, lasts,
-    own_files,
+    Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
+    Watcher, last_line, lasts, own_files,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -30,6 +33,8 @@ const LOOK_EVERY: Millis = Millis::from_secs(10);
 const ASKED_EVERY: Millis = Millis(500);
 /// Nothing heard for three looks: the controller, or its machine, stood still.
 const AWAY: Millis = Millis(LOOK_EVERY.0 * 3);
+/// The counters of servers are read this often while clients run.
+const METER_EVERY: Millis = Millis::from_secs(5);
 /// Logs shown beside units that are not ready: more fit no terminal.
 const TAILS: usize = 40;
 
@@ -105,6 +110,10 @@ pub struct Driver<'a> {
     pub(super) sender: mpsc::UnboundedSender<Input>,
     pub(super) ports: PortWatch,
     pub(super) leaders: BTreeMap<UnitId, RunningUnit>,
+    pub(super) asked: mpsc::UnboundedReceiver<Asked>,
+    pub(super) ours: Ours,
+    pub(super) routes: RouteWatch,
+    route_news: mpsc::UnboundedReceiver<RouteNews>,
 }
 
 impl<'a> Driver<'a> {
@@ -121,13 +130,15 @@ impl<'a> Driver<'a> {
         let dirs = UnitDirs::new(&ground.run);
         let (watcher, news) = Watcher::new(dirs.clone())?;
         let (sender, inputs) = mpsc::unbounded_channel();
+        let (prober, asked) = Prober::counted();
+        let (routes, route_news) = driver_routes::watch(brain.plan(), &ground.run);
         Ok(Self {
             brain,
             journal,
             ground,
             audience,
             launchers: Arc::default(),
-            prober: Prober::default(),
+            prober,
             dirs,
             watcher,
             news,
@@ -135,6 +146,10 @@ impl<'a> Driver<'a> {
             sender,
             ports: PortWatch::default(),
             leaders: BTreeMap::new(),
+            asked,
+            ours: Ours::default(),
+            routes,
+            route_news,
         })
     }
 
@@ -147,12 +162,14 @@ impl<'a> Driver<'a> {
         mut signals: mpsc::Receiver<Signal>,
     ) -> Result<(Outcome, Vec<EvalDesk>), DriveError> {
         self.beat();
+        self.read_proxies();
         let begin = self.look_around();
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
         let mut show = every(SHOW_EVERY);
         let mut look = every(LOOK_EVERY);
         let mut asked = every(ASKED_EVERY);
+        let mut meter = every(METER_EVERY);
         while outcome.is_none() {
             let waits = self.port_waits();
             let wake = self.until_wake();
@@ -160,12 +177,14 @@ impl<'a> Driver<'a> {
             let inputs = tokio::select! {
                 Some(input) = self.inputs.recv() => self.heed(input),
                 Some((unit, observation)) = self.news.recv() => self.learn(unit, observation),
+                Some(news) = self.route_news.recv() => vec![Input::Routed(news)],
                 Some(signal) = signals.recv() => vec![Input::Leave(signal)],
                 () = sleep(wake) => vec![Input::Tick],
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
                 _ = show.tick() => { self.show(); Vec::new() }
                 _ = look.tick() => self.look_again()?,
                 _ = asked.tick() => self.asked(),
+                _ = meter.tick() => { self.meter_again(); Vec::new() }
             };
             let length = SystemClock.now().since(heard);
             let away = (length >= AWAY).then_some(Input::Away { length });
@@ -232,12 +251,17 @@ impl<'a> Driver<'a> {
             self.journal
                 .append(record.at, record.event.clone(), durability)?;
             self.audience.event(record, self.brain.state());
+            self.route(&record.event);
+            self.count_anew(&record.event);
         }
         Ok(())
     }
 
     /// What we did ourselves goes to the brain; a script that was started is waited for.
     fn heed(&mut self, input: Input) -> Vec<Input> {
+        if let Input::Metered(metered) = input {
+            return vec![Input::Metered(self.with_ours(metered))];
+        }
         if let Input::LaunchDone {
             unit,
             generation,

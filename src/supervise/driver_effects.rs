@@ -10,7 +10,7 @@ use super::driver::Driver;
 use super::driver_evals::{EvalDesk, write_config};
 use super::liveness::{CANARY_PATIENCE, LOOK_PATIENCE};
 use super::reach::REACH_PATIENCE;
-use super::{Ask, Configured, Counts, Effect, Input};
+use super::{Ask, Configured, Counts, Effect, Input, Purpose};
 use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, UnitId};
 use crate::facts::{Observation, Pulse};
 use crate::plan::Unit;
@@ -52,7 +52,12 @@ impl Driver<'_> {
             }
             Effect::Prepare { eval, again } => {
                 let result = self.at_desk(&eval, |desk| desk.prepare(again));
-                self.send(Input::Prepared { eval, result });
+                let mark = self.books_mark(&eval);
+                let then = Input::Prepared {
+                    eval: eval.clone(),
+                    result,
+                };
+                self.meter(Purpose::Open { eval, mark }, Some(then));
             }
             Effect::BringBack { eval } => {
                 let result = self.at_desk(&eval, EvalDesk::bring_back);
@@ -77,17 +82,24 @@ impl Driver<'_> {
                 let log = self.log_of(&eval);
                 if let Some(desk) = self.desk(&eval) {
                     let (counts, signs) = desk.count(log.as_deref());
-                    self.send(Input::Counted {
+                    let ended = self.has_ended(&eval);
+                    let counted = Input::Counted {
                         eval,
                         counts,
                         signs,
-                    });
+                    };
+                    if ended {
+                        // What its servers counted comes first: they may be stopped for what follows.
+                        self.meter(Purpose::Close, Some(counted));
+                    } else {
+                        self.send(counted);
+                    }
                 }
             }
         }
     }
 
-    fn send(&self, input: Input) {
+    pub(super) fn send(&self, input: Input) {
         // The receiver lives as long as we do.
         let _ = self.sender.send(input);
     }
@@ -96,7 +108,13 @@ impl Driver<'_> {
         self.brain.plan().unit(id)
     }
 
-    fn desk(&mut self, eval: &EvalName) -> Option<&mut EvalDesk> {
+    fn has_ended(&self, eval: &EvalName) -> bool {
+        let unit = self.brain.plan().eval(eval).map(|eval| &eval.unit);
+        let phase = unit.map(|unit| self.brain.state().unit(unit).phase);
+        phase.is_some_and(|phase| !phase.may_live())
+    }
+
+    pub(super) fn desk(&mut self, eval: &EvalName) -> Option<&mut EvalDesk> {
         self.ground
             .desks
             .iter_mut()
@@ -187,7 +205,7 @@ impl Driver<'_> {
         self.dirs.put_secrets(&unit.id, &values)
     }
 
-    fn log_path(&self, unit: &UnitId, generation: Generation) -> PathBuf {
+    pub(super) fn log_path(&self, unit: &UnitId, generation: Generation) -> PathBuf {
         let name = match generation.0 {
             1 => format!("{unit}.log"),
             n => format!("{unit}.{n}.log"),

@@ -83,6 +83,16 @@ impl EvalDesk {
         self.scanner.calls()
     }
 
+    /// The calls that complete results report, of those that came after a mark.
+    pub fn calls_after(&self, mark: u64) -> Vec<Call> {
+        self.scanner.calls_after(mark)
+    }
+
+    /// What is there of results; those of later clients come after it.
+    pub fn mark(&self) -> u64 {
+        self.scanner.mark()
+    }
+
     /// Whether the results may take this evaluation's, as a dry look.
     ///
     /// # Errors

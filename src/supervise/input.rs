@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::base::{ConfigName, EvalName, Generation, Millis, Name, Port, UnitId};
-use crate::eval::LongCalls;
-use crate::facts::{Degraded, FilesSeen, Observation, ProbeOutcome, Pulse, Signal};
-use crate::run::Handle;
+use crate::eval::{LongCalls, RouteNews, Tally};
+use crate::facts::{Degraded, FilesSeen, Observation, ProbeOutcome, Pulse, Served, Signal};
+use crate::run::{BooksMark, Handle};
 
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,6 +157,17 @@ pub enum Input {
         /// Which.
         units: Vec<UnitId>,
     },
+    /// Counters of servers were read.
+    Metered(Metered),
+    /// A client's call leads to a place that is not declared.
+    Routed(RouteNews),
+    /// A client ended.
+    Watched {
+        /// Which.
+        client: UnitId,
+        /// How closely its calls were watched.
+        watched: Watched,
+    },
     /// Somebody asked the controller to go.
     Leave(Signal),
 }
@@ -197,6 +208,44 @@ pub struct Counts {
     pub total: usize,
     /// The evaluation's own rule says that it is finished.
     pub finished: bool,
+}
+
+/// What servers counted of their requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metered {
+    /// Why they were asked.
+    pub purpose: Purpose,
+    /// Those that answered.
+    pub servers: Vec<Served>,
+    /// Those that did not.
+    pub unread: Vec<UnitId>,
+}
+
+/// Why servers are asked what they counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// A client is about to begin.
+    Open {
+        /// Its evaluation.
+        eval: EvalName,
+        /// Where its reports begin.
+        mark: BooksMark,
+    },
+    /// Clients run.
+    Look,
+    /// A client has ended.
+    Close,
+}
+
+/// How closely the calls of a client were watched.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Watched {
+    /// Looks at its sockets.
+    pub tally: Tally,
+    /// Names of credentials, endpoints and proxies that were kept from it; none where that is not recorded.
+    pub dropped: Option<Vec<String>>,
+    /// Such names that it was given although nobody asked for them.
+    pub slipped: Vec<String>,
 }
 
 /// Signs that a client works.

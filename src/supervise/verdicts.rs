@@ -38,6 +38,10 @@ impl Brain {
             code = code.worse(own);
             said.push(format!("{eval}: {words}"));
         }
+        if let Some(places) = self.misrouted() {
+            code = code.worse(ExitStatus::Misrouted);
+            said.push(places);
+        }
         Some(Outcome {
             code,
             summary: said.join("; "),

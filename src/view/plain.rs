@@ -10,7 +10,7 @@ use super::sink::{Tails, View};
 use super::{wall, words};
 use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
-use crate::run::{Event, Record, RunState};
+use crate::run::{Event, OutsideSeen, Record, RunState};
 
 /// How much an event matters to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,11 @@ pub fn weight(event: &Event) -> Weight {
         // An alarm beside them says the same.
         | Event::Judged { .. }
         | Event::EvalHeld { .. }
+        | Event::OutsideCall { .. }
+        | Event::Routed { .. }
+        | Event::BooksOpened { .. }
+        | Event::ServerCounted { .. }
+        | Event::BooksClosed { .. }
         | Event::StopIntended { .. } => Weight::Detail,
         Event::Exited { exit, .. } if exit.requested => Weight::Detail,
         // A client may end; a server that does so has died, whatever its code.
@@ -117,6 +122,29 @@ pub(super) fn sentence(event: &Event) -> String {
         Event::OwnerAway { length } => {
             format!("the controller stood still for {length}; what happened meanwhile was not seen")
         }
+        Event::OutsideCall {
+            eval,
+            place,
+            seen,
+            times,
+        } => {
+            let what = match seen {
+                OutsideSeen::Connected => "called",
+                OutsideSeen::Refused => "was kept from calling",
+            };
+            format!("{eval} {what} {}, {times} so far", clean(place))
+        }
+        Event::BooksOpened { servers, .. } => {
+            format!("the counters of {} servers were read", servers.len())
+        }
+        Event::ServerCounted { served } => {
+            format!("{} had finished {} requests", served.unit, served.finished)
+        }
+        Event::BooksClosed { servers, .. } => format!(
+            "the counters of {} servers were read for the last time",
+            servers.len()
+        ),
+        Event::Routed { eval, looks, .. } => format!("{eval}: {looks} looks at its sockets"),
         Event::OwnerLeft { why } => {
             format!(
                 "no longer watched ({}); what was started goes on",

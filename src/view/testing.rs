@@ -151,6 +151,8 @@ fn eval(name: &str, after: &[&str]) -> EvalPlan {
         on_move: OnMove::Restart,
         stall: Millis::from_secs(3600),
         first_result: Millis::from_secs(600),
+        egress: None,
+        call_log: None,
         identity: IndexMap::new(),
         origin: FieldPath::root(),
         name,

@@ -1,13 +1,18 @@
 //! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
 
 mod asked_again;
+mod call_log;
 mod clock;
 mod config_file;
+pub mod egress;
 mod facts;
 mod files;
 mod launcher;
-mod open_files;
+mod ledgers;
+mod links;
+mod names;
 mod notify;
+mod open_files;
 mod own_files;
 mod ports;
 mod probe;
@@ -18,14 +23,16 @@ mod rendered;
 mod result_lines;
 mod results;
 mod results_claim;
-mod sample;
+mod routes;
 mod scrape;
 mod signals;
 mod sock_diag;
 mod transport;
+mod tree;
 mod unit_dir;
 mod watch;
 
+pub use call_log::logged_calls;
 pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale, wall};
 pub use config_file::{ConfigWritten, write_config};
 pub use facts::{
@@ -33,18 +40,18 @@ pub use facts::{
 };
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
-pub use open_files::{look_at_files, raise_files};
 pub use notify::NotifyCall;
+pub use open_files::{look_at_files, raise_files};
 pub use own_files::{own_files, raise_open_files};
 pub use ports::{PortWait, PortWatch, listeners, listening};
-pub use probe::{Prober, bracketed};
+pub use probe::{Asked, Prober, bracketed};
 pub use procfs::{Process, find_marked, is_stopped, process, send_signal, terminate};
 pub use props::write_props;
 pub use pulse::Wrist;
 pub use rendered::{WriteError, read_templates, write_rendered};
 pub use results::ResultScanner;
 pub use results_claim::{ClaimError, ResultsClaim, claim_results};
-pub use sample::{TreeSample, sample_tree};
+pub use routes::RouteWatch;
 pub use scrape::scrape;
 pub use signals::{end_at_signals, signals};
 pub use transport::{LocalTransport, Output, Transport, TransportError};

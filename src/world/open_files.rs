@@ -1,35 +1,12 @@
 //! Open files of a tree of processes, and their limit, which can be raised while they run.
 
-use std::collections::HashSet;
 use std::fs;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::procfs::{process, processes};
+use super::procfs::process;
+use super::tree::tree_of;
 use crate::facts::FilesSeen;
-
-/// A process and all that descends from it or shares its session; none where it is gone.
-pub(super) fn tree_of(root: u32) -> Option<HashSet<u32>> {
-    let leader = process(root)?;
-    let all = processes();
-    let mut tree: HashSet<u32> = HashSet::from([root]);
-    let in_session = all.iter().filter(|one| one.session == leader.session);
-    // A leader of no session of its own shares it with strangers.
-    if leader.session == root {
-        tree.extend(in_session.map(|one| one.pid));
-    }
-    loop {
-        let before = tree.len();
-        for one in &all {
-            if tree.contains(&one.parent) {
-                tree.insert(one.pid);
-            }
-        }
-        if tree.len() == before {
-            return Some(tree);
-        }
-    }
-}
 
 /// Of the processes of a tree the one closest to its limit.
 pub fn look_at_files(root: u32) -> Option<FilesSeen> {

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::facts::{ProbeFailure, ProbeOutcome};
+use crate::facts::{ProbeFailure, ProbeOutcome, finished};
 use crate::plan::{Rung, Unit, WarmupRequest};
 
 /// A server that still loads may hang; this long is enough for one that answers at all.
 const QUICK: Duration = Duration::from_secs(5);
+/// A page of counters that takes longer says nothing.
+const BRIEF: Duration = Duration::from_secs(2);
 /// A completion may queue behind others.
 const SLOW: Duration = Duration::from_mins(2);
 
@@ -20,6 +23,16 @@ const SLOW: Duration = Duration::from_mins(2);
 #[derive(Debug, Clone, Default)]
 pub struct Prober {
     client: Arc<OnceCell<reqwest::Client>>,
+    tell: Option<UnboundedSender<Asked>>,
+}
+
+/// A completion that was asked for: it shows in the server's own count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Of whom: `http://host:port`.
+    pub base: String,
+    /// It was answered; otherwise the server may have finished it or not.
+    pub answered: bool,
 }
 
 /// What one request brought.
@@ -31,6 +44,35 @@ enum Answer {
 }
 
 impl Prober {
+    /// One that tells of each completion that it asks for.
+    pub fn counted() -> (Self, UnboundedReceiver<Asked>) {
+        let (tell, told) = unbounded_channel();
+        let prober = Self {
+            tell: Some(tell),
+            ..Self::default()
+        };
+        (prober, told)
+    }
+
+    /// Tells that a completion was asked for.
+    pub(super) fn asked(&self, base: &str, answered: bool) {
+        if let Some(tell) = &self.tell {
+            let base = base.to_owned();
+            // Nobody may count any more.
+            let _ = tell.send(Asked { base, answered });
+        }
+    }
+
+    /// Requests that a server finished, by its own count; none where it does not say.
+    pub async fn finished(&self, base: &str) -> Option<u64> {
+        let client = self.client().await.ok()?;
+        let asked = client.get(format!("{base}/metrics")).timeout(BRIEF);
+        match read(asked.send().await).await {
+            Answer::Status(200, page) => finished(&page),
+            _ => None,
+        }
+    }
+
     /// A client that ignores every proxy variable. Its TLS library reads all certificates of the machine, which takes
     /// 50 ms: not before the first probe, by when servers have been started.
     pub(super) async fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
@@ -236,12 +278,16 @@ impl Prober {
             .await
         {
             Answer::Status(200, text) => {
+                self.asked(base, true);
                 let answer: Value = serde_json::from_str(&text).unwrap_or_default();
                 Ok(answer["choices"][0]["message"].clone())
             }
             Answer::Status(503, _) => Err(not_yet("it answers 503".to_owned())),
             Answer::Status(status, text) => Err(refused(status, &text)),
-            Answer::None(why) => Err(not_yet(why)),
+            Answer::None(why) => {
+                self.asked(base, false);
+                Err(not_yet(why))
+            }
         }
     }
 

@@ -9,10 +9,9 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::open_files::tree_of;
 use super::probe::{Prober, bracketed};
 use super::procfs::life;
-use super::sample::tree;
+use super::tree::tree_of;
 use crate::facts::{Body, Canary, Counters, Door, Look};
 use crate::plan::{Rung, Unit, UnitKind};
 

@@ -190,8 +190,18 @@ impl ResultLines {
         ids
     }
 
-    pub(super) fn calls(&self) -> Vec<Call> {
-        let Ok(file) = File::open(&self.file) else {
+    /// The length of what was read.
+    pub(super) fn length(&self) -> u64 {
+        self.offset
+    }
+
+    /// The calls of whole lines behind an offset.
+    pub(super) fn calls(&self, after: u64) -> Vec<Call> {
+        let file = File::open(&self.file).and_then(|mut file| {
+            file.seek(SeekFrom::Start(after))?;
+            Ok(file)
+        });
+        let Ok(file) = file else {
             return Vec::new();
         };
         let (mut reader, mut line, mut calls) = (BufReader::new(file), Vec::new(), Vec::new());

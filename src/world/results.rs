@@ -34,6 +34,12 @@ impl Version {
         }
     }
 
+    /// When, in nanoseconds of the file system's clock.
+    fn written(self) -> u64 {
+        let nanoseconds = i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanoseconds);
+        u64::try_from(nanoseconds).unwrap_or_default()
+    }
+
     pub(super) fn inode(self) -> u64 {
         self.inode
     }
@@ -207,8 +213,26 @@ impl ResultScanner {
     /// The calls that complete results report; reads all of them once more, so only at the end.
     pub fn calls(&self) -> Vec<Call> {
         match &self.source {
-            Source::Dir(files) => files.calls(&self.listing),
-            Source::Lines(lines) => lines.calls(),
+            Source::Dir(files) => files.calls(&self.listing, 0),
+            Source::Lines(lines) => lines.calls(0),
+        }
+    }
+}
+
+impl ResultScanner {
+    /// What is there: the newest file's time, or the length of the file.
+    pub fn mark(&self) -> u64 {
+        match &self.source {
+            Source::Dir(files) => files.newest(),
+            Source::Lines(lines) => lines.length(),
+        }
+    }
+
+    /// The calls of complete results that came after a mark.
+    pub fn calls_after(&self, mark: u64) -> Vec<Call> {
+        match &self.source {
+            Source::Dir(files) => files.calls(&self.listing, mark),
+            Source::Lines(lines) => lines.calls(mark),
         }
     }
 }
@@ -319,11 +343,21 @@ impl ResultFiles {
         found.map(|(id, _)| id.clone()).collect()
     }
 
-    fn calls(&self, listing: &Listing) -> Vec<Call> {
+    fn newest(&self) -> u64 {
+        let times = self.seen.values().map(|seen| seen.version.written());
+        times.max().unwrap_or_default()
+    }
+
+    fn calls(&self, listing: &Listing, after: u64) -> Vec<Call> {
         let whole = listing.results.iter();
         let whole = whole.filter(|(_, parsed)| matches!(parsed, Parsed::Whole(_)));
         whole
-            .filter_map(|(id, _)| fs::read_to_string(self.dir.join(self.pattern.file(id))).ok())
+            .map(|(id, _)| self.pattern.file(id))
+            .filter(|name| {
+                let seen = self.seen.get(OsStr::new(name));
+                after == 0 || seen.is_some_and(|seen| seen.version.written() > after)
+            })
+            .filter_map(|name| fs::read_to_string(self.dir.join(name)).ok())
             .flat_map(|text| calls_of(&text))
             .collect()
     }

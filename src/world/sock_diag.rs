@@ -1,15 +1,16 @@
-//! Listening sockets from the kernel's socket diagnostics.
+//! TCP sockets from the kernel's socket diagnostics.
 //!
 //! `/proc/net/tcp` walks the table of all connections, 5 to 20 ms a look whatever is in it; a dump of listeners alone
 //! walks only those, in microseconds. Message forms: `linux/netlink.h`, `linux/inet_diag.h`.
 
 use std::io::{Error, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::fd::OwnedFd;
 use rustix::net::netlink::SOCK_DIAG;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
+use super::links::Link;
 use super::ports::Socket;
 use crate::base::Port;
 
@@ -20,6 +21,9 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const IPPROTO_TCP: u8 = 6;
 const TCP_LISTEN: u32 = 10;
+/// All states but those in which nobody holds the socket any more, or nobody can have it yet: `TIME_WAIT`, `CLOSE`,
+/// `NEW_SYN_RECV`.
+const HELD: u32 = 0b1111_0011_1110;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
@@ -28,17 +32,32 @@ const AF_INET6: u8 = 10;
 /// # Errors
 /// A kernel that does not offer it, or an answer that is not whole.
 pub(super) fn listening() -> std::io::Result<Vec<Socket>> {
+    dump_both(1 << TCP_LISTEN, described)
+}
+
+/// Every TCP socket of this network namespace that some process holds.
+///
+/// # Errors
+/// A kernel that does not offer it, or an answer that is not whole.
+pub(super) fn links() -> std::io::Result<Vec<Link>> {
+    dump_both(HELD, linked)
+}
+
+/// What is made of one socket's description; none where it is not whole.
+type Make<T> = fn(&[u8]) -> Option<T>;
+
+fn dump_both<T>(states: u32, make: Make<T>) -> std::io::Result<Vec<T>> {
     let flags = SocketFlags::CLOEXEC;
     let (family, kind) = (AddressFamily::NETLINK, SocketType::DGRAM);
     let socket = rustix::net::socket_with(family, kind, flags, Some(SOCK_DIAG))?;
     let mut found = Vec::new();
-    dump(&socket, AF_INET, &mut found)?;
+    dump(&socket, &request(AF_INET, states), make, &mut found)?;
     // A kernel without IPv6 has no such sockets.
-    let _ = dump(&socket, AF_INET6, &mut found);
+    let _ = dump(&socket, &request(AF_INET6, states), make, &mut found);
     Ok(found)
 }
 
-fn request(family: u8) -> Vec<u8> {
+fn request(family: u8, states: u32) -> Vec<u8> {
     let length = HEADER + 56;
     let mut bytes = Vec::with_capacity(length);
     bytes.extend(u32::try_from(length).unwrap_or_default().to_ne_bytes());
@@ -46,24 +65,29 @@ fn request(family: u8) -> Vec<u8> {
     bytes.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
     bytes.resize(HEADER, 0); // sequence and port, which nobody else needs to tell from ours
     bytes.extend([family, IPPROTO_TCP, 0, 0]);
-    bytes.extend((1_u32 << TCP_LISTEN).to_ne_bytes());
+    bytes.extend(states.to_ne_bytes());
     bytes.resize(length, 0); // any address, port and interface
     bytes
 }
 
-fn dump(socket: &OwnedFd, family: u8, found: &mut Vec<Socket>) -> std::io::Result<()> {
-    rustix::net::send(socket, &request(family), SendFlags::empty())?;
+fn dump<T>(
+    socket: &OwnedFd,
+    request: &[u8],
+    make: Make<T>,
+    found: &mut Vec<T>,
+) -> std::io::Result<()> {
+    rustix::net::send(socket, request, SendFlags::empty())?;
     let mut buffer = vec![0; 32 * 1024];
     loop {
         let (length, _) = rustix::net::recv(socket, &mut buffer[..], RecvFlags::empty())?;
-        if read(&buffer[..length], found)? {
+        if read(&buffer[..length], make, found)? {
             return Ok(());
         }
     }
 }
 
 /// Reads one datagram of messages; true after the last one.
-fn read(mut bytes: &[u8], found: &mut Vec<Socket>) -> std::io::Result<bool> {
+fn read<T>(mut bytes: &[u8], make: Make<T>, found: &mut Vec<T>) -> std::io::Result<bool> {
     let torn = || {
         Error::new(
             ErrorKind::InvalidData,
@@ -80,7 +104,7 @@ fn read(mut bytes: &[u8], found: &mut Vec<Socket>) -> std::io::Result<bool> {
                 let code = i32::from_ne_bytes(at(body, 0).ok_or_else(torn)?);
                 return Err(Error::from_raw_os_error(-code));
             }
-            SOCK_DIAG_BY_FAMILY => found.push(described(body).ok_or_else(torn)?),
+            SOCK_DIAG_BY_FAMILY => found.push(make(body).ok_or_else(torn)?),
             _ => {}
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -98,6 +122,23 @@ fn described(body: &[u8]) -> Option<Socket> {
         port: Port(u16::from_be_bytes(at(body, 4)?)),
         address,
         inode: u32::from_ne_bytes(at(body, 68)?).into(),
+    })
+}
+
+/// The same with both ends and the owner: ports at 4 and 6, addresses at 8 and 24, the user at 64.
+fn linked(body: &[u8]) -> Option<Link> {
+    let address = |start: usize| {
+        Some(match *body.first()? {
+            AF_INET6 => IpAddr::from(at::<16>(body, start)?).to_canonical(),
+            _ => IpAddr::from(at::<4>(body, start)?),
+        })
+    };
+    let port = |start| Some(u16::from_be_bytes(at(body, start)?));
+    Some(Link {
+        inode: u32::from_ne_bytes(at(body, 68)?).into(),
+        user: Some(u32::from_ne_bytes(at(body, 64)?)),
+        local: SocketAddr::new(address(8)?, port(4)?),
+        remote: SocketAddr::new(address(24)?, port(6)?),
     })
 }
 
@@ -145,14 +186,18 @@ mod tests {
         };
         let mut found = Vec::new();
         let done = message(NLMSG_DONE, &[0; 4]);
-        assert!(read(&done, &mut found).unwrap());
-        let error = read(&message(NLMSG_ERROR, &(-2_i32).to_ne_bytes()), &mut found);
+        assert!(read(&done, described, &mut found).unwrap());
+        let refusal = message(NLMSG_ERROR, &(-2_i32).to_ne_bytes());
+        let error = read(&refusal, described, &mut found);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::NotFound);
         let listener = message(SOCK_DIAG_BY_FAMILY, &[AF_INET; 72]);
-        assert!(!read(&listener, &mut found).unwrap());
+        assert!(!read(&listener, described, &mut found).unwrap());
         assert_eq!(found.len(), 1);
         for cut in 1..listener.len() {
-            assert!(read(&listener[..cut], &mut found).is_err(), "{cut}");
+            assert!(
+                read(&listener[..cut], described, &mut found).is_err(),
+                "{cut}"
+            );
         }
     }
 }

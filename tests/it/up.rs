@@ -10,8 +10,8 @@
 mod alive;
 mod control;
 mod crash;
-mod evals;
 mod drain;
+mod evals;
 mod faults;
 mod log_cluster;
 mod lost;
@@ -19,6 +19,7 @@ mod quickstart;
 mod refusals;
 mod rehearse;
 mod replan;
+mod routes;
 mod scene;
 mod signals;
 mod small;

@@ -5,6 +5,7 @@ pub(super) mod client;
 pub(super) mod config;
 pub(super) mod down;
 pub(super) mod drain;
+pub(super) mod egress_proxy;
 pub(super) mod eval;
 pub(super) mod events;
 pub(super) mod explain;

@@ -1,24 +1,21 @@
-//! Looks at the processes of clients, twice a second, in a thread of its own.
+//! Looks at the open files of clients, twice a second, in a thread of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::base::EvalName;
 use crate::facts::FilesSeen;
-use crate::world::sample_tree;
+use crate::world::look_at_files;
 
-/// Often enough for an open connection, seldom enough to cost nothing.
+/// Often enough for a table that fills up, seldom enough to cost nothing.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// What was seen of the clients of one evaluation.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    pub(super) looks: u64,
     pub(super) files: Option<FilesSeen>,
-    pub(super) remotes: BTreeSet<SocketAddr>,
 }
 
 enum Word {
@@ -74,11 +71,10 @@ impl Looks {
 
 fn look(roots: &BTreeMap<EvalName, u32>, seen: &mut BTreeMap<EvalName, Seen>) {
     for (eval, pid) in roots {
-        let sample = sample_tree(*pid);
-        let Some(files) = sample.files else { continue };
+        let Some(files) = look_at_files(*pid) else {
+            continue;
+        };
         let seen = seen.entry(eval.clone()).or_default();
-        seen.looks += 1;
         seen.files = Some(seen.files.map_or(files, |most| most.closer(files)));
-        seen.remotes.extend(sample.remotes);
     }
 }

@@ -16,7 +16,7 @@ use crate::run::store::RunDir;
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::sim::{Planned, total};
 use crate::supervise::Audience;
-use crate::world::{self, UnitDirs};
+use crate::world;
 
 /// What goes along with the drive.
 pub(in crate::cli) struct Stage {
@@ -33,7 +33,9 @@ pub(in crate::cli) struct Stage {
     before: Option<Books>,
     books: Books,
     dropped: BTreeSet<String>,
-    dirs: Option<UnitDirs>,
+    /// Looks at sockets, and where they led that is not declared.
+    looked: BTreeMap<EvalName, u64>,
+    strangers: BTreeSet<String>,
     first_launch: Option<Timestamp>,
     all_ready: Option<Timestamp>,
 }
@@ -54,6 +56,10 @@ pub(in crate::cli) struct Watched {
     pub(super) seen: BTreeMap<EvalName, Seen>,
     pub(super) books: Books,
     pub(super) startup: Millis,
+    /// Looks at the sockets of clients.
+    pub(super) looked: BTreeMap<EvalName, u64>,
+    /// Where these led that is not declared.
+    pub(super) strangers: BTreeSet<String>,
     /// What clients were not given.
     pub(super) dropped: BTreeSet<String>,
     /// What was to be brought in: whether it was done, and what came of it, in words.
@@ -79,7 +85,8 @@ impl Stage {
             before: None,
             books: Books::default(),
             dropped: BTreeSet::new(),
-            dirs: None,
+            looked: BTreeMap::new(),
+            strangers: BTreeSet::new(),
             first_launch: None,
             all_ready: None,
         }
@@ -103,6 +110,8 @@ impl Stage {
             seen: self.looks.end(),
             books: self.books,
             startup,
+            looked: self.looked,
+            strangers: self.strangers,
             dropped: self.dropped,
             faults: self.trouble.end(),
         }
@@ -262,7 +271,6 @@ impl Companion for Stage {
         // Without it the next rehearsal asks before it ends this one's remains.
         let _ = std::fs::write(&self.marker, dir.id().as_str());
         self.run = Some(dir.clone());
-        self.dirs = Some(UnitDirs::new(dir.id()));
         let courses = plan.evals.iter();
         self.courses = courses
             .map(|eval| (eval.name.clone(), Course::new(eval)))
@@ -287,14 +295,21 @@ impl Audience for Stage {
             Event::EvalEnded { eval, .. } => {
                 if let Some(course) = self.courses.get_mut(eval) {
                     course.look(record.at);
-                    let dir = self.dirs.as_ref().map(|dirs| dirs.of(&course.plan.unit));
-                    let names =
-                        dir.and_then(|dir| std::fs::read_to_string(dir.join("dropped")).ok());
-                    let names = names.iter().flat_map(|names| names.lines());
-                    self.dropped.extend(names.map(str::to_owned));
                 }
                 // They may be about to end.
                 self.books = self.read_books();
+            }
+            Event::OutsideCall { place, .. } => {
+                self.strangers.insert(place.clone());
+            }
+            Event::Routed {
+                eval,
+                looks,
+                dropped,
+                ..
+            } => {
+                *self.looked.entry(eval.clone()).or_default() += looks;
+                self.dropped.extend(dropped.iter().flatten().cloned());
             }
             Event::Ready { .. } => {
                 let Some(plan) = &self.plan else { return };

@@ -1,10 +1,8 @@
 //! From what was watched to the verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
 use super::course::Course;
-use super::looks::Seen;
 use super::stage::Watched;
 use crate::base::{EvalName, ExitStatus, Millis, Timestamp};
 use crate::cli::load::Cluster;
@@ -36,9 +34,6 @@ pub(in crate::cli) struct Played<'a> {
     /// The titles of what `check` notes.
     pub(in crate::cli) notes: &'a [String],
 }
-
-/// Whom everybody asks for names.
-const DNS: u16 = 53;
 
 /// Prints the verdict on standard output, and answers how the command ends.
 pub(in crate::cli) fn verdict(
@@ -96,12 +91,12 @@ fn evidence(played: &Played<'_>, watched: &Watched, plan: &Plan) -> Evidence {
         startup: scaled(watched.startup, wish.speed),
         evals: evals
             .filter_map(|one| watched.courses.get_key_value(&one.name))
-            .map(|(name, course)| eval(real, plan, name, (course, first), watched.seen.get(name)))
+            .map(|(name, course)| eval(real, plan, name, (course, first), watched))
             .collect(),
         models: models(real, rehearsal, plan, watched),
         refused: refused(real, &log),
         stood_in: stood_in(rehearsal, watched),
-        strangers: strangers(plan, &watched.seen),
+        strangers: watched.strangers.iter().cloned().collect(),
         dropped: watched.dropped.iter().cloned().collect(),
         faults: watched.faults.clone(),
         unproved: unproved(notes),
@@ -129,7 +124,7 @@ fn eval(
     plan: &Plan,
     name: &EvalName,
     (course, first): (&Course, Timestamp),
-    seen: Option<&Seen>,
+    watched: &Watched,
 ) -> EvalEvidence {
     let since_first = |at: Option<Timestamp>| at.map_or(Millis(0), |at| at.since(first));
     let ids = world::read_dataset(
@@ -172,11 +167,11 @@ fn eval(
         concurrency: course.plan.concurrency,
         kill: course.kill(),
         tools: tools.into_iter().collect(),
-        files: seen
+        files: (watched.seen.get(name))
             .and_then(|seen| seen.files)
             .map(|files| (files.open, files.soft)),
         files_raised: course.files_raised,
-        looks: seen.map_or(0, |seen| seen.looks),
+        looks: watched.looked.get(name).copied().unwrap_or(0),
     }
 }
 
@@ -230,19 +225,6 @@ fn stood_in(rehearsal: &Rehearsal, watched: &Watched) -> Vec<(String, u64)> {
             (url.clone(), requests.unwrap_or(0))
         })
         .collect()
-}
-
-/// Peers of clients' sockets that no endpoint and no stand-in has.
-fn strangers(plan: &Plan, seen: &BTreeMap<EvalName, Seen>) -> Vec<String> {
-    let known: BTreeSet<(IpAddr, u16)> = plan
-        .servers()
-        .filter_map(|unit| Some((unit.address.parse().ok()?, unit.port?.0)))
-        .collect();
-    let remotes = seen.values().flat_map(|seen| &seen.remotes);
-    let strange =
-        remotes.filter(|peer| peer.port() != DNS && !known.contains(&(peer.ip(), peer.port())));
-    let places: BTreeSet<String> = strange.map(ToString::to_string).collect();
-    places.into_iter().collect()
 }
 
 /// What was not proved here: the notes of `check`, and what no laptop can prove.

@@ -177,4 +177,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "no python3 for a rehearsal",
         text: "Clients are Python programs, the built-in stand-ins too; they need python3 on PATH and no library.",
     },
+    CodeInfo {
+        code: "E0530",
+        title: "no place for the egress proxy",
+        text: "With `egress: proxy` a proxy of toolorch stands beside the client and is its only way out. That cannot be \
+               kept where the client's own environment names another proxy, or where the client runs on a node over ssh, \
+               which has no toolorch. `egress: watch` looks at its sockets instead.",
+    },
 ];

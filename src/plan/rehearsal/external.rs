@@ -1,10 +1,11 @@
 //! The world outside: a stand-in for each external, and a proxy that lets nothing out and says what wanted to go.
 
-use crate::base::{Name, NodeName, Port};
+use crate::base::{Name, NodeName, Place, Port};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
 use crate::spec::model::{Env, External, NodeChoice, PortChoice, Ready, ScalarText, Service};
 
+use super::super::egress::{DIRECT, PROXIES, free_name};
 use super::services::{program, speed_alone};
 use super::types::{Replaced, Wish};
 
@@ -18,15 +19,6 @@ const LEADS: &[(&str, &[&str])] = &[
     ("mistral.ai", &["MISTRAL_BASE_URL"]),
     ("groq.com", &["GROQ_BASE_URL"]),
     ("nvidia.com", &["NVIDIA_BASE_URL"]),
-];
-/// Variables that lead every client's library through the proxy.
-const PROXIES: [&str; 6] = [
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
 ];
 /// What a client is given instead of a key.
 pub(super) const NO_KEY: &str = "rehearsal";
@@ -138,7 +130,7 @@ fn turn(external: &mut External, address: &str, port: u16) -> String {
 /// Lets a program find the stand-ins, and no way out past them.
 pub(super) fn lead(env: &mut Env, variables: &[(String, String)], inside: &[String]) {
     let inside = inside.join(",");
-    let direct = ["NO_PROXY", "no_proxy"].map(|name| (name.to_owned(), inside.clone()));
+    let direct = DIRECT.map(|name| (name.to_owned(), inside.clone()));
     for (name, value) in variables.iter().cloned().chain(direct) {
         env.set.insert(name, ScalarText(value));
     }
@@ -160,14 +152,7 @@ fn after_scheme(url: &str) -> &str {
 
 /// The host of a URL in lower case, without user, port and brackets.
 pub fn host_of(url: &str) -> String {
-    let rest = after_scheme(url);
-    let place = rest.split('/').next().unwrap_or(rest);
-    let place = place.rsplit_once('@').map_or(place, |(_, host)| host);
-    let host = match place.strip_prefix('[') {
-        Some(inner) => inner.split(']').next().unwrap_or(inner),
-        None => place.split(':').next().unwrap_or(place),
-    };
-    host.to_ascii_lowercase()
+    Place::of_url(url).map_or_else(String::new, |place| place.host)
 }
 
 fn variables(external: &External, before: &str) -> Vec<(String, String)> {
@@ -210,18 +195,4 @@ fn service(
         open_files: None,
         hidden: true,
     }
-}
-
-fn free_name(spec: &ClusterSpec, wanted: &str) -> Name {
-    let taken = |name: &str| {
-        spec.models.contains_key(name)
-            || spec.services.contains_key(name)
-            || spec.externals.contains_key(name)
-            || spec.evals.contains_key(name)
-    };
-    let mut name = wanted.to_owned();
-    while taken(&name) {
-        name.push('-');
-    }
-    Name::new(name)
 }

@@ -90,6 +90,8 @@ fn strip(spec: &mut ClusterSpec, wish: &Wish) {
     spec.notify = None;
     spec.idle = None;
     spec.when_done = Some(WhenDone::Down);
+    // The proxy of a rehearsal lets out less than that of an evaluation.
+    spec.evals.values_mut().for_each(|eval| eval.egress = None);
     if let Some(vllm) = &mut spec.vllm {
         vllm.env = None;
     }

@@ -68,7 +68,8 @@ pub struct Eval {
     /// Evaluations that come first, and how far they must be.
     #[serde(default)]
     pub after: IndexMap<EvalName, AfterState>,
-    /// How calls to other places are kept in. Default: `watch`.
+    /// How calls to places that are neither a server nor one of `externals` are noticed; both end with exit code 7, and
+    /// neither stops the evaluation. Default: `watch`.
     pub egress: Option<Egress>,
     /// How often the client is started again.
     pub restart: Option<Restart>,
@@ -137,13 +138,14 @@ pub enum OnMove {
     Ignore,
 }
 
-/// How calls to other places are kept in.
+/// How calls to places that are not declared are noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Egress {
-    /// Watch the client's sockets.
+    /// The sockets of the client, and of all that it starts, are looked at twice a second.
     Watch,
-    /// Let it out only through a proxy with a list of hosts.
+    /// It is let out only through a proxy of ours, which refuses all other places (403); its servers it reaches
+    /// directly, and its sockets are looked at, too.
     Proxy,
 }
 

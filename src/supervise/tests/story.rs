@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::base::{Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId};
 use crate::facts::{
-    Exit, Facts, Known, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,
+    Exit, Facts, Known, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Served, Signal,
 };
 use crate::plan::{Plan, plan};
 use crate::run::{Event, Handle, Record, RunState};
@@ -575,10 +575,55 @@ fn fact(event: &Event) -> String {
         Event::Undrained { unit } => format!("{unit} undrained"),
         Event::Alarm { alarm, text, .. } => format!("alarm {alarm}: {text}"),
         Event::OwnerAway { length } => format!("owner away for {length}"),
+        Event::OutsideCall {
+            eval,
+            place,
+            seen,
+            times,
+        } => format!("{eval} outside {place} {seen:?} {times}"),
+        Event::Routed {
+            eval,
+            looks,
+            dropped,
+            ..
+        } => format!("{eval} watched, {looks} looks, dropped {dropped:?}"),
+        Event::BooksOpened {
+            eval,
+            servers,
+            unread,
+            ..
+        } => format!(
+            "books opened for {eval}: {}, unread {unread:?}",
+            counts(servers)
+        ),
+        Event::ServerCounted { served } => {
+            format!(
+                "counted by its end: {}",
+                counts(std::slice::from_ref(served))
+            )
+        }
+        Event::BooksClosed { servers, unread } => {
+            format!("books closed: {}, unread {unread:?}", counts(servers))
+        }
         Event::OwnerLeft { why } => format!("owner left: {why}"),
         Event::RunEnded { code, summary } => format!("run ended {code}: {summary}"),
         Event::RunStarted { .. } | Event::OwnerTook { .. } | Event::DownBegan { .. } => {
             format!("{event:?}")
         }
     }
+}
+
+/// `a#1 7-2` for a server that finished 7 requests, 2 of them ours.
+fn counts(servers: &[Served]) -> String {
+    let of = |served: &Served| {
+        let Served {
+            unit,
+            generation,
+            finished,
+            ours,
+            ..
+        } = served;
+        format!("{unit}#{generation} {finished}-{ours}")
+    };
+    servers.iter().map(of).collect::<Vec<_>>().join(" ")
 }

@@ -2,7 +2,6 @@
 //!
 //! The YAMLs are those of `clusters/rehearsals`. They run at 200 times the speed of the cluster.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,12 +37,6 @@ fn line<'a>(said: &'a Said, beginning: &str) -> &'a str {
     let mut lines = said.out.lines();
     let found = lines.find(|line| line.trim_start().starts_with(beginning));
     found.unwrap_or_else(|| panic!("no line `{beginning}` in\n{}\n{}", said.out, said.err))
-}
-
-/// What is not built yet must fail; when it no longer does, the mark has to go.
-fn expected_to_fail(reason: &str, body: impl FnOnce()) {
-    let outcome = catch_unwind(AssertUnwindSafe(body));
-    assert!(outcome.is_err(), "it works now: remove the mark ({reason})");
 }
 
 #[test]

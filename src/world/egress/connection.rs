@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::forward::{self, Request};
 use super::head::{self, Head};
 use super::ledger::Ledger;
+use super::policy::Policy;
 use super::target::Wish;
 use super::words::{self, Refusal};
 
@@ -20,24 +21,32 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 16 << 20;
 
 /// Serves one request of one client.
-pub(super) async fn serve(mut client: TcpStream, from_port: u16, ledger: &Ledger) {
+pub(super) async fn serve(
+    mut client: TcpStream,
+    from_port: u16,
+    (policy, ledger): (&Policy, &Ledger),
+) {
     client.set_nodelay(true).unwrap_or_default();
     let refusal = match timeout(HEAD_WITHIN, read_head(&mut client, Vec::new())).await {
         Err(_) => Some(Refusal::TooSlow),
         Ok(Err(refusal)) => refusal,
-        Ok(Ok((head, rest))) => match judge(&head, from_port, ledger) {
-            Ok(Some(request)) => forward::serve(&mut client, &head, &rest, request).await,
-            Ok(None) => return finish(client, &words::own()).await,
+        Ok(Ok((head, rest))) => match judge(&head, from_port, (policy, ledger)) {
+            Ok(Some(request)) => forward::serve(&mut client, (&head, &rest), request, policy).await,
+            Ok(None) => return finish(client, &words::own(policy)).await,
             Err(refusal) => Some(refusal),
         },
     };
     if let Some(refusal) = refusal {
-        finish(client, &refusal.answer()).await;
+        finish(client, &refusal.answer(policy)).await;
     }
 }
 
 /// Where a request may go; none where it is to the proxy itself.
-fn judge(head: &Head, from_port: u16, ledger: &Ledger) -> Result<Option<Request>, Refusal> {
+fn judge(
+    head: &Head,
+    from_port: u16,
+    (policy, ledger): (&Policy, &Ledger),
+) -> Result<Option<Request>, Refusal> {
     let (method, target) = head.request().ok_or(Refusal::Senseless)?;
     let (place, path) = match Wish::read(method, target).ok_or(Refusal::Senseless)? {
         Wish::Own(path) => {
@@ -57,8 +66,7 @@ fn judge(head: &Head, from_port: u16, ledger: &Ledger) -> Result<Option<Request>
             plain,
         } => (place, Some((path, origin_form, plain))),
     };
-    let addresses = place.loopback();
-    if addresses.is_empty() {
+    if !policy.lets(&place) {
         // Written down before it is answered: who was refused can look it up.
         let path = path.as_ref().map(|(path, ..)| path.as_str());
         ledger.refused(method, &place, path, from_port);
@@ -70,9 +78,9 @@ fn judge(head: &Head, from_port: u16, ledger: &Ledger) -> Result<Option<Request>
         Some((_, origin_form, true)) => Some(format!("{method} {origin_form} HTTP/1.1")),
     };
     let length = head.length().ok_or(Refusal::Senseless)?;
+    ledger.passed(&place);
     Ok(Some(Request {
         place,
-        addresses,
         first_line,
         length,
     }))

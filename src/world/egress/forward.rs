@@ -1,7 +1,6 @@
-//! Passing a request on to a server of this machine: as a tunnel, or as one request and its answer.
+//! Passing a request on to a server: as a tunnel, or as one request and its answer.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional, sink};
@@ -11,19 +10,18 @@ use tokio::time::timeout;
 
 use super::connection::read_head;
 use super::head::{Head, Length};
-use super::target::Place;
+use super::policy::Policy;
 use super::words::{self, Refusal};
+use crate::base::Place;
 
-/// How long a connection on this machine may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// A request that stays on this machine.
+/// A request that may go where it wants.
 #[derive(Debug)]
 pub(super) struct Request {
     /// Where it goes.
     pub(super) place: Place,
-    /// The addresses of that, in the order of trying.
-    pub(super) addresses: Vec<IpAddr>,
     /// How the request line reads there; without one it is a tunnel.
     pub(super) first_line: Option<String>,
     /// How long its body is.
@@ -33,11 +31,11 @@ pub(super) struct Request {
 /// Passes a request on until one of the two sides is done. A refusal where nothing was answered yet.
 pub(super) async fn serve(
     client: &mut TcpStream,
-    head: &Head,
-    rest: &[u8],
+    (head, rest): (&Head, &[u8]),
     request: Request,
+    policy: &Policy,
 ) -> Option<Refusal> {
-    let mut server = match connect(&request).await {
+    let mut server = match connect(&request.place, policy).await {
         Ok(server) => server,
         Err(why) => return Some(Refusal::Unreachable(request.place, why)),
     };
@@ -63,14 +61,14 @@ pub(super) async fn serve(
     }
 }
 
-async fn connect(request: &Request) -> Result<TcpStream, String> {
+async fn connect(place: &Place, policy: &Policy) -> Result<TcpStream, String> {
     let mut why = String::new();
-    for address in &request.addresses {
-        let connecting = TcpStream::connect((*address, request.place.port));
+    for address in policy.addresses(place).await? {
+        let connecting = TcpStream::connect((address, place.port));
         match timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(server)) => return Ok(server),
             Ok(Err(error)) => why = error.to_string(),
-            Err(_) => "no answer in 5 s".clone_into(&mut why),
+            Err(_) => "no answer in 10 s".clone_into(&mut why),
         }
     }
     Err(why)

@@ -1,6 +1,6 @@
-//! Where a request goes, from its request line, and whether that is this machine. Pure: no name is ever looked up.
+//! Where a request goes, from its request line. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::base::Place;
 
 /// What a request wants of the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,18 +21,6 @@ pub(super) enum Wish {
     /// The proxy itself: `GET /path`.
     Own(String),
 }
-
-/// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    /// A name in lower case, or an address; without brackets and a last dot.
-    pub(super) host: String,
-    /// The port.
-    pub(super) port: u16,
-}
-
-/// Characters of a DNS name.
-const LONGEST_HOST: usize = 253;
 
 impl Wish {
     /// Reads method and target of a request line; `None` where they mean nothing.
@@ -73,58 +61,6 @@ impl Wish {
 
 fn without_query(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or_default()
-}
-
-impl Place {
-    /// Reads `host`, `host:port` or `[address]:port`.
-    fn read(text: &str, usual: u16) -> Option<Self> {
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (address, port) = rest.split_once(']')?;
-                address.parse::<Ipv6Addr>().ok()?;
-                let port = if port.is_empty() {
-                    None
-                } else {
-                    Some(port.strip_prefix(':')?)
-                };
-                (address, port)
-            }
-            None => match text.rsplit_once(':') {
-                // An address without its brackets has no place for a port.
-                Some((start, _)) if start.contains(':') => {
-                    text.parse::<Ipv6Addr>().ok()?;
-                    (text, None)
-                }
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            },
-        };
-        let port = match port {
-            None | Some("") => usual,
-            // `parse` alone would take `+80`.
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                digits.parse().ok()?
-            }
-            Some(_) => return None,
-        };
-        let host = host.strip_suffix('.').unwrap_or(host).to_lowercase();
-        let fits = |c: char| c.is_alphanumeric() || ".-_:%".contains(c);
-        let fine = !host.is_empty() && host.len() <= LONGEST_HOST && host.chars().all(fits);
-        fine.then_some(Self { host, port })
-    }
-
-    /// The addresses of this machine's own loopback that are meant; none where the place is outside.
-    ///
-    /// Nothing else counts: not `127.1`, which only some programs read as an address, and not a name that might be
-    /// looked up to one.
-    pub(super) fn loopback(&self) -> Vec<IpAddr> {
-        if self.host == "localhost" {
-            return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        }
-        let address = self.host.parse::<IpAddr>().ok();
-        let address = address.map(|address| address.to_canonical());
-        address.into_iter().filter(IpAddr::is_loopback).collect()
-    }
 }
 
 #[cfg(test)]
@@ -195,40 +131,6 @@ mod tests {
             ("GET", "gopher://a.example/", "nothing"),
         ] {
             assert_eq!(read(method, target), meaning, "{method} {target}");
-        }
-    }
-
-    #[test]
-    fn only_the_loopback_is_this_machine() {
-        let inside = |host: &str| {
-            let place = Place::read(host, 80).unwrap();
-            !place.loopback().is_empty()
-        };
-        for host in [
-            "localhost",
-            "LocalHost.",
-            "127.0.0.1",
-            "127.9.8.7",
-            "[::1]",
-            "[::ffff:127.0.0.1]",
-        ] {
-            assert!(inside(host), "{host}");
-        }
-        for host in [
-            "localhost.evil.example",
-            "127.0.0.1.nip.io",
-            "127.1",
-            "2130706433",
-            "0x7f.0.0.1",
-            "0.0.0.0",
-            "10.0.0.1",
-            "169.254.169.254",
-            "[::]",
-            "[fe80::1]",
-            "[::2]",
-            "128.0.0.1",
-        ] {
-            assert!(!inside(host), "{host}");
         }
     }
 

@@ -1,0 +1,120 @@
+//! Places that calls go to: a host and a port.
+
+use core::net::{IpAddr, Ipv6Addr};
+use std::fmt;
+
+/// Characters of a DNS name.
+const LONGEST_HOST: usize = 253;
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// A name in lower case, or an address; without brackets and a last dot.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Place {
+    /// A place of this host; brackets, capitals and a last dot mean nothing.
+    pub fn new(host: &str, port: u16) -> Self {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host = host.strip_suffix('.').unwrap_or(host).to_lowercase();
+        Self { host, port }
+    }
+
+    /// Reads `host`, `host:port` or `[address]:port`; `usual` is the port where none is said.
+    pub fn read(text: &str, usual: u16) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (address, port) = rest.split_once(']')?;
+                address.parse::<Ipv6Addr>().ok()?;
+                let port = if port.is_empty() {
+                    None
+                } else {
+                    Some(port.strip_prefix(':')?)
+                };
+                (address, port)
+            }
+            None => match text.rsplit_once(':') {
+                // An address without its brackets has no place for a port.
+                Some((start, _)) if start.contains(':') => {
+                    text.parse::<Ipv6Addr>().ok()?;
+                    (text, None)
+                }
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let port = match port {
+            None | Some("") => usual,
+            // `parse` alone would take `+80`.
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().ok()?
+            }
+            Some(_) => return None,
+        };
+        let place = Self::new(host, port);
+        let fits = |c: char| c.is_alphanumeric() || ".-_:%".contains(c);
+        let fine = !place.host.is_empty()
+            && place.host.len() <= LONGEST_HOST
+            && place.host.chars().all(fits);
+        fine.then_some(place)
+    }
+
+    /// The place that a URL leads to; none where it is none. Without a scheme it is one of https.
+    pub fn of_url(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+        let usual = match scheme.to_ascii_lowercase().as_str() {
+            "http" | "ws" => 80,
+            "https" | "wss" => 443,
+            _ => return None,
+        };
+        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let authority = &rest[..end];
+        // Who is in front of the `@` is nobody's business here.
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        Self::read(host, usual)
+    }
+
+    /// The host as an address, if it is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        let address: IpAddr = self.host.parse().ok()?;
+        Some(address.to_canonical())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_lead_to_places() {
+        for (url, place) in [
+            ("https://API.openai.com/v1", Some("api.openai.com:443")),
+            ("http://10.0.0.7:1800/v1", Some("10.0.0.7:1800")),
+            ("https://user:pass@h.example:8443", Some("h.example:8443")),
+            ("http://[::1]:8000/v1", Some("[::1]:8000")),
+            ("http://evil.example#@127.0.0.1/", Some("evil.example:80")),
+            ("https://h.example.?q", Some("h.example:443")),
+            ("ftp://h.example", None),
+            ("h.example/v1", Some("h.example:443")),
+            ("http://", None),
+        ] {
+            let read = Place::of_url(url).map(|place| place.to_string());
+            assert_eq!(read.as_deref(), place, "{url}");
+        }
+    }
+}

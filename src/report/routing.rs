@@ -1,0 +1,288 @@
+//! Where calls went: the level that was reached for each evaluation, and the books.
+
+use std::fmt::Write as _;
+
+use super::summary::{plain, table};
+use crate::base::{Millis, Place};
+use crate::eval::{Account, Balance};
+use crate::plan::{EvalPlan, Plan};
+use crate::run::{EvalState, OutsideSeen, Routing, RunState};
+
+/// Sockets are looked at so often at least, where that is called sampled without more words.
+const OFTEN: Millis = Millis(1_000);
+
+/// What is known of where calls went; empty where no client ran.
+pub fn routing_text(
+    plan: &Plan,
+    run: &RunState,
+    accounts: &[Account],
+    elsewhere: &[(Place, u64)],
+) -> String {
+    let ran = plan.evals.iter().filter_map(|eval| {
+        let state = run.evals.get(&eval.name)?;
+        (state.routing.clients > 0).then_some((eval, state))
+    });
+    let mut text = String::new();
+    for (eval, state) in ran {
+        let (name, level) = (&eval.name, level(eval, &state.routing));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "calls of `{name}` were {level}");
+        text.push_str(&outside(state));
+    }
+    if !accounts.is_empty() {
+        let _ = write!(text, "\nbooks: requests of this run\n{}", books(accounts));
+    }
+    for (place, count) in elsewhere {
+        let _ = writeln!(
+            text,
+            "by its own report a client called {}, {}: NOT DECLARED",
+            plain(&place.to_string()),
+            often(*count)
+        );
+    }
+    text
+}
+
+/// The level that was reached, in words: `sampled: …`.
+fn level(eval: &EvalPlan, routing: &Routing) -> String {
+    let Routing {
+        clients,
+        unseen,
+        looks,
+        longest,
+        unscrubbed,
+        dropped,
+        slipped,
+    } = routing;
+    let names = |set: &std::collections::BTreeSet<String>| {
+        let names: Vec<&str> = set.iter().map(String::as_str).collect();
+        plain(&names.join(", "))
+    };
+    if !slipped.is_empty() {
+        return format!(
+            "NOT scrubbed: its client was given {} and nobody asked for it",
+            names(slipped)
+        );
+    }
+    let starts = |count: &u32| format!("of {count} of {clients} starts of its client");
+    if *unscrubbed > 0 {
+        return format!(
+            "NOT scrubbed: the environment {} is not recorded",
+            starts(unscrubbed)
+        );
+    }
+    let kept = match dropped.len() {
+        0 => "nothing had to be dropped from its environment".to_owned(),
+        _ => format!("dropped from its environment: {}", names(dropped)),
+    };
+    if *unseen > 0 {
+        let why = "the end was not watched, or they could not be seen";
+        return format!(
+            "scrubbed alone: nobody looked at the sockets {} ({why}); {kept}",
+            starts(unseen)
+        );
+    }
+    let gaps = if *longest > OFTEN {
+        format!(", once {longest} apart")
+    } else {
+        String::new()
+    };
+    let sampled = format!("{looks} looks at its sockets{gaps}; {kept}");
+    if eval.egress.is_some() {
+        format!("enforced: only its proxy let it out; {sampled}")
+    } else {
+        format!("sampled: {sampled}")
+    }
+}
+
+fn often(times: u64) -> String {
+    match times {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    }
+}
+
+fn outside(state: &EvalState) -> String {
+    let line = |((place, seen), times): (&(String, OutsideSeen), &u64)| {
+        let what = match seen {
+            OutsideSeen::Connected => "called",
+            OutsideSeen::Refused => "refused",
+        };
+        format!(
+            "  {what} {}, {}: NOT DECLARED\n",
+            plain(place),
+            often(*times)
+        )
+    };
+    state.outside.iter().map(line).collect()
+}
+
+fn books(accounts: &[Account]) -> String {
+    let header = ["model", "served", "ours", "reported", "failed"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(accounts.iter().map(|account| {
+        vec![
+            plain(&account.model),
+            account.served.finished.to_string(),
+            account.served.ours.to_string(),
+            account.answered.to_string(),
+            account.failed.to_string(),
+        ]
+    }));
+    let verdicts = accounts.iter().map(|account| verdict(&account.balance));
+    let verdicts = std::iter::once(String::new()).chain(verdicts);
+    let numbers = table(&rows, 1);
+    numbers
+        .lines()
+        .zip(verdicts)
+        .fold(String::new(), |mut text, (line, verdict)| {
+            let _ = writeln!(text, "{}", format!("{line}  {verdict}").trim_end());
+            text
+        })
+}
+
+fn verdict(balance: &Balance) -> String {
+    let some = |number: u64, what: &str| match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    };
+    match balance {
+        Balance::Even => "balanced".to_owned(),
+        Balance::Unreported(number) => {
+            format!(
+                "not balanced: {} that nobody reports",
+                some(*number, "request")
+            )
+        }
+        Balance::Elsewhere(number) => {
+            let calls = some(*number, "call");
+            format!("not balanced: {calls} went elsewhere, for no server finished them")
+        }
+        Balance::Open(why) => format!("cannot be told: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ClusterName, Epoch, EvalName, RunId, Timestamp};
+    use crate::plan::plan_tests::clean;
+    use crate::run::{Event, Record, Sum};
+
+    const YAML: &str = "version: 1
+name: a
+nodes: { n: { gpus: 0, transport: local, address: 10.0.0.5 } }
+evals:
+  hle: { command: [/bin/true], results: out, finished: { count: 1 }, egress: proxy }
+  frames: { command: [/bin/true], results: out2, finished: { count: 1 } }
+  tau: { command: [/bin/true], results: out3, finished: { count: 1 } }
+  gaia: { command: [/bin/true], results: out4, finished: { count: 1 } }
+  sums: { command: [/bin/true], results: out5, finished: { count: 1 } }
+";
+
+    fn run(events: Vec<Event>) -> RunState {
+        let first = Event::RunStarted {
+            run: RunId::new("a-1-0000"),
+            cluster: ClusterName::new("a"),
+            plan_sha256: String::new(),
+            version: "0".to_owned(),
+        };
+        let records: Vec<Record> = std::iter::once(first)
+            .chain(events)
+            .zip(1..)
+            .map(|(event, seq)| Record {
+                v: Record::FORMAT,
+                seq,
+                at: Timestamp(1),
+                epoch: Epoch(1),
+                event,
+            })
+            .collect();
+        RunState::fold(&records)
+    }
+
+    fn routed(
+        eval: &str,
+        looks: u64,
+        longest: u64,
+        dropped: Option<&[&str]>,
+        slipped: &[&str],
+    ) -> Event {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Event::Routed {
+            eval: EvalName::new(eval),
+            looks,
+            longest: Millis(longest),
+            dropped: dropped.map(names),
+            slipped: names(slipped),
+        }
+    }
+
+    #[test]
+    fn each_level_is_named_with_its_evidence() {
+        let call = |seen, place: &str, times| Event::OutsideCall {
+            eval: EvalName::new("hle"),
+            place: place.to_owned(),
+            seen,
+            times,
+        };
+        let run = run(vec![
+            routed(
+                "hle",
+                118,
+                520,
+                Some(&["NEBIUS_API_KEY", "https_proxy"]),
+                &[],
+            ),
+            call(OutsideSeen::Refused, "api.x.com:443", 3),
+            call(OutsideSeen::Connected, "203.0.113.7:443", 1),
+            routed("frames", 40, 2_400, Some(&[]), &[]),
+            routed("tau", 9, 500, Some(&[]), &[]),
+            routed("tau", 0, 0, Some(&[]), &[]),
+            routed("gaia", 9, 500, None, &[]),
+            routed("sums", 9, 500, Some(&[]), &["OPENAI_API_KEY"]),
+        ]);
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run, &[], &[]), @r"
+        calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; dropped from its environment: NEBIUS_API_KEY, https_proxy
+          called 203.0.113.7:443, once: NOT DECLARED
+          refused api.x.com:443, 3 times: NOT DECLARED
+        calls of `frames` were sampled: 40 looks at its sockets, once 2.4s apart; nothing had to be dropped from its environment
+        calls of `tau` were scrubbed alone: nobody looked at the sockets of 1 of 2 starts of its client (the end was not watched, or they could not be seen); nothing had to be dropped from its environment
+        calls of `gaia` were NOT scrubbed: the environment of 1 of 1 starts of its client is not recorded
+        calls of `sums` were NOT scrubbed: its client was given OPENAI_API_KEY and nobody asked for it
+        ");
+    }
+
+    #[test]
+    fn the_books_say_what_is_wrong_in_words() {
+        let account = |model: &str, finished, answered, failed, balance| Account {
+            model: model.to_owned(),
+            served: Sum {
+                finished,
+                ours: 4,
+                unsure: 0,
+            },
+            answered,
+            failed,
+            balance,
+        };
+        let why = "the client reports no calls".to_owned();
+        let accounts = [
+            account("org/even", 104, 98, 2, Balance::Even),
+            account("org/unreported", 12, 7, 0, Balance::Unreported(1)),
+            account("org/elsewhere", 8, 11, 0, Balance::Elsewhere(7)),
+            account("org/silent", 12, 0, 0, Balance::Open(why)),
+        ];
+        let elsewhere = [(Place::new("api.x.com", 443), 7)];
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(Vec::new()), &accounts, &elsewhere), @r"
+
+        books: requests of this run
+        model           served  ours  reported  failed
+        org/even           104     4        98       2  balanced
+        org/unreported      12     4         7       0  not balanced: 1 request that nobody reports
+        org/elsewhere        8     4        11       0  not balanced: 7 calls went elsewhere, for no server finished them
+        org/silent          12     4         0       0  cannot be told: the client reports no calls
+        by its own report a client called api.x.com:443, 7 times: NOT DECLARED
+        ");
+    }
+}

@@ -1,0 +1,142 @@
+//! The driver's hand for the books: counters read from servers, and our own requests counted.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use super::driver::Driver;
+use super::{Input, Metered, Purpose};
+use crate::base::{EvalName, Generation, UnitId};
+use crate::facts::Served;
+use crate::plan::{Unit, UnitKind};
+use crate::run::{BooksMark, Event, UnitPhase};
+use crate::world::{Asked, bracketed};
+
+/// Our own requests by the server's `http://host:port`, of its present start.
+#[derive(Debug, Default)]
+pub(super) struct Ours(BTreeMap<String, (u64, u64)>);
+
+impl Ours {
+    /// A probe was sent.
+    pub(super) fn count(&mut self, asked: Asked) {
+        let (answered, unsure) = self.0.entry(asked.base).or_default();
+        if asked.answered {
+            *answered += 1;
+        } else {
+            *unsure += 1;
+        }
+    }
+}
+
+fn base_of(unit: &Unit) -> Option<String> {
+    Some(format!(
+        "http://{}:{}",
+        bracketed(&unit.address),
+        unit.port?
+    ))
+}
+
+impl Driver<'_> {
+    /// Reads the counters of all servers that are up, and sends what follows once they are read.
+    pub(super) fn meter(&self, purpose: Purpose, then: Option<Input>) {
+        let state = self.brain.state();
+        let up = |unit: &&Unit| {
+            let phase = state.units.get(&unit.id).map(|unit| &unit.phase);
+            let up = matches!(phase, Some(UnitPhase::Ready(_) | UnitPhase::Started));
+            up && matches!(unit.kind, UnitKind::Replica { .. })
+        };
+        let asked: Vec<(UnitId, Generation, String)> = (self.brain.plan().units.iter())
+            .filter(up)
+            .filter_map(|unit| {
+                let generation = state.unit(&unit.id).generation;
+                Some((unit.id.clone(), generation, base_of(unit)?))
+            })
+            .collect();
+        let (prober, sender) = (self.prober.clone(), self.sender.clone());
+        tokio::spawn(async move {
+            let one = async |(unit, generation, base): (UnitId, Generation, String)| match prober
+                .finished(&base)
+                .await
+            {
+                Some(finished) => Ok(Served {
+                    unit,
+                    generation,
+                    finished,
+                    ours: 0,
+                    unsure: 0,
+                }),
+                None => Err(unit),
+            };
+            let read = join_all(asked.into_iter().map(one)).await;
+            let (mut servers, mut unread) = (Vec::new(), Vec::new());
+            for outcome in read {
+                match outcome {
+                    Ok(served) => servers.push(served),
+                    Err(unit) => unread.push(unit),
+                }
+            }
+            let metered = Metered {
+                purpose,
+                servers,
+                unread,
+            };
+            // The receiver lives as long as the drive.
+            let _ = sender.send(Input::Metered(metered));
+            if let Some(then) = then {
+                let _ = sender.send(then);
+            }
+        });
+    }
+
+    /// Every few seconds while clients run, so that little is lost with a server that dies.
+    pub(super) fn meter_again(&self) {
+        if self.brain.state().books.are_open() {
+            self.meter(Purpose::Look, None);
+        }
+    }
+
+    /// Adds to what servers counted which of it is ours.
+    pub(super) fn with_ours(&mut self, mut metered: Metered) -> Metered {
+        while let Ok(asked) = self.asked.try_recv() {
+            self.ours.count(asked);
+        }
+        for served in &mut metered.servers {
+            let base = self.brain.plan().unit(&served.unit).and_then(base_of);
+            let ours = base.and_then(|base| self.ours.0.get(&base));
+            let (answered, unsure) = ours.copied().unwrap_or_default();
+            served.ours = answered;
+            served.unsure = unsure;
+        }
+        metered
+    }
+
+    /// Each start of a server counts from nothing. What this owner did not ask is not its own.
+    pub(super) fn count_anew(&mut self, event: &Event) {
+        let (unit, known) = match event {
+            Event::LaunchIntended { unit, .. } => (unit, (0, 0)),
+            Event::Started {
+                unit,
+                adopted: true,
+                ..
+            } => {
+                let base = self.brain.state().books.base(unit);
+                (unit, base.map_or((0, 0), |base| (base.ours, base.unsure)))
+            }
+            _ => return,
+        };
+        if let Some(base) = self.brain.plan().unit(unit).and_then(base_of) {
+            self.ours.0.insert(base, known);
+        }
+    }
+
+    /// Where the reports of an evaluation's next client begin.
+    pub(super) fn books_mark(&mut self, eval: &EvalName) -> BooksMark {
+        let plan = self.brain.plan().eval(eval);
+        let log = plan.and_then(|eval| eval.call_log.clone());
+        let length = log.and_then(|log| std::fs::metadata(log).ok());
+        BooksMark {
+            results: self.desk(eval).map_or(0, |desk| desk.mark()),
+            call_log: length.map_or(0, |found| found.len()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The driver's watch over the calls of clients: whom to look at, and what to read when they have ended.
+
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+use super::driver::Driver;
+use super::{Input, Watched};
+use crate::base::{Generation, RunId, UnitId};
+use crate::eval::{Allowed, RouteNews, declared, resolvers};
+use crate::knowledge::credentials::is_credential;
+use crate::plan::{Plan, UnitKind};
+use crate::run::Event;
+use crate::world::RouteWatch;
+
+/// A watch over this plan's clients, and what it has to say.
+pub(super) fn watch(plan: &Plan, run: &RunId) -> (RouteWatch, mpsc::UnboundedReceiver<RouteNews>) {
+    // Without the file names are asked for nowhere but here, which is no other place.
+    let conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let allowed = Allowed::new(declared(plan), resolvers(&conf));
+    let (sender, news) = mpsc::unbounded_channel();
+    (RouteWatch::begin(run, allowed, sender), news)
+}
+
+impl Driver<'_> {
+    /// What is recorded says when clients and their proxies begin and end.
+    pub(super) fn route(&self, event: &Event) {
+        match event {
+            Event::Started {
+                unit, pid, start, ..
+            } if self.is_client(unit) => self.routes.follow(unit, *pid, *start),
+            Event::Launched {
+                unit, generation, ..
+            } => self.read_proxy(unit, *generation),
+            Event::Exited { unit, .. } | Event::Stopped { unit, .. } if self.is_client(unit) => {
+                self.client_ended(unit);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_client(&self, unit: &UnitId) -> bool {
+        let unit = self.brain.plan().unit(unit);
+        unit.is_some_and(|unit| matches!(unit.kind, UnitKind::Eval { .. }))
+    }
+
+    /// Proxies that ran before this owner came have logs, too.
+    pub(super) fn read_proxies(&self) {
+        for eval in &self.brain.plan().evals {
+            if let Some(proxy) = &eval.egress {
+                self.read_proxy(proxy, self.brain.state().unit(proxy).generation);
+            }
+        }
+    }
+
+    fn read_proxy(&self, unit: &UnitId, generation: Generation) {
+        let evals = self.brain.plan().evals.iter();
+        for eval in evals.filter(|eval| eval.egress.as_ref() == Some(unit)) {
+            let logs = (1..=generation.0).map(|n| self.log_path(unit, Generation(n)));
+            self.routes.read(&eval.unit, logs.collect::<Vec<PathBuf>>());
+        }
+    }
+
+    fn client_ended(&self, client: &UnitId) {
+        let (tally, last) = self.routes.leave(client);
+        for news in last {
+            self.send(Input::Routed(news));
+        }
+        let dir = self.dirs.of(client);
+        let names = |file: &str| {
+            let text = std::fs::read_to_string(dir.join(file)).ok()?;
+            Some(text.lines().map(str::to_owned).collect::<Vec<String>>())
+        };
+        let differs = names("environ.diff").unwrap_or_default();
+        let slipped = differs
+            .iter()
+            .filter_map(|line| line.strip_prefix('+'))
+            .filter(|name| is_credential(name))
+            .map(str::to_owned);
+        let watched = Watched {
+            tally,
+            dropped: names("dropped"),
+            slipped: slipped.collect(),
+        };
+        let client = client.clone();
+        self.send(Input::Watched { client, watched });
+    }
+}

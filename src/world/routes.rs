@@ -1,0 +1,367 @@
+//! Where the sockets of clients lead, looked at twice a second in a thread of its own.
+//!
+//! One dump of all sockets is cheap, whatever the clients do; only a socket that leads to no declared place is looked up in
+//! the processes of the clients, once. A connection that lives shorter than the time between two looks can be missed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::ledgers::Ledgers;
+use super::links::{Link, begun_here, links, stays_inside};
+use super::names::{Names, Round};
+use super::procfs::{Process, find_marked, process, processes, socket_inodes};
+use super::tree::tree_among;
+use crate::base::{Millis, Place, RunId, UnitId, clean};
+use crate::eval::{Allowed, RouteNews, Tally, Way};
+
+/// Twice as often as must be.
+const EVERY: Duration = Duration::from_millis(500);
+/// A peer that may be a declared name is judged after so many look-ups of that name, or after this time.
+const ROUNDS: u64 = 2;
+const PATIENCE: Duration = Duration::from_secs(6);
+/// The last word of a client that ended is waited for no longer.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+enum Word {
+    Follow(UnitId, u32, u64),
+    Read(UnitId, Vec<PathBuf>),
+    Leave(UnitId, Sender<(Tally, Vec<RouteNews>)>),
+    Round(Round),
+}
+
+/// The thread; it ends when this is dropped.
+#[derive(Debug)]
+pub struct RouteWatch(Sender<Word>);
+
+impl RouteWatch {
+    /// Looks at nobody yet. What there is to say goes to `news`.
+    pub fn begin(run: &RunId, allowed: Allowed, news: UnboundedSender<RouteNews>) -> Self {
+        let (words, heard) = mpsc::channel();
+        let (run, back) = (run.clone(), words.clone());
+        thread::spawn(move || Looker::new(run, allowed, news, back).work(&heard));
+        Self(words)
+    }
+
+    /// From now on this process, and all that comes of it, is the client.
+    pub fn follow(&self, client: &UnitId, pid: u32, start: u64) {
+        // A thread that is gone sees nothing, and its tallies say so.
+        let _ = self.0.send(Word::Follow(client.clone(), pid, start));
+    }
+
+    /// From now on these are the logs of the client's own proxy, oldest first.
+    pub fn read(&self, client: &UnitId, logs: Vec<PathBuf>) {
+        let _ = self.0.send(Word::Read(client.clone(), logs));
+    }
+
+    /// The client has ended: how closely it was looked at, and what is still to be said of it. Waits for a second at most.
+    pub fn leave(&self, client: &UnitId) -> (Tally, Vec<RouteNews>) {
+        let (answer, last) = mpsc::channel();
+        let _ = self.0.send(Word::Leave(client.clone(), answer));
+        last.recv_timeout(LAST_WORD).unwrap_or_default()
+    }
+}
+
+/// A client that is looked at.
+struct Followed {
+    pid: u32,
+    start: u64,
+    tally: Tally,
+    last: Instant,
+    /// Connections to each undeclared place: those that were told, and those since.
+    counts: HashMap<SocketAddr, (u64, u64)>,
+}
+
+/// A connection that may lead to a declared name.
+struct Suspect {
+    client: UnitId,
+    peer: SocketAddr,
+    by: String,
+    since: Instant,
+    /// The round of look-ups after which it is judged.
+    after: u64,
+}
+
+struct Looker {
+    run: RunId,
+    allowed: Allowed,
+    news: UnboundedSender<RouteNews>,
+    names: Names,
+    followed: BTreeMap<UnitId, Followed>,
+    ledgers: Ledgers,
+    /// Links that lead to no declared place and were looked up.
+    sorted: HashSet<Link>,
+    suspects: Vec<Suspect>,
+    /// Rounds of look-ups that were asked for, and that were answered.
+    asked: u64,
+    answered: u64,
+    user: Option<u32>,
+}
+
+impl Looker {
+    fn new(
+        run: RunId,
+        allowed: Allowed,
+        news: UnboundedSender<RouteNews>,
+        back: Sender<Word>,
+    ) -> Self {
+        let all = allowed.names().cloned().collect();
+        let user = rustix::process::getuid();
+        Self {
+            run,
+            allowed,
+            news,
+            names: Names::begin(all, move |round| {
+                // Nobody listens any more at the end.
+                let _ = back.send(Word::Round(round));
+            }),
+            followed: BTreeMap::new(),
+            ledgers: Ledgers::default(),
+            sorted: HashSet::new(),
+            suspects: Vec::new(),
+            asked: 0,
+            answered: 0,
+            // Another user's process cannot be looked into, unless by root.
+            user: (!user.is_root()).then(|| user.as_raw()),
+        }
+    }
+
+    fn work(mut self, heard: &Receiver<Word>) {
+        let mut next = Instant::now();
+        loop {
+            let wait = next.saturating_duration_since(Instant::now());
+            match heard.recv_timeout(wait) {
+                Ok(word) => self.hear(word),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look();
+                    for news in self.ledgers.look() {
+                        let _ = self.news.send(news);
+                    }
+                    next = Instant::now() + EVERY;
+                    // The resolver holds a sender, so that a driver that is gone shows only here.
+                    if self.news.is_closed() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Follow(client, pid, start) => {
+                // The namespace of another network cannot be seen from here.
+                let net = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/net")).ok();
+                if net("self") != net(&pid.to_string()) {
+                    return;
+                }
+                let followed = Followed {
+                    pid,
+                    start,
+                    tally: Tally::default(),
+                    last: Instant::now(),
+                    counts: HashMap::new(),
+                };
+                self.followed.insert(client, followed);
+                // What was nobody's may be this client's.
+                self.sorted.clear();
+                self.look();
+            }
+            Word::Read(client, logs) => self.ledgers.read(client, logs),
+            Word::Leave(client, answer) => {
+                // Nobody may wait for it any longer.
+                let _ = answer.send(self.leave(&client));
+            }
+            Word::Round(round) => {
+                for (place, addresses) in &round.found {
+                    self.allowed.learn(place, addresses);
+                }
+                self.answered = self.answered.max(round.asked.unwrap_or_default());
+                self.settle();
+            }
+        }
+    }
+
+    fn leave(&mut self, client: &UnitId) -> (Tally, Vec<RouteNews>) {
+        // Whoever is still in doubt is judged by what is known.
+        for suspect in self.suspects.iter_mut().filter(|one| one.client == *client) {
+            suspect.after = 0;
+        }
+        let (open, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let usual = std::mem::replace(&mut self.news, open);
+        self.settle();
+        self.news = usual;
+        let mut last = Vec::new();
+        while let Ok(news) = told.try_recv() {
+            last.push(news);
+        }
+        last.extend(self.ledgers.leave(client));
+        let Some(mut followed) = self.followed.remove(client) else {
+            return (Tally::default(), last);
+        };
+        for (peer, (_, since)) in followed.counts.drain().filter(|(_, (_, since))| *since > 0) {
+            last.push(RouteNews::Outside {
+                client: client.clone(),
+                place: place(peer),
+                times: since,
+                by: String::new(),
+            });
+        }
+        (followed.tally, last)
+    }
+
+    fn look(&mut self) {
+        if self.followed.is_empty() {
+            return;
+        }
+        let Ok(all) = links() else { return };
+        let now = Instant::now();
+        for one in self.followed.values_mut() {
+            one.tally.looks += 1;
+            let gap = now.duration_since(one.last).as_millis();
+            let gap = Millis(u64::try_from(gap).unwrap_or(u64::MAX));
+            one.tally.longest = one.tally.longest.max(gap);
+            one.last = now;
+        }
+        let strange: HashSet<Link> = begun_here(&all)
+            .filter(|link| link.inode != 0 && !self.allowed.has(link.remote))
+            .filter(|link| self.user.is_none() || link.user.is_none() || link.user == self.user)
+            .collect();
+        self.sorted.retain(|link| strange.contains(link));
+        let fresh: Vec<Link> = strange.difference(&self.sorted).copied().collect();
+        if !fresh.is_empty() {
+            self.attribute(&fresh, &all);
+            self.sorted.extend(fresh);
+        }
+        self.settle();
+    }
+
+    /// Whose these links are.
+    fn attribute(&mut self, fresh: &[Link], all: &[Link]) {
+        let running = processes();
+        let mut found = Vec::new();
+        for (client, followed) in &self.followed {
+            let leader = process(followed.pid).filter(|leader| leader.start == followed.start);
+            let holders = self.holders(client, leader, &running);
+            let own = all.iter().filter(|link| holders.contains_key(&link.inode));
+            let own: Vec<Link> = own.copied().collect();
+            for link in fresh {
+                let Some(pid) = holders.get(&link.inode) else {
+                    continue;
+                };
+                if !stays_inside(*link, &own) {
+                    found.push((client.clone(), link.remote, name_of(*pid)));
+                }
+            }
+        }
+        for (client, peer, by) in found {
+            match self.allowed.judge(peer) {
+                Way::Declared => {}
+                Way::Undeclared => self.count(&client, peer, by),
+                Way::Unsure(names) => {
+                    self.ask(names);
+                    self.suspects.push(Suspect {
+                        client,
+                        peer,
+                        by,
+                        since: Instant::now(),
+                        after: self.asked + ROUNDS - 1,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The sockets of a client: of its leader's tree, and of all that carries its mark.
+    fn holders(
+        &self,
+        client: &UnitId,
+        leader: Option<Process>,
+        running: &[Process],
+    ) -> HashMap<u64, u32> {
+        let mut tree = leader.map_or_else(HashSet::new, |leader| tree_among(leader, running));
+        tree.extend(find_marked(&format!("{}/{client}/", self.run)));
+        let mut tree: Vec<u32> = tree.into_iter().collect();
+        tree.sort_unstable();
+        let mut holders = HashMap::new();
+        for pid in tree {
+            for inode in socket_inodes(pid) {
+                // Of those that share a socket the first, from whom the others have it.
+                holders.entry(inode).or_insert(pid);
+            }
+        }
+        holders
+    }
+
+    fn ask(&mut self, names: Vec<Place>) {
+        self.asked += 1;
+        self.names.ask(self.asked, names);
+    }
+
+    /// Judges the suspects whose time has come, and has names looked up again for the others.
+    fn settle(&mut self) {
+        let mut again = Vec::new();
+        for suspect in std::mem::take(&mut self.suspects) {
+            match self.allowed.judge(suspect.peer) {
+                Way::Declared => {}
+                Way::Unsure(names)
+                    if self.answered < suspect.after && suspect.since.elapsed() < PATIENCE =>
+                {
+                    if self.asked == self.answered {
+                        self.ask(names);
+                    }
+                    again.push(suspect);
+                }
+                Way::Undeclared | Way::Unsure(_) => self.judge(suspect),
+            }
+        }
+        self.suspects = again;
+    }
+
+    fn judge(&mut self, suspect: Suspect) {
+        let names = self.allowed.unresolved(suspect.peer.port());
+        if names.is_empty() {
+            return self.count(&suspect.client, suspect.peer, suspect.by);
+        }
+        let _ = self.news.send(RouteNews::Untold {
+            client: suspect.client,
+            place: place(suspect.peer),
+            names,
+        });
+    }
+
+    /// The first connection to a place is told at once, further ones when they have doubled.
+    fn count(&mut self, client: &UnitId, peer: SocketAddr, by: String) {
+        let Some(followed) = self.followed.get_mut(client) else {
+            return;
+        };
+        let (told, since) = followed.counts.entry(peer).or_default();
+        *since += 1;
+        if *since >= *told {
+            let times = std::mem::take(since);
+            *told += times;
+            let _ = self.news.send(RouteNews::Outside {
+                client: client.clone(),
+                place: place(peer),
+                times,
+                by,
+            });
+        }
+    }
+}
+
+fn place(peer: SocketAddr) -> Place {
+    Place::new(&peer.ip().to_string(), peer.port())
+}
+
+/// `python3, pid 4711`; arguments may hold secrets.
+fn name_of(pid: u32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("{}, pid {pid}", clean(name.trim()))
+}
