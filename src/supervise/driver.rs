@@ -113,7 +113,7 @@ pub struct Driver<'a> {
     pub(super) asked: mpsc::UnboundedReceiver<Asked>,
     pub(super) ours: Ours,
     pub(super) routes: RouteWatch,
-    route_news: mpsc::UnboundedReceiver<RouteNews>,
+    pub(super) route_news: mpsc::UnboundedReceiver<RouteNews>,
 }
 
 impl<'a> Driver<'a> {

@@ -24,7 +24,7 @@ pub(super) fn watch(plan: &Plan, run: &RunId) -> (RouteWatch, mpsc::UnboundedRec
 
 impl Driver<'_> {
     /// What is recorded says when clients and their proxies begin and end.
-    pub(super) fn route(&self, event: &Event) {
+    pub(super) fn route(&mut self, event: &Event) {
         match event {
             Event::Started {
                 unit, pid, start, ..
@@ -61,9 +61,14 @@ impl Driver<'_> {
         }
     }
 
-    fn client_ended(&self, client: &UnitId) {
+    fn client_ended(&mut self, client: &UnitId) {
         let (tally, last) = self.routes.leave(client);
-        for news in last {
+        // What was told before goes first, and all of it before the end is judged: the run may be over with that.
+        let mut told = Vec::new();
+        while let Ok(news) = self.route_news.try_recv() {
+            told.push(news);
+        }
+        for news in told.into_iter().chain(last) {
             self.send(Input::Routed(news));
         }
         let dir = self.dirs.of(client);

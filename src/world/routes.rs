@@ -25,8 +25,8 @@ const EVERY: Duration = Duration::from_millis(500);
 /// A peer that may be a declared name is judged after so many look-ups of that name, or after this time.
 const ROUNDS: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(6);
-/// The last word of a client that ended is waited for no longer.
-const LAST_WORD: Duration = Duration::from_secs(1);
+/// The last word of a client that ended is waited for no longer; a look takes milliseconds.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 enum Word {
     Follow(UnitId, u32, u64),
@@ -59,7 +59,7 @@ impl RouteWatch {
         let _ = self.0.send(Word::Read(client.clone(), logs));
     }
 
-    /// The client has ended: how closely it was looked at, and what is still to be said of it. Waits for a second at most.
+    /// The client has ended: how closely it was looked at, and what is still to be said of it. Waits for five seconds at most.
     pub fn leave(&self, client: &UnitId) -> (Tally, Vec<RouteNews>) {
         let (answer, last) = mpsc::channel();
         let _ = self.0.send(Word::Leave(client.clone(), answer));

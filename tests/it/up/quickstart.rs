@@ -46,6 +46,9 @@ fn kind(line: &str) -> &str {
 fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
     let scene = Scene::quickstart(200);
     let said = scene.expect(0, &["up", "quickstart.yaml"]);
+    let balanced = said.err.lines().filter(|line| line.ends_with("  balanced"));
+    assert_eq!(balanced.count(), 2, "{}", said.err);
+    assert!(said.err.contains("calls of `arithmetic` were sampled: "));
     insta::assert_snapshot!(settled(&scene, &said.err), @r"
     run quickstartOURS of quickstart began, toolorch 0.1.0
     OURS
