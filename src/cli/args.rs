@@ -83,6 +83,17 @@ pub(super) enum Command {
     /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
     #[command(subcommand)]
     Sim(super::args_sim::SimCommand),
+    /// For tests of this program.
+    #[cfg(feature = "failpoints")]
+    #[command(subcommand)]
+    Debug(DebugCommand),
+}
+
+#[cfg(feature = "failpoints")]
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum DebugCommand {
+    /// List the points where `TOOLORCH_FAIL=NAME:N:ACTION` can strike.
+    Failpoints,
 }
 
 /// Which client, and what it is told.
@@ -208,6 +219,9 @@ pub(super) struct UpArgs {
     /// Templates that replace the built-in ones of the same name.
     #[arg(long, value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
+    /// Where the journal is damaged: begin it anew from what runs and what results say.
+    #[arg(long, conflicts_with = "detach")]
+    pub(super) rebuild: bool,
 }
 
 #[derive(Debug, Args)]

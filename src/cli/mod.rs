@@ -14,6 +14,7 @@ mod look;
 mod orphans;
 mod printer;
 mod program;
+mod rebuild;
 mod refresh;
 mod rehearsal;
 mod runs;

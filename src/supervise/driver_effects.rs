@@ -11,8 +11,9 @@ use super::driver_evals::{EvalDesk, write_config};
 use super::{Counts, Effect, Input};
 use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, UnitId};
 use crate::facts::Observation;
-use crate::plan::Unit;
+use crate::plan::{Unit, UnitKind};
 use crate::run::Handle;
+use crate::run::store::failpoint;
 use crate::world::{Awaited, LaunchJob, Launchers};
 
 impl Driver<'_> {
@@ -42,7 +43,9 @@ impl Driver<'_> {
             Effect::Count { eval } => {
                 let log = self.log_of(&eval);
                 if let Some(desk) = self.desk(&eval) {
+                    failpoint("count-before");
                     let (counts, signs) = desk.count(log.as_deref());
+                    failpoint("count-after");
                     self.send(Input::Counted {
                         eval,
                         counts,
@@ -97,7 +100,7 @@ impl Driver<'_> {
             session: self.ground.sessions.get(&unit.node).cloned(),
             launcher: unit.launcher,
             generation,
-            epoch: self.epoch(),
+            epoch: Some(self.epoch()),
             launch: launch.clone(),
             scripts: self.ground.scripts.clone(),
             log: self.log_path(&id, generation),
@@ -113,6 +116,7 @@ impl Driver<'_> {
         self.leaders.remove(&id);
         self.watcher.follow(&id);
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
+        failpoint(points(&unit, generation).0);
         tokio::spawn(start(launchers, sender, job, unit));
     }
 
@@ -180,8 +184,11 @@ impl Driver<'_> {
         let grace = unit.grace;
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         let (run, scripts) = (self.ground.run.clone(), self.ground.scripts.clone());
+        let epoch = Some(self.epoch());
+        failpoint("stop-before");
         tokio::spawn(async move {
-            let done = launchers.stop(&run, &id, &scripts, grace).await;
+            let done = launchers.stop(&run, &id, epoch, &scripts, grace).await;
+            failpoint("stop-after");
             let _ = sender.send(Input::StopDone {
                 unit: id,
                 generation,
@@ -199,7 +206,9 @@ impl Driver<'_> {
         };
         let (prober, sender) = (self.prober.clone(), self.sender.clone());
         tokio::spawn(async move {
+            failpoint("probe-before");
             let outcome = prober.probe(&unit, &what).await;
+            failpoint("probe-after");
             tracing::debug!(unit = %unit.id, rung = what.name(), ?outcome, "probed");
             let _ = sender.send(Input::Probed {
                 unit: unit.id,
@@ -240,6 +249,7 @@ async fn start(
     unit: Unit,
 ) {
     let result = launchers.launch(&job).await;
+    failpoint(points(&unit, job.generation).1);
     let result = result.map_err(|error| error.to_string()).map(|pid| Handle {
         launcher: unit.launcher,
         native: pid.to_string(),
@@ -251,4 +261,13 @@ async fn start(
         generation: job.generation,
         result,
     });
+}
+
+/// The failpoints before and after a start.
+fn points(unit: &Unit, generation: Generation) -> (&'static str, &'static str) {
+    match unit.kind {
+        UnitKind::Eval { .. } => ("eval-before-spawn", "eval-after-spawn"),
+        _ if generation > Generation(1) => ("restart-before-spawn", "restart-after-spawn"),
+        _ => ("launch-before-spawn", "launch-after-spawn"),
+    }
 }

@@ -9,6 +9,7 @@ mod brain;
 mod climb;
 mod deaths;
 mod driver;
+mod driver_books;
 mod driver_effects;
 mod driver_evals;
 mod effect;

@@ -12,6 +12,7 @@ mod crash;
 mod faults;
 mod log_cluster;
 mod lost;
+mod owners;
 mod quickstart;
 mod refusals;
 mod rehearse;

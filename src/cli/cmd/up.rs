@@ -10,12 +10,12 @@ use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, runs};
+use crate::cli::{changes, closing, detach, orphans, rebuild, runs};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
-use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
+use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, failpoint, make_dir};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
@@ -119,13 +119,13 @@ pub(in crate::cli) fn proceed(
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     refuse_orphans(&cluster.plan, wanted, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
-    let dir = run_dir(&cluster.plan, printer)?;
+    let dir = run_dir(&cluster.plan, wanted, printer)?;
     claim_results(&dir, &mut desks, printer)?;
     UnitDirs::new(dir.id()).make_root().map_err(|why| {
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
     })?;
-    let taken = take(&dir, &cluster.plan, &files, printer)?;
+    let taken = take(&dir, &cluster.plan, &files, wanted, printer)?;
     companion.begins(&dir, &cluster.plan);
     drive(&cluster, goal, desks, taken, wanted, companion, printer)
 }
@@ -291,11 +291,18 @@ fn claim_results(dir: &RunDir, desks: &mut [EvalDesk], printer: Printer) -> Resu
     Ok(())
 }
 
-/// The live run of the cluster, or a new one.
-fn run_dir(plan: &Plan, printer: Printer) -> Result<RunDir, ExitStatus> {
-    runs::home()
-        .current(&plan.cluster)
-        .map_err(|error| runs::store(&error, printer))
+/// The live run of the cluster, or a new one; a damaged one only where it is to be rebuilt.
+fn run_dir(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<RunDir, ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let home = runs::home();
+    if let Some(run) = home.latest(&plan.cluster).map_err(failed)?
+        && wanted.args.rebuild
+        && rebuild::is_needed(&run, SystemClock.now()).map_err(failed)?
+    {
+        rebuild::prepare(&run).map_err(failed)?;
+        return Ok(run);
+    }
+    home.current(&plan.cluster).map_err(failed)
 }
 
 /// A run that is ours.
@@ -308,12 +315,24 @@ struct Taken {
 }
 
 /// Takes the run: owner, journal, plan and scripts.
-fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<Taken, ExitStatus> {
+fn take(
+    dir: &RunDir,
+    plan: &Plan,
+    files: &FileSet,
+    wanted: &Wanted,
+    printer: Printer,
+) -> Result<Taken, ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let now = SystemClock.now();
+    let anew = wanted.args.rebuild && rebuild::is_needed(dir, now).map_err(failed)?;
     let owner = Owner::take(dir.path(), now).map_err(failed)?;
     let process = owner.process().clone();
-    let (mut journal, records) = Journal::open(owner).map_err(failed)?;
+    let opened = if anew {
+        rebuild::journal(owner, dir, plan, now)
+    } else {
+        Journal::open(owner)
+    };
+    let (mut journal, records) = opened.map_err(failed)?;
     let mut state = RunState::fold(&records);
     if state.phase == Phase::New {
         UnitDirs::new(dir.id())
@@ -323,16 +342,25 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
                 ExitStatus::Refused
             })?;
     }
+    // From here on an earlier owner that wakes up starts and stops nothing.
+    let fenced = UnitDirs::new(dir.id()).raise_fence(journal.owner().epoch());
+    fenced.map_err(|why| {
+        printer.complain(&format!("error: {why}"));
+        ExitStatus::Refused
+    })?;
     let live = live_units(dir, plan, &state);
     refuse_changes(dir, files, &live, printer)?;
+    failpoint("scripts-before-write");
     world::write_rendered(&dir.scripts(), files).map_err(|error| {
         printer.complain(&format!("error: {error}"));
         ExitStatus::Internal
     })?;
+    failpoint("scripts-after-write");
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
     crate::run::store::write_atomically(&dir.plan(), bytes, crate::run::store::Mode::Private)
         .map_err(failed)?;
     make_dir(&dir.logs()).map_err(failed)?;
+    failpoint("plan-after-write");
     let mut events = Vec::new();
     if state.phase == Phase::New {
         events.push(Event::RunStarted {
@@ -346,6 +374,7 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
         host: process.host,
         pid: process.pid,
     });
+    events.extend(anew.then(rebuild::alarm));
     let mut untold = Vec::new();
     for event in events {
         let record = journal
@@ -354,6 +383,7 @@ fn take(dir: &RunDir, plan: &Plan, files: &FileSet, printer: Printer) -> Result<
         state.apply(&record);
         untold.push(record);
     }
+    failpoint("take-recorded");
     Ok(Taken {
         dir: dir.clone(),
         journal,
