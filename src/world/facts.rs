@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use super::files::read_dataset;
 use super::ports::listening;
 use crate::facts::{Facts, Known, OpenFiles, PathKind};
@@ -150,8 +152,16 @@ fn own_names() -> Vec<String> {
     names
 }
 
+/// Raises this process's limit on open files to what it may be: each probe and each watched unit takes some.
+pub fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Below the old limit nothing changes; whoever meets it is told by what fails then.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 fn open_files() -> OpenFiles {
-    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let limits = getrlimit(Resource::Nofile);
     OpenFiles {
         soft: limits.current.unwrap_or(u64::MAX),
         hard: limits.maximum.unwrap_or(u64::MAX),

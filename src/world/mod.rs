@@ -25,6 +25,7 @@ pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale};
 pub use config_file::{ConfigWritten, write_config};
 pub use facts::{
     add_answers, add_conda_envs, add_git_facts, add_paths, add_programs, machine_facts,
+    raise_open_files,
 };
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use launcher::{LaunchError, LaunchJob, Launchers};

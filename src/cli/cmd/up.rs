@@ -478,6 +478,7 @@ fn drive(
     companion: &mut dyn Companion,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
+    world::raise_open_files();
     let plan = cluster.plan.clone();
     let Taken {
         dir,
