@@ -197,6 +197,7 @@ pub(super) enum EventFormat {
     Json,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "switches, each of its own")]
 #[derive(Debug, Args)]
 pub(super) struct UpArgs {
     #[command(flatten)]

@@ -12,6 +12,7 @@ mod ledger;
 mod load;
 mod look;
 mod orphans;
+mod owners;
 mod printer;
 mod program;
 mod rebuild;

@@ -120,6 +120,25 @@ impl Single {
             .collect()
     }
 
+    /// Waits until this call has the run and has seen all that lives.
+    pub(crate) fn watched(&self, up: &Going) {
+        let living = self.leaders();
+        let pid = up.child.id();
+        until("the take-over", || {
+            let journal = self.scene.journal("small");
+            let took = journal.iter().rposition(|record| {
+                record["event"]["kind"] == "owner-took" && record["event"]["pid"] == pid
+            })?;
+            let seen = |unit: &String| {
+                journal[took..].iter().any(|record| {
+                    let event = &record["event"];
+                    event["kind"] == "started" && event["unit"] == unit.as_str()
+                })
+            };
+            living.iter().all(|(unit, _)| seen(unit)).then_some(())
+        });
+    }
+
     /// Ends a unit's first process; a server is due to start once more.
     pub(crate) fn kill(&mut self, unit: &str) -> Instant {
         if unit == "chat-0" {

@@ -10,7 +10,7 @@ use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, rebuild, runs};
+use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
@@ -118,6 +118,7 @@ pub(in crate::cli) fn proceed(
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     refuse_orphans(&cluster.plan, wanted, printer)?;
+    owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, wanted, printer)?;
     claim_results(&dir, &mut desks, printer)?;
@@ -276,12 +277,8 @@ fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(),
     Ok(())
 }
 
-/// Results have one run at a time; whoever watches this very run already is the better answer.
+/// Results have one run at a time.
 fn claim_results(dir: &RunDir, desks: &mut [EvalDesk], printer: Printer) -> Result<(), ExitStatus> {
-    let failed = |error| runs::store(&error, printer);
-    if let Watch::Alive(owner) = Watch::look(dir.path(), SystemClock.now()).map_err(failed)? {
-        return Err(failed(owner.owned()));
-    }
     for desk in desks {
         desk.claim(dir.id(), dir.path()).map_err(|why| {
             printer.complain(&format!("error: {why}\nnothing was started"));

@@ -116,11 +116,13 @@ pub const FAILPOINTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Passes a point where nothing can be refused; `error` counts as `panic` there.
+/// Passes a point where nothing can be refused.
+///
+/// # Panics
+/// A test asked for that, or for an error, which counts for the same here.
 #[inline]
 pub fn failpoint(name: &'static str) {
     if let Err(error) = failpoint_io(name) {
-        // Only a test asks for it.
         panic!("{error}");
     }
 }

@@ -114,7 +114,7 @@ impl Owner {
             Lock::Ours(lock) => Some(lock),
             Lock::Absent => None,
             Lock::Busy if held_in_silence(run_dir, &process, now)? => None,
-            Lock::Busy => return Err(busy(run_dir)?),
+            Lock::Busy => return Err(busy(run_dir, now)?),
         };
         let last = read(run_dir)?;
         // An earlier ownership of this very process ended with its lock.
@@ -125,7 +125,7 @@ impl Owner {
         let seen = last.map_or(Epoch(0), |last| last.epoch);
         let epoch = Epoch(seen.max(highest_epoch(run_dir)?).0 + 1);
         failpoint("owner-before-claim");
-        claim(run_dir, epoch)?;
+        claim(run_dir, epoch, now)?;
         failpoint("owner-after-claim");
         let record = OwnerRecord {
             v: FORMAT,
@@ -291,16 +291,17 @@ pub fn set_damaged_owner_aside(run_dir: &Path) -> Result<(), StoreError> {
 }
 
 /// The error for a run that is taken, or is being taken just now.
-fn busy(run_dir: &Path) -> Result<StoreError, StoreError> {
+fn busy(run_dir: &Path, now: Timestamp) -> Result<StoreError, StoreError> {
     Ok(match read(run_dir)? {
-        Some(record) if record.left.is_none() => record.owned(),
+        // That of an earlier owner stands there until the new one has written its own.
+        Some(record) if record.lives(&own_process(), now) => record.owned(),
         _ => StoreError::Owned {
             who: "it has just begun".to_owned(),
         },
     })
 }
 
-fn claim(run_dir: &Path, epoch: Epoch) -> Result<(), StoreError> {
+fn claim(run_dir: &Path, epoch: Epoch, now: Timestamp) -> Result<(), StoreError> {
     let path = segment_path(run_dir, epoch);
     let created = fs::File::options()
         .create_new(true)
@@ -309,7 +310,7 @@ fn claim(run_dir: &Path, epoch: Epoch) -> Result<(), StoreError> {
         .open(&path);
     match created {
         Ok(_) => sync_dir(run_dir),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(busy(run_dir)?),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(busy(run_dir, now)?),
         Err(error) => Err(StoreError::io("create", &path)(error)),
     }
 }
@@ -419,8 +420,8 @@ mod tests {
     #[test]
     fn a_lost_race_for_the_epoch_is_lost() {
         let dir = tempfile::tempdir().unwrap();
-        claim(dir.path(), Epoch(1)).unwrap();
-        let error = claim(dir.path(), Epoch(1)).unwrap_err();
+        claim(dir.path(), Epoch(1), NOW).unwrap();
+        let error = claim(dir.path(), Epoch(1), NOW).unwrap_err();
         assert_eq!(error.exit_status().code(), 75);
     }
 }

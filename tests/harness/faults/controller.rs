@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::fleet::{Fleet, shipped};
+use crate::fleet::{Fleet, shipped, with_failpoints};
 use crate::log_cluster::YAML;
 use crate::scene::until;
 use crate::single::Single;
+use crate::small;
 use crate::tally::{Fault, Tally};
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -52,6 +53,30 @@ pub(super) const FAULTS: &[Fault] = &[
         tries: 2,
         quick: 1,
         run: few_files,
+    },
+    Fault {
+        id: "A8",
+        what: "the controller panics: all goes on, the next `up` takes over",
+        how: "failpoint `count-after` with `panic`",
+        tries: 3,
+        quick: 1,
+        run: panics,
+    },
+    Fault {
+        id: "A9",
+        what: "a terminal that takes nothing more: the run is watched to its end",
+        how: "a pipe whose reader sleeps",
+        tries: 2,
+        quick: 1,
+        run: slow_reader,
+    },
+    Fault {
+        id: "B14",
+        what: "the run's folder is removed: said, and `down` ends all",
+        how: "rm -r while the client writes",
+        tries: 2,
+        quick: 1,
+        run: removed,
     },
 ];
 
@@ -137,5 +162,62 @@ fn few_files(tries: usize, tally: &mut Tally) {
         fleet.scene.program = shipped();
         tally.tried();
         fleet.settle(tally);
+    }
+}
+
+fn panics(tries: usize, tally: &mut Tally) {
+    let mut single = Single::new("slow", 20 * tries + 10);
+    single.scene.program = with_failpoints();
+    for _ in 0..tries {
+        let mut command = single.command(&["up", small::YAML]);
+        command.env("TOOLORCH_FAIL", "count-after:2:panic");
+        let said = single.scene.go(command).end();
+        assert_eq!(said.code, 101, "{}", said.err);
+        let before = single.leaders();
+        assert_eq!(before.len(), 2, "{before:?}");
+        let since = Instant::now();
+        let up = single.up();
+        single.watched(&up);
+        tally.recovered(since);
+        assert_eq!(single.leaders(), before, "what runs was touched");
+        up.signal(Signal::KILL);
+        up.end();
+        tally.tried();
+    }
+    let up = single.up();
+    single.finish(up, tally);
+}
+
+fn slow_reader(tries: usize, tally: &mut Tally) {
+    for _ in 0..tries {
+        let single = Single::new("slow", 30);
+        // Some 64 KiB fit into the pipe; each line of these events is told twice as long as it needs to be.
+        let reader = single.up_through("\"$@\" --events json 2>&1 | sleep 600");
+        until("the run's end", || {
+            (!single.events("run-ended").is_empty()).then_some(())
+        });
+        reader.signal_group(Signal::KILL);
+        reader.end();
+        tally.tried();
+        let again = single.up();
+        single.finish(again, tally);
+    }
+}
+
+fn removed(tries: usize, tally: &mut Tally) {
+    for _ in 0..tries {
+        let mut single = Single::new("slow", 400);
+        let up = single.up();
+        single.progress();
+        fs::remove_dir_all(single.scene.path("home/runs")).unwrap();
+        let since = Instant::now();
+        let said = up.end();
+        tally.detected(since);
+        assert_eq!(said.code, 1, "{}", said.err);
+        let down = single.scene.run(&["down", small::YAML]);
+        tally.recovered(since);
+        assert_eq!(down.code, 0, "{}", down.err);
+        single.scene.assert_nothing_left();
+        tally.tried();
     }
 }

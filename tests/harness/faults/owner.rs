@@ -71,8 +71,8 @@ fn two_at_once(tries: usize, tally: &mut Tally) {
         winner.end();
         tally.tried();
     }
-    single.progress();
     let up = single.up();
+    single.progress();
     single.finish(up, tally);
 }
 
@@ -106,6 +106,9 @@ fn stopped_owner(tries: usize, tally: &mut Tally) {
     }
 }
 
+/// On a machine of another name.
+const OTHER: &str = "exec unshare --uts bash -c 'echo login2 >/proc/sys/kernel/hostname && exec \"$@\"' bash \"$@\"";
+
 fn elsewhere(tries: usize, tally: &mut Tally) {
     if !rustix::process::getuid().is_root() {
         tally.skipped = Some("it takes root");
@@ -120,19 +123,38 @@ fn elsewhere(tries: usize, tally: &mut Tally) {
     for _ in 0..tries {
         single.progress();
         let since = Instant::now();
-        let other = "exec unshare --uts bash -c 'echo login2 >/proc/sys/kernel/hostname && exec \"$@\"' bash \"$@\"";
-        let said = single.up_through(other).end();
+        let said = single.up_through(OTHER).end();
         tally.detected(since);
         assert_eq!(said.code, 75, "{}", said.err);
         let who = format!("process {} on `{here}`, since ", first.child.id());
         assert!(said.err.contains(&who), "{}", said.err);
         tally.tried();
     }
-    single.finish(first, tally);
+    // Dead or not, who could tell from there: its units are not seen, and not started again.
+    first.signal(Signal::KILL);
+    first.end();
+    let before = single.leaders();
+    let said = single.up_through(OTHER).end();
+    assert_eq!(said.code, 75, "{}", said.err);
+    single.scale = 100;
+    let refused = until("its time to live", || {
+        let said = single.up_through(OTHER).end();
+        (said.code != 75).then_some(said)
+    });
+    assert_eq!(refused.code, 3, "{}", refused.err);
+    assert!(
+        refused.err.contains("units of it may live there"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(single.leaders(), before);
+    single.scale = 1;
+    let up = single.up();
+    single.finish(up, tally);
 }
 
 fn stale_lock(tries: usize, tally: &mut Tally) {
-    let mut single = Single::new("slow", 30 * tries);
+    let mut single = Single::new("slow", 60 * tries);
     for round in 0..tries {
         let up = single.up();
         single.progress();
@@ -150,11 +172,7 @@ fn stale_lock(tries: usize, tally: &mut Tally) {
         let before = single.leaders();
         let since = Instant::now();
         let up = single.up();
-        let epoch = 2 * u64::try_from(round).unwrap() + 2;
-        let segment = single
-            .scene
-            .path(&format!("home/runs/small/1/journal.{epoch}.jsonl"));
-        until("the take-over", || segment.exists().then_some(()));
+        single.watched(&up);
         tally.recovered(since);
         single.progress();
         assert_eq!(single.leaders(), before, "what runs was touched");

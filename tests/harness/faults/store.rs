@@ -1,12 +1,14 @@
 //! Books that are torn, damaged or cannot be written, results without room, logs that go away.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
+use crate::judge::living;
 use crate::scene::until;
 use crate::single::Single;
 use crate::small::YAML;
@@ -113,8 +115,9 @@ fn torn(tries: usize, tally: &mut Tally) {
         fs::write(&path, &bytes[..bytes.len().saturating_sub(cut)]).unwrap();
         let since = Instant::now();
         let up = single.up();
-        single.progress();
+        single.watched(&up);
         tally.recovered(since);
+        single.progress();
         assert_eq!(single.leaders(), before, "what runs was touched");
         up.signal(Signal::KILL);
         up.end();
@@ -139,8 +142,9 @@ fn damaged(tries: usize, tally: &mut Tally) {
         tally.detected(since);
         let since = Instant::now();
         let up = single.scene.go(single.command(&["up", "--rebuild", YAML]));
-        single.progress();
+        single.watched(&up);
         tally.recovered(since);
+        single.progress();
         assert_eq!(single.leaders(), before, "what runs was touched");
         up.signal(Signal::KILL);
         up.end();
@@ -164,13 +168,17 @@ impl Disk {
         Self(place)
     }
 
-    /// Leaves no byte.
+    /// Takes every byte that is left.
     fn fill(&self) {
-        let _ = Command::new("dd")
-            .args(["if=/dev/zero", "bs=4k", "status=none"])
-            .arg(format!("of={}", self.0.join("fill").display()))
-            .stderr(std::process::Stdio::null())
-            .status();
+        let path = self.0.join("fill");
+        let mut file = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
+        for piece in [1 << 16, 1 << 10, 1] {
+            while file.write_all(&vec![0; piece]).is_ok() {}
+        }
     }
 
     fn free(&self) {
@@ -194,6 +202,15 @@ fn is_root(tally: &mut Tally) -> bool {
 
 const REFUSED: &str = "until it can be written nothing is started or stopped";
 
+/// Launches that live and of which the journal does not say that they were intended.
+fn unrecorded(single: &Single) -> Vec<String> {
+    let intended = single.events("launch-intended");
+    let known = |launch: &str| intended.iter().any(|event| event["launch"] == launch);
+    let launches = living(&single.run()).into_values().flatten();
+    let ids = launches.filter_map(|(launch, _)| Some(launch.split_once('/')?.1.to_owned()));
+    ids.filter(|launch| !known(launch)).collect()
+}
+
 fn full_disk(tries: usize, tally: &mut Tally) {
     for _ in 0..if is_root(tally) { tries } else { 0 } {
         let mut single = Single::new("slow", 80);
@@ -201,67 +218,30 @@ fn full_disk(tries: usize, tally: &mut Tally) {
         let up = single.up();
         single.progress();
         disk.fill();
-        // Its reserve of 1 MiB is used first, and that is taken, too.
         let since = Instant::now();
         until("the word of a full disk", || {
+            // What is given up in the meantime, its reserve first, is taken, too.
+            disk.fill();
             up.err().contains(REFUSED).then_some(())
         });
         tally.detected(since);
-        disk.fill_rest();
         single.kill("chat-0");
         for _ in 0..12 {
+            disk.fill();
             single.progress();
+            assert_eq!(
+                unrecorded(&single),
+                [] as [String; 0],
+                "a start without its record"
+            );
         }
-        let gone = single.leader("chat-0").is_none();
         let since = Instant::now();
         disk.free();
         until("another server", || single.leader("chat-0"));
         tally.recovered(since);
-        assert!(gone, "a start without its record");
         tally.tried();
         single.finish(up, tally);
         drop(disk);
-    }
-}
-
-impl Disk {
-    /// Takes what was given up in the meantime, until nothing more is.
-    fn fill_rest(&self) {
-        for part in 0..3 {
-            let _ = Command::new("dd")
-                .args(["if=/dev/zero", "bs=512", "status=none"])
-                .arg(format!(
-                    "of={}",
-                    self.0.join(format!("fill.{part}")).display()
-                ))
-                .stderr(std::process::Stdio::null())
-                .status();
-            Single::quiet(Duration::from_millis(300));
-        }
-        let whole = self.0.join("fill");
-        for part in 0..3 {
-            let _ = Command::new("sh")
-                .args(["-c", "cat \"$1\" >>\"$0\"; rm -f \"$1\""])
-                .arg(&whole)
-                .arg(self.0.join(format!("fill.{part}")))
-                .stderr(std::process::Stdio::null())
-                .status();
-        }
-        self.fill_more();
-    }
-
-    fn fill_more(&self) {
-        let _ = Command::new("dd")
-            .args([
-                "if=/dev/zero",
-                "bs=512",
-                "status=none",
-                "oflag=append",
-                "conv=notrunc",
-            ])
-            .arg(format!("of={}", self.0.join("fill").display()))
-            .stderr(std::process::Stdio::null())
-            .status();
     }
 }
 
@@ -272,7 +252,6 @@ fn full_disk_down(tries: usize, tally: &mut Tally) {
         let up = single.up();
         single.progress();
         disk.fill();
-        disk.fill_more();
         let since = Instant::now();
         let down = single.scene.run(&["down", YAML]);
         tally.recovered(since);
