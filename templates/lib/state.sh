@@ -93,8 +93,8 @@ load_fence() { # -> GENERATION_SEEN, EPOCH_SEEN
     [[ $line == epoch=+([0-9]) ]] && EPOCH_SEEN=${line#*=}
   done
   # Whoever takes the run leaves a file with its epoch: an earlier owner that wakes up starts and stops nothing.
-  for file in "$RUN_DIR"/.epoch-+([0-9]); do
-    ((${file##*-} > EPOCH_SEEN)) && EPOCH_SEEN=${file##*-}
+  for file in "$RUN_DIR"/.epoch-*; do
+    [[ ${file##*-} =~ ^[0-9]{1,9}$ ]] && ((${file##*-} > EPOCH_SEEN)) && EPOCH_SEEN=${file##*-}
   done
 }
 superseded() { # by a later owner -> true, and says so
