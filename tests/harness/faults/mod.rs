@@ -4,6 +4,7 @@ mod clients;
 mod controller;
 mod kills;
 mod launch;
+mod outages;
 mod owner;
 mod servers;
 mod store;
@@ -12,7 +13,7 @@ use super::tally::Fault;
 
 /// All of them, in the table's order.
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
-    let tables: [&'static [Fault]; 7] = [
+    let tables: [&'static [Fault]; 8] = [
         kills::FAULTS,
         controller::FAULTS,
         owner::FAULTS,
@@ -20,6 +21,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
         launch::FAULTS,
         servers::FAULTS,
         clients::FAULTS,
+        outages::FAULTS,
     ];
     tables.into_iter().flatten()
 }
