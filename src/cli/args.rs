@@ -88,6 +88,17 @@ pub(super) enum Command {
     /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
     #[command(subcommand)]
     Sim(super::args_sim::SimCommand),
+    /// For tests of this program.
+    #[cfg(feature = "failpoints")]
+    #[command(subcommand)]
+    Debug(DebugCommand),
+}
+
+#[cfg(feature = "failpoints")]
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum DebugCommand {
+    /// List the points where `TOOLORCH_FAIL=NAME:N:ACTION` can strike.
+    Failpoints,
 }
 
 /// Which client, and what it is told.
@@ -211,6 +222,7 @@ pub(super) enum EventFormat {
     Json,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "switches, each of its own")]
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 pub(super) struct UpArgs {
@@ -237,6 +249,9 @@ pub(super) struct UpArgs {
     /// Templates that replace the built-in ones of the same name.
     #[arg(long, value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
+    /// Where the journal is damaged: begin it anew from what runs and what results say.
+    #[arg(long, conflicts_with = "detach")]
+    pub(super) rebuild: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,11 +8,11 @@ use super::args::UpArgs;
 use super::printer::Printer;
 use super::runs;
 use super::unit_scripts::write_scripts;
-use crate::base::{Clock, Epoch, ExitStatus, Generation, LaunchId, UnitId};
+use crate::base::{Clock, ExitStatus, Generation, LaunchId, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::context::{UnitContext, Variable};
-use crate::run::store::{RunDir, Watch, make_dir, read_journal};
+use crate::run::store::{RunDir, Watch, failpoint, make_dir, read_journal};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
 use crate::world::{self, LaunchJob, Launchers, SystemClock, TIME_SCALE, UnitDirs, tail};
@@ -71,16 +71,18 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
         session: None,
         launcher: LauncherKind::Process,
         generation: generation.next(),
-        epoch: Epoch(0),
+        epoch: None,
         scripts,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
+    failpoint("detach-before-spawn");
     let script = runtime
         .block_on(Launchers::default().launch(&job))
         .map_err(|error| error.to_string())?;
+    failpoint("detach-after-spawn");
     Ok((job, script))
 }
 

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::printer::Printer;
 use super::runs::{self, Found};
-use crate::base::{Clock, ExitStatus};
+use crate::base::{Clock, Epoch, ExitStatus};
 use crate::run::Event;
-use crate::run::store::{Durability, Journal, Owner, StoreError, Watch, own_process};
-use crate::world::{self, SystemClock};
+use crate::run::store::{
+    Durability, Journal, Owner, Reserve, StoreError, Watch, failpoint, own_process,
+};
+use crate::world::{self, SystemClock, UnitDirs};
 
 /// How long a controller gets to leave.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -18,6 +20,8 @@ pub(super) struct Ledger {
     journal: Option<Journal>,
     /// The first thing that went wrong.
     failed: Option<ExitStatus>,
+    /// The owner that `down` is, where it could take the run.
+    epoch: Option<Epoch>,
     printer: Printer,
 }
 
@@ -31,8 +35,11 @@ impl Ledger {
         let mut ledger = Self {
             journal: None,
             failed: unread,
+            epoch: None,
             printer,
         };
+        // The run ends: what was kept for bad times is for its last lines.
+        Reserve::of(found.dir.path()).release();
         if unread.is_some() {
             return Ok((found, ledger));
         }
@@ -45,6 +52,12 @@ impl Ledger {
             Err(status) => return Err(status),
         };
         let process = owner.process().clone();
+        failpoint("down-taken");
+        ledger.epoch = Some(owner.epoch());
+        // An earlier owner that wakes up must not start again what is stopped here.
+        if let Err(why) = UnitDirs::new(found.dir.id()).raise_fence(owner.epoch()) {
+            printer.complain(&format!("warning: {why}"));
+        }
         match Journal::open(owner) {
             Ok((journal, _)) => ledger.journal = Some(journal),
             Err(error) => ledger.failed = Some(runs::store(&error, printer)),
@@ -55,6 +68,11 @@ impl Ledger {
         });
         let again = runs::read(found.dir.clone()).unwrap_or(found);
         Ok((again, ledger))
+    }
+
+    /// The owner that `down` is; none where the run could not be taken.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.epoch
     }
 
     /// Writes a line; what cannot be written is said once.

@@ -50,6 +50,7 @@ pub(super) fn end(
     for units in [controller, units] {
         let stop = Stop {
             run,
+            epoch: None,
             scripts: folder.path(),
             units,
             printer,

@@ -90,6 +90,12 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Sim(SimCommand::Fault(args)) => cmd::sim_fault::run(&args, printer),
         Command::Sim(SimCommand::Capture(args)) => cmd::sim_capture::run(&args, printer),
         Command::Sim(SimCommand::Fit(args)) => cmd::sim_fit::run(args, printer),
+        #[cfg(feature = "failpoints")]
+        Command::Debug(super::args::DebugCommand::Failpoints) => {
+            let line = |(name, what): &(&str, &str)| format!("{name}\t{what}\n");
+            let lines: String = crate::run::store::FAILPOINTS.iter().map(line).collect();
+            print(printer, &lines)
+        }
         // The simulator's command line comes this far only behind flags of ours, and takes none of them.
         Command::Sim(SimCommand::Other(words)) => {
             let line = words.join(" ");

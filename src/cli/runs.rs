@@ -222,7 +222,7 @@ pub(super) fn cluster_of(file: &Path, printer: Printer) -> Result<ClusterName, E
 pub(super) fn store(error: &StoreError, printer: Printer) -> ExitStatus {
     printer.complain(&format!("error: {error}"));
     if matches!(error, StoreError::Damaged { .. }) {
-        printer.complain("help: `toolorch down` with the YAML stops what runs; then rename the run's folder to begin anew");
+        printer.complain("help: `toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs");
     }
     error.exit_status()
 }

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 
 use super::printer::Printer;
-use crate::base::{ExitStatus, Millis, RunId, UnitId};
+use crate::base::{Epoch, ExitStatus, Millis, RunId, UnitId};
 use crate::world::{self, Launchers};
 
 /// How often everything is stopped again while processes of the run show up.
@@ -17,6 +17,8 @@ const AT_ONCE: usize = 100;
 /// What is to be stopped.
 pub(super) struct Stop<'a> {
     pub(super) run: &'a RunId,
+    /// Who asks, where the run could be taken.
+    pub(super) epoch: Option<Epoch>,
     /// The folder with `units/`.
     pub(super) scripts: &'a Path,
     /// Each with the time between TERM and KILL.
@@ -64,7 +66,9 @@ impl Stop<'_> {
                 .say(&format!("stopping {} unit{plural}", group.len()));
             let launchers = &launchers;
             let stops = group.into_iter().map(|(unit, grace)| async move {
-                let done = launchers.stop(self.run, unit, self.scripts, *grace).await;
+                let done = launchers
+                    .stop(self.run, unit, self.epoch, self.scripts, *grace)
+                    .await;
                 done.err().map(|error| format!("`{unit}`: {error}"))
             });
             let stopped: Vec<_> = iter(stops).buffer_unordered(AT_ONCE).collect().await;

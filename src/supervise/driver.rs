@@ -10,13 +10,14 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::driver_books::Ours;
 use super::driver_evals::EvalDesk;
+use super::driver_records::Backlog;
 use super::driver_routes;
-use super::{Brain, Effect, Input, Outcome};
+use super::{Brain, Input, Outcome};
 use crate::base::{Clock, ExitStatus, Millis, NodeName, RunId, Timestamp, UnitId};
 use crate::eval::RouteNews;
 use crate::facts::{Observation, RunningUnit, Signal};
-use crate::run::store::{Durability, Journal, StoreError};
-use crate::run::{Event, Record, RunState, UnitPhase};
+use crate::run::store::{Journal, StoreError, failpoint};
+use crate::run::{Record, RunState, UnitPhase};
 use crate::world::{
     Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
     Watcher, last_line, lasts, own_files,
@@ -114,6 +115,7 @@ pub struct Driver<'a> {
     pub(super) ours: Ours,
     pub(super) routes: RouteWatch,
     pub(super) route_news: mpsc::UnboundedReceiver<RouteNews>,
+    pub(super) backlog: Backlog,
 }
 
 impl<'a> Driver<'a> {
@@ -133,6 +135,7 @@ impl<'a> Driver<'a> {
         let (prober, asked) = Prober::counted();
         let (routes, route_news) = driver_routes::watch(brain.plan(), &ground.run);
         Ok(Self {
+            backlog: Backlog::new(journal.owner().dir()),
             brain,
             journal,
             ground,
@@ -164,6 +167,7 @@ impl<'a> Driver<'a> {
         self.beat();
         self.read_proxies();
         let begin = self.look_around();
+        failpoint("adopt-after-look");
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
         let mut show = every(SHOW_EVERY);
@@ -181,7 +185,11 @@ impl<'a> Driver<'a> {
                 Some(signal) = signals.recv() => vec![Input::Leave(signal)],
                 () = sleep(wake) => vec![Input::Tick],
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
-                _ = show.tick() => { self.show(); Vec::new() }
+                _ = show.tick() => {
+                    self.show();
+                    outcome = self.catch_up()?;
+                    Vec::new()
+                }
                 _ = look.tick() => self.look_again()?,
                 _ = asked.tick() => self.asked(),
                 _ = meter.tick() => { self.meter_again(); Vec::new() }
@@ -198,7 +206,12 @@ impl<'a> Driver<'a> {
         }
         let now = SystemClock.now();
         self.show();
-        self.journal.leave(now)?;
+        failpoint("end-before-leave");
+        match self.journal.leave(now) {
+            // Whoever comes next sees that this process is gone.
+            Err(error @ StoreError::Io { .. }) => self.audience.message(&error.to_string()),
+            other => other?,
+        }
         // The loop ends only with an outcome.
         let outcome = outcome.unwrap_or(Outcome {
             code: ExitStatus::Internal,
@@ -206,6 +219,7 @@ impl<'a> Driver<'a> {
             kept: true,
         });
         if !outcome.kept {
+            self.backlog.close();
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
             let _ = self.launchers.end_tmux(&self.ground.run).await;
         }
@@ -220,41 +234,10 @@ impl<'a> Driver<'a> {
 
     /// Hands one input to the brain and performs what it asks for.
     fn take(&mut self, input: Input) -> Result<Option<Outcome>, DriveError> {
+        let leaves = matches!(input, Input::Leave(_));
         let effects = self.brain.step(input, SystemClock.now());
-        self.write_down(&effects)?;
-        let mut outcome = None;
-        for effect in effects {
-            match effect {
-                Effect::Finish(end) => outcome = Some(end),
-                other => self.perform(other),
-            }
-        }
-        Ok(outcome)
-    }
-
-    /// Records go to the disk before anything that follows from them; one sync for all of them.
-    fn write_down(&mut self, effects: &[Effect]) -> Result<(), DriveError> {
-        let records: Vec<&Record> = effects
-            .iter()
-            .filter_map(|effect| match effect {
-                Effect::Record(record) => Some(record),
-                _ => None,
-            })
-            .collect();
-        let last_intent = records.iter().rposition(|record| must_last(&record.event));
-        for (place, record) in records.iter().enumerate() {
-            let durability = if last_intent == Some(place) {
-                Durability::Synced
-            } else {
-                Durability::Buffered
-            };
-            self.journal
-                .append(record.at, record.event.clone(), durability)?;
-            self.audience.event(record, self.brain.state());
-            self.route(&record.event);
-            self.count_anew(&record.event);
-        }
-        Ok(())
+        let outcome = self.carry_out(effects)?;
+        Ok(outcome.or_else(|| leaves.then(|| self.go_unrecorded()).flatten()))
     }
 
     /// What we did ourselves goes to the brain; a script that was started is waited for.
@@ -325,7 +308,7 @@ impl<'a> Driver<'a> {
 
     /// Every unit once, and a sign of life of our own.
     fn look_again(&mut self) -> Result<Vec<Input>, DriveError> {
-        self.journal.renew(SystemClock.now())?;
+        self.renew()?;
         self.beat();
         let mut elsewhere = self.ports.elsewhere(&self.port_waits());
         let looks = self.live_units().into_iter().map(|unit| {
@@ -392,22 +375,6 @@ impl<'a> Driver<'a> {
             .collect();
         self.audience.tick(SystemClock.now(), state, &tails);
     }
-}
-
-/// What must be on the disk before anything follows: intents, and where to find what was started.
-fn must_last(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::RunStarted { .. }
-            | Event::OwnerTook { .. }
-            | Event::LaunchIntended { .. }
-            | Event::Launched { .. }
-            | Event::StopIntended { .. }
-            | Event::RetryIntended { .. }
-            | Event::EvalEnded { .. }
-            | Event::OwnerLeft { .. }
-            | Event::RunEnded { .. }
-    )
 }
 
 fn every(period: Millis) -> Interval {

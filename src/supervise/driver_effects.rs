@@ -13,8 +13,9 @@ use super::reach::REACH_PATIENCE;
 use super::{Ask, Configured, Counts, Effect, Input, Purpose};
 use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, UnitId};
 use crate::facts::{Observation, Pulse};
-use crate::plan::Unit;
+use crate::plan::{Unit, UnitKind};
 use crate::run::Handle;
+use crate::run::store::failpoint;
 use crate::world::{Awaited, LaunchJob, Launchers, Wrist, lasts, look_at_files, raise_files};
 
 /// How long a unit that the plan has no longer may take to end.
@@ -81,7 +82,9 @@ impl Driver<'_> {
             Effect::Count { eval } => {
                 let log = self.log_of(&eval);
                 if let Some(desk) = self.desk(&eval) {
+                    failpoint("count-before");
                     let (counts, signs) = desk.count(log.as_deref());
+                    failpoint("count-after");
                     let ended = self.has_ended(&eval);
                     let counted = Input::Counted {
                         eval,
@@ -168,7 +171,7 @@ impl Driver<'_> {
             session: self.ground.sessions.get(&unit.node).cloned(),
             launcher: unit.launcher,
             generation,
-            epoch: self.epoch(),
+            epoch: Some(self.epoch()),
             launch: launch.clone(),
             scripts: self.ground.scripts.clone(),
             log: self.log_path(&id, generation),
@@ -184,6 +187,7 @@ impl Driver<'_> {
         self.leaders.remove(&id);
         self.watcher.follow(&id);
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
+        failpoint(points(&unit, generation).0);
         tokio::spawn(start(launchers, sender, job, unit));
     }
 
@@ -250,8 +254,11 @@ impl Driver<'_> {
         let grace = self.unit(&id).map_or(RETIRED_GRACE, |unit| unit.grace);
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         let (run, scripts) = (self.ground.run.clone(), self.ground.scripts.clone());
+        let epoch = Some(self.epoch());
+        failpoint("stop-before");
         tokio::spawn(async move {
-            let done = launchers.stop(&run, &id, &scripts, grace).await;
+            let done = launchers.stop(&run, &id, epoch, &scripts, grace).await;
+            failpoint("stop-after");
             let _ = sender.send(Input::StopDone {
                 unit: id,
                 generation,
@@ -269,7 +276,9 @@ impl Driver<'_> {
         };
         let (prober, sender) = (self.prober.clone(), self.sender.clone());
         tokio::spawn(async move {
+            failpoint("probe-before");
             let outcome = prober.probe(&unit, &what).await;
+            failpoint("probe-after");
             tracing::debug!(unit = %unit.id, rung = what.name(), ?outcome, "probed");
             let _ = sender.send(Input::Probed {
                 unit: unit.id,
@@ -349,6 +358,7 @@ async fn start(
     unit: Unit,
 ) {
     let result = launchers.launch(&job).await;
+    failpoint(points(&unit, job.generation).1);
     let result = result.map_err(|error| error.to_string()).map(|pid| Handle {
         launcher: unit.launcher,
         native: pid.to_string(),
@@ -360,4 +370,13 @@ async fn start(
         generation: job.generation,
         result,
     });
+}
+
+/// The failpoints before and after a start.
+fn points(unit: &Unit, generation: Generation) -> (&'static str, &'static str) {
+    match unit.kind {
+        UnitKind::Eval { .. } => ("eval-before-spawn", "eval-after-spawn"),
+        _ if generation > Generation(1) => ("restart-before-spawn", "restart-after-spawn"),
+        _ => ("launch-before-spawn", "launch-after-spawn"),
+    }
 }

@@ -12,6 +12,7 @@ use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan};
 use crate::render::{client_config, count_endpoints};
 use crate::run::places;
+use crate::run::store::failpoint;
 use crate::spec::model::Finished;
 use crate::world::{
     ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, wall, write_identity,
@@ -123,9 +124,11 @@ impl EvalDesk {
     /// # Errors
     /// Another run writes there, or the results' folder cannot be written.
     pub fn claim(&mut self, run: &RunId, kept: &Path) -> Result<(), String> {
+        failpoint("results-before-claim");
         let claim = claim_results(&self.plan.results, run, &self.plan.unit, kept);
         let place = results_place(&self.plan.results);
         self.claim = Some(claim.map_err(|error| format!("results `{place}`: {error}"))?);
+        failpoint("results-after-claim");
         Ok(())
     }
 
@@ -135,6 +138,7 @@ impl EvalDesk {
     /// # Errors
     /// The results belong to another evaluation, or cannot be read or written.
     pub fn prepare(&mut self, again: Again) -> Result<Counts, String> {
+        failpoint("results-before-prepare");
         let stamp = match self.identity()? {
             Judgement::Fits { write } => write,
             Judgement::Changed { write, differences } => {
@@ -157,10 +161,12 @@ impl EvalDesk {
         if let Some(stamp) = stamp {
             write_identity(&self.plan.results, &stamp).map_err(|error| error.to_string())?;
         }
+        failpoint("results-after-stamp");
         let torn = self
             .scanner
             .set_aside_torn()
             .map_err(|error| error.to_string())?;
+        failpoint("results-after-set-aside");
         if torn > 0 {
             self.said
                 .push(format!("{}: set {torn} torn results aside", self.plan.name));

@@ -131,6 +131,29 @@ pub enum Ask {
     Canary,
 }
 
+impl Effect {
+    /// It changes nothing: it may be done while the journal cannot be written.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Self::Watch { .. }
+            | Self::Probe { .. }
+            | Self::Pulse { .. }
+            | Self::Reach { .. }
+            | Self::LookAtFiles { .. }
+            | Self::Count { .. } => true,
+            Self::Record(_)
+            | Self::Launch { .. }
+            | Self::Stop { .. }
+            | Self::WriteConfig { .. }
+            | Self::Prepare { .. }
+            | Self::BringBack { .. }
+            | Self::Requeue { .. }
+            | Self::RaiseFiles { .. }
+            | Self::Finish(_) => false,
+        }
+    }
+}
+
 /// How the owner's work ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {

@@ -16,6 +16,7 @@ mod driver_beat;
 mod driver_books;
 mod driver_effects;
 mod driver_evals;
+mod driver_records;
 mod driver_routes;
 mod effect;
 mod evals;

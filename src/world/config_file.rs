@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::files::FileError;
 use crate::base::sha256;
 use crate::render::WRITTEN_BY;
-use crate::run::store::{Mode, write_atomically};
+use crate::run::store::{Mode, Staged, failpoint};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,11 @@ pub fn write_config(path: &Path, text: &str, ours: &[String]) -> Result<ConfigWr
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(FileError::io("read", path)(error)),
     }
-    write_atomically(path, text.as_bytes(), Mode::Shared)?;
+    failpoint("config-before-write");
+    let staged = Staged::new(path, text.as_bytes(), Mode::Shared)?;
+    failpoint("config-before-rename");
+    staged.put()?;
+    failpoint("config-after-rename");
     Ok(written)
 }
 

@@ -122,7 +122,14 @@ impl Prober {
         });
         let url = wrist.url("/v1/chat/completions");
         let request = client.post(url).timeout(patience).json(&body);
-        match heard(request).await {
+        let heard = heard(request).await;
+        // It shows in the server's own count.
+        match heard {
+            Heard::Answer(200, _) => self.asked(&wrist.url(""), true),
+            Heard::Answer(..) => {}
+            Heard::Nothing(_) => self.asked(&wrist.url(""), false),
+        }
+        match heard {
             Heard::Answer(status, _) => Canary::Back(status),
             Heard::Nothing(Door::Silent) => Canary::Lost,
             Heard::Nothing(Door::Unknown(why)) => Canary::Unknown(why),

@@ -8,9 +8,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Generation, LaunchId, Millis, RunId, UnitId};
+use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
 use crate::facts::{Exit, LogCause, Observation, RunningUnit};
-use crate::run::store::{Mode, boot_id, write_atomically};
+use crate::run::store::{Mode, boot_id, failpoint, write_atomically};
 use crate::world::procfs::{Process, find_process, marks, process};
 
 /// How much of a log's end is kept with the record of a death.
@@ -21,6 +21,8 @@ const CAUSE_BYTES: u64 = 1024 * 1024;
 
 /// The owner's sign of life, beside the units' directories; no unit has such a name.
 const HEARTBEAT: &str = ".heartbeat";
+/// Files of a run's directory that name its owners; the unit script reads them.
+const FENCE: &str = ".epoch-";
 
 /// Where the units of a run keep their state on this machine.
 #[derive(Debug, Clone)]
@@ -83,14 +85,15 @@ impl UnitDirs {
         }
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            if path.is_file() {
-                fs::remove_file(path).map_err(failed)?;
-            } else if path
-                .file_name()
-                .is_some_and(|name| name != controller.as_str())
-            {
-                fs::remove_dir_all(path).map_err(failed)?;
+            if path.ends_with(controller.as_str()) {
+                continue;
             }
+            let removed = if path.is_dir() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            };
+            removed.map_err(failed)?;
         }
         Ok(())
     }
@@ -136,6 +139,28 @@ impl UnitDirs {
         let alone = StateFile::parse(&text);
         let limit = Millis(alone.number("limit_ms")?);
         Some(limit - Millis(alone.number("quiet_ms")?))
+    }
+
+    /// Makes every unit of the run refuse starts and stops of owners before this one, which may not know that they lost
+    /// it. A file of its own for each owner: a late one cannot overwrite its successor's.
+    ///
+    /// # Errors
+    /// As [`UnitDirs::make`].
+    pub fn raise_fence(&self, epoch: Epoch) -> Result<(), String> {
+        self.make_root()?;
+        failpoint("fence-before-raise");
+        let path = self.root.join(format!("{FENCE}{epoch}"));
+        fs::write(&path, "")
+            .map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
+        for earlier in names(&self.root) {
+            let number = earlier.strip_prefix(FENCE).and_then(|n| n.parse().ok());
+            if number.is_some_and(|number: u64| number < epoch.0) {
+                // It says less than ours.
+                let _ = fs::remove_file(self.root.join(earlier));
+            }
+        }
+        failpoint("fence-after-raise");
+        Ok(())
     }
 
     /// Keeps the values that a unit takes from the caller, for its eyes only; those of an earlier
@@ -200,9 +225,7 @@ impl UnitDirs {
 
     /// The units that ever had a state here.
     pub fn units(&self) -> Vec<UnitId> {
-        let names = fs::read_dir(&self.root).into_iter().flatten();
-        let mut units: Vec<UnitId> = names
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        let mut units: Vec<UnitId> = names(&self.root)
             .filter(|name| !name.starts_with('.'))
             .map(UnitId::new)
             .collect();
@@ -220,6 +243,22 @@ impl UnitDirs {
                 why: format!("cannot read `{}`: {error}", path.display()),
             },
         }
+    }
+
+    /// The log of a unit's last start, as its state file names it.
+    pub fn log(&self, unit: &UnitId) -> Option<String> {
+        let text = fs::read_to_string(self.of(unit).join("state")).ok()?;
+        StateFile::parse(&text).filled("log")
+    }
+
+    /// The number of the last start that a unit's script accepted; it refuses this one and all before it.
+    pub fn last_generation(&self, unit: &UnitId) -> Generation {
+        let fence = fs::read_to_string(self.of(unit).join("fence")).unwrap_or_default();
+        Generation(
+            StateFile::parse(&fence)
+                .number("generation")
+                .unwrap_or_default(),
+        )
     }
 
     fn judge(&self, state: &StateFile) -> Observation {
@@ -270,6 +309,12 @@ impl UnitDirs {
             (None, _, None) => Observation::Lost { generation, launch },
         }
     }
+}
+
+/// The names in a directory; none where it cannot be listed.
+fn names(dir: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok())
 }
 
 /// Every run of which a process lives here, with its units, by the marks alone.

@@ -8,8 +8,8 @@
 #   bash units/NAME.sh observe   one line of JSON: processes, ports, open files, remote addresses
 #   bash units/NAME.sh stop      TERM, grace, KILL on all that is ours; exit 0 when nothing is left
 #   bash units/NAME.sh secrets   keep the `pass` values of this shell for the next starts (0600)
-#   Options: --run RUN (default hand-CLUSTER); with run also --generation N, --epoch E, --launch ID,
-#   --log FILE, --gpus LIST, --port N; with run and stop --grace SECONDS.
+#   Options: --run RUN (default hand-CLUSTER); with run also --generation N, --launch ID, --log FILE,
+#   --gpus LIST, --port N; with run and stop --epoch E, --grace SECONDS.
 #   Files: ${TOOLORCH_STATE:-/tmp/toolorch-$UID}/RUN/NAME/ (state, log, dropped, supervisor.log, …)
 #   A unit stops itself where U_IDLE says so, see "When nobody watches" below.
 #

@@ -61,7 +61,7 @@ take_place() { # the lock, then the fences: one supervisor per unit, and never a
   flock -n "$LOCK" || { echo "toolorch: $U_UNIT: already supervised (lock \`$D/lock\` is held)" >&2; exit 75; }
   here_and_now; load_fence
   if [[ -n $GENERATION && $GENERATION -le $GENERATION_SEEN ]]; then say "superseded: generation $GENERATION, but $GENERATION_SEEN was started already"; exit 73; fi
-  if [[ -n $EPOCH && $EPOCH -lt $EPOCH_SEEN ]]; then say "superseded: epoch $EPOCH, but epoch $EPOCH_SEEN owns this run"; exit 73; fi
+  superseded && exit 73
   if load_state && [[ ${S[phase]} == @(starting|running|stopping) && ${S[boot]} == "$BOOT" ]]; then
     load_tree; ours
     if ((${#OURS[@]})); then say "already runs, without a supervisor (pid ${OURS[*]}); \`stop\` it first"; exit 75; fi

@@ -41,10 +41,11 @@ own_dir() { # DIR: refuses what another user could have put there
   elif [[ ! -w $1 || ! -x $1 ]]; then WHY="\`$1\` is not writable"; fi
   [[ -z $WHY ]] || { echo "toolorch: $U_UNIT: state directory refused: $WHY" >&2; exit 78; }
 }
-open_dir() { # -> D.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
+open_dir() { # -> D, RUN_DIR.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
   local base=${U_CALLER[TOOLORCH_STATE]-} dir missing='' mode
   base=${base:-/tmp/toolorch-$UID}; [[ $base == /* ]] || base=$PWD/$base
   local dirs=("$base" "$base/$RUN" "$base/$RUN/$U_UNIT")
+  RUN_DIR=${dirs[1]}
   for dir in "${dirs[@]}"; do
     if [[ -e $dir || -L $dir ]]; then own_dir "$dir"; else missing=1; fi
   done
@@ -85,12 +86,20 @@ save_state() { # [FILE…]: S -> file `state`, with others that are ready in .ne
   mv -f -- "${@/#/$D/.new/}" "$D/.new/state" "$D/"
 }
 load_fence() { # -> GENERATION_SEEN, EPOCH_SEEN
-  local lines line; GENERATION_SEEN=0 EPOCH_SEEN=0
-  [[ -f $D/fence ]] && mapfile -t lines <"$D/fence"
+  local lines line file; GENERATION_SEEN=0 EPOCH_SEEN=0
+  [[ -n $D && -f $D/fence ]] && mapfile -t lines <"$D/fence"
   for line in "${lines[@]}"; do
     [[ $line == generation=+([0-9]) ]] && GENERATION_SEEN=${line#*=}
     [[ $line == epoch=+([0-9]) ]] && EPOCH_SEEN=${line#*=}
   done
+  # Whoever takes the run leaves a file with its epoch: an earlier owner that wakes up starts and stops nothing.
+  for file in "$RUN_DIR"/.epoch-*; do
+    [[ ${file##*-} =~ ^[0-9]{1,9}$ ]] && ((${file##*-} > EPOCH_SEEN)) && EPOCH_SEEN=${file##*-}
+  done
+}
+superseded() { # by a later owner -> true, and says so
+  [[ -n $EPOCH && $EPOCH -lt $EPOCH_SEEN ]] || return
+  say "superseded: epoch $EPOCH, but epoch $EPOCH_SEEN owns this run"
 }
 here_and_now() { # -> BOOT, HOST
   read -r BOOT </proc/sys/kernel/random/boot_id; read -r HOST </proc/sys/kernel/hostname

@@ -4,6 +4,7 @@ verb_stop() {
   local deadline
   here_and_now
   open_dir || D=
+  load_fence; superseded && exit 73
   # Once program and supervisor are both gone, whoever took the port since may be anybody.
   CLAIM=0
   [[ -n $D ]] && load_state && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && CLAIM=1

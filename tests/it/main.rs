@@ -8,6 +8,7 @@ mod all_keys;
 mod clients;
 mod codes;
 mod docs;
+mod failpoints;
 mod faults;
 mod golden;
 mod knowledge;

@@ -4,6 +4,7 @@
     reason = "a helper of a test fails as the test does"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +15,7 @@ use toolorch::base::{ClusterName, Epoch, RunId, Timestamp, UnitId};
 use toolorch::run::store::{
     Durability, Journal, Owner, StoreError, Watch, read_journal, read_segment,
 };
-use toolorch::run::{Event, RunState};
+use toolorch::run::{Event, Record, RunState};
 
 const NOW: Timestamp = Timestamp(1_767_139_200_000);
 
@@ -263,19 +264,56 @@ fn a_journal_of_a_newer_toolorch_says_so() {
     insta::assert_snapshot!(error, @"`/runs/j` has format 2, this toolorch reads up to 1: use the newer toolorch");
 }
 
-/// The journal in `tests/golden/journal` was written by format 1 and must be read for ever: where
-/// this test fails, the reader is wrong, never the file.
+/// The journals in `tests/golden/journal*` must be read for ever: where these tests fail, the reader is wrong, never a file.
+fn golden(name: &str) -> Vec<Record> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    read_journal(&place.join(name)).unwrap()
+}
+
+/// Whoever adds a kind of event adds a journal with a line of it, as a run wrote it: `tests/golden/journal-NAME`.
+#[test]
+fn every_kind_of_event_has_a_golden_line() {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folders = fs::read_dir(place).unwrap();
+    let names = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let journals = names.filter(|name| name.starts_with("journal"));
+    let found: BTreeSet<String> = journals
+        .flat_map(|name| golden(&name))
+        .map(|record| {
+            let event = serde_json::to_value(&record.event).unwrap();
+            event["kind"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let unknown = serde_json::json!({ "kind": "?" });
+    let list = serde_json::from_value::<Event>(unknown)
+        .unwrap_err()
+        .to_string();
+    let known: BTreeSet<String> = list
+        .split('`')
+        .skip(3)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    assert!(known.contains("run-ended") && known.len() > 20, "{list}");
+    assert_eq!(found, known);
+}
+
+#[test]
+fn a_gap_of_the_owner_changes_nothing() {
+    let away = golden("journal-away");
+    let without = away
+        .iter()
+        .filter(|record| !matches!(record.event, Event::OwnerAway { .. }));
+    let [with, without] = [RunState::fold(&away), RunState::fold(without)];
+    assert_eq!(
+        in_short(&with).replace("seq 4", "seq 3"),
+        in_short(&without)
+    );
+}
+
 #[test]
 fn the_golden_journal_replays_for_ever() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journal");
-    let records = read_journal(&golden).unwrap();
-    let mut kinds: Vec<String> = records
-        .iter()
-        .map(|record| serde_json::to_value(&record.event).unwrap()["kind"].to_string())
-        .collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    assert_eq!(kinds.len(), 20, "every kind of event: {kinds:?}");
+    let records = golden("journal");
     insta::assert_snapshot!(in_short(&RunState::fold(&records)), @r#"
     Ended(5) Some(RunId("hle-oss-1-3f2a")) since 2025-12-31T00:00:00.000Z seq 33 epoch 3
     eval-hle GaveUp(Permanent { why: "the client ended" }) starts 1 exit Some(Some(137))

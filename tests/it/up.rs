@@ -15,6 +15,7 @@ mod evals;
 mod faults;
 mod log_cluster;
 mod lost;
+mod owners;
 mod quickstart;
 mod refusals;
 mod rehearse;

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use crate::base::{ExitStatus, Millis, UnitId};
+use crate::base::{Epoch, ExitStatus, Millis, UnitId};
 use crate::cli::args::DownArgs;
 use crate::cli::ledger::Ledger;
 use crate::cli::printer::Printer;
@@ -12,7 +12,7 @@ use crate::cli::stopping::Stop;
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
 use crate::cli::{changes, detach, orphans};
 use crate::facts::{Known, Listener, Observation};
-use crate::run::store::RunDir;
+use crate::run::store::{RunDir, failpoint};
 use crate::run::{Event, Phase, StopWhy};
 use crate::world::{self, UnitDirs};
 
@@ -80,12 +80,15 @@ fn end(
             why: StopWhy::Down,
         });
     }
-    let (mut problems, processes) = stop(&found, there, printer)?;
+    failpoint("down-before-stop");
+    let (mut problems, processes) = stop(&found, there, ledger.epoch(), printer)?;
+    failpoint("down-after-stop");
     for unit in living {
         let generation = found.state.unit(&unit).generation;
         ledger.note(Event::Stopped { unit, generation });
     }
     problems.extend(leftovers(&found, &processes));
+    failpoint("down-before-end");
     if problems.is_empty() {
         problems.extend(dirs.clear(&UnitId::new(detach::CONTROLLER)).err());
     }
@@ -122,6 +125,7 @@ fn units_of(found: &Found) -> Vec<(UnitId, Millis)> {
 fn stop(
     found: &Found,
     units: Vec<(UnitId, Millis)>,
+    epoch: Option<Epoch>,
     printer: Printer,
 ) -> Result<(Vec<String>, Vec<u32>), ExitStatus> {
     let scripts = found.dir.scripts();
@@ -136,6 +140,7 @@ fn stop(
     })?;
     let stop = Stop {
         run: found.dir.id(),
+        epoch,
         scripts: spare
             .as_ref()
             .map_or(scripts.as_path(), |spare| spare.path()),

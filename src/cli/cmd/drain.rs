@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::base::{Clock, ExitStatus, Millis, UnitId};
+use crate::base::{Clock, Epoch, ExitStatus, Millis, UnitId};
 use crate::cli::args::DrainArgs;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
@@ -11,7 +11,7 @@ use crate::cli::runs::{self, Found};
 use crate::plan::{Plan, UnitKind};
 use crate::run::store::{Ask, Durability, Journal, Owner, Request, StoreError, Watch};
 use crate::run::{Event, Phase, RunState, StopWhy, UnitPhase};
-use crate::world::{Launchers, SystemClock};
+use crate::world::{Launchers, SystemClock, UnitDirs};
 
 /// How often it is looked whether a request was heeded.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -232,6 +232,13 @@ impl Wish {
     /// Nobody watches: recorded and stopped here.
     fn ourselves(&self, owner: Owner, printer: Printer) -> Result<(), ExitStatus> {
         let failed = |error: StoreError| runs::store(&error, printer);
+        let epoch = owner.epoch();
+        // An earlier owner that wakes up must not start again what is stopped here.
+        let fenced = UnitDirs::new(self.found.dir.id()).raise_fence(epoch);
+        fenced.map_err(|why| {
+            printer.complain(&format!("error: {why}"));
+            ExitStatus::Refused
+        })?;
         let (mut journal, records) = Journal::open(owner).map_err(failed)?;
         let state = RunState::fold(&records);
         let mut note = |event: Event| {
@@ -262,7 +269,7 @@ impl Wish {
                     why,
                 })?;
             }
-            for (unit, stopped) in self.stop(&living)? {
+            for (unit, stopped) in self.stop(&living, epoch)? {
                 let generation = state.unit(&unit).generation;
                 match stopped {
                     Ok(()) => note(Event::Stopped { unit, generation })?,
@@ -278,7 +285,7 @@ impl Wish {
     }
 
     /// Stops units by their scripts, all at once.
-    fn stop(&self, units: &[&UnitId]) -> Result<Vec<Stopped>, ExitStatus> {
+    fn stop(&self, units: &[&UnitId], epoch: Epoch) -> Result<Vec<Stopped>, ExitStatus> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -287,7 +294,7 @@ impl Wish {
         let launchers = Launchers::default();
         let stops = units.iter().filter_map(|id| {
             let unit = self.found.plan.unit(id)?;
-            let stop = launchers.stop(run, &unit.id, &scripts, unit.grace);
+            let stop = launchers.stop(run, &unit.id, Some(epoch), &scripts, unit.grace);
             Some(async {
                 (
                     unit.id.clone(),

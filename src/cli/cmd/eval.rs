@@ -17,6 +17,7 @@ pub(in crate::cli) fn run(args: EvalArgs, printer: Printer) -> Result<ExitStatus
                 strict: false,
                 events: args.events,
                 templates: None,
+                rebuild: false,
             },
             start_servers: false,
             eval: args.name,

@@ -159,6 +159,7 @@ fn wanted(args: RehearseArgs) -> Wanted {
             strict: args.strict,
             events: args.events,
             templates: None,
+            rebuild: false,
         },
         start_servers: true,
         eval: None,

@@ -11,12 +11,14 @@ use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, runs};
+use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
-use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir, read_journal};
+use crate::run::store::{
+    Durability, Journal, Owner, RunDir, Watch, failpoint, make_dir, read_journal,
+};
 use crate::run::{Event, Phase, Record, Retry, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
@@ -119,8 +121,9 @@ pub(in crate::cli) fn proceed(
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     refuse_orphans(&cluster.plan, wanted, printer)?;
+    owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
-    let dir = run_dir(&cluster.plan, printer)?;
+    let dir = run_dir(&cluster.plan, wanted, printer)?;
     world::raise_open_files();
     claim_results(&dir, &mut desks, printer)?;
     UnitDirs::new(dir.id()).make_root().map_err(|why| {
@@ -296,12 +299,8 @@ fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(),
     Ok(())
 }
 
-/// Results have one run at a time; whoever watches this very run already is the better answer.
+/// Results have one run at a time.
 fn claim_results(dir: &RunDir, desks: &mut [EvalDesk], printer: Printer) -> Result<(), ExitStatus> {
-    let failed = |error| runs::store(&error, printer);
-    if let Watch::Alive(owner) = Watch::look(dir.path(), SystemClock.now()).map_err(failed)? {
-        return Err(failed(owner.owned()));
-    }
     for desk in desks {
         desk.claim(dir.id(), dir.path()).map_err(|why| {
             printer.complain(&format!("error: {why}\nnothing was started"));
@@ -311,11 +310,18 @@ fn claim_results(dir: &RunDir, desks: &mut [EvalDesk], printer: Printer) -> Resu
     Ok(())
 }
 
-/// The live run of the cluster, or a new one.
-fn run_dir(plan: &Plan, printer: Printer) -> Result<RunDir, ExitStatus> {
-    runs::home()
-        .current(&plan.cluster)
-        .map_err(|error| runs::store(&error, printer))
+/// The live run of the cluster, or a new one; a damaged one only where it is to be rebuilt.
+fn run_dir(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<RunDir, ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
+    let home = runs::home();
+    if let Some(run) = home.latest(&plan.cluster).map_err(failed)?
+        && wanted.args.rebuild
+        && rebuild::is_needed(&run, SystemClock.now()).map_err(failed)?
+    {
+        rebuild::prepare(&run).map_err(failed)?;
+        return Ok(run);
+    }
+    home.current(&plan.cluster).map_err(failed)
 }
 
 /// A run that is ours.
@@ -339,9 +345,15 @@ fn take(
 ) -> Result<Taken, ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let now = SystemClock.now();
+    let anew = wanted.args.rebuild && rebuild::is_needed(dir, now).map_err(failed)?;
     let owner = Owner::take(dir.path(), now).map_err(failed)?;
     let process = owner.process().clone();
-    let (mut journal, records) = Journal::open(owner).map_err(failed)?;
+    let opened = if anew {
+        rebuild::journal(owner, dir, plan, now)
+    } else {
+        Journal::open(owner)
+    };
+    let (mut journal, records) = opened.map_err(failed)?;
     let mut state = RunState::fold(&records);
     if state.phase == Phase::New {
         UnitDirs::new(dir.id())
@@ -351,6 +363,12 @@ fn take(
                 ExitStatus::Refused
             })?;
     }
+    // From here on an earlier owner that wakes up starts and stops nothing.
+    let fenced = UnitDirs::new(dir.id()).raise_fence(journal.owner().epoch());
+    fenced.map_err(|why| {
+        printer.complain(&format!("error: {why}"));
+        ExitStatus::Refused
+    })?;
     let changes = changes::beside(dir, plan, files, &state, printer)?;
     let lines = changes.lines();
     if !wanted.start_servers && !changes.is_empty() {
@@ -368,12 +386,15 @@ fn take(
         printer.complain(&format!("error: {why}"));
         ExitStatus::Internal
     };
+    failpoint("scripts-before-write");
     let all = changes::with_retired(dir, plan, files, &changes).map_err(internal)?;
     world::write_rendered(&dir.scripts(), &all).map_err(|error| internal(error.to_string()))?;
+    failpoint("scripts-after-write");
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
     crate::run::store::write_atomically(&dir.plan(), bytes, crate::run::store::Mode::Private)
         .map_err(failed)?;
     make_dir(&dir.logs()).map_err(failed)?;
+    failpoint("plan-after-write");
     let mut events = Vec::new();
     if state.phase == Phase::New {
         events.push(Event::RunStarted {
@@ -387,6 +408,7 @@ fn take(
         host: process.host,
         pid: process.pid,
     });
+    events.extend(anew.then(rebuild::alarm));
     let mut untold = Vec::new();
     for event in events {
         let record = journal
@@ -395,6 +417,7 @@ fn take(
         state.apply(&record);
         untold.push(record);
     }
+    failpoint("take-recorded");
     Ok(Taken {
         dir: dir.clone(),
         journal,

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
@@ -28,25 +28,50 @@ impl Mode {
     }
 }
 
+/// A file that stands whole and synced beside its place; gone again if it is dropped.
+#[derive(Debug)]
+pub struct Staged {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes the bytes beside `path`.
+    ///
+    /// # Errors
+    /// Names the file and the step.
+    pub fn new(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, StoreError> {
+        let parent = parent(path);
+        let mut file = tempfile::Builder::new()
+            .prefix(".toolorch-")
+            .permissions(Permissions::from_mode(mode.bits()))
+            .tempfile_in(parent)
+            .map_err(StoreError::io("create a file in", parent))?;
+        file.write_all(bytes)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(StoreError::io("write", path))?;
+        let path = path.to_owned();
+        Ok(Self { file, path })
+    }
+
+    /// Puts it in its place, over what stands there.
+    ///
+    /// # Errors
+    /// Names the file and the step. Whatever stood at its place is still there then.
+    pub fn put(self) -> Result<(), StoreError> {
+        self.file
+            .persist(&self.path)
+            .map_err(|error| StoreError::io("replace", &self.path)(error.error))?;
+        sync_dir(parent(&self.path))
+    }
+}
+
 /// Writes a file by way of a temporary one beside it: sync, rename, sync of the directory.
 ///
 /// # Errors
 /// Names the file and the step. Whatever stood at `path` is still there then.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), StoreError> {
-    let parent = parent(path);
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".toolorch-")
-        .permissions(Permissions::from_mode(mode.bits()))
-        .tempfile_in(parent)
-        .map_err(StoreError::io("create a file in", parent))?;
-    temporary
-        .write_all(bytes)
-        .and_then(|()| temporary.as_file().sync_all())
-        .map_err(StoreError::io("write", path))?;
-    temporary
-        .persist(path)
-        .map_err(|error| StoreError::io("replace", path)(error.error))?;
-    sync_dir(parent)
+    Staged::new(path, bytes, mode)?.put()
 }
 
 /// Makes a directory of ours, and those above it: 0700.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::atomic::{Mode, write_atomically};
+use super::atomic::{Mode, sync_dir, write_atomically};
+use super::failpoint::failpoint_io;
 use super::{Owner, StoreError};
 use crate::base::{Epoch, Timestamp};
 use crate::run::{Event, Record};
@@ -30,10 +31,21 @@ pub struct Journal {
     owner: Owner,
     file: File,
     path: PathBuf,
+    /// The lines that were appended, in bytes.
     length: u64,
     next: u64,
-    /// A line could not be written and not be taken back: nothing may follow it.
-    broken: bool,
+    tail: Tail,
+}
+
+/// What stands behind the lines that were appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    /// Nothing.
+    Clean,
+    /// Perhaps a part of a line that could not be written.
+    Ragged,
+    /// A sync failed: nobody knows what of the segment is on the disk.
+    Unsure,
 }
 
 impl Journal {
@@ -47,20 +59,51 @@ impl Journal {
             cut_torn_tail(&segment_path(owner.dir(), epoch))?;
         }
         let records = read_journal(owner.dir())?;
+        let next = records.last().map_or(1, |record| record.seq + 1);
+        Ok((Self::begin(owner, next)?, records))
+    }
+
+    /// Begins anew with these events, where what was recorded before is damaged: damaged segments are set aside, and the
+    /// others are superseded. A crash on the way leaves the damage as it was.
+    ///
+    /// # Errors
+    /// A file cannot be written or moved.
+    pub fn rebuild(
+        owner: Owner,
+        now: Timestamp,
+        events: Vec<Event>,
+    ) -> Result<(Self, Vec<Record>), StoreError> {
+        let mut journal = Self::begin(owner, 1)?;
+        let mut records = Vec::new();
+        for event in events {
+            records.push(journal.append(now, event, Durability::Buffered)?);
+        }
+        let failed = StoreError::io("sync", &journal.path);
+        journal.file.sync_all().map_err(failed)?;
+        let dir = journal.owner.dir();
+        for epoch in segments(dir)? {
+            let path = segment_path(dir, epoch);
+            let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+            if matches!(read_segment(&path, &bytes), Err(StoreError::Damaged { .. })) {
+                let aside = path.with_extension("jsonl.damaged");
+                fs::rename(&path, aside).map_err(StoreError::io("set aside", &path))?;
+            }
+        }
+        sync_dir(dir)?;
+        Ok((journal, records))
+    }
+
+    fn begin(owner: Owner, next: u64) -> Result<Self, StoreError> {
         let path = segment_path(owner.dir(), owner.epoch());
-        let file = File::options()
-            .append(true)
-            .open(&path)
-            .map_err(StoreError::io("open", &path))?;
-        let journal = Self {
+        let file = open_segment(&path)?;
+        Ok(Self {
             owner,
             file,
             path,
             length: 0,
-            next: records.last().map_or(1, |record| record.seq + 1),
-            broken: false,
-        };
-        Ok((journal, records))
+            next,
+            tail: Tail::Clean,
+        })
     }
 
     /// The owner it belongs to.
@@ -103,28 +146,58 @@ impl Journal {
             event,
         };
         let line = line(&record).map_err(StoreError::io("write", &self.path))?;
-        self.write(line.as_bytes(), durability)
-            .map_err(StoreError::io("write", &self.path))?;
+        self.write(line.as_bytes(), durability)?;
         self.next += 1;
         Ok(record)
     }
 
-    fn write(&mut self, line: &[u8], durability: Durability) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("an earlier line could not be taken back"));
+    fn write(&mut self, line: &[u8], durability: Durability) -> Result<(), StoreError> {
+        self.mend()?;
+        let failed = StoreError::io("write", &self.path);
+        // Half a line must not get a whole one behind it.
+        self.tail = Tail::Ragged;
+        failpoint_io("journal-before-write")
+            .and_then(|()| self.file.write_all(line))
+            .and_then(|()| failpoint_io("journal-after-write"))
+            .map_err(failed)?;
+        if durability == Durability::Synced {
+            self.tail = Tail::Unsure;
+            self.file
+                .sync_data()
+                .and_then(|()| failpoint_io("journal-after-sync"))
+                .map_err(StoreError::io("sync", &self.path))?;
         }
-        if let Err(error) = self.file.write_all(line) {
-            // Half a line must not get a whole one behind it.
-            self.broken = self.file.set_len(self.length).is_err();
-            return Err(error);
-        }
+        self.tail = Tail::Clean;
         self.length += line.len() as u64;
-        match durability {
-            Durability::Buffered => Ok(()),
-            // After a failed sync nobody knows what is on the disk.
-            Durability::Synced => self.file.sync_data().inspect_err(|_| self.broken = true),
-        }
+        Ok(())
     }
+
+    /// Takes back what a failed append left. Whatever a failed sync left in doubt is written once more, into a new file.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        let failed = |doing| StoreError::io(doing, &self.path);
+        match self.tail {
+            Tail::Clean => return Ok(()),
+            Tail::Ragged => self.file.set_len(self.length).map_err(failed("cut"))?,
+            Tail::Unsure => {
+                let mut bytes = fs::read(&self.path).map_err(failed("read"))?;
+                let appended = usize::try_from(self.length).unwrap_or(usize::MAX);
+                bytes.truncate(appended);
+                if read_segment(&self.path, &bytes)?.whole != appended {
+                    let lost = io::Error::other("lines of it are lost");
+                    return Err(failed("read")(lost));
+                }
+                write_atomically(&self.path, &bytes, Mode::Private)?;
+                self.file = open_segment(&self.path)?;
+            }
+        }
+        self.tail = Tail::Clean;
+        Ok(())
+    }
+}
+
+fn open_segment(path: &Path) -> Result<File, StoreError> {
+    let file = File::options().append(true).open(path);
+    file.map_err(StoreError::io("open", path))
 }
 
 /// One segment as it was read.

@@ -3,15 +3,19 @@
 mod atomic;
 mod dir;
 mod error;
+mod failpoint;
 mod journal;
 mod owner;
 mod process;
 mod requests;
+mod reserve;
 
-pub use atomic::{Mode, make_dir, write_atomically};
+pub use atomic::{Mode, Staged, make_dir, write_atomically};
 pub use dir::{Home, RunDir};
 pub use error::StoreError;
+pub use failpoint::{FAILPOINTS, failpoint, failpoint_io};
 pub use journal::{Durability, Journal, SegmentRead, read_journal, read_segment};
-pub use owner::{Owner, OwnerRecord, TIME_TO_LIVE, Watch};
+pub use owner::{Owner, OwnerRecord, TIME_TO_LIVE, Watch, set_damaged_owner_aside};
 pub use process::{ProcessId, boot_id, host_name, own_process};
 pub use requests::{Ask, Lying, Request, read_requests};
+pub use reserve::{Reserve, free_bytes};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::atomic::{Mode, read_if_there, sync_dir, write_atomically};
+use super::failpoint::failpoint;
 use super::journal::{highest_epoch, segment_path};
 use super::process::{Life, ProcessId, own_process};
 use crate::base::{Epoch, Millis, Timestamp};
@@ -38,24 +39,33 @@ pub struct OwnerRecord {
 }
 
 impl OwnerRecord {
-    /// Whether it must be taken for alive: seen so on this machine, else by its heartbeat.
+    /// Whether it must be taken for alive: seen at work on this machine, else by its heartbeat.
     pub fn lives(&self, here: &ProcessId, now: Timestamp) -> bool {
         self.left.is_none()
             && match self.process.life(here) {
                 Life::Alive => true,
                 Life::Dead => false,
-                Life::Unknown => now.since(self.heartbeat) < TIME_TO_LIVE,
+                Life::Stopped | Life::Unknown => now.since(self.heartbeat) < TIME_TO_LIVE,
             }
     }
 
     /// The refusal of whoever else wants the run.
     pub fn owned(&self) -> StoreError {
-        StoreError::Owned {
-            who: format!(
-                "process {} on `{}`, since {}",
-                self.process.pid, self.process.host, self.since
-            ),
+        let ProcessId { pid, host, .. } = &self.process;
+        let mut who = format!("process {pid} on `{host}`, since {}", self.since);
+        if self.process.life(&own_process()) == Life::Stopped {
+            let patience = TIME_TO_LIVE.as_secs();
+            who = format!(
+                "{who}, and is stopped: let it go on (kill -CONT {pid}), or try again when it was silent for {patience} s"
+            );
         }
+        StoreError::Owned { who }
+    }
+
+    /// It may hold the run's lock, and has not said for its time to live that it lives: it is stopped, or elsewhere.
+    fn is_silent(&self, here: &ProcessId, now: Timestamp) -> bool {
+        let unseen = matches!(self.process.life(here), Life::Stopped | Life::Unknown);
+        unseen && !self.lives(here, now)
     }
 }
 
@@ -99,8 +109,13 @@ impl Owner {
     /// # Errors
     /// [`StoreError::Owned`] with who has it, or a file cannot be written.
     pub fn take(run_dir: &Path, now: Timestamp) -> Result<Self, StoreError> {
-        let lock = lock(run_dir)?;
         let process = own_process();
+        let lock = match lock(run_dir)? {
+            Lock::Ours(lock) => Some(lock),
+            Lock::Absent => None,
+            Lock::Busy if held_in_silence(run_dir, &process, now)? => None,
+            Lock::Busy => return Err(busy(run_dir, now)?),
+        };
         let last = read(run_dir)?;
         // An earlier ownership of this very process ended with its lock.
         let another = |last: &&OwnerRecord| last.process != process && last.lives(&process, now);
@@ -109,7 +124,9 @@ impl Owner {
         }
         let seen = last.map_or(Epoch(0), |last| last.epoch);
         let epoch = Epoch(seen.max(highest_epoch(run_dir)?).0 + 1);
-        claim(run_dir, epoch)?;
+        failpoint("owner-before-claim");
+        claim(run_dir, epoch, now)?;
+        failpoint("owner-after-claim");
         let record = OwnerRecord {
             v: FORMAT,
             epoch,
@@ -124,6 +141,7 @@ impl Owner {
             lock,
         };
         owner.write()?;
+        failpoint("owner-taken");
         Ok(owner)
     }
 
@@ -178,8 +196,11 @@ impl Owner {
             return Ok(());
         }
         self.still_owner()?;
+        failpoint("owner-before-renew");
         self.record.heartbeat = now;
-        self.write()
+        self.write()?;
+        failpoint("owner-after-renew");
+        Ok(())
     }
 
     /// Gives the run up, so that another can have it at once.
@@ -188,8 +209,10 @@ impl Owner {
     /// As [`Owner::renew`].
     pub fn leave(mut self, now: Timestamp) -> Result<(), StoreError> {
         self.still_owner()?;
+        failpoint("owner-before-leave");
         self.record.left = Some(now);
         self.write()?;
+        failpoint("owner-after-leave");
         // Only now: whoever gets the lock must find the file that says that we left.
         drop(self.lock.take());
         Ok(())
@@ -220,8 +243,15 @@ fn read(run_dir: &Path) -> Result<Option<OwnerRecord>, StoreError> {
         })
 }
 
-/// The lock, or none where the file system has none; then the claim of the epoch decides alone.
-fn lock(run_dir: &Path) -> Result<Option<File>, StoreError> {
+enum Lock {
+    Ours(File),
+    /// Another process holds it.
+    Busy,
+    /// The file system has none: the claim of the epoch decides alone.
+    Absent,
+}
+
+fn lock(run_dir: &Path) -> Result<Lock, StoreError> {
     let path = run_dir.join("owner.lock");
     let file = File::options()
         .create(true)
@@ -229,24 +259,49 @@ fn lock(run_dir: &Path) -> Result<Option<File>, StoreError> {
         .mode(0o600)
         .open(&path)
         .map_err(StoreError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(busy(run_dir)?),
-        Err(TryLockError::Error(_)) => Ok(None),
+    Ok(match file.try_lock() {
+        Ok(()) => Lock::Ours(file),
+        Err(TryLockError::WouldBlock) => Lock::Busy,
+        Err(TryLockError::Error(_)) => Lock::Absent,
+    })
+}
+
+/// Whether the lock is held by the last owner, which is silent, and nobody else has claimed the run since.
+fn held_in_silence(run_dir: &Path, here: &ProcessId, now: Timestamp) -> Result<bool, StoreError> {
+    let newest = highest_epoch(run_dir)?;
+    let last = read(run_dir)?.filter(|last| last.epoch == newest);
+    Ok(last.is_some_and(|last| last.is_silent(here, now)))
+}
+
+/// Moves an owner's file aside that says nothing, for a run that is to be rebuilt.
+///
+/// # Errors
+/// Somebody holds the run's lock, or the file cannot be moved.
+pub fn set_damaged_owner_aside(run_dir: &Path) -> Result<(), StoreError> {
+    if !matches!(read(run_dir), Err(StoreError::Damaged { .. })) {
+        return Ok(());
     }
+    if matches!(lock(run_dir)?, Lock::Busy) {
+        let who = "its owner's file is damaged, and its lock is held".to_owned();
+        return Err(StoreError::Owned { who });
+    }
+    let path = owner_path(run_dir);
+    fs::rename(&path, path.with_extension("json.damaged"))
+        .map_err(StoreError::io("set aside", &path))
 }
 
 /// The error for a run that is taken, or is being taken just now.
-fn busy(run_dir: &Path) -> Result<StoreError, StoreError> {
+fn busy(run_dir: &Path, now: Timestamp) -> Result<StoreError, StoreError> {
     Ok(match read(run_dir)? {
-        Some(record) if record.left.is_none() => record.owned(),
+        // That of an earlier owner stands there until the new one has written its own.
+        Some(record) if record.lives(&own_process(), now) => record.owned(),
         _ => StoreError::Owned {
             who: "it has just begun".to_owned(),
         },
     })
 }
 
-fn claim(run_dir: &Path, epoch: Epoch) -> Result<(), StoreError> {
+fn claim(run_dir: &Path, epoch: Epoch, now: Timestamp) -> Result<(), StoreError> {
     let path = segment_path(run_dir, epoch);
     let created = fs::File::options()
         .create_new(true)
@@ -255,7 +310,7 @@ fn claim(run_dir: &Path, epoch: Epoch) -> Result<(), StoreError> {
         .open(&path);
     match created {
         Ok(_) => sync_dir(run_dir),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(busy(run_dir)?),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(busy(run_dir, now)?),
         Err(error) => Err(StoreError::io("create", &path)(error)),
     }
 }
@@ -365,8 +420,8 @@ mod tests {
     #[test]
     fn a_lost_race_for_the_epoch_is_lost() {
         let dir = tempfile::tempdir().unwrap();
-        claim(dir.path(), Epoch(1)).unwrap();
-        let error = claim(dir.path(), Epoch(1)).unwrap_err();
+        claim(dir.path(), Epoch(1), NOW).unwrap();
+        let error = claim(dir.path(), Epoch(1), NOW).unwrap_err();
         assert_eq!(error.exit_status().code(), 75);
     }
 }

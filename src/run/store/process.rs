@@ -22,6 +22,8 @@ pub struct ProcessId {
 pub(super) enum Life {
     /// It does.
     Alive,
+    /// It does, and is stopped: by Ctrl-Z, SIGSTOP, a debugger.
+    Stopped,
     /// It does not.
     Dead,
     /// It is on another machine.
@@ -34,10 +36,15 @@ impl ProcessId {
         if self.host != here.host || self.boot_id.is_empty() || here.boot_id.is_empty() {
             return Life::Unknown;
         }
-        if self.boot_id == here.boot_id && start_time(self.pid) == Some(self.start) {
-            Life::Alive
-        } else {
-            Life::Dead
+        match state_and_start(self.pid) {
+            Some((state, start)) if self.boot_id == here.boot_id && start == self.start => {
+                if matches!(state.as_str(), "T" | "t") {
+                    Life::Stopped
+                } else {
+                    Life::Alive
+                }
+            }
+            _ => Life::Dead,
         }
     }
 }
@@ -68,14 +75,20 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// When a process started, in clock ticks since boot; none if there is no such process, or it is
-/// a zombie, which holds and does nothing.
+/// When a process started, in clock ticks since boot; none if there is no such process.
 pub(super) fn start_time(pid: u32) -> Option<u64> {
+    Some(state_and_start(pid)?.1)
+}
+
+/// The letter of a process's state and its start; none if there is no such process, or it is a zombie, which holds and
+/// does nothing.
+fn state_and_start(pid: u32) -> Option<(String, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name stands in parentheses and may itself hold some.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
-    (!matches!(state, "Z" | "X")).then(|| fields.nth(18)?.parse().ok())?
+    let alive = !matches!(state, "Z" | "X");
+    alive.then(|| Some((state.to_owned(), fields.nth(18)?.parse().ok()?)))?
 }
 
 #[cfg(test)]

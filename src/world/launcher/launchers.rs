@@ -24,8 +24,8 @@ pub struct LaunchJob {
     pub launcher: LauncherKind,
     /// The n-th start.
     pub generation: Generation,
-    /// Who starts it.
-    pub epoch: Epoch,
+    /// Who starts it; none before the run has an owner.
+    pub epoch: Option<Epoch>,
     /// What its processes carry.
     pub launch: LaunchId,
     /// The folder with `units/` and `tmux/`.
@@ -71,21 +71,27 @@ impl LaunchJob {
 
     /// What every start tells the unit script.
     pub(super) fn run_args(&self) -> Vec<String> {
-        [
+        let mut args = [
             "--run",
             self.run.as_str(),
             "--generation",
             &self.generation.to_string(),
-            "--epoch",
-            &self.epoch.to_string(),
             "--launch",
             self.launch.as_str(),
             "--log",
             &self.log.to_string_lossy(),
         ]
         .map(str::to_owned)
-        .to_vec()
+        .to_vec();
+        args.extend(epoch_args(self.epoch));
+        args
     }
+}
+
+/// Who asks: a unit refuses whoever was superseded.
+fn epoch_args(epoch: Option<Epoch>) -> impl Iterator<Item = String> {
+    let words = epoch.map(|epoch| ["--epoch".to_owned(), epoch.to_string()]);
+    words.into_iter().flatten()
 }
 
 fn unit_script(scripts: &std::path::Path, unit: &UnitId) -> String {
@@ -131,17 +137,20 @@ impl Launchers {
         &self,
         run: &RunId,
         unit: &UnitId,
+        epoch: Option<Epoch>,
         scripts: &std::path::Path,
         grace: Millis,
     ) -> Result<(), LaunchError> {
-        let argv = [
+        let mut argv = [
             "bash",
             &unit_script(scripts, unit),
             "stop",
             "--run",
             run.as_str(),
         ]
-        .map(str::to_owned);
+        .map(str::to_owned)
+        .to_vec();
+        argv.extend(epoch_args(epoch));
         let limit = Duration::from(grace) + Duration::from_secs(30);
         let command = format!("{unit}.sh stop");
         expect_success(&self.local, &argv, limit, command).await

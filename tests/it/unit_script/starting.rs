@@ -117,6 +117,31 @@ fn older_generations_and_epochs_are_refused() {
 }
 
 #[test]
+fn a_superseded_owner_neither_starts_nor_stops() {
+    let lab = Lab::new(&["sleep", "60"]);
+    let running = lab.start("--generation 1 --epoch 2");
+    // The third owner took the run and left its mark; the second one does not know.
+    std::fs::write(lab.file("../.epoch-3"), "").unwrap();
+    let said = lab.say("stop --epoch 2");
+    assert_eq!(
+        (said.code, said.err.as_str()),
+        (
+            Some(73),
+            "toolorch: u: superseded: epoch 2, but epoch 3 owns this run\n"
+        )
+    );
+    assert!(lives(running.program()));
+    assert_eq!(lab.say("stop --epoch 3").code, Some(0));
+    assert_eq!(running.wait().code, Some(0));
+    assert_eq!(lab.say("run --generation 2 --epoch 2").code, Some(73));
+    assert_eq!(lab.say("run --generation 1 --epoch 3").code, Some(73));
+    // Whoever stops by hand is asked for nothing.
+    let running = lab.start("--generation 2 --epoch 3");
+    assert_eq!(lab.say("stop").code, Some(0));
+    running.wait();
+}
+
+#[test]
 fn many_starts_at_once_give_one_program() {
     let lab = Lab::new(&["sleep", "60"]);
     let mut starts: Vec<_> = (0..8)

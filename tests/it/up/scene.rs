@@ -15,6 +15,8 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// A place of its own: folder, `TOOLORCH_HOME`, `TOOLORCH_STATE`, tmux sockets, and a network `127.N.0.0/16`.
 pub(crate) struct Scene {
     dir: tempfile::TempDir,
+    /// The `toolorch` that is run.
+    pub(crate) program: PathBuf,
     net: u8,
     /// Held while the network is ours.
     _claim: File,
@@ -50,6 +52,7 @@ impl Scene {
         let (net, claim) = claim_network();
         Self {
             dir,
+            program: PathBuf::from(env!("CARGO_BIN_EXE_toolorch")),
             net,
             _claim: claim,
         }
@@ -129,7 +132,7 @@ impl Scene {
 
     /// The program with this scene's environment, in its folder.
     pub(crate) fn toolorch(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_toolorch"));
+        let mut command = Command::new(&self.program);
         let path = std::env::var("PATH").unwrap();
         command
             .args(args)
