@@ -202,11 +202,12 @@ impl Vital {
         };
         self.canary = Turn::At(now);
         match canary {
-            // Too many requests, or a refusal: whoever says so works.
-            Canary::Back(_) => {
+            Canary::Back(200..=299) => {
                 self.canaries += 1;
                 self.lives(now);
             }
+            // An API server refuses alone, whatever its engine does.
+            Canary::Back(_) => self.canary = Turn::At(now + IDLE),
             Canary::Lost if asked < self.since => {}
             Canary::Lost => {
                 self.lost = true;

@@ -140,8 +140,12 @@ fn requests_suffer_until_it_is_ended() {
     assert_eq!(told.ask(), 404);
     told.heal();
     begin("hang");
-    assert!(told.is_silent("/v1/models"));
-    assert!(!told.is_silent("/health"));
+    assert!(told.is_silent("/v1/completions"));
+    let page = told.server.get("/metrics");
+    for path in ["/health", "/v1/models"] {
+        assert!(!told.is_silent(path), "{path}");
+    }
+    assert_eq!(told.server.get("/metrics"), page, "counters stand still");
     told.heal();
     begin("half-open");
     for path in ["/health", "/metrics", "/v1/models", "/nowhere"] {

@@ -955,12 +955,18 @@ fn a_server_can_crash_and_an_engine_die_by_the_timeline() {
 }
 
 #[test]
-fn a_hung_server_answers_health_alone() {
+fn a_server_whose_engine_hangs_completes_nothing_and_answers_the_rest() {
     let server = faulty("0s hang");
-    assert_eq!(server.get("/health").0, 200);
+    for path in ["/health", "/v1/models", "/metrics"] {
+        assert_eq!(server.get(path).0, 200, "{path}");
+    }
     let address = server.base.trim_start_matches("http://").to_owned();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    std::io::Write::write_all(&mut stream, b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    std::io::Write::write_all(
+        &mut stream,
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
+    )
+    .unwrap();
     stream
         .set_read_timeout(Some(std::time::Duration::from_millis(300)))
         .unwrap();

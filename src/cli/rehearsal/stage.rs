@@ -14,7 +14,7 @@ use crate::plan::rehearsal::Rehearsal;
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::store::RunDir;
 use crate::run::{Event, Record, RunState, UnitPhase};
-use crate::sim::{Planned, total};
+use crate::sim::{Planned, total, up_to};
 use crate::supervise::Audience;
 use crate::world;
 
@@ -196,7 +196,9 @@ impl Stage {
             match asked {
                 Asked::Model(name) => {
                     let entry = books.models.entry(name).or_default();
-                    entry.0 += whole(total(&body, metrics::SUCCESS));
+                    // Answers of one token are canaries of ours.
+                    let canaries = up_to(&body, metrics::REQUEST_GENERATION_TOKENS, 1.0);
+                    entry.0 += whole(total(&body, metrics::SUCCESS) - canaries);
                     entry.1 += total(&body, &format!("{}_sum", metrics::E2E_LATENCY));
                 }
                 Asked::External(name) => {

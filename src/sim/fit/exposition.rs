@@ -24,6 +24,16 @@ pub fn total(text: &str, name: &str) -> f64 {
     named.map(|line| line.value).sum()
 }
 
+/// How many values of a histogram are not above one of its limits, in all its label sets.
+pub fn up_to(text: &str, histogram: &str, limit: f64) -> f64 {
+    let is = |line: &Line<'_>| {
+        let name = line.name.strip_suffix("_bucket");
+        let le = line.labels.get("le").and_then(|le| le.parse().ok());
+        name == Some(histogram) && le.is_some_and(|le: f64| (le - limit).abs() < 1e-9)
+    };
+    lines(text).filter(is).map(|line| line.value).sum()
+}
+
 fn line(text: &str) -> Option<Line<'_>> {
     let text = text.trim();
     if text.starts_with('#') {
@@ -81,6 +91,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_bucket_is_summed_over_its_label_sets() {
+        let text = "h_bucket{e=\"0\",le=\"1.0\"} 3\nh_bucket{e=\"1\",le=\"1\"} 4\nh_bucket{le=\"2.0\"} 9\n";
+        assert!((up_to(text, "h", 1.0) - 7.0).abs() < 1e-9);
+    }
 
     #[test]
     fn samples_are_read_and_the_rest_is_left_out() {

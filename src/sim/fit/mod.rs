@@ -19,4 +19,4 @@ mod report;
 mod sample;
 
 pub use entry::{Outcome, Shape, Wish, fit};
-pub use exposition::total;
+pub use exposition::{total, up_to};

@@ -252,6 +252,38 @@ fn a_hung_engine_is_restarted_on_its_port_within_its_budget() {
 }
 
 #[test]
+fn a_refused_canary_is_neither_a_sign_of_life_nor_of_death() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]);
+    story.comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let busy = Counters {
+        running: 4,
+        ..Counters::default()
+    };
+    for _ in 0..20 {
+        story.secs(5).looked("m-0", Door::Answers, Some(busy));
+        story.pulsed("m-0", Pulse::Canary(Canary::Back(401)));
+    }
+    let told = story.told();
+    assert!(!told.contains("alarm"), "{told}");
+    // What it cannot hide is a canary that is lost.
+    story.pulsed("m-0", Pulse::Canary(Canary::Lost));
+    for _ in 0..2 {
+        let body = Body {
+            computed: 10,
+            log_bytes: 7,
+            stopped: None,
+        };
+        story
+            .secs(5)
+            .looked_into("m-0", Door::Answers, Some(busy), Some(body));
+    }
+    let told = story.told();
+    assert!(told.contains("no counter moved for 1m"), "{told}");
+}
+
+#[test]
 fn a_controller_that_stood_still_judges_from_then_on() {
     let mut story = Story::new(MODELS);
     story

@@ -87,18 +87,23 @@ fn fault(scene: &Scene, unit: &str, kind: &str) {
 /// A chat completion that nobody will answer; the thread ends with its server.
 fn ask(scene: &Scene, port: u16) {
     let address = format!("{}1.1:{port}", scene.network());
-    std::thread::spawn(move || {
-        use std::io::{Read as _, Write as _};
-        let body = r#"{"model": "Qwen/Qwen3-8B", "messages": [{"role": "user", "content": "?"}]}"#;
-        let mut stream = std::net::TcpStream::connect(&address).ok()?;
-        let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.read_to_end(&mut Vec::new()).ok()
-    });
+    std::thread::spawn(move || complete(&address));
+}
+
+/// A chat completion, once its answer is there.
+fn complete(address: &str) -> Option<usize> {
+    use std::io::{Read as _, Write as _};
+    let body = r#"{"model": "Qwen/Qwen3-8B", "messages": [{"role": "user", "content": "?"}]}"#;
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    answer.starts_with(b"HTTP/1.1 200").then_some(answer.len())
 }
 
 #[test]
@@ -243,5 +248,53 @@ fn an_outage_of_all_replicas_leaves_no_error_and_asks_nothing_twice() {
         again <= set_aside + 1,
         "{again} asked again, {set_aside} set aside"
     );
+    scene.assert_nothing_left();
+}
+
+/// Servers at their limit: each computes four answers of a minute at once, and ten clients ask it.
+const FULL: &str = r#"version: 1
+name: alive
+vllm: { version: "0.12.0" }
+nodes: { box: { gpus: 0, transport: local, address: 127.0.1.1 } }
+models:
+  chat:
+    engine: sim
+    model: Qwen/Qwen3-8B
+    node: box
+    replicas: 3
+    port: 8000
+    args: { max-num-seqs: 4 }
+    sim: { decode_rate: 10, prefill_rate: 1000, answer_tokens: 600, answer_spread: 0 }
+    restart: { attempts: 9, backoff: 1s }
+evals:
+  wait: { command: [sleep, "6000"], dataset: data.jsonl, results: out, requires: [chat], limits: { first_result: 10h, stall: 10h } }
+when_done: down
+"#;
+
+#[test]
+#[ignore = "ten minutes of real time: it belongs to the reliability command"]
+fn full_servers_with_a_slow_health_are_left_alone_for_ten_minutes() {
+    let scene = Scene::new();
+    scene.write(YAML, &scene.here(FULL));
+    scene.write("data.jsonl", "{\"id\":\"a\"}\n");
+    let up = scene.go(scene.toolorch(&["up", YAML]));
+    until("the client", || {
+        (!of_unit(&scene, "started", "eval-wait").is_empty()).then_some(())
+    });
+    for port in 8000..8003 {
+        let address = format!("{}1.1:{port}", scene.network());
+        for _ in 0..10 {
+            let address = address.clone();
+            std::thread::spawn(move || while complete(&address).is_some() {});
+        }
+    }
+    // Each request, `/health` and `/metrics` among them, takes five seconds more.
+    fault(&scene, "chat-1", "slow");
+    std::thread::sleep(std::time::Duration::from_mins(10));
+    assert_eq!(events(&scene, "judged"), []);
+    assert_eq!(events(&scene, "alarm"), []);
+    up.signal(Signal::TERM);
+    up.end();
+    scene.expect(0, &["down", YAML]);
     scene.assert_nothing_left();
 }
