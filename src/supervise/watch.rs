@@ -169,8 +169,8 @@ impl Brain {
         let Some(plan) = self.plan.eval(eval).cloned() else {
             return;
         };
-        // What was left of it is being cleared away: it has ended already.
-        if self.is_stopping(&plan.unit) {
+        // What was left of it is being cleared away: it has ended already. Or its start waits, for a disk maybe.
+        if self.is_stopping(&plan.unit) || self.launching.contains_key(&plan.unit) {
             return;
         }
         let Some(ending) = self.eval_work(eval).trouble(&plan, now) else {
