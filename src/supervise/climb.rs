@@ -178,9 +178,14 @@ impl Brain {
 
     /// Tries the rung whose time has come; gives up a server that is too late.
     pub(super) fn rise(&mut self, unit: &UnitId, now: Timestamp) {
+        let timeout = self.server(unit).map(|server| server.ready.timeout);
         let Some(Task::Rising { ladder, deadline }) = self.tasks.get_mut(unit) else {
             return;
         };
+        // Its launcher has not answered: its start may wait for a disk, and its time begins with that.
+        if *deadline <= now && self.launching.contains_key(unit) {
+            *deadline = now + timeout.unwrap_or_default();
+        }
         if *deadline <= now {
             let why = self.why_not_ready(unit);
             let then = Then::GiveUp(GaveUp::NotReady { why });

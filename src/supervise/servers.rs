@@ -314,6 +314,11 @@ impl Brain {
             return;
         }
         self.launching.remove(unit);
+        let timeout = self.server(unit).map(|server| server.ready.timeout);
+        if let Some(Task::Rising { deadline, .. }) = self.tasks.get_mut(unit) {
+            // The start may have waited, for a disk maybe.
+            *deadline = now + timeout.unwrap_or_default();
+        }
         let unit = unit.clone();
         match result {
             Ok(handle) => self.record(

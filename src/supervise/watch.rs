@@ -205,8 +205,8 @@ impl Brain {
         let Some(plan) = self.plan.eval(eval).cloned() else {
             return;
         };
-        // What was left of it is being cleared away: it has ended already.
-        if self.is_stopping(&plan.unit) {
+        // What was left of it is being cleared away: it has ended already. Or its start waits, for a disk maybe.
+        if self.is_stopping(&plan.unit) || self.launching.contains_key(&plan.unit) {
             return;
         }
         // It can do nothing about an outage; how that goes on is decided elsewhere.
