@@ -5,6 +5,7 @@ mod exit;
 mod ids;
 mod keys;
 mod path;
+mod secrets;
 mod span;
 mod text;
 mod time;
@@ -17,6 +18,7 @@ pub use ids::{
 };
 pub use keys::{keys_in, mask_keys};
 pub use path::{FieldPath, Segment};
+pub use secrets::Secrets;
 pub use span::Span;
 pub use text::{clean, cut, is_hidden, last_line};
 pub use time::{Clock, InvalidDuration, Millis, Timestamp};

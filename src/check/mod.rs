@@ -12,6 +12,7 @@ mod flags;
 mod gpus;
 mod here;
 mod keys;
+mod listening;
 mod names;
 mod parsers;
 mod ports;

@@ -15,7 +15,7 @@ use crate::render::context::{UnitContext, Variable};
 use crate::run::store::{RunDir, Watch, make_dir, read_journal};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
-use crate::world::{self, LaunchJob, Launchers, SystemClock, TIME_SCALE, UnitDirs, tail};
+use crate::world::{self, LaunchJob, Launchers, SystemClock, TIME_SCALE, UnitDirs};
 
 /// The unit in which a detached controller runs.
 pub(super) const CONTROLLER: &str = "toolorch-controller";
@@ -158,7 +158,9 @@ fn follow(
                 return Ok(Ok(ExitStatus::Done));
             }
             Observation::Exited(exit) if exit.launch == job.launch => {
-                let said = exit.reason.unwrap_or_else(|| tail(&job.log).join("\n"));
+                let said = exit
+                    .reason
+                    .unwrap_or_else(|| dirs.tail(&job.unit, &job.log).join("\n"));
                 printer.complain(&said);
                 let code = exit.code.and_then(|code| u8::try_from(code).ok());
                 let status = code.and_then(ExitStatus::from_code);

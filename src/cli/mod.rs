@@ -18,6 +18,7 @@ mod refresh;
 mod rehearsal;
 mod runs;
 mod stopping;
+mod templates;
 mod unit_scripts;
 
 pub use printer::{Printer, Verbosity};

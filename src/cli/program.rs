@@ -72,6 +72,9 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Config(args) => cmd::config::run(&args, printer),
         Command::Explain { code } => cmd::explain::run(code.as_deref(), printer),
         Command::Client(args) => cmd::client::run(&args, printer),
+        Command::FillIn => world::answer_fill_in()
+            .map(|()| ExitStatus::Done)
+            .map_err(|_| ExitStatus::Internal),
         Command::Schema => print(printer, &crate::spec::schema()),
         Command::Completions { shell } => {
             let mut script = Vec::new();

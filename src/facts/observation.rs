@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Generation, LaunchId, Port};
+use crate::base::{Generation, LaunchId, Port, Secrets};
 
 /// What was seen of a unit at one look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,25 @@ pub enum ProbeOutcome {
     },
     /// Disproved.
     Failed(ProbeFailure),
+}
+
+impl ProbeOutcome {
+    /// The same without what the server was passed: it may have put that into its answer.
+    #[must_use]
+    pub fn masked(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Passed { detail } => Self::Passed {
+                detail: secrets.mask_text(&detail),
+            },
+            Self::NotYet { why } => Self::NotYet {
+                why: secrets.mask_text(&why),
+            },
+            Self::Failed(failure) => Self::Failed(ProbeFailure {
+                why: secrets.mask_text(&failure.why),
+                ..failure
+            }),
+        }
+    }
 }
 
 /// Why a rung was disproved, and what to do.

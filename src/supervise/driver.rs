@@ -15,7 +15,7 @@ use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Durability, Journal, StoreError};
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::world::{
-    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, last_line, lasts,
+    Launchers, News, PortWait, PortWatch, Prober, SystemClock, UnitDirs, Watcher, lasts,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -354,7 +354,10 @@ impl<'a> Driver<'a> {
             .filter(|(_, unit)| matches!(unit.phase, UnitPhase::Launched | UnitPhase::Started))
             .filter_map(|(id, unit)| Some((id, unit.handle.as_ref()?)))
             .take(TAILS)
-            .filter_map(|(id, handle)| Some((id.clone(), last_line(handle.log.as_ref())?)))
+            .filter_map(|(id, handle)| {
+                let line = self.dirs.last_line(id, handle.log.as_ref())?;
+                Some((id.clone(), line))
+            })
             .collect();
         self.audience.tick(SystemClock.now(), state, &tails);
     }

@@ -27,7 +27,7 @@ mod wishes;
 
 pub use brain::{Brain, Goal};
 pub use driver::{Audience, DriveError, Driver, Ground};
-pub use driver_evals::{EvalDesk, WrittenConfig, required, write_config};
+pub use driver_evals::{EvalDesk, WrittenConfig, config_text, required, write_config};
 pub use effect::{Effect, Outcome};
 pub use input::{Configured, Counts, Input, Signs};
 pub use wishes::Wishes;

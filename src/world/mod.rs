@@ -4,6 +4,7 @@ mod clock;
 mod config_file;
 mod facts;
 mod files;
+mod fill;
 mod launcher;
 mod ports;
 mod probe;
@@ -27,6 +28,7 @@ pub use facts::{
     add_answers, add_conda_envs, add_git_facts, add_paths, add_programs, machine_facts,
 };
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
+pub use fill::{FILL_IN, answer_fill_in, fill_in};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use ports::{PortWait, PortWatch, listeners, listening};
 pub use probe::{Prober, bracketed};
@@ -39,5 +41,5 @@ pub use sample::{OpenFilesSeen, TreeSample, sample_tree};
 pub use scrape::scrape;
 pub use signals::signals;
 pub use transport::{LocalTransport, Output, Transport, TransportError};
-pub use unit_dir::{UnitDirs, last_line, living_runs, tail};
+pub use unit_dir::{UnitDirs, living_runs};
 pub use watch::{Awaited, News, Watcher};

@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Generation, LaunchId, RunId, UnitId};
+use crate::base::{Generation, LaunchId, RunId, Secrets, UnitId, clean, mask_keys};
 use crate::facts::{Exit, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, write_atomically};
 use crate::world::procfs::{marks, process};
@@ -182,7 +182,7 @@ impl UnitDirs {
     pub fn observe(&self, unit: &UnitId) -> Observation {
         let path = self.of(unit).join("state");
         match fs::read_to_string(&path) {
-            Ok(text) => self.judge(&StateFile::parse(&text)),
+            Ok(text) => self.judge(unit, &StateFile::parse(&text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Observation::Never,
             Err(error) => Observation::Unknown {
                 why: format!("cannot read `{}`: {error}", path.display()),
@@ -190,7 +190,33 @@ impl UnitDirs {
         }
     }
 
-    fn judge(&self, state: &StateFile) -> Observation {
+    /// What a unit was passed, as long as it is kept: no text of ours shows it.
+    pub fn secrets(&self, unit: &UnitId) -> Secrets {
+        let file = fs::read(self.of(unit).join("secrets"));
+        Secrets::parse(&file.unwrap_or_default())
+    }
+
+    /// The last lines of a log of this unit, without what it was passed; an unreadable log has none.
+    pub fn tail(&self, unit: &UnitId, log: &Path) -> Vec<String> {
+        let text = end_of(log, TAIL_BYTES, &self.secrets(unit)).unwrap_or_default();
+        let lines: Vec<String> = text
+            .split(['\n', '\r'])
+            .map(shown)
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+    }
+
+    /// The last line of a log of this unit that says anything, without what it was passed.
+    pub fn last_line(&self, unit: &UnitId, log: &Path) -> Option<String> {
+        let text = end_of(log, 2048, &self.secrets(unit))?;
+        text.split(['\n', '\r'])
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .map(shown)
+    }
+
+    fn judge(&self, unit: &UnitId, state: &StateFile) -> Observation {
         let generation = Generation(state.number("generation").unwrap_or_default());
         let launch = LaunchId::new(state.text("launch"));
         if matches!(state.text("phase"), "exited" | "refused") {
@@ -201,7 +227,7 @@ impl UnitDirs {
                 signal: state.filled("signal"),
                 requested: state.text("requested") == "1",
                 reason: state.filled("reason"),
-                tail: tail(Path::new(state.text("log"))),
+                tail: self.tail(unit, Path::new(state.text("log"))),
             });
         }
         let alive = |pid: &str, start: &str| {
@@ -294,32 +320,20 @@ impl StateFile {
     }
 }
 
-/// The last lines of a log; an unreadable log has none.
-pub fn tail(path: &Path) -> Vec<String> {
-    let text = end_of(path, TAIL_BYTES).unwrap_or_default();
-    let lines: Vec<String> = text
-        .split(['\n', '\r'])
-        .map(crate::base::clean)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+/// A line of a log, harmless to a terminal and without what looks like a key.
+fn shown(line: &str) -> String {
+    mask_keys(&clean(line)).into_owned()
 }
 
-/// The last line of a log that says anything.
-pub fn last_line(path: &Path) -> Option<String> {
-    let text = end_of(path, 2048)?;
-    text.split(['\n', '\r'])
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .map(crate::base::clean)
-}
-
-fn end_of(path: &Path, bytes: u64) -> Option<String> {
+/// The end of a file with its secrets masked, also one that the cut runs through.
+fn end_of(path: &Path, bytes: u64, secrets: &Secrets) -> Option<String> {
     let mut file = fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))
-        .ok()?;
+    let margin = u64::try_from(secrets.longest()).ok()?;
+    let start = length.saturating_sub(bytes + margin);
+    file.seek(SeekFrom::Start(start)).ok()?;
     let mut end = Vec::new();
-    file.take(bytes).read_to_end(&mut end).ok()?;
-    Some(String::from_utf8_lossy(&end).into_owned())
+    file.take(bytes + margin).read_to_end(&mut end).ok()?;
+    let from = if start > 0 { secrets.longest() } else { 0 };
+    Some(String::from_utf8_lossy(&secrets.mask_from(&end, from)).into_owned())
 }

@@ -10,12 +10,14 @@ use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, runs};
+use crate::cli::{changes, closing, detach, orphans, runs, templates};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
-use crate::run::store::{Durability, Journal, Owner, RunDir, Watch, make_dir};
+use crate::run::store::{
+    Durability, Journal, Mode, Owner, RunDir, Watch, make_dir, write_atomically,
+};
 use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
@@ -117,6 +119,7 @@ pub(in crate::cli) fn proceed(
         return detach::detach(&wanted.args, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
+    templates::try_all(&cluster.plan, printer)?;
     refuse_orphans(&cluster.plan, wanted, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, printer)?;
@@ -349,10 +352,10 @@ fn take(
         ExitStatus::Internal
     };
     let all = changes::with_retired(dir, plan, files, &changes).map_err(internal)?;
-    world::write_rendered(&dir.scripts(), &all).map_err(|error| internal(error.to_string()))?;
+    world::write_rendered(&dir.scripts(), &all, Mode::Private)
+        .map_err(|error| internal(error.to_string()))?;
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
-    crate::run::store::write_atomically(&dir.plan(), bytes, crate::run::store::Mode::Private)
-        .map_err(failed)?;
+    write_atomically(&dir.plan(), bytes, Mode::Private).map_err(failed)?;
     make_dir(&dir.logs()).map_err(failed)?;
     let mut events = Vec::new();
     if state.phase == Phase::New {
