@@ -118,13 +118,18 @@ mod tests {
     use super::*;
 
     fn of(pairs: &[(&str, &str)]) -> Secrets {
-        let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}\0"));
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\0"));
         Secrets::parse(pairs.collect::<String>().as_bytes())
     }
 
     #[test]
     fn every_form_is_masked() {
-        let secrets = of(&[("HF_TOKEN", "it's a \"key\"\nof two lines"), ("MODE", "fast")]);
+        let secrets = of(&[
+            ("HF_TOKEN", "it's a \"key\"\nof two lines"),
+            ("MODE", "fast"),
+        ]);
         for form in [
             "it's a \"key\"\nof two lines",
             "it's a \\\"key\\\"\\nof two lines",

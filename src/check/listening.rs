@@ -17,12 +17,23 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         if let Some(place) = key_of(ctx, name, &path) {
             report.push(with_key(name.as_str(), place));
         }
-        let asked = model.args.iter().find(|(flag, _)| canonical(flag) == "--host");
+        let asked = model
+            .args
+            .iter()
+            .find(|(flag, _)| canonical(flag) == "--host");
         if let Some((flag, host)) = asked {
             if matches!(host.as_str(), Some("0.0.0.0" | "::" | "[::]")) {
-                report.push(everywhere(name.as_str(), path.key("args").key(flag.as_str())));
+                report.push(everywhere(
+                    name.as_str(),
+                    path.key("args").key(flag.as_str()),
+                ));
             }
-        } else if model.node.0.iter().any(|node| ctx.spec.pools.contains_key(node)) {
+        } else if model
+            .node
+            .0
+            .iter()
+            .any(|node| ctx.spec.pools.contains_key(node))
+        {
             in_pools.push(Place::Value(path.key("node")));
         }
     }
@@ -43,7 +54,10 @@ fn everywhere(name: &str, path: FieldPath) -> Diagnostic {
         Code("W0323"),
         format!("`{name}` listens at every address of its node"),
     )
-    .at(Place::Value(path), "whoever reaches the port can use the model")
+    .at(
+        Place::Value(path),
+        "whoever reaches the port can use the model",
+    )
     .help("leave `host` out: then it listens at the node's address alone")
 }
 

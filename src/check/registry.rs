@@ -6,8 +6,8 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, context, credentials, evals, flags, gpus, here, keys, listening, names, parsers,
-    ports, remote,
+    addresses, allow, context, credentials, evals, flags, gpus, here, keys, listening, names,
+    parsers, ports, remote,
 };
 
 /// What the rules look at.

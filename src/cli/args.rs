@@ -72,7 +72,10 @@ pub(super) enum Command {
     },
     /// Fill in templates, for another toolorch: `world/fill.rs`.
     #[command(hide = true)]
-    FillIn,
+    FillIn {
+        /// Of processor time, at most.
+        seconds: u64,
+    },
     /// Print the JSON Schema of the YAML, for editors.
     Schema,
     /// Print shell completions.

@@ -72,7 +72,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Config(args) => cmd::config::run(&args, printer),
         Command::Explain { code } => cmd::explain::run(code.as_deref(), printer),
         Command::Client(args) => cmd::client::run(&args, printer),
-        Command::FillIn => world::answer_fill_in()
+        Command::FillIn { seconds } => world::answer_fill_in(seconds)
             .map(|()| ExitStatus::Done)
             .map_err(|_| ExitStatus::Internal),
         Command::Schema => print(printer, &crate::spec::schema()),

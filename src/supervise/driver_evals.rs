@@ -12,8 +12,7 @@ use crate::plan::{ClientConfigPlan, EvalPlan, Plan, ResultsPlan};
 use crate::render::{FillRequest, Filled, client_config, count_endpoints};
 use crate::run::places;
 use crate::world::{
-    ResultScanner, ResultsClaim, SystemClock, claim_results, fill_in, read_identity,
-    write_identity,
+    ResultScanner, ResultsClaim, SystemClock, claim_results, fill_in, read_identity, write_identity,
 };
 
 /// One evaluation's results and log.

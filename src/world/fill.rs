@@ -6,14 +6,16 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
+use super::clock::lasts;
+use crate::base::Millis;
 use crate::render::{FillAnswer, FillRequest, Filled};
 
 /// The command of this program that answers a request on its standard input.
 pub const FILL_IN: &str = "fill-in";
 
 /// What filling in may take: templates of ten thousand units need some seconds and a tenth of the memory.
-const SECONDS: u64 = 10;
-const BYTES: u64 = 2 << 30;
+const TIME: Millis = Millis::from_secs(10);
+const MEMORY: u64 = 1 << 30;
 /// More than this is no set of scripts.
 const MOST_OUTPUT: u64 = 256 << 20;
 
@@ -24,9 +26,10 @@ const MOST_OUTPUT: u64 = 256 << 20;
 pub fn fill_in(request: &FillRequest) -> FillAnswer {
     let failed = |error: std::io::Error| format!("cannot fill in the templates: {error}");
     let bytes = serde_json::to_vec(request).map_err(|error| failed(error.into()))?;
+    let seconds = lasts(TIME).as_secs().max(1);
     // This very program, even if its file was replaced meanwhile.
     let mut child = Command::new("/proc/self/exe")
-        .arg(FILL_IN)
+        .args([FILL_IN, &seconds.to_string()])
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -49,11 +52,11 @@ pub fn fill_in(request: &FillRequest) -> FillAnswer {
     let limit = |signal: Signal| status.signal() == Some(signal.as_raw());
     if limit(Signal::XCPU) || limit(Signal::KILL) {
         return Err(format!(
-            "the template is not filled in after {SECONDS} s of processor time: is a loop in a loop too much?"
+            "the template is not filled in after {seconds} s of processor time: is a loop in a loop too much?"
         ));
     }
     if limit(Signal::ABORT) || limit(Signal::SEGV) {
-        return Err("the template takes more than 2 GiB of memory, or includes itself".to_owned());
+        return Err("the template takes more than 1 GiB of memory, or includes itself".to_owned());
     }
     serde_json::from_slice::<Result<Vec<Filled>, String>>(&answer)
         .map_err(|error| failed(error.into()))?
@@ -63,10 +66,10 @@ pub fn fill_in(request: &FillRequest) -> FillAnswer {
 ///
 /// # Errors
 /// Input that is no request, or output that nobody takes.
-pub fn answer_fill_in() -> std::io::Result<()> {
+pub fn answer_fill_in(seconds: u64) -> std::io::Result<()> {
     let limits = [
-        (Resource::Cpu, SECONDS),
-        (Resource::As, BYTES),
+        (Resource::Cpu, seconds),
+        (Resource::As, MEMORY),
         (Resource::Core, 0),
     ];
     for (resource, most) in limits {

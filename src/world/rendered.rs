@@ -140,6 +140,10 @@ mod tests {
         }
         fs::remove_file(dir.path().join(MANIFEST)).unwrap();
         write_rendered(dir.path(), &files, Mode::Shared).unwrap();
-        assert_eq!(write_rendered(dir.path(), &files, Mode::Shared).unwrap(), 2, "again");
+        assert_eq!(
+            write_rendered(dir.path(), &files, Mode::Shared).unwrap(),
+            2,
+            "again"
+        );
     }
 }

@@ -16,7 +16,7 @@ mod quickstart;
 mod refusals;
 mod rehearse;
 mod replan;
-mod scene;
-mod small;
+pub(crate) mod scene;
+pub(crate) mod small;
 
-use scene::Scene;
+pub(crate) use scene::Scene;
