@@ -21,6 +21,7 @@ mod registry;
 mod remote;
 #[cfg(test)]
 mod rule_tests;
+mod words;
 
 pub use preflight::preflight;
 pub use registry::{Ctx, check, check_all};

@@ -7,7 +7,7 @@ use crate::spec::ClusterSpec;
 
 use super::{
     addresses, allow, context, credentials, evals, flags, gpus, here, keys, listening, names,
-    parsers, ports, remote,
+    parsers, ports, remote, words,
 };
 
 /// What the rules look at.
@@ -38,6 +38,7 @@ const FAMILIES: &[Family] = &[
     here::check,
     credentials::check,
     remote::check,
+    words::check,
 ];
 
 /// Asks every family; `found` are the findings of reading and planning, which `allow` covers too.

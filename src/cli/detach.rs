@@ -35,6 +35,10 @@ pub(super) fn detach(
     if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
         return Err(runs::store(&owner.owned(), printer));
     }
+    UnitDirs::new(dir.id()).make_root().map_err(|why| {
+        printer.complain(&format!("error: {why}\nnothing was started"));
+        ExitStatus::Refused
+    })?;
     start(args, plan, &dir)
         .and_then(|(job, script)| follow(&dir, &job, script, printer))
         .map_err(|why| {
@@ -115,7 +119,8 @@ fn context(args: &UpArgs, plan: &Plan) -> Result<UnitContext, String> {
         .flat_map(|unit| unit.env.pass.iter().cloned())
         .filter(|name| std::env::var_os(name).is_some())
         .collect();
-    let kept = ["TOOLORCH_HOME", "TOOLORCH_STATE", TIME_SCALE].into_iter();
+    // Where tmux has its sockets must be the same for `down`, later, from this shell.
+    let kept = ["TOOLORCH_HOME", "TOOLORCH_STATE", "TMUX_TMPDIR", TIME_SCALE].into_iter();
     let set = kept.filter_map(|name| {
         Some(Variable {
             name: name.to_owned(),

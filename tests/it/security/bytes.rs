@@ -1,8 +1,9 @@
 //! Arguments and variables arrive byte for byte where `up` starts a program, in tmux and without.
 
 use serde_json::Value;
+use toolorch::base::is_hidden;
 
-use super::injection::CORPUS;
+use super::injection::{CORPUS, written};
 use super::places::below;
 use crate::unit_script::lab::python;
 use crate::up::small::{self, YAML, change};
@@ -27,9 +28,9 @@ fn words_and_values_reach_programs_as_they_are() {
     let texts: Vec<&str> = CORPUS
         .iter()
         .copied()
-        .filter(|text| !text.contains('\0'))
+        .filter(|text| text.chars().all(|c| c == '\n' || !is_hidden(c)))
         .collect();
-    let quoted = |text: &str| Value::from(text.replace('{', "{{")).to_string();
+    let quoted = |text: &str| written(&Value::from(text.replace('{', "{{")));
     let words: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
     let set: Vec<String> = (0..)
         .zip(&words)

@@ -37,7 +37,17 @@ fn check_says_where_a_server_is_open_and_refuses_a_key_that_no_client_would_name
     let good = scene.read(YAML);
     change(&scene, "port: 8000", "port: 8000, args: { host: 0.0.0.0 }");
     let said = scene.expect(0, &["check", YAML]);
-    insta::assert_snapshot!(said.err.replace(&scene.network(), "127.0."), @"");
+    insta::assert_snapshot!(said.err.replace(&scene.network(), "127.0."), @r"
+    warning[W0323]: `chat` listens at every address of its node
+     --> small.yaml:6:83
+      |
+    6 |   chat: { engine: sim, model: Qwen/Qwen3-8B, node: box, port: 8000, args: { host: 0.0.0.0 } }
+      |                                                                                   ^^^^^^^ whoever reaches the port can use the model
+      |
+      = help: leave `host` out: then it listens at the node's address alone
+
+    warning: 1 warning in small.yaml
+    ");
     scene.expect(2, &["check", YAML, "--strict"]);
 
     scene.write(
@@ -45,7 +55,17 @@ fn check_says_where_a_server_is_open_and_refuses_a_key_that_no_client_would_name
         &good.replace("port: 8000", "port: 8000, args: { api-key: secret }"),
     );
     let said = scene.expect(2, &["check", YAML]);
-    insta::assert_snapshot!(said.err.replace(&scene.network(), "127.0."), @"");
+    insta::assert_snapshot!(said.err.replace(&scene.network(), "127.0."), @r"
+    error[E0602]: servers of `chat` would ask for a key that nobody tells their clients
+     --> small.yaml:6:77
+      |
+    6 |   chat: { engine: sim, model: Qwen/Qwen3-8B, node: box, port: 8000, args: { api-key: secret } }
+      |                                                                             ^^^^^^^ the probes and the client's configuration name none
+      |
+      = help: leave `api-key` and `VLLM_API_KEY` out; a server listens at its node's address alone, so keep that network closed
+
+    error: 1 error in small.yaml
+    ");
     scene.write(
         YAML,
         &good.replace("port: 8000", "port: 8000, env: { pass: [VLLM_API_KEY] }"),
