@@ -27,10 +27,16 @@ fn hosts(ctx: &Ctx<'_>, report: &mut Report) {
         let jump = node.ssh.as_ref()?.jump.as_ref()?;
         Some((jump, path.key("ssh").key("jump")))
     });
-    let slurm = ctx.spec.slurm.as_ref();
-    let login = slurm.and_then(|slurm| slurm.login.as_ref());
-    let login = login.map(|host| (host, FieldPath::root().key("slurm").key("login")));
-    for (host, path) in jumps.chain(login).filter(|(host, _)| !is_host(host)) {
+    let pools = ctx.spec.pools.iter().map(|(name, pool)| {
+        let path = FieldPath::root().key("pools").key(name.as_str());
+        (pool.slurm.as_ref(), path)
+    });
+    let all = pools.chain([(ctx.spec.slurm.as_ref(), FieldPath::root())]);
+    let logins = all.filter_map(|(slurm, path)| {
+        let login = slurm?.login.as_ref()?;
+        Some((login, path.key("slurm").key("login")))
+    });
+    for (host, path) in jumps.chain(logins).filter(|(host, _)| !is_host(host)) {
         report.push(
             Diagnostic::error(Code("E0202"), format!("`{host}` is no host"))
                 .at(

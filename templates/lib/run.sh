@@ -108,7 +108,7 @@ verb_run() {
   checks
   save_state fence
   for rc in stopping tree environ.diff; do [[ -e $D/$rc ]] && : >"$D/$rc"; done
-  : >"$D/refusal" >"$D/intended" >"$D/dropped" # made here: the child has the umask of the program
+  for rc in refusal intended dropped; do : >"$D/$rc"; done # made here: the child has the program's umask
   # A stop is carried out inside the trap: a flag that is looked at before `wait` has a gap.
   STOP=0
   trap 'trap "" TERM INT HUP; STOP=1; settle' TERM INT; trap 'signals=1' HUP PIPE USR1 USR2
