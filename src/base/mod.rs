@@ -6,6 +6,7 @@ mod ids;
 mod keys;
 mod path;
 mod place;
+mod secrets;
 mod span;
 mod text;
 mod time;
@@ -19,6 +20,7 @@ pub use ids::{
 pub use keys::{keys_in, mask_keys};
 pub use path::{FieldPath, Segment};
 pub use place::Place;
+pub use secrets::Secrets;
 pub use span::Span;
 pub use text::{clean, cut, is_hidden, last_line};
 pub use time::{Clock, InvalidDuration, Millis, Timestamp};

@@ -13,6 +13,7 @@ mod flags;
 mod gpus;
 mod here;
 mod keys;
+mod listening;
 mod names;
 mod parsers;
 mod ports;
@@ -21,6 +22,7 @@ mod registry;
 mod remote;
 #[cfg(test)]
 mod rule_tests;
+mod words;
 
 pub use preflight::preflight;
 pub use registry::{Ctx, check, check_all};

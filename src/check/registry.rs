@@ -6,8 +6,8 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, context, credentials, egress, evals, flags, gpus, here, keys, names, parsers,
-    ports, remote,
+    addresses, allow, context, credentials, egress, evals, flags, gpus, here, keys, listening,
+    names, parsers, ports, remote, words,
 };
 
 /// What the rules look at.
@@ -29,6 +29,7 @@ const FAMILIES: &[Family] = &[
     ports::check,
     gpus::check,
     addresses::check,
+    listening::check,
     keys::check,
     parsers::check,
     flags::check,
@@ -38,6 +39,7 @@ const FAMILIES: &[Family] = &[
     here::check,
     credentials::check,
     remote::check,
+    words::check,
 ];
 
 /// Asks every family; `found` are the findings of reading and planning, which `allow` covers too.

@@ -72,6 +72,12 @@ pub(super) enum Command {
         /// The code, such as E0102; none lists all.
         code: Option<String>,
     },
+    /// Fill in templates, for another toolorch: `world/fill.rs`.
+    #[command(hide = true)]
+    FillIn {
+        /// Of processor time, at most.
+        seconds: u64,
+    },
     /// Print the JSON Schema of the YAML, for editors.
     Schema,
     /// Print shell completions.

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::args::EventFormat;
 use super::printer::{Printer, Verbosity};
-use crate::base::{Timestamp, UnitId};
+use crate::base::{Timestamp, UnitId, clean};
 use crate::plan::Plan;
 use crate::run::{Record, RunState};
 use crate::supervise::Audience;
@@ -33,7 +33,9 @@ impl Audience for Watching {
     }
 
     fn message(&mut self, text: &str) {
-        self.0.message(text);
+        // It may name files and models as others wrote them.
+        let lines: Vec<String> = text.lines().map(clean).collect();
+        self.0.message(&lines.join("\n"));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::render::context::{UnitContext, Variable};
 use crate::run::store::{RunDir, Watch, failpoint, make_dir, read_journal};
 use crate::run::{Event, Record};
 use crate::spec::model::LauncherKind;
-use crate::world::{self, LaunchJob, Launchers, SystemClock, TIME_SCALE, UnitDirs, tail};
+use crate::world::{self, LaunchJob, Launchers, SystemClock, TIME_SCALE, UnitDirs};
 
 /// The unit in which a detached controller runs.
 pub(super) const CONTROLLER: &str = "toolorch-controller";
@@ -35,6 +35,10 @@ pub(super) fn detach(
     if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
         return Err(runs::store(&owner.owned(), printer));
     }
+    UnitDirs::new(dir.id()).make_root().map_err(|why| {
+        printer.complain(&format!("error: {why}\nnothing was started"));
+        ExitStatus::Refused
+    })?;
     start(args, plan, &dir)
         .and_then(|(job, script)| follow(&dir, &job, script, printer))
         .map_err(|why| {
@@ -117,7 +121,8 @@ fn context(args: &UpArgs, plan: &Plan) -> Result<UnitContext, String> {
         .flat_map(|unit| unit.env.pass.iter().cloned())
         .filter(|name| std::env::var_os(name).is_some())
         .collect();
-    let kept = ["TOOLORCH_HOME", "TOOLORCH_STATE", TIME_SCALE].into_iter();
+    // Where tmux has its sockets must be the same for `down`, later, from this shell.
+    let kept = ["TOOLORCH_HOME", "TOOLORCH_STATE", "TMUX_TMPDIR", TIME_SCALE].into_iter();
     let set = kept.filter_map(|name| {
         Some(Variable {
             name: name.to_owned(),
@@ -160,7 +165,9 @@ fn follow(
                 return Ok(Ok(ExitStatus::Done));
             }
             Observation::Exited(exit) if exit.launch == job.launch => {
-                let said = exit.reason.unwrap_or_else(|| tail(&job.log).join("\n"));
+                let said = exit
+                    .reason
+                    .unwrap_or_else(|| dirs.tail(&job.unit, &job.log).join("\n"));
                 printer.complain(&said);
                 let code = exit.code.and_then(|code| u8::try_from(code).ok());
                 let status = code.and_then(ExitStatus::from_code);

@@ -56,7 +56,8 @@ async fn look(prober: &Prober, dirs: &UnitDirs, unit: &Unit) -> Look {
     // A look must not warm anything up: that was done, or is `up`'s to do.
     let rungs = unit.ready.rungs.iter();
     for rung in rungs.filter(|rung| !matches!(rung, Rung::Warmup(_) | Rung::Listening)) {
-        let why = match prober.probe(unit, rung).await {
+        let outcome = prober.probe(unit, rung).await;
+        let why = match outcome.masked(&dirs.secrets(&unit.id)) {
             ProbeOutcome::Passed { detail } => {
                 let name = rung.name();
                 look.proved.push(if detail.is_empty() {

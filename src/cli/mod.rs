@@ -22,6 +22,7 @@ mod rehearsal;
 mod runs;
 mod steps;
 mod stopping;
+mod templates;
 mod unit_scripts;
 
 pub use printer::{Printer, Verbosity};

@@ -9,7 +9,7 @@ use annotate_snippets::{
 
 use super::diagnostic::{Diagnostic, Fix, Label, Severity};
 use super::sources::{Found, Sources};
-use crate::base::mask_keys;
+use crate::base::{is_hidden, mask_keys};
 
 /// All findings and a summary line; empty text for none. `styled` adds ANSI colours.
 pub fn human(diagnostics: &[Diagnostic], sources: &dyn Sources, styled: bool) -> String {
@@ -29,7 +29,18 @@ pub fn human(diagnostics: &[Diagnostic], sources: &dyn Sources, styled: bool) ->
         text.push_str(&renderer.render(&[title]));
         text.push('\n');
     }
-    text
+    plain(text)
+}
+
+/// What the renderer leaves of the YAML's own characters that a terminal would obey: its colours begin with an escape,
+/// which it lets through from nowhere else.
+fn plain(text: String) -> String {
+    let wild = |c: char| is_hidden(c) && c != '\n' && c != '\u{1b}';
+    if text.chars().any(wild) {
+        text.replace(wild, "\u{fffd}")
+    } else {
+        text
+    }
 }
 
 /// How many findings of which kind there are in `name`; none if there are none.

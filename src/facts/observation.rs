@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Generation, LaunchId, Port, clean};
+use crate::base::{Generation, LaunchId, Port, Secrets, clean};
 use crate::knowledge::failures;
 
 /// What was seen of a unit at one look.
@@ -133,6 +133,25 @@ pub enum ProbeOutcome {
     },
     /// Disproved.
     Failed(ProbeFailure),
+}
+
+impl ProbeOutcome {
+    /// The same without what the server was passed: it may have put that into its answer.
+    #[must_use]
+    pub fn masked(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Passed { detail } => Self::Passed {
+                detail: secrets.mask_text(&detail),
+            },
+            Self::NotYet { why } => Self::NotYet {
+                why: secrets.mask_text(&why),
+            },
+            Self::Failed(failure) => Self::Failed(ProbeFailure {
+                why: secrets.mask_text(&failure.why),
+                ..failure
+            }),
+        }
+    }
 }
 
 /// Why a rung was disproved, and what to do.

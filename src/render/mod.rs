@@ -8,6 +8,7 @@ pub mod context;
 mod engine;
 mod error;
 mod files;
+mod fill;
 mod plan;
 mod quote;
 
@@ -15,5 +16,6 @@ pub use client_config::{ClientConfigError, WRITTEN_BY, client_config, count_endp
 pub use engine::{BUILT_IN, LIBRARY, Renderer, state_format};
 pub use error::RenderError;
 pub use files::{File, FileSet, MANIFEST};
+pub use fill::{FillAnswer, FillRequest, Filled};
 pub use plan::{render_plan, tmux_sessions};
 pub use quote::{QuoteError, directive, quote};

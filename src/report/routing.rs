@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::summary::{plain, table};
-use crate::base::{Millis, Place};
+use super::summary::table;
+use crate::base::{Millis, Place, clean};
 use crate::eval::{Account, Balance};
 use crate::plan::{EvalPlan, Plan};
 use crate::run::{EvalState, OutsideSeen, Routing, RunState};
@@ -36,7 +36,7 @@ pub fn routing_text(
         let _ = writeln!(
             text,
             "by its own report a client called {}, {}: NOT DECLARED",
-            plain(&place.to_string()),
+            clean(&place.to_string()),
             often(*count)
         );
     }
@@ -56,7 +56,7 @@ fn level(eval: &EvalPlan, routing: &Routing) -> String {
     } = routing;
     let names = |set: &std::collections::BTreeSet<String>| {
         let names: Vec<&str> = set.iter().map(String::as_str).collect();
-        plain(&names.join(", "))
+        clean(&names.join(", "))
     };
     if !slipped.is_empty() {
         return format!(
@@ -110,7 +110,7 @@ fn outside(state: &EvalState) -> String {
         };
         format!(
             "  {what} {}, {}: NOT DECLARED\n",
-            plain(place),
+            clean(place),
             often(*times)
         )
     };
@@ -122,7 +122,7 @@ fn books(accounts: &[Account]) -> String {
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(accounts.iter().map(|account| {
         vec![
-            plain(&account.model),
+            clean(&account.model),
             account.served.finished.to_string(),
             account.served.ours.to_string(),
             account.answered.to_string(),

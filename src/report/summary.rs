@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CallStats, statistics};
-use crate::base::EvalName;
+use crate::base::{EvalName, clean};
 use crate::eval::{Call, Progress};
 use crate::facts::Degraded;
 
@@ -89,9 +89,9 @@ fn lacking(summary: &Summary) -> Vec<String> {
     let is_torn = |id: &String| torn.iter().any(|(other, _)| other == id);
     let torn = torn
         .iter()
-        .map(|(id, why)| format!("{} ({})", plain(id), plain(why)));
-    let missing = missing.iter().filter(|id| !is_torn(id)).map(|id| plain(id));
-    let errors = errors.iter().map(|error| plain(&error.id));
+        .map(|(id, why)| format!("{} ({})", clean(id), clean(why)));
+    let missing = missing.iter().filter(|id| !is_torn(id)).map(|id| clean(id));
+    let errors = errors.iter().map(|error| clean(&error.id));
     let kinds: [(&str, Vec<String>); 3] = [
         ("torn", torn.collect()),
         ("missing", missing.collect()),
@@ -123,7 +123,7 @@ fn degraded(summary: &Summary) -> Option<String> {
         .map(|(count, what)| format!("{what} {count}"))
         .collect();
     let elsewhere = degraded.elsewhere.iter();
-    said.extend(elsewhere.map(|(name, count)| format!("calls to {} {count}", plain(name))));
+    said.extend(elsewhere.map(|(name, count)| format!("calls to {} {count}", clean(name))));
     (!said.is_empty()).then(|| format!("in answers of `{}`: {}\n", summary.eval, said.join(", ")))
 }
 
@@ -175,16 +175,11 @@ fn call_rows(calls: &[Call]) -> Vec<Vec<String>> {
             "" => (model.as_str(), "all"),
             endpoint => ("", endpoint),
         };
-        let mut row = vec![plain(model), plain(endpoint)];
+        let mut row = vec![clean(model), clean(endpoint)];
         row.extend(stats_cells(stats));
         rows.push(row);
     }
     rows
-}
-
-/// Names come from files that a client wrote: what would move a terminal's cursor is left out.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 fn stats_cells(stats: &CallStats) -> [String; 6] {

@@ -13,7 +13,7 @@ use super::wishes::Wishes;
 use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Place, Timestamp, UnitId};
 use crate::facts::{Observation, Served, Signal};
 use crate::plan::{Plan, Unit, UnitKind};
-use crate::run::{Event, Record, RunState, StopWhy};
+use crate::run::{Event, Record, RunState, StopWhy, UnitPhase};
 use crate::spec::model::WhenDone;
 
 /// What an owner is to achieve.
@@ -172,8 +172,14 @@ impl Brain {
             } => self.launch_done(&unit, generation, result, now),
             Input::Seen { unit, observation } => self.seen(&unit, observation, now),
             Input::Stranger { unit, port } => {
+                let ready = matches!(self.state.unit(&unit).phase, UnitPhase::Ready(_));
+                let effect = if ready {
+                    "too and takes part of its requests"
+                } else {
+                    "and keeps it from being ready"
+                };
                 let text = format!(
-                    "another process listens on port {port} of `{unit}` too and takes part of its requests: \
+                    "another process listens on port {port} of `{unit}` {effect}: \
                      find it with `ss -ltnp` and end it"
                 );
                 self.alarm("shared-port", Some(&unit), text, now);

@@ -20,7 +20,7 @@ use crate::run::store::{Journal, StoreError, failpoint};
 use crate::run::{Record, RunState, UnitPhase};
 use crate::world::{
     Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
-    Watcher, last_line, lasts, own_files,
+    Watcher, lasts, own_files,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -371,7 +371,10 @@ impl<'a> Driver<'a> {
             .filter(|(_, unit)| matches!(unit.phase, UnitPhase::Launched | UnitPhase::Started))
             .filter_map(|(id, unit)| Some((id, unit.handle.as_ref()?)))
             .take(TAILS)
-            .filter_map(|(id, handle)| Some((id.clone(), last_line(handle.log.as_ref())?)))
+            .filter_map(|(id, handle)| {
+                let line = self.dirs.last_line(id, handle.log.as_ref())?;
+                Some((id.clone(), line))
+            })
             .collect();
         self.audience.tick(SystemClock.now(), state, &tails);
     }

@@ -275,10 +275,12 @@ impl Driver<'_> {
             return;
         };
         let (prober, sender) = (self.prober.clone(), self.sender.clone());
+        let dirs = self.dirs.clone();
         tokio::spawn(async move {
             failpoint("probe-before");
             let outcome = prober.probe(&unit, &what).await;
             failpoint("probe-after");
+            let outcome = outcome.masked(&dirs.secrets(&unit.id));
             tracing::debug!(unit = %unit.id, rung = what.name(), ?outcome, "probed");
             let _ = sender.send(Input::Probed {
                 unit: unit.id,

@@ -9,13 +9,14 @@ use super::{Again, Configured, Counts, Signs};
 use crate::base::{Clock, ConfigName, EvalName, Name, RunId, Timestamp, UnitId};
 use crate::eval::{Call, ClientLog, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::knowledge::adapters;
-use crate::plan::{EvalPlan, Plan, ResultsPlan};
-use crate::render::{client_config, count_endpoints};
+use crate::plan::{ClientConfigPlan, EvalPlan, Plan, ResultsPlan};
+use crate::render::{FillRequest, Filled, client_config, count_endpoints};
 use crate::run::places;
 use crate::run::store::failpoint;
 use crate::spec::model::Finished;
 use crate::world::{
-    ResultScanner, ResultsClaim, SystemClock, claim_results, read_identity, wall, write_identity,
+    ResultScanner, ResultsClaim, SystemClock, claim_results, fill_in, read_identity, wall,
+    write_identity,
 };
 
 /// So few missing ids are named.
@@ -341,6 +342,34 @@ pub fn required(plan: &Plan, name: &ConfigName) -> BTreeSet<Name> {
         .collect()
 }
 
+/// The text of a client configuration with just the units that are ready; a user's template is filled in
+/// within limits of time and memory.
+///
+/// # Errors
+/// A model or service without an endpoint, or a template that cannot be read or filled in.
+pub fn config_text(
+    plan: &Plan,
+    config: &ClientConfigPlan,
+    run: &RunId,
+    ready: &BTreeSet<UnitId>,
+) -> Result<String, String> {
+    let Some(path) = &config.template else {
+        let text = client_config(plan, config, run, ready, None);
+        return text.map_err(|error| error.to_string());
+    };
+    let template =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read `{path}`: {error}"))?;
+    let filled = fill_in(&FillRequest::Config {
+        plan: plan.clone(),
+        name: config.name.clone(),
+        run: run.clone(),
+        ready: ready.clone(),
+        template,
+    })?;
+    let texts = filled.into_iter().map(Filled::into_text);
+    Ok(texts.collect())
+}
+
 /// Writes a client configuration with just the units that are ready. A model or service without any
 /// is left out, unless it is `needed`: where evaluations share a configuration, the first must not
 /// wait for what only the second needs.
@@ -373,15 +402,7 @@ pub fn write_config(
             config.path
         ));
     }
-    let template = config
-        .template
-        .as_ref()
-        .map(|path| {
-            std::fs::read_to_string(path).map_err(|error| format!("cannot read `{path}`: {error}"))
-        })
-        .transpose()?;
-    let text = client_config(&served, config, run, ready, template.as_deref())
-        .map_err(|error| error.to_string())?;
+    let text = config_text(&served, config, run, ready)?;
     let written = crate::world::write_config(Path::new(&config.path), &text, ours)
         .map_err(|error| error.to_string())?;
     let said = written.moved.map(|moved| {

@@ -44,7 +44,7 @@ mod wishes;
 
 pub use brain::{Brain, Goal};
 pub use driver::{Audience, DriveError, Driver, Ground};
-pub use driver_evals::{EvalDesk, WrittenConfig, required, write_config};
+pub use driver_evals::{EvalDesk, WrittenConfig, config_text, required, write_config};
 pub use effect::{Again, Ask, Effect, Outcome};
 pub use input::{Configured, Counts, Input, Metered, Purpose, Signs, Watched};
 pub use wishes::Wishes;

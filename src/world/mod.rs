@@ -7,6 +7,7 @@ mod config_file;
 pub mod egress;
 mod facts;
 mod files;
+mod fill;
 mod launcher;
 mod ledgers;
 mod links;
@@ -39,6 +40,7 @@ pub use facts::{
     add_answers, add_conda_envs, add_git_facts, add_paths, add_programs, machine_facts,
 };
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
+pub use fill::{FILL_IN, answer_fill_in, fill_in};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
 pub use notify::NotifyCall;
 pub use open_files::{look_at_files, raise_files};
@@ -55,5 +57,5 @@ pub use routes::RouteWatch;
 pub use scrape::scrape;
 pub use signals::{end_at_signals, signals};
 pub use transport::{LocalTransport, Output, Transport, TransportError};
-pub use unit_dir::{UnitDirs, last_line, living_runs, tail};
+pub use unit_dir::{UnitDirs, living_runs};
 pub use watch::{Awaited, News, Watcher};

@@ -167,6 +167,8 @@ pub struct PortWatch {
     foreign: BTreeSet<(u64, u32)>,
     /// Units whose port listens, and the sockets on it that were looked up.
     known: BTreeMap<UnitId, (PortWait, BTreeSet<u64>)>,
+    /// Units whose port others hold that is waited for, not told yet.
+    met: Vec<(UnitId, Port)>,
 }
 
 /// Whether a socket may take connections that are meant for this address.
@@ -197,6 +199,7 @@ impl PortWatch {
                 ours.push(wait.unit.clone());
                 self.known.insert(wait.unit.clone(), (wait.clone(), inodes));
             } else {
+                self.met.push((wait.unit.clone(), wait.port));
                 let strangers = inodes.difference(&held);
                 self.foreign
                     .extend(strangers.map(|inode| (*inode, wait.leader)));
@@ -224,13 +227,14 @@ impl PortWatch {
         waits.iter().map(of).collect()
     }
 
-    /// Units whose port others have come to share since it was ours, each stranger told once.
+    /// Units whose port others hold while it is waited for, or have come to share since it was
+    /// ours, each stranger told once.
     pub fn strangers(&mut self) -> Vec<(UnitId, Port)> {
+        let mut found = std::mem::take(&mut self.met);
         let Some(by_port) = by_port() else {
-            return Vec::new();
+            return found;
         };
         let mut trees = None;
-        let mut found = Vec::new();
         for (unit, (wait, known)) in &mut self.known {
             let fresh: BTreeSet<u64> = &serving(&by_port, wait) - known;
             // Whoever listens where a unit was shares nothing with it.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::render::{FileSet, MANIFEST};
+use crate::run::store::Mode;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +25,16 @@ pub enum WriteError {
 }
 
 /// Writes the files below a folder and removes those that an earlier call wrote and this one does
-/// not; touches nothing else, and nothing at all if a foreign file is in the way. Answers with the
-/// number of files.
+/// not; touches nothing else, and nothing at all if a foreign file is in the way. With
+/// [`Mode::Shared`] others may read them, else the owner alone. Answers with the number of files.
 ///
 /// # Errors
 /// [`WriteError`].
-pub fn write_rendered(folder: &Path, files: &FileSet) -> Result<usize, WriteError> {
+pub fn write_rendered(folder: &Path, files: &FileSet, mode: Mode) -> Result<usize, WriteError> {
+    let (of_folders, of_files) = match mode {
+        Mode::Shared => (0o777, 0o777),
+        Mode::Private | Mode::Script => (0o700, 0o700),
+    };
     let manifest = fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
     let mut earlier: BTreeSet<&str> = FileSet::listed(&manifest).into_iter().collect();
     // Somebody else's file may have that name, too, and may list files of theirs: ours has nothing but entries, and
@@ -57,10 +62,14 @@ pub fn write_rendered(folder: &Path, files: &FileSet) -> Result<usize, WriteErro
             continue;
         }
         let parent = target.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(failed)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(of_folders)
+            .create(parent)
+            .map_err(failed)?;
         let mut fresh = tempfile::NamedTempFile::new_in(parent).map_err(failed)?;
         std::io::Write::write_all(&mut fresh, &file.bytes).map_err(failed)?;
-        let mode = fs::Permissions::from_mode(file.mode);
+        let mode = fs::Permissions::from_mode(file.mode & of_files);
         fresh.as_file().set_permissions(mode).map_err(failed)?;
         fresh
             .persist(&target)
@@ -121,7 +130,7 @@ mod tests {
         for foreign in ["precious\n".to_owned(), format!("{hash}  theirs\n")] {
             put(MANIFEST, &foreign);
             put("theirs", "kept");
-            let refused = write_rendered(dir.path(), &files);
+            let refused = write_rendered(dir.path(), &files, Mode::Shared);
             assert!(matches!(refused, Err(WriteError::Foreign(_))), "{foreign}");
             let there = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
             assert_eq!(
@@ -130,7 +139,11 @@ mod tests {
             );
         }
         fs::remove_file(dir.path().join(MANIFEST)).unwrap();
-        write_rendered(dir.path(), &files).unwrap();
-        assert_eq!(write_rendered(dir.path(), &files).unwrap(), 2, "again");
+        write_rendered(dir.path(), &files, Mode::Shared).unwrap();
+        assert_eq!(
+            write_rendered(dir.path(), &files, Mode::Shared).unwrap(),
+            2,
+            "again"
+        );
     }
 }

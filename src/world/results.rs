@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::asked_again::AskedAgain;
 use super::files::{FileError, books, make_books};
 use super::result_lines::ResultLines;
+use crate::base::sha256;
 use crate::eval::{Call, Listing, Parsed, Pattern, calls_of, parse_result};
 use crate::plan::{EvalPlan, ResultsPlan};
 use crate::spec::model::Finished;
@@ -384,10 +385,21 @@ fn id_in<'a>(pattern: &Pattern, name: &'a OsStr) -> Option<&'a str> {
     pattern.id(name.to_str()?)
 }
 
+/// So much of a name is kept, and leaves room for a digest and a number in the 255 bytes of a file's name.
+const LONGEST_NAME: usize = 220;
+
 /// A path in `set-aside` that nothing has yet.
 pub(super) fn free_place(results: &ResultsPlan, name: &str) -> Result<PathBuf, FileError> {
     let aside = make_books(results)?.join("set-aside");
     fs::create_dir_all(&aside).map_err(FileError::io("create", &aside))?;
+    // A name may be as long as a file system bears; a digest tells cut ones apart.
+    let name = match name
+        .char_indices()
+        .find(|(at, c)| at + c.len_utf8() > LONGEST_NAME)
+    {
+        Some((at, _)) => format!("{}-{}", &name[..at], &sha256(name.as_bytes())[..16]),
+        None => name.to_owned(),
+    };
     let mut number = 1;
     loop {
         let place = aside.join(format!("{name}.{number}"));

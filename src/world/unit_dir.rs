@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
+use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, Secrets, UnitId, clean, mask_keys};
 use crate::facts::{Exit, LogCause, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, failpoint, write_atomically};
 use crate::world::procfs::{Process, find_process, marks, process};
@@ -237,7 +237,7 @@ impl UnitDirs {
     pub fn observe(&self, unit: &UnitId) -> Observation {
         let path = self.of(unit).join("state");
         match fs::read_to_string(&path) {
-            Ok(text) => self.judge(&StateFile::parse(&text)),
+            Ok(text) => self.judge(unit, &StateFile::parse(&text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Observation::Never,
             Err(error) => Observation::Unknown {
                 why: format!("cannot read `{}`: {error}", path.display()),
@@ -261,7 +261,39 @@ impl UnitDirs {
         )
     }
 
-    fn judge(&self, state: &StateFile) -> Observation {
+    /// What a unit was passed, as long as it is kept: no text of ours shows it.
+    pub fn secrets(&self, unit: &UnitId) -> Secrets {
+        let file = fs::read(self.of(unit).join("secrets"));
+        Secrets::parse(&file.unwrap_or_default())
+    }
+
+    /// The last lines of a log of this unit, without what it was passed; an unreadable log has none.
+    pub fn tail(&self, unit: &UnitId, log: &Path) -> Vec<String> {
+        let text = end_of(log, TAIL_BYTES, &self.secrets(unit)).unwrap_or_default();
+        let lines: Vec<String> = text
+            .split(['\n', '\r'])
+            .map(shown)
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+    }
+
+    /// The last line of a log of this unit that says anything, without what it was passed.
+    pub fn last_line(&self, unit: &UnitId, log: &Path) -> Option<String> {
+        let text = end_of(log, 2048, &self.secrets(unit))?;
+        text.split(['\n', '\r'])
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .map(shown)
+    }
+
+    /// What a log of this unit says of its death, without what it was passed.
+    fn cause(&self, unit: &UnitId, log: &Path) -> Option<LogCause> {
+        let text = end_of(log, CAUSE_BYTES, &self.secrets(unit))?;
+        LogCause::read(mask_keys(&text).split(['\n', '\r']))
+    }
+
+    fn judge(&self, unit: &UnitId, state: &StateFile) -> Observation {
         let generation = Generation(state.number("generation").unwrap_or_default());
         let launch = LaunchId::new(state.text("launch"));
         if matches!(state.text("phase"), "exited" | "refused") {
@@ -272,8 +304,8 @@ impl UnitDirs {
                 signal: state.filled("signal"),
                 requested: state.text("requested") == "1",
                 reason: state.filled("reason"),
-                tail: tail(Path::new(state.text("log"))),
-                cause: cause(Path::new(state.text("log"))).map(Box::new),
+                tail: self.tail(unit, Path::new(state.text("log"))),
+                cause: self.cause(unit, Path::new(state.text("log"))).map(Box::new),
             });
         }
         let alive = |pid: &str, start: &str| {
@@ -380,40 +412,22 @@ impl StateFile {
     }
 }
 
-/// The last lines of a log; an unreadable log has none.
-pub fn tail(path: &Path) -> Vec<String> {
-    let text = end_of(path, TAIL_BYTES).unwrap_or_default();
-    let lines: Vec<String> = text
-        .split(['\n', '\r'])
-        .map(crate::base::clean)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+/// A line of a log, harmless to a terminal and without what looks like a key.
+fn shown(line: &str) -> String {
+    mask_keys(&clean(line)).into_owned()
 }
 
-/// What a log says of a death.
-fn cause(path: &Path) -> Option<LogCause> {
-    let text = end_of(path, CAUSE_BYTES)?;
-    LogCause::read(text.split(['\n', '\r']))
-}
-
-/// The last line of a log that says anything.
-pub fn last_line(path: &Path) -> Option<String> {
-    let text = end_of(path, 2048)?;
-    text.split(['\n', '\r'])
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .map(crate::base::clean)
-}
-
-fn end_of(path: &Path, bytes: u64) -> Option<String> {
+/// The end of a file with its secrets masked, also one that the cut runs through.
+fn end_of(path: &Path, bytes: u64, secrets: &Secrets) -> Option<String> {
     let mut file = fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))
-        .ok()?;
+    let margin = u64::try_from(secrets.longest()).ok()?;
+    let start = length.saturating_sub(bytes + margin);
+    file.seek(SeekFrom::Start(start)).ok()?;
     let mut end = Vec::new();
-    file.take(bytes).read_to_end(&mut end).ok()?;
-    Some(String::from_utf8_lossy(&end).into_owned())
+    file.take(bytes + margin).read_to_end(&mut end).ok()?;
+    let from = if start > 0 { secrets.longest() } else { 0 };
+    Some(String::from_utf8_lossy(&secrets.mask_from(&end, from)).into_owned())
 }
 
 #[cfg(test)]
@@ -422,6 +436,9 @@ mod tests {
 
     #[test]
     fn the_cause_is_found_above_what_died_of_it() {
+        let dirs = UnitDirs::below(Path::new("/nowhere"), &RunId::new("r"));
+        let unit = UnitId::new("u");
+        let cause = |log: &Path| dirs.cause(&unit, log);
         let folder =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/vllm-0.32.0/failures");
         let log = folder.join("context-too-long.log");
@@ -436,7 +453,7 @@ mod tests {
         let found = cause(file.path()).unwrap();
         assert_eq!(found.id, "max-len-too-big");
         assert!(found.permanent && !found.fix.is_empty(), "{found:?}");
-        let tail = tail(file.path());
+        let tail = dirs.tail(&unit, file.path());
         let last = LogCause::read(tail.iter().map(String::as_str));
         assert_ne!(
             last.map(|cause| cause.id),

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::mpsc;
 
-use super::unit_dir::{UnitDirs, last_line};
+use super::unit_dir::UnitDirs;
 use crate::base::{Generation, LaunchId, UnitId};
 use crate::facts::{Exit, Observation};
 
@@ -254,7 +254,8 @@ impl Thread {
     }
 
     fn without_record(&self, awaited: &Awaited) -> Exit {
-        let said = last_line(&self.dirs.of(&awaited.unit).join("supervisor.log"));
+        let log = self.dirs.of(&awaited.unit).join("supervisor.log");
+        let said = self.dirs.last_line(&awaited.unit, &log);
         Exit {
             generation: awaited.generation,
             launch: awaited.launch.clone(),

@@ -61,8 +61,8 @@ u_child() {
   local U_I U_FD U_ENV=() U_DIR=$D U_GPU_LIST=${S[gpus]} U_NOFILE=${S[nofile]} U_HOME_DIR
   local U_MARK=$RUN/$U_UNIT/${S[generation]}/${S[launch]}
   trap - TERM INT QUIT HUP PIPE USR1 USR2
+  : 2>/dev/null >>"${S[log]}" || u_refuse "log \`${S[log]}\` cannot be written" # made for us alone
   umask "${U_UMASK:-$UMASK_WAS}"
-  : 2>/dev/null >>"${S[log]}" || u_refuse "log \`${S[log]}\` cannot be written"
   exec </dev/null >>"${S[log]}" 2>&1
   for U_FD in /proc/self/fd/*; do
     U_FD=${U_FD##*/}; ((U_FD > 2 && U_FD != 255)) && eval "exec $U_FD>&-"

@@ -101,7 +101,8 @@ verb_run() {
   [[ -n $PORT && $PORT != "$U_PORT" ]] && { put_port "$PORT"; S[port]=$PORT; }
   checks
   save_state fence
-  for rc in refusal stopping tree environ.diff alone seen; do [[ -e $D/$rc ]] && : >"$D/$rc"; done
+  for rc in stopping tree environ.diff alone seen; do [[ -e $D/$rc ]] && : >"$D/$rc"; done
+  for rc in refusal intended dropped; do : >"$D/$rc"; done # made here: the child has the program's umask
   # A stop is carried out inside the trap: a flag that is looked at before `wait` has a gap.
   STOP=0
   trap 'trap "" TERM INT HUP; STOP=1; settle' TERM INT; trap 'signals=1' HUP PIPE USR1 USR2

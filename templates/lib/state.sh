@@ -42,28 +42,37 @@ own_dir() { # DIR: refuses what another user could have put there
   [[ -z $WHY ]] || { echo "toolorch: $U_UNIT: state directory refused: $WHY" >&2; exit 78; }
 }
 open_dir() { # -> D, RUN_DIR.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
-  local base=${U_CALLER[TOOLORCH_STATE]-} dir missing='' mode
+  local base=${U_CALLER[TOOLORCH_STATE]-} dir missing='' i mode modes
   base=${base:-/tmp/toolorch-$UID}; [[ $base == /* ]] || base=$PWD/$base
   local dirs=("$base" "$base/$RUN" "$base/$RUN/$U_UNIT")
   RUN_DIR=${dirs[1]}
   for dir in "${dirs[@]}"; do
     if [[ -e $dir || -L $dir ]]; then own_dir "$dir"; else missing=1; fi
   done
+  umask 077
   if [[ ${1-} != make ]]; then
     [[ -z $missing ]] || return 1
-    D=${dirs[2]}; return 0
+    D=${dirs[2]}; no_links; return 0
   fi
-  umask 077
   if [[ -n $missing || ! -d ${dirs[2]}/.new ]]; then
     mkdir -p -- "${dirs[2]}/.new"
     for dir in "${dirs[@]}"; do own_dir "$dir"; done
   fi
-  D=${dirs[2]}
-  SIZE=$(stat -L -c '%a %s' -- "$base" "${LOG:-$D/log}" 2>/dev/null)
-  mode=${SIZE%% *}; if [[ $SIZE == *$'\n'* ]]; then SIZE=${SIZE##* }; else SIZE=0; fi
-  if [[ ${mode: -2:1} == [2367] || ${mode: -1} == [2367] ]]; then
-    echo "toolorch: $U_UNIT: state directory refused: others can write in \`$base\` (mode $mode)" >&2; exit 78
-  fi
+  D=${dirs[2]}; no_links
+  mapfile -t modes < <(stat -L -c '%a %s' -- "${dirs[@]}" "${LOG:-$D/log}" 2>/dev/null)
+  SIZE=0; ((${#modes[@]} > 3)) && SIZE=${modes[3]#* }
+  for i in "${!dirs[@]}"; do
+    mode=${modes[i]%% *}
+    [[ ${mode: -2:1} == [2367] || ${mode: -1} == [2367] ]] || continue
+    echo "toolorch: $U_UNIT: state directory refused: others can write in \`${dirs[i]}\` (mode $mode)" >&2; exit 78
+  done
+}
+no_links() { # what we write goes where it stands
+  local file
+  for file in "$D"/* "${LOG:-$D/log}"; do
+    [[ -L $file && (-f $file || ! -e $file) ]] || continue
+    echo "toolorch: $U_UNIT: \`$file\` is a symbolic link: remove it" >&2; exit 78
+  done
 }
 declare -A S=()
 load_state() { # file `state` -> S; false where there is none

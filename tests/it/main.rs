@@ -15,6 +15,7 @@ mod knowledge;
 mod pages;
 mod recordings;
 mod render;
+mod security;
 mod sim;
 mod sim_fit;
 mod spec;

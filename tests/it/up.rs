@@ -21,9 +21,9 @@ mod refusals;
 mod rehearse;
 mod replan;
 mod routes;
-mod scene;
+pub(crate) mod scene;
 mod signals;
-mod small;
+pub(crate) mod small;
 mod unwatched;
 
-use scene::Scene;
+pub(crate) use scene::Scene;

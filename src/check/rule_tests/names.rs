@@ -168,3 +168,38 @@ fn keys_do_not_stand_in_the_yaml() {
     ");
     fine("env: { set: { OPENAI_API_KEY: EMPTY } }\n");
 }
+
+#[test]
+fn what_would_be_read_as_something_else() {
+    let text = said(
+        "models: { m: { model: --port, node: n } }\nenv: { umask: \"0089\" }\nslurm: { login: -oProxyCommand=x }\n",
+    );
+    assert_snapshot!(text, @r#"
+    error[E0428]: `--port` would be read as an option, not as a model
+     --> a.yaml:5:23
+      |
+    5 | models: { m: { model: --port, node: n } }
+      |                       ^^^^^^ it begins with `-`
+      |
+      = help: a folder of such a name can be written as `./-NAME`
+
+    error[E0202]: `-oProxyCommand=x` is no host
+     --> a.yaml:7:17
+      |
+    7 | slurm: { login: -oProxyCommand=x }
+      |                 ^^^^^^^^^^^^^^^^ letters, digits, `.`, `-`, `_` and `:`, and not first a `-`
+      |
+      = help: write it as `HOST`, `USER@HOST` or `HOST:PORT`
+
+    error[E0205]: a umask is no octal number
+     --> a.yaml:6:15
+      |
+    6 | env: { umask: "0089" }
+      |               ^^^^^^ one to four digits from 0 to 7
+      |
+      = help: write it in quotes, such as `umask: "027"`
+
+    error: 3 errors in a.yaml
+    "#);
+    fine("models: { m: { model: ./-x, node: n } }\nenv: { umask: \"027\" }\n");
+}

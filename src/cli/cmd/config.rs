@@ -6,8 +6,7 @@ use crate::base::{ExitStatus, UnitId};
 use crate::cli::args::ConfigArgs;
 use crate::cli::printer::Printer;
 use crate::cli::{look, runs};
-use crate::render::client_config;
-use crate::supervise::{required, write_config};
+use crate::supervise::{config_text, required, write_config};
 
 pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let found = runs::find(Some(&args.cluster.file), printer)?;
@@ -31,13 +30,7 @@ pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitSta
             ExitStatus::NotReady
         };
         if args.stdout {
-            let template = config.template.as_ref().map(std::fs::read_to_string);
-            let template = template
-                .transpose()
-                .map_err(|error| refused(error.to_string()))?;
-            let id = found.dir.id();
-            let text = client_config(&found.plan, config, id, &ready, template.as_deref())
-                .map_err(|error| refused(error.to_string()))?;
+            let text = config_text(&found.plan, config, found.dir.id(), &ready).map_err(refused)?;
             printer.data(&text).map_err(|_| ExitStatus::Internal)?;
         } else {
             let ours = found.state.configs.values();

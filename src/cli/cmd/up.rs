@@ -11,13 +11,14 @@ use crate::cli::cmd::render::files_of;
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs};
+use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs, templates};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{
-    Durability, Journal, Owner, RunDir, Watch, failpoint, make_dir, read_journal,
+    Durability, Journal, Mode, Owner, RunDir, Watch, failpoint, make_dir, read_journal,
+    write_atomically,
 };
 use crate::run::{Event, Phase, Record, Retry, RunState};
 use crate::spec::model::WhenDone;
@@ -120,6 +121,7 @@ pub(in crate::cli) fn proceed(
         return detach::detach(&wanted.args, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
+    templates::try_all(&cluster.plan, printer)?;
     refuse_orphans(&cluster.plan, wanted, printer)?;
     owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
@@ -388,11 +390,11 @@ fn take(
     };
     failpoint("scripts-before-write");
     let all = changes::with_retired(dir, plan, files, &changes).map_err(internal)?;
-    world::write_rendered(&dir.scripts(), &all).map_err(|error| internal(error.to_string()))?;
+    world::write_rendered(&dir.scripts(), &all, Mode::Private)
+        .map_err(|error| internal(error.to_string()))?;
     failpoint("scripts-after-write");
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
-    crate::run::store::write_atomically(&dir.plan(), bytes, crate::run::store::Mode::Private)
-        .map_err(failed)?;
+    write_atomically(&dir.plan(), bytes, Mode::Private).map_err(failed)?;
     make_dir(&dir.logs()).map_err(failed)?;
     failpoint("plan-after-write");
     let mut events = Vec::new();

@@ -11,6 +11,13 @@ pub(super) const ROWS: &[CodeInfo] = &[
                revoked.",
     },
     CodeInfo {
+        code: "E0602",
+        title: "a server with a key of its own",
+        text: "With `--api-key` or VLLM_API_KEY a server answers only those who name the key. The probes \
+               and the client's configuration name none, so that it would never be ready; and as an \
+               argument the key could be read by everybody on the node.",
+    },
+    CodeInfo {
         code: "E0604",
         title: "a program is missing",
         text: "The program of a unit that runs on this machine is not on PATH, and no environment \

@@ -158,4 +158,10 @@ pub(super) const ROWS: &[CodeInfo] = &[
                servers would run for nobody. One model spreads over nodes with `node: [A, B]`; two that differ \
                need names that differ: `served_name`.",
     },
+    CodeInfo {
+        code: "E0428",
+        title: "a model that looks like an option",
+        text: "The model is the first argument of its server. One that begins with `-` would be read as an \
+               option, and set something else instead.",
+    },
 ];

@@ -30,6 +30,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
                as `***` here and in every other finding on its line.",
     },
     CodeInfo {
+        code: "E0205",
+        title: "not a umask",
+        text: "A umask is one to four octal digits, in quotes: `umask: \"027\"` lets the group read what a \
+               program writes, and others nothing.",
+    },
+    CodeInfo {
         code: "E0210",
         title: "a name that leads nowhere",
         text: "Something is referred to by a name that nothing has: a node or pool in `node`, a model \

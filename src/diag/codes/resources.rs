@@ -100,6 +100,19 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "ToolOrchestra writes addresses into URLs without the brackets that IPv6 needs.",
     },
     CodeInfo {
+        code: "W0323",
+        title: "a server listens at every address",
+        text: "`args: { host: 0.0.0.0 }` opens a server to every network of its node. Servers have no \
+               key: whoever reaches the port can use the model, and vLLM has more routes than `/v1`. \
+               Left out, a server listens at its node's address alone.",
+    },
+    CodeInfo {
+        code: "N0324",
+        title: "servers of a pool listen at every address",
+        text: "SLURM chooses the node, so its address is not known when the script is written, and the \
+               server listens at all of them. It has no key: whoever reaches the port can use the model.",
+    },
+    CodeInfo {
         code: "N0330",
         title: "units on other machines",
         text: "These nodes are not this machine. What runs there is checked, planned and rendered; this \

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::atomic::{Mode, make_dir, sync_dir, write_atomically};
@@ -39,9 +39,12 @@ impl Home {
     /// The runs of a cluster, oldest first.
     ///
     /// # Errors
-    /// A directory cannot be listed.
+    /// A directory cannot be listed, or others could have put there what we would run.
     pub fn runs_of(&self, cluster: &ClusterName) -> Result<Vec<RunDir>, StoreError> {
         let dir = self.cluster_dir(cluster);
+        for place in [&self.path, &self.path.join("runs"), &dir] {
+            must_be_ours(place)?;
+        }
         let numbers = names(&dir)?
             .into_iter()
             .filter_map(|name| name.parse().ok());
@@ -236,6 +239,24 @@ impl RunDir {
         let state = RunState::fold(&read_journal(&self.path)?);
         Ok(matches!(state.phase, Phase::Ended(_)))
     }
+}
+
+/// Refuses a directory in which others could put scripts that we would run; one that does not exist is none.
+fn must_be_ours(dir: &Path) -> Result<(), StoreError> {
+    let found = match fs::metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(StoreError::io("look at", dir))?,
+    };
+    let why = if found.uid() != rustix::process::geteuid().as_raw() {
+        format!("it belongs to another user (id {})", found.uid())
+    } else if found.mode() & 0o022 != 0 {
+        let mode = found.mode() & 0o777;
+        format!("others can write in it (mode {mode:o}): `chmod go-w` it")
+    } else {
+        return Ok(());
+    };
+    let path = dir.to_owned();
+    Err(StoreError::NotOurs { path, why })
 }
 
 /// The names in a directory; none if it does not exist.

@@ -25,6 +25,14 @@ pub enum StoreError {
         /// It.
         path: PathBuf,
     },
+    /// Others could have put into a directory what we would read and run.
+    #[error("`{path}` is not used: {why}; or set TOOLORCH_HOME to a directory of yours")]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A line in the middle of a journal is not what was written.
     #[error("the journal is damaged: `{path}` line {line}: {why}")]
     Damaged {
@@ -71,6 +79,7 @@ impl StoreError {
         match self {
             Self::Damaged { .. } | Self::Newer { .. } => ExitStatus::JournalDamaged,
             Self::Owned { .. } | Self::Superseded { .. } => ExitStatus::OwnedElsewhere,
+            Self::NotOurs { .. } => ExitStatus::Refused,
             Self::Io { .. } | Self::Gone { .. } => ExitStatus::Internal,
         }
     }

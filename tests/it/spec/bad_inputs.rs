@@ -1,22 +1,25 @@
 //! What is no cluster YAML at all: one clear finding, at once.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use toolorch::diag::human;
 use toolorch::spec::{Source, parse};
 
-/// What a user sees; fails if that is more than one finding or takes a second.
+/// The processor time of this thread, which does not pass while a busy machine does something else.
+fn spent() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.try_into().unwrap()
+}
+
+/// What a user sees; fails if that is more than one finding or takes seconds of processor time.
 fn shown(bytes: &[u8]) -> String {
-    let start = Instant::now();
+    let start = spent();
     let parsed = parse(Source::new("cluster.yaml", bytes), &[]);
     let text = human(&parsed.diagnostics, &parsed.document, false);
-    assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        start.elapsed()
-    );
+    let took = spent().saturating_sub(start);
+    assert!(took < Duration::from_secs(3), "{took:?}");
     assert_eq!(parsed.diagnostics.len(), 1, "{text}");
     assert_eq!(parsed.spec, None);
     text
@@ -188,7 +191,7 @@ fn a_text_that_is_no_mapping() {
 }
 
 /// Shapes of input on which a careless reader takes quadratic time: minutes, not the fractions of a
-/// second that they take here; the limit leaves room for a busy machine.
+/// second of processor time that they take here.
 #[test]
 fn much_of_anything_takes_time_in_proportion() {
     let much = |unit: &str| unit.repeat((1 << 18) / unit.len());
@@ -202,13 +205,10 @@ fn much_of_anything_takes_time_in_proportion() {
             format!("a: |\n {}", much(unit)),
         ] {
             let bytes = &text.as_bytes()[..text.len()];
-            let start = Instant::now();
+            let start = spent();
             let parsed = parse(Source::new("cluster.yaml", bytes), &[]);
-            assert!(
-                start.elapsed() < Duration::from_secs(5),
-                "{unit:?}: {:?}",
-                start.elapsed()
-            );
+            let took = spent().saturating_sub(start);
+            assert!(took < Duration::from_secs(5), "{unit:?}: {took:?}");
             assert_eq!(parsed.spec, None);
         }
     }
