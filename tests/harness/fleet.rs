@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::Scene;
-use super::judge::{Ledger, Sentry, count_starts, living};
+use super::judge::{Ledger, Sentry, count_starts, finished_twice, living};
 use super::log_cluster::{self, HLE, Judge, YAML, call};
 use super::scene::{Going, Said, kill};
 use super::tally::Tally;
@@ -186,14 +186,10 @@ impl Fleet {
                 .failures
                 .push(format!("{servers} of 24 replicas started"));
         }
-        for (id, count) in log_cluster::marked(&self.scene, "eval-hle", "HLE_TASK_COMPLETE") {
-            if count > 1 {
-                tally
-                    .failures
-                    .push(format!("{id} was finished {count} times"));
-                tally.lost += 1;
-            }
-        }
+        let marker = "[HLE_TASK_COMPLETE] id=";
+        let twice = finished_twice(&self.scene, LOGS, "eval-hle", marker);
+        tally.lost += twice.len();
+        tally.failures.extend(twice);
         drop(self.judge);
         let down = self.scene.run(&["down", YAML]);
         if down.code != 0 {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Scene;
 use super::log_cluster::finished;
 use super::tally::Tally;
@@ -101,9 +103,14 @@ impl Ledger {
         }
     }
 
-    /// Compares what is there with what was.
+    /// Compares what is there with what was. An error may be asked again.
     pub(crate) fn look(&mut self, scene: &Scene) {
-        let now = finished(scene, &self.folder);
+        let mut now = finished(scene, &self.folder);
+        now.retain(|name, _| {
+            let text = scene.read(&format!("{}/{name}", self.folder));
+            let result: Value = serde_json::from_str(&text).unwrap_or_default();
+            result["status"] != "error"
+        });
         for (name, file) in &self.seen {
             if now.get(name) != Some(file) {
                 self.broken.insert(name.clone());
@@ -122,6 +129,30 @@ impl Ledger {
             tally.failures.push(text);
         }
     }
+}
+
+/// Questions that clients have finished without an error more than once, by their own logs.
+pub(crate) fn finished_twice(scene: &Scene, logs: &str, unit: &str, marker: &str) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for name in scene
+        .names(logs)
+        .iter()
+        .filter(|name| name.starts_with(unit))
+    {
+        let text = fs::read(scene.path(logs).join(name)).unwrap_or_default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let words = line
+                .split_once(marker)
+                .and_then(|(_, rest)| rest.split_once(" status=done"));
+            if let Some((id, _)) = words {
+                *counts.entry(id.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    let twice = counts.into_iter().filter(|(_, count)| *count > 1);
+    twice
+        .map(|(id, count)| format!("{id} was finished {count} times"))
+        .collect()
 }
 
 /// Counts the starts of servers beyond `allowed` for each unit, one where it names none.

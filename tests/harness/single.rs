@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Scene;
 use super::fleet::shipped;
-use super::judge::{Ledger, Sentry, living, server_starts};
+use super::judge::{Ledger, Sentry, finished_twice, living, server_starts};
 use super::scene::{Going, Said, kill, until};
 use super::small::{self, YAML};
 use super::tally::Tally;
@@ -21,6 +21,8 @@ pub(crate) struct Single {
     pub(crate) scene: Scene,
     questions: usize,
     ledger: Ledger,
+    /// Some results were damaged on purpose.
+    damaged: bool,
     sentry: Option<Sentry>,
     /// Starts of the server that are due.
     pub(crate) due: usize,
@@ -37,6 +39,7 @@ impl Single {
             scene,
             questions,
             ledger: Ledger::new(RESULTS),
+            damaged: false,
             sentry: None,
             due: 1,
             scale: 1,
@@ -98,9 +101,10 @@ impl Single {
         }
     }
 
-    /// What was seen of results so far counts no more: one of them is about to be damaged.
+    /// What was seen of results so far counts no more: some are about to be damaged, and made again.
     pub(crate) fn forget(&mut self) {
         self.ledger = Ledger::new(RESULTS);
+        self.damaged = true;
     }
 
     /// The run's name.
@@ -200,6 +204,11 @@ impl Single {
             tally
                 .failures
                 .push(format!("{starts} starts, {} were due", self.due));
+        }
+        let twice = finished_twice(&self.scene, LOGS, "eval-sums", "SUM_DONE id=");
+        if !self.damaged {
+            tally.lost += twice.len();
+            tally.failures.extend(twice);
         }
         self.ledger.close(&self.scene, self.questions, tally);
         let left = || self.scene.processes();

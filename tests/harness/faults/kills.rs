@@ -71,7 +71,7 @@ pub(super) const FAULTS: &[Fault] = &[
         id: "A1 elsewhere",
         what: "kill -9 of the controller at every other failpoint",
         how: "each once",
-        tries: 20,
+        tries: 99,
         quick: 6,
         run: elsewhere,
     },

@@ -272,6 +272,7 @@ fn full_results(tries: usize, tally: &mut Tally) {
         let disk = Disk::new(single.scene.path("out"), 256);
         let up = single.up();
         single.progress();
+        single.forget();
         disk.fill();
         let torn = || {
             let names = single.scene.result_names("out");
