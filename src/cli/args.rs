@@ -228,7 +228,6 @@ pub(super) enum EventFormat {
     Json,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "switches, each of its own")]
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option")]
 pub(super) struct UpArgs {

@@ -2,14 +2,15 @@
 
 mod books;
 mod changes;
+mod eval_state;
 mod event;
 mod state;
 pub mod store;
+mod unit_state;
 
 pub use books::{Books, BooksMark, Sum};
 pub use changes::{Changes, OtherFormat, places, script_path};
+pub use eval_state::{EvalState, Held, Retry, Routing};
 pub use event::{Event, GaveUp, Handle, OutsideSeen, Record, StopWhy, Verdict, Waits};
-pub use state::{
-    ConfigState, EvalState, Held, Left, Owner, Phase, Retry, Routing, RunState, RungState,
-    UnitPhase, UnitState,
-};
+pub use state::{ConfigState, Left, Owner, Phase, RunState};
+pub use unit_state::{RungState, UnitPhase, UnitState};

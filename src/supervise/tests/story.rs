@@ -525,6 +525,12 @@ fn fact(event: &Event) -> String {
             exit.generation, exit.code, exit.signal, exit.reason
         ),
         Event::GaveUp { unit, why } => format!("{unit} given up: {why:?}"),
+        event => fact_of_run(event),
+    }
+}
+
+fn fact_of_run(event: &Event) -> String {
+    match event {
         Event::ConfigWritten {
             config, endpoints, ..
         } => format!("config {config} written, {endpoints} endpoints"),
@@ -607,9 +613,7 @@ fn fact(event: &Event) -> String {
         }
         Event::OwnerLeft { why } => format!("owner left: {why}"),
         Event::RunEnded { code, summary } => format!("run ended {code}: {summary}"),
-        Event::RunStarted { .. } | Event::OwnerTook { .. } | Event::DownBegan { .. } => {
-            format!("{event:?}")
-        }
+        event => format!("{event:?}"),
     }
 }
 

@@ -1,0 +1,245 @@
+//! What is recorded of a unit, and how events change it.
+
+use super::RunState;
+use super::event::{Event, GaveUp, Handle};
+use crate::base::{Generation, LaunchId, Millis, Timestamp, UnitId};
+use crate::facts::{Exit, Liveness, ProbeFailure};
+
+/// What is recorded of a unit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UnitState {
+    /// Its last start.
+    pub generation: Generation,
+    /// The launch id of its last start.
+    pub launch: Option<LaunchId>,
+    /// SHA-256 of the script of its last start.
+    pub script: Option<String>,
+    /// How far it is.
+    pub phase: UnitPhase,
+    /// Where to find it.
+    pub handle: Option<Handle>,
+    /// When its last start was intended.
+    pub since: Timestamp,
+    /// When each of its starts was intended, for the restart budget.
+    pub starts: Vec<Timestamp>,
+    /// The highest rung proved in this start.
+    pub rung: Option<RungState>,
+    /// The last rung that was disproved in this start.
+    pub refuted: Option<(String, ProbeFailure)>,
+    /// How long this start took to be ready for the first time; another owner proves it again.
+    pub ready_after: Option<Millis>,
+    /// How this start lives, where that is not as it should be, and what speaks for it.
+    pub liveness: Option<(Liveness, String)>,
+    /// How it last ended.
+    pub exit: Option<Exit>,
+    /// It is not started, whoever owns the run, until it is undrained.
+    pub drained: bool,
+}
+
+impl UnitState {
+    /// A start is about to happen: nothing of the one before holds for it.
+    fn intend(&mut self, generation: Generation, launch: &LaunchId, at: Timestamp) {
+        self.generation = generation;
+        self.launch = Some(launch.clone());
+        self.phase = UnitPhase::Intended;
+        self.since = at;
+        self.starts.push(at);
+        self.handle = None;
+        self.rung = None;
+        self.refuted = None;
+        self.ready_after = None;
+        self.liveness = None;
+    }
+}
+
+/// A rung that was proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RungState {
+    /// Its name.
+    pub name: String,
+    /// What was learnt.
+    pub detail: String,
+}
+
+/// How far a unit is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum UnitPhase {
+    /// Never started.
+    #[default]
+    Planned,
+    /// A start was intended; whether it happened is not recorded yet.
+    Intended,
+    /// The launcher did its part.
+    Launched,
+    /// Its process was seen.
+    Started,
+    /// All rungs were proved, this long after its start.
+    Ready(Millis),
+    /// A stop was intended.
+    Stopping,
+    /// It ended; another start may follow.
+    Exited,
+    /// Nothing of it is left and it is not wanted.
+    Stopped,
+    /// It is not started again.
+    GaveUp(GaveUp),
+}
+
+impl UnitPhase {
+    /// Something of it may be running.
+    pub fn may_live(&self) -> bool {
+        matches!(
+            self,
+            Self::Intended | Self::Launched | Self::Started | Self::Ready(_) | Self::Stopping
+        )
+    }
+}
+
+impl RunState {
+    pub(super) fn apply_unit(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::LaunchIntended {
+                unit,
+                generation,
+                launch,
+                script,
+            } => {
+                let retries = self.retry_begins(unit);
+                let state = self.units.entry(unit.clone()).or_default();
+                if retries {
+                    // It has a budget of its own.
+                    state.starts.clear();
+                }
+                state.intend(*generation, launch, at);
+                state.script.clone_from(script);
+            }
+            Event::Launched {
+                unit,
+                generation,
+                handle,
+            } => self.change(unit, *generation, |state| {
+                state.handle = Some(handle.clone());
+                if state.phase == UnitPhase::Intended {
+                    state.phase = UnitPhase::Launched;
+                }
+            }),
+            Event::LaunchFailed {
+                unit,
+                generation,
+                why,
+            } => self.change(unit, *generation, |state| {
+                state.phase = UnitPhase::Exited;
+                state.exit = Some(Exit {
+                    generation: *generation,
+                    launch: state.launch.clone().unwrap_or_else(|| LaunchId::new("")),
+                    code: None,
+                    signal: None,
+                    requested: false,
+                    reason: Some(why.clone()),
+                    tail: Vec::new(),
+                    cause: None,
+                });
+            }),
+            Event::Started {
+                unit, generation, ..
+            } => self.change(unit, *generation, |state| {
+                if !matches!(state.phase, UnitPhase::Stopping) {
+                    state.phase = UnitPhase::Started;
+                }
+                state.rung = None;
+            }),
+            Event::Climbed {
+                unit,
+                generation,
+                rung,
+                detail,
+                ..
+            } => self.change(unit, *generation, |state| {
+                state.rung = Some(RungState {
+                    name: rung.clone(),
+                    detail: detail.clone(),
+                });
+                state.refuted = None;
+            }),
+            Event::Refuted {
+                unit,
+                generation,
+                rung,
+                failure,
+            } => self.change(unit, *generation, |state| {
+                state.refuted = Some((rung.clone(), failure.clone()));
+            }),
+            Event::Ready {
+                unit,
+                generation,
+                after,
+            } => self.change(unit, *generation, |state| {
+                let first = *state.ready_after.get_or_insert(*after);
+                state.phase = UnitPhase::Ready(first);
+            }),
+            event => self.apply_end(event),
+        }
+    }
+
+    fn apply_end(&mut self, event: &Event) {
+        match event {
+            Event::Judged {
+                unit,
+                generation,
+                liveness,
+                why,
+            } => self.change(unit, *generation, |state| {
+                let bad = *liveness != Liveness::Well;
+                state.liveness = bad.then(|| (*liveness, why.clone()));
+            }),
+            Event::Exited { unit, exit } => self.change(unit, exit.generation, |state| {
+                state.phase = UnitPhase::Exited;
+                state.exit = Some(exit.clone());
+            }),
+            Event::StopIntended {
+                unit,
+                generation,
+                why,
+            } => self.change(unit, *generation, |state| {
+                state.phase = UnitPhase::Stopping;
+                if why.is_nobodys_fault() {
+                    // It did its work: its next start is no restart after a failure.
+                    state.starts.pop();
+                }
+            }),
+            Event::Stopped { unit, generation } => {
+                self.change(unit, *generation, |state| state.phase = UnitPhase::Stopped);
+            }
+            Event::Drained { unit } => self.units.entry(unit.clone()).or_default().drained = true,
+            Event::Undrained { unit } => self.undrain(unit),
+            Event::GaveUp { unit, why } => {
+                self.units.entry(unit.clone()).or_default().phase = UnitPhase::GaveUp(why.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// It is like one that was never started, with a budget of its own.
+    fn undrain(&mut self, unit: &UnitId) {
+        let state = self.units.entry(unit.clone()).or_default();
+        state.drained = false;
+        if !state.phase.may_live() {
+            state.phase = UnitPhase::Planned;
+            state.starts.clear();
+        }
+    }
+
+    /// Changes a unit's state unless the event speaks of an earlier start.
+    fn change(&mut self, unit: &UnitId, generation: Generation, change: impl Fn(&mut UnitState)) {
+        let state = self.units.entry(unit.clone()).or_default();
+        if generation >= state.generation {
+            state.generation = generation;
+            change(state);
+        }
+    }
+
+    /// The unit's state; a unit without records is planned.
+    pub fn unit(&self, id: &UnitId) -> UnitState {
+        self.units.get(id).cloned().unwrap_or_default()
+    }
+}
