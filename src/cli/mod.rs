@@ -6,6 +6,7 @@ mod audience;
 mod changes;
 mod closing;
 mod cmd;
+mod companion;
 mod detach;
 mod exit;
 mod ledger;

@@ -55,6 +55,7 @@ impl Brain {
             if self.working() && self.is_drained(unit) {
                 self.record(Event::Undrained { unit: unit.clone() }, now);
                 self.then_after_stop(unit, Then::Anew);
+                self.awaits_start(unit);
             }
         }
     }

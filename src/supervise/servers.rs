@@ -125,9 +125,14 @@ impl Brain {
         self.tasks.remove(unit);
         if self.goal.start_servers && self.server(unit).is_some() && !self.is_drained(unit) {
             self.tasks.insert(unit.clone(), Task::Anew);
-            let place = self.plan.units.iter().position(|other| &other.id == unit);
-            self.unstarted.extend(place);
+            self.awaits_start(unit);
         }
+    }
+
+    /// Looks from now on whether it is a server's turn to start.
+    pub(super) fn awaits_start(&mut self, unit: &UnitId) {
+        let place = self.plan.units.iter().position(|other| &other.id == unit);
+        self.unstarted.extend(place);
     }
 
     /// A unit was looked at.

@@ -497,7 +497,7 @@ mod tests {
         });
         insta::assert_snapshot!(text(&story), @r"
         night-1-abcd: running for 1m 00s, since 00:00:00
-        watched by desk, pid 4242
+        watched by pid 4242 on desk since 00:00:00
 
         servers
           orchestrator  2/4 ready, 2 not started

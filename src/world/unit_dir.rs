@@ -150,7 +150,11 @@ impl UnitDirs {
         self.make_root()?;
         failpoint("fence-before-raise");
         let path = self.root.join(format!("{FENCE}{epoch}"));
-        fs::write(&path, "")
+        fs::File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
             .map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
         for earlier in names(&self.root) {
             let number = earlier.strip_prefix(FENCE).and_then(|n| n.parse().ok());

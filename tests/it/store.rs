@@ -324,6 +324,33 @@ fn the_golden_journal_replays_for_ever() {
     "#);
 }
 
+#[test]
+fn what_supervision_wrote_replays_for_ever() {
+    let state = RunState::fold(&golden("journal-supervised"));
+    let evals = state.evals.iter().map(|(name, eval)| {
+        format!(
+            "{name} waits {:?} degraded {:?} retry {:?} held {:?} outside {:?} routing {:?}",
+            eval.waits, eval.degraded, eval.retry, eval.held, eval.outside, eval.routing
+        )
+    });
+    let evals: Vec<String> = evals.collect();
+    let text = format!(
+        "{}\n{}\n{:?}",
+        in_short(&state),
+        evals.join("\n"),
+        state.books
+    );
+    insta::assert_snapshot!(text, @r#"
+        Running Some(RunId("small-1-3f2a")) since 2025-12-31T00:00:01.010Z seq 16 epoch 1
+        chat-1 Planned starts 0 exit None
+        chat-4 Planned starts 0 exit None
+        eval-sums Planned starts 0 exit None
+        sums 0/0 None
+        sums waits Some(Waits { since: Timestamp(3475242868140), server: Some("chat-0"), calls: 1, ids: ["q-3"] }) degraded {Generation(1): Degraded { retrieval_failed: 1, elsewhere: {} }} retry Intended(3) held None outside {("api.nobody.example:443", Refused): 2} routing Routing { clients: 1, unseen: 0, looks: 1, longest: Millis(1), unscrubbed: 0, dropped: {"NEBIUS_API_KEY"}, slipped: {} }
+        Books { evals: {EvalName("wait"): BooksMark { results: 0, call_log: 0 }}, servers: {UnitId("chat-1"): Sum { finished: 2, ours: 2, unsure: 0 }, UnitId("fair-0"): Sum { finished: 7, ours: 1, unsure: 0 }, UnitId("left-0"): Sum { finished: 8, ours: 1, unsure: 0 }, UnitId("right-0"): Sum { finished: 7, ours: 1, unsure: 0 }}, ended: {UnitId("chat-1")}, unread: {}, gap: false, open: None }
+        "#);
+}
+
 /// What a reader of any later format must still find.
 fn in_short(state: &RunState) -> String {
     let mut lines = vec![format!(

@@ -279,7 +279,7 @@ fn flags_of_the_release() {
     error: 5 errors, 1 warning in a.yaml
     "#);
     fine(&model(
-        "model: Qwen/Qwen3-8B; args: { max-num-seqs: 64, enforce_eager: true, dtype: bfloat16, enable-prefix-caching: false, max-num-batched-tokens: 8k, host: 0.0.0.0, hf-overrides: { a: 1 }, allowed-origins: [a, b] }",
+        "model: Qwen/Qwen3-8B; args: { max-num-seqs: 64, enforce_eager: true, dtype: bfloat16, enable-prefix-caching: false, max-num-batched-tokens: 8k, hf-overrides: { a: 1 }, allowed-origins: [a, b] }",
     ));
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Clock, EvalName, ExitStatus, Timestamp, UnitId, sha256};
+use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
 use crate::check::{self, Ctx};
 use crate::cli::args::{DownArgs, UpArgs};
 use crate::cli::audience::audience;
 use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
+use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
@@ -37,45 +38,6 @@ pub(in crate::cli) struct Wanted {
     pub(in crate::cli) command: &'static str,
     /// What still runs at the end is stopped by whoever asked for this.
     pub(in crate::cli) caller_stops: bool,
-}
-
-/// Whoever goes along with a drive.
-pub(in crate::cli) trait Companion: Audience {
-    /// The drive begins: this run, by this plan.
-    fn begins(&mut self, dir: &RunDir, plan: &Plan);
-}
-
-/// Nobody.
-struct Alone;
-
-impl Companion for Alone {
-    fn begins(&mut self, _: &RunDir, _: &Plan) {}
-}
-
-impl Audience for Alone {
-    fn event(&mut self, _: &Record, _: &RunState) {}
-    fn message(&mut self, _: &str) {}
-    fn tick(&mut self, _: Timestamp, _: &RunState, _: &BTreeMap<UnitId, String>) {}
-}
-
-/// Two who are told the same.
-struct Both<'a>(&'a mut dyn Audience, &'a mut dyn Audience);
-
-impl Audience for Both<'_> {
-    fn event(&mut self, record: &Record, state: &RunState) {
-        self.0.event(record, state);
-        self.1.event(record, state);
-    }
-
-    fn message(&mut self, text: &str) {
-        self.0.message(text);
-        self.1.message(text);
-    }
-
-    fn tick(&mut self, now: Timestamp, state: &RunState, tails: &BTreeMap<UnitId, String>) {
-        self.0.tick(now, state, tails);
-        self.1.tick(now, state, tails);
-    }
 }
 
 pub(in crate::cli) fn run(args: UpArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {

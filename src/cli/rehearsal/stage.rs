@@ -8,7 +8,7 @@ use super::looks::{Looks, Seen};
 use super::trouble::Trouble;
 use crate::base::{EvalName, Millis, Name, Timestamp, UnitId};
 use crate::cli::args::RehearseArgs;
-use crate::cli::cmd::up::Companion;
+use crate::cli::companion::Companion;
 use crate::knowledge::metrics;
 use crate::plan::rehearsal::Rehearsal;
 use crate::plan::{Plan, Unit, UnitKind};

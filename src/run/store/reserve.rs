@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
@@ -37,7 +38,13 @@ impl Reserve {
         if there || free_bytes(dir).is_none_or(|free| free < 4 * ROOM) {
             return;
         }
-        let filled = File::create(&self.path).and_then(|file| {
+        let create = File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&self.path);
+        let filled = create.and_then(|file| {
             fallocate(&file, FallocateFlags::empty(), 0, ROOM).map_err(io::Error::from)
         });
         if filled.is_err() {
