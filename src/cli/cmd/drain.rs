@@ -9,7 +9,9 @@ use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
 use crate::plan::{Plan, UnitKind};
-use crate::run::store::{Ask, Durability, Journal, Owner, Request, StoreError, Watch};
+use crate::run::store::{
+    Ask, Durability, Journal, Owner, Request, StoreError, Watch, read_requests,
+};
 use crate::run::{Event, Phase, RunState, StopWhy, UnitPhase};
 use crate::world::{Launchers, SystemClock, UnitDirs};
 
@@ -239,6 +241,10 @@ impl Wish {
             printer.complain(&format!("error: {why}"));
             ExitStatus::Refused
         })?;
+        // What was asked of the last owner, and not heeded, is older than this word.
+        for lying in read_requests(&self.found.dir.requests()) {
+            lying.without(&self.units).map_err(failed)?;
+        }
         let (mut journal, records) = Journal::open(owner).map_err(failed)?;
         let state = RunState::fold(&records);
         let mut note = |event: Event| {

@@ -72,7 +72,7 @@ pub(in crate::cli) fn proceed(
     cluster.plan = selected(plan, wanted, printer)?;
     let goal = goal(&cluster.plan, wanted, printer)?;
     let mut desks = desks(&cluster, &goal, printer)?;
-    if let Some(status) = nothing_left(&cluster.plan, &goal, &mut desks, printer)? {
+    if let Some(status) = nothing_left(&cluster.plan, wanted, &goal, &mut desks, printer)? {
         let whole = wanted.start_servers && wanted.args.only.is_empty();
         if whole {
             finish_live_run(&cluster.plan, wanted, printer)?;
@@ -196,12 +196,13 @@ fn desks(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<Vec<EvalDes
 /// run would ask again are left to do, unless the run that goes on has asked them.
 fn nothing_left(
     plan: &Plan,
+    wanted: &Wanted,
     goal: &Goal,
     desks: &mut [EvalDesk],
     printer: Printer,
 ) -> Result<Option<ExitStatus>, ExitStatus> {
     let mut complete = !goal.evals.is_empty();
-    let live = live_state(plan, printer)?;
+    let live = live_state(plan, wanted, printer)?;
     for desk in desks.iter_mut() {
         let refused = |why: String| {
             printer.complain(&format!("error: {why}"));
@@ -221,8 +222,11 @@ fn nothing_left(
     Ok(Some(status))
 }
 
-/// What the journal of the cluster's run says, if that is not over.
-fn live_state(plan: &Plan, printer: Printer) -> Result<RunState, ExitStatus> {
+/// What the journal of the cluster's run says, if that is not over; one that is to be rebuilt says nothing.
+fn live_state(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<RunState, ExitStatus> {
+    if wanted.args.rebuild {
+        return Ok(RunState::default());
+    }
     let failed = |error| runs::store(&error, printer);
     let Some(run) = runs::home().latest(&plan.cluster).map_err(failed)? else {
         return Ok(RunState::default());

@@ -39,6 +39,24 @@ pub struct Lying {
     pub request: Request,
 }
 
+impl Lying {
+    /// Takes these units out of it: somebody has had the last word on them.
+    ///
+    /// # Errors
+    /// Its file cannot be written or removed.
+    pub fn without(mut self, units: &[UnitId]) -> Result<(), StoreError> {
+        let before = self.request.units.len();
+        self.request.units.retain(|unit| !units.contains(unit));
+        if self.request.units.is_empty() {
+            return fs::remove_file(&self.path).map_err(StoreError::io("remove", &self.path));
+        }
+        if self.request.units.len() == before {
+            return Ok(());
+        }
+        self.request.write(&self.path)
+    }
+}
+
 impl Request {
     const FORMAT: u32 = 1;
 
@@ -61,10 +79,14 @@ impl Request {
         // Files are heeded in the order of their names.
         let name = format!("{:016}-{}.json", now.0, own_process().pid);
         let path = dir.join(name);
-        let text = serde_json::to_string(self)
-            .map_err(|error| StoreError::io("write", &path)(error.into()))?;
-        write_atomically(&path, text.as_bytes(), Mode::Private)?;
+        self.write(&path)?;
         Ok(path)
+    }
+
+    fn write(&self, path: &Path) -> Result<(), StoreError> {
+        let text = serde_json::to_string(self)
+            .map_err(|error| StoreError::io("write", path)(error.into()))?;
+        write_atomically(path, text.as_bytes(), Mode::Private)
     }
 }
 

@@ -279,7 +279,7 @@ fn full_servers_with_a_slow_health_are_left_alone_for_ten_minutes() {
     let scene = Scene::new();
     scene.write(YAML, &scene.here(FULL));
     scene.write("data.jsonl", "{\"id\":\"a\"}\n");
-    let up = scene.go(scene.toolorch(&["up", YAML]));
+    let mut up = scene.go(scene.toolorch(&["up", YAML]));
     until("the client", || {
         (!of_unit(&scene, "started", "eval-wait").is_empty()).then_some(())
     });
@@ -296,7 +296,7 @@ fn full_servers_with_a_slow_health_are_left_alone_for_ten_minutes() {
     assert_eq!(events(&scene, "judged"), []);
     assert_eq!(events(&scene, "alarm"), []);
     up.signal(Signal::TERM);
-    up.end();
+    up.child.wait().unwrap();
     scene.expect(0, &["down", YAML]);
     scene.assert_nothing_left();
 }
