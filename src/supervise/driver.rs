@@ -13,14 +13,14 @@ use super::driver_evals::EvalDesk;
 use super::driver_records::Backlog;
 use super::driver_routes;
 use super::{Brain, Input, Outcome};
-use crate::base::{Clock, ExitStatus, Millis, NodeName, RunId, Timestamp, UnitId};
+use crate::base::{Clock, ExitStatus, Generation, Millis, NodeName, RunId, Timestamp, UnitId};
 use crate::eval::RouteNews;
 use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Journal, StoreError, failpoint};
 use crate::run::{Record, RunState, UnitPhase};
 use crate::world::{
     Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
-    Watcher, lasts, own_files,
+    Watcher, Wrist, lasts, own_files,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -116,6 +116,8 @@ pub struct Driver<'a> {
     pub(super) routes: RouteWatch,
     pub(super) route_news: mpsc::UnboundedReceiver<RouteNews>,
     pub(super) backlog: Backlog,
+    /// Where the life of ready servers is felt, by the start that it is of.
+    pub(super) wrists: BTreeMap<UnitId, (Generation, Wrist)>,
 }
 
 impl<'a> Driver<'a> {
@@ -153,6 +155,7 @@ impl<'a> Driver<'a> {
             ours: Ours::default(),
             routes,
             route_news,
+            wrists: BTreeMap::new(),
         })
     }
 

@@ -291,21 +291,14 @@ impl Driver<'_> {
         });
     }
 
-    fn pulse(&self, id: &UnitId, generation: Generation, what: Ask) {
-        let leader = self.leaders.get(id).map(|running| running.pid);
-        let state = self.brain.state().units.get(id);
-        let log = state.and_then(|state| Some(Path::new(&state.handle.as_ref()?.log)));
-        let wrist = self.unit(id).and_then(|unit| Wrist::of(unit, leader, log));
-        let Some(wrist) = wrist else {
+    fn pulse(&mut self, id: &UnitId, generation: Generation, what: Ask) {
+        let Some(wrist) = self.wrist(id, generation) else {
             return;
         };
         let (prober, sender, unit) = (self.prober.clone(), self.sender.clone(), id.clone());
         tokio::spawn(async move {
             let pulse = match what {
-                Ask::Look { deep } => {
-                    let look = prober.look(&wrist, deep, lasts(LOOK_PATIENCE));
-                    Pulse::Look(look.await)
-                }
+                Ask::Look { deep } => Pulse::Look(wrist.look(deep, lasts(LOOK_PATIENCE)).await),
                 Ask::Canary => Pulse::Canary(prober.canary(&wrist, lasts(CANARY_PATIENCE)).await),
             };
             tracing::trace!(%unit, ?pulse, "pulsed");
@@ -315,6 +308,21 @@ impl Driver<'_> {
                 pulse,
             });
         });
+    }
+
+    /// Where the life of this start is felt.
+    fn wrist(&mut self, id: &UnitId, generation: Generation) -> Option<Wrist> {
+        match self.wrists.get(id) {
+            Some((known, wrist)) if *known == generation => Some(wrist.clone()),
+            _ => {
+                let leader = self.leaders.get(id).map(|running| running.pid);
+                let state = self.brain.state().units.get(id);
+                let log = state.and_then(|state| Some(Path::new(&state.handle.as_ref()?.log)));
+                let wrist = Wrist::of(self.unit(id)?, leader, log)?;
+                self.wrists.insert(id.clone(), (generation, wrist.clone()));
+                Some(wrist)
+            }
+        }
     }
 
     fn reach(&self, external: Name) {

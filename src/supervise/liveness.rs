@@ -7,8 +7,10 @@
 use crate::base::{Generation, Millis, Timestamp};
 use crate::facts::{Body, Canary, Counters, Door, Liveness, Look};
 
-/// How often a server is looked at.
+/// How often a server is looked at that has something to do, or seems not to live.
 pub(super) const LOOK_EVERY: Millis = Millis::from_secs(5);
+/// How often one is that is idle: canaries speak for it.
+const LOOK_IDLE: Millis = Millis::from_secs(7);
 /// How long its answer is waited for. Under full load an API server may take seconds.
 pub(super) const LOOK_PATIENCE: Millis = Millis::from_secs(9);
 /// How long a canary may take.
@@ -235,7 +237,8 @@ impl Vital {
             Turn::Out(since) => since,
             Turn::At(_) => now,
         };
-        self.look = Turn::At((asked + LOOK_EVERY).max(now + Millis(1)));
+        let again = |pause| Turn::At((asked + pause).max(now + Millis(1)));
+        self.look = again(LOOK_EVERY);
         if matches!(look.door, Door::Unknown(_)) {
             return (None, Moved::default());
         }
@@ -246,6 +249,9 @@ impl Vital {
         self.door = look.door;
         let moved = self.read(look.counters, now);
         self.watch(look.body, now);
+        if self.in_flight() == 0 && !self.suspicious(now) {
+            self.look = again(LOOK_IDLE);
+        }
         (self.stalled(now), moved)
     }
 

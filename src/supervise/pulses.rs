@@ -34,21 +34,21 @@ impl Vitals {
         for (unit, (vital, pace)) in &mut self.of {
             vital.reset(now);
             *pace = pace.anew();
-            self.due.extend(vital.wakes().map(|at| (at, unit.clone())));
+            self.due.extend(turn(vital).map(|at| (at, unit.clone())));
         }
         self.review = self.review.map(|_| now + REVIEW_EVERY);
     }
 
     fn add(&mut self, unit: &UnitId, vital: Vital, now: Timestamp) {
         self.remove(unit);
-        self.due.extend(vital.wakes().map(|at| (at, unit.clone())));
+        self.due.extend(turn(&vital).map(|at| (at, unit.clone())));
         self.of.insert(unit.clone(), (vital, Pace::default()));
         self.review.get_or_insert(now + REVIEW_EVERY);
     }
 
     fn remove(&mut self, unit: &UnitId) {
         if let Some((vital, _)) = self.of.remove(unit)
-            && let Some(at) = vital.wakes()
+            && let Some(at) = turn(&vital)
         {
             self.due.remove(&(at, unit.clone()));
         }
@@ -61,9 +61,9 @@ impl Vitals {
         change: impl FnOnce(&mut Vital, &mut Pace) -> T,
     ) -> Option<T> {
         let (vital, pace) = self.of.get_mut(unit)?;
-        let before = vital.wakes();
+        let before = turn(vital);
         let done = change(vital, pace);
-        let after = vital.wakes();
+        let after = turn(vital);
         if before != after {
             if let Some(at) = before {
                 self.due.remove(&(at, unit.clone()));
@@ -245,6 +245,15 @@ impl Brain {
             }
         }
     }
+}
+
+/// Turns come at the same moments for many: a thousand servers would wake us three hundred times a second.
+const GRAIN: u64 = 100;
+
+/// When something is to be asked of a server.
+fn turn(vital: &Vital) -> Option<Timestamp> {
+    let at = vital.wakes()?;
+    Some(Timestamp(at.0.next_multiple_of(GRAIN)))
 }
 
 /// What a server can show; none for a client.

@@ -363,7 +363,7 @@ async fn read(sent: Result<reqwest::Response, reqwest::Error>) -> Answer {
     }
 }
 
-fn words(error: &reqwest::Error) -> String {
+pub(super) fn words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "it does not answer in time".to_owned()
     } else if error.is_connect() {

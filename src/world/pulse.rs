@@ -1,24 +1,36 @@
 //! Signs of life of a ready server: its counters, an answer, a canary, its processes.
+//!
+//! A thousand servers are asked two hundred times a second. So each request is HTTP/1.0 over a connection of its own,
+//! written here: kept connections would cost 30 KB each, and a client for all of HTTP twice the processor time. uvicorn
+//! closes idle ones after five seconds in any case, just when we come again.
 
-use std::error::Error as _;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::probe::{Prober, bracketed};
+use super::probe::{Prober, bracketed, words};
 use super::procfs::life;
 use super::tree::tree_of;
 use crate::facts::{Body, Canary, Counters, Door, Look};
 use crate::plan::{Rung, Unit, UnitKind};
 
+/// No page of counters is larger.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
 /// Where the signs of life of a server are looked for.
 #[derive(Debug, Clone)]
 pub struct Wrist {
     address: String,
+    /// The same, once it was looked up.
+    found: Arc<OnceCell<SocketAddr>>,
     /// The page that is read.
     page: Page,
     /// The id that completes.
@@ -48,14 +60,105 @@ impl Wrist {
         };
         Some(Self {
             address: format!("{}:{port}", bracketed(&unit.address)),
+            found: Arc::default(),
             page,
             model: rungs.clone().find_map(completes),
             processes: leader.zip(log.map(Path::to_owned)),
         })
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+    /// Sends a request and reads its answer to the end.
+    async fn ask(&self, head: &str, body: &str, patience: Duration) -> Heard {
+        let request = format!("{head} HTTP/1.0\r\nHost: {}\r\n{body}", self.address);
+        let exchange = async {
+            let mut stream = self.connect().await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = Vec::new();
+            stream.take(LARGEST).read_to_end(&mut answer).await?;
+            Ok(answer)
+        };
+        match timeout(patience, exchange).await {
+            Err(_) => Heard::Nothing(Door::Silent),
+            Ok(Err(error)) => Heard::Nothing(of_io(&error)),
+            Ok(Ok(answer)) => match status(&answer) {
+                Some(status) => Heard::Answer(status, answer),
+                None => Heard::Nothing(Door::Unknown("it broke the connection off".to_owned())),
+            },
+        }
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let look_up = async || {
+            let mut found = lookup_host(&self.address).await?;
+            found
+                .next()
+                .ok_or_else(|| io::Error::other("its name has no address"))
+        };
+        TcpStream::connect(self.found.get_or_try_init(look_up).await?).await
+    }
+
+    /// Looks at the server; its processes are looked at where that is asked for, and where it says nothing.
+    pub async fn look(&self, deep: bool, patience: Duration) -> Look {
+        let (door, counters) = match &self.page {
+            Page::Metrics => match self.ask("GET /metrics", "\r\n", patience).await {
+                Heard::Answer(200, page) => (
+                    Door::Answers,
+                    Counters::read(&String::from_utf8_lossy(&page)),
+                ),
+                Heard::Answer(..) => (Door::Answers, None),
+                Heard::Nothing(door) => (door, None),
+            },
+            Page::Path(path) => match self.ask(&format!("GET {path}"), "\r\n", patience).await {
+                Heard::Answer(..) => (Door::Answers, None),
+                Heard::Nothing(door) => (door, None),
+            },
+            Page::None => (self.knock(patience).await, None),
+        };
+        let wanted = deep || door == Door::Silent;
+        let body = match self.processes.clone().filter(|_| wanted) {
+            Some((leader, log)) => {
+                // A pass over all processes of the machine.
+                let look = tokio::task::spawn_blocking(move || body(leader, &log));
+                look.await.ok().flatten()
+            }
+            None => None,
+        };
+        Look {
+            door,
+            counters,
+            body,
+        }
+    }
+
+    /// Asks for a completion of one token.
+    async fn canary(&self, patience: Duration) -> Canary {
+        let Some(model) = &self.model else {
+            return Canary::Unknown("it completes nothing".to_owned());
+        };
+        let wish = json!({
+            "model": model,
+            "messages": [{ "role": "user", "content": "Say yes." }],
+            "max_tokens": 1,
+        });
+        let wish = wish.to_string();
+        let length = wish.len();
+        let body =
+            format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{wish}");
+        match self.ask("POST /v1/chat/completions", &body, patience).await {
+            Heard::Answer(status, _) => Canary::Back(status),
+            Heard::Nothing(Door::Silent) => Canary::Lost,
+            Heard::Nothing(Door::Unknown(why)) => Canary::Unknown(why),
+            Heard::Nothing(_) => Canary::Unknown("nobody listens".to_owned()),
+        }
+    }
+
+    /// Whether it takes a connection.
+    async fn knock(&self, patience: Duration) -> Door {
+        match timeout(patience, self.connect()).await {
+            Ok(Ok(_)) => Door::Answers,
+            Ok(Err(error)) => of_io(&error),
+            Err(_) => Door::Silent,
+        }
     }
 }
 
@@ -75,66 +178,21 @@ fn completes(rung: &Rung) -> Option<String> {
 
 /// What a request brought.
 enum Heard {
-    Answer(u16, String),
+    Answer(u16, Vec<u8>),
     Nothing(Door),
 }
 
 impl Prober {
-    /// Looks at a server; its processes are looked at where that is asked for, and where it says nothing.
-    pub async fn look(&self, wrist: &Wrist, deep: bool, patience: Duration) -> Look {
-        let (door, counters) = match &wrist.page {
-            Page::Metrics => self.counters(&wrist.url("/metrics"), patience).await,
-            Page::Path(path) => match self.ask(&wrist.url(path), patience).await {
-                Heard::Answer(..) => (Door::Answers, None),
-                Heard::Nothing(door) => (door, None),
-            },
-            Page::None => (knock(&wrist.address, patience).await, None),
-        };
-        let wanted = deep || door == Door::Silent;
-        let body = match wrist.processes.clone().filter(|_| wanted) {
-            Some((leader, log)) => {
-                // A pass over all processes of the machine.
-                let look = tokio::task::spawn_blocking(move || body(leader, &log));
-                look.await.ok().flatten()
-            }
-            None => None,
-        };
-        Look {
-            door,
-            counters,
-            body,
-        }
-    }
-
-    /// Asks for a completion of one token.
+    /// Asks for a completion of one token, and notes it: it shows in the server's own count.
     pub async fn canary(&self, wrist: &Wrist, patience: Duration) -> Canary {
-        let Some(model) = &wrist.model else {
-            return Canary::Unknown("it completes nothing".to_owned());
-        };
-        let client = match self.client().await {
-            Ok(client) => client,
-            Err(error) => return Canary::Unknown(format!("no HTTP client: {error}")),
-        };
-        let body = json!({
-            "model": model,
-            "messages": [{ "role": "user", "content": "Say yes." }],
-            "max_tokens": 1,
-        });
-        let url = wrist.url("/v1/chat/completions");
-        let request = client.post(url).timeout(patience).json(&body);
-        let heard = heard(request).await;
-        // It shows in the server's own count.
-        match heard {
-            Heard::Answer(200, _) => self.asked(&wrist.url(""), true),
-            Heard::Answer(..) => {}
-            Heard::Nothing(_) => self.asked(&wrist.url(""), false),
+        let canary = wrist.canary(patience).await;
+        let base = format!("http://{}", wrist.address);
+        match canary {
+            Canary::Back(200) => self.asked(&base, true),
+            Canary::Back(_) => {}
+            Canary::Lost | Canary::Unknown(_) => self.asked(&base, false),
         }
-        match heard {
-            Heard::Answer(status, _) => Canary::Back(status),
-            Heard::Nothing(Door::Silent) => Canary::Lost,
-            Heard::Nothing(Door::Unknown(why)) => Canary::Unknown(why),
-            Heard::Nothing(_) => Canary::Unknown("nobody listens".to_owned()),
-        }
+        canary
     }
 
     /// Whether something answers at an external's URL, and is not at fault.
@@ -142,78 +200,31 @@ impl Prober {
     /// # Errors
     /// Why it is taken for gone.
     pub async fn reach(&self, url: &str, patience: Duration) -> Result<(), String> {
-        match self.ask(url, patience).await {
-            Heard::Answer(status @ 500.., _) => Err(format!("it answers {status}")),
-            Heard::Answer(..) => Ok(()),
-            Heard::Nothing(Door::Closed) => Err("it refuses the connection".to_owned()),
-            Heard::Nothing(Door::Unknown(why)) => Err(why),
-            Heard::Nothing(_) => Err("it does not answer".to_owned()),
-        }
-    }
-
-    async fn counters(&self, url: &str, patience: Duration) -> (Door, Option<Counters>) {
-        match self.ask(url, patience).await {
-            Heard::Answer(200, page) => (Door::Answers, Counters::read(&page)),
-            Heard::Answer(..) => (Door::Answers, None),
-            Heard::Nothing(door) => (door, None),
-        }
-    }
-
-    async fn ask(&self, url: &str, patience: Duration) -> Heard {
-        let client = match self.client().await {
-            Ok(client) => client,
-            Err(error) => return Heard::Nothing(Door::Unknown(format!("no HTTP client: {error}"))),
-        };
-        match heard(client.get(url).timeout(patience)).await {
-            // A kept connection may be closed at the very moment in which it is used again: uvicorn keeps them for five
-            // seconds, as long as our pause.
-            Heard::Nothing(Door::Unknown(_)) => heard(client.get(url).timeout(patience)).await,
-            other => other,
+        let client = self.client().await.map_err(|error| error.to_string())?;
+        match client.get(url).timeout(patience).send().await {
+            Ok(answer) if answer.status().is_server_error() => {
+                Err(format!("it answers {}", answer.status().as_u16()))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(words(&error)),
         }
     }
 }
 
-async fn heard(request: reqwest::RequestBuilder) -> Heard {
-    let answer = async {
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        Ok((status, response.text().await?))
-    };
-    match answer.await {
-        Ok((status, text)) => Heard::Answer(status, text),
-        Err(error) => Heard::Nothing(door(&error)),
-    }
+/// The status of an answer; none where that is no HTTP.
+fn status(answer: &[u8]) -> Option<u16> {
+    let line = answer.split(|byte| *byte == b'\n').next()?;
+    let line = std::str::from_utf8(line).ok()?;
+    let words = line.strip_prefix("HTTP/")?;
+    words.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// What an error says of a server: only a refusal proves that nobody listens.
-fn door(error: &reqwest::Error) -> Door {
-    if error.is_timeout() {
-        return Door::Silent;
-    }
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(error) = inner.downcast_ref::<io::Error>() {
-            return of_io(error);
-        }
-        cause = inner.source();
-    }
-    Door::Unknown("it broke the connection off".to_owned())
-}
-
 fn of_io(error: &io::Error) -> Door {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Door::Closed,
         io::ErrorKind::TimedOut => Door::Silent,
         _ => Door::Unknown(error.to_string()),
-    }
-}
-
-/// Whether it takes a connection.
-async fn knock(address: &str, patience: Duration) -> Door {
-    match timeout(patience, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Door::Answers,
-        Ok(Err(error)) => of_io(&error),
-        Err(_) => Door::Silent,
     }
 }
 
@@ -252,30 +263,36 @@ mod tests {
         assert_eq!(body(u32::MAX, log.path()), None);
     }
 
+    #[test]
+    fn an_answer_begins_with_its_status() {
+        assert_eq!(status(b"HTTP/1.1 200 OK\r\nx: y\r\n\r\nbody"), Some(200));
+        assert_eq!(status(b"HTTP/1.0 503 Service Unavailable\r\n"), Some(503));
+        assert_eq!(status(b"SSH-2.0-OpenSSH_9.6\r\n"), None);
+        assert_eq!(status(b""), None);
+    }
+
     #[tokio::test]
     async fn a_closed_port_is_told_from_a_silent_one() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let wrist = |page| Wrist {
             address: address.to_string(),
+            found: Arc::default(),
             page,
             model: Some("m".to_owned()),
             processes: None,
         };
-        let prober = Prober::default();
         let brief = Duration::from_millis(200);
         let metrics = wrist(Page::Metrics);
-        assert_eq!(prober.look(&metrics, false, brief).await.door, Door::Silent);
-        assert_eq!(prober.canary(&metrics, brief).await, Canary::Lost);
-        let knocked = prober.look(&wrist(Page::None), false, brief).await;
+        assert_eq!(metrics.look(false, brief).await.door, Door::Silent);
+        assert_eq!(metrics.canary(brief).await, Canary::Lost);
+        let knocked = wrist(Page::None).look(false, brief).await;
         assert_eq!(knocked.door, Door::Answers);
         drop(listener);
-        assert_eq!(prober.look(&metrics, false, brief).await.door, Door::Closed);
-        assert!(matches!(
-            prober.canary(&metrics, brief).await,
-            Canary::Unknown(_)
-        ));
-        let gone = prober.reach(&metrics.url("/v1"), brief).await;
+        assert_eq!(metrics.look(false, brief).await.door, Door::Closed);
+        assert!(matches!(metrics.canary(brief).await, Canary::Unknown(_)));
+        let url = format!("http://{address}/v1");
+        let gone = Prober::default().reach(&url, brief).await;
         assert_eq!(gone, Err("it refuses the connection".to_owned()));
     }
 }
