@@ -299,8 +299,8 @@ evals:
                   set no_proxy=localhost,127.0.0.1,::1,10.0.0.5
 
         files
-          results  e  /work/clusters/out/{id}.json
-          results  f  /work/clusters/out2/{id}.json
+          results  e  /site/clusters/out/{id}.json
+          results  f  /site/clusters/out2/{id}.json
 
         when done: servers are kept
         ");

@@ -19,7 +19,7 @@ pub(crate) fn spec(yaml: &str) -> ClusterSpec {
 pub(crate) fn facts() -> Facts {
     Facts {
         exe: "/usr/bin/toolorch".to_owned(),
-        yaml_dir: "/work/clusters".to_owned(),
+        yaml_dir: "/site/clusters".to_owned(),
         home: Known::Known("/home/user".to_owned()),
         own_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
         addresses: BTreeMap::new(),
@@ -69,11 +69,11 @@ fn the_fifth_node_is_one_job() {
 fn the_quickstart_runs_this_program_as_its_servers() {
     let plan = clean(QUICKSTART);
     insta::assert_snapshot!(argv(&plan, "orchestrator-1"), @"/usr/bin/toolorch sim vllm serve nvidia/Nemotron-Orchestrator-8B --host 127.0.0.1 --port 18101 --enable-auto-tool-choice --tool-call-parser hermes");
-    insta::assert_snapshot!(argv(&plan, "eval-arithmetic"), @"python3 client.py --model-config /work/clusters/quickstart/out/model_config.json --dataset /work/clusters/quickstart/questions.jsonl --output /work/clusters/quickstart/out/results --concurrency 32 --max-rounds 6 --orchestrator nvidia/Nemotron-Orchestrator-8B --expert Qwen/Qwen3-32B-FP8");
+    insta::assert_snapshot!(argv(&plan, "eval-arithmetic"), @"python3 client.py --model-config /site/clusters/quickstart/out/model_config.json --dataset /site/clusters/quickstart/questions.jsonl --output /site/clusters/quickstart/out/results --concurrency 32 --max-rounds 6 --orchestrator nvidia/Nemotron-Orchestrator-8B --expert Qwen/Qwen3-32B-FP8");
     let replica = plan.unit(&"expert-0".into()).unwrap();
     assert_eq!(replica.env.set["TOOLORCH_SIM_RELEASE"], "0.12.0");
     assert!(matches!(replica.kind, UnitKind::Replica { index: 0, .. }));
-    assert_eq!(replica.cwd.as_deref(), Some("/work/clusters"));
+    assert_eq!(replica.cwd.as_deref(), Some("/site/clusters"));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn the_file_that_ends_an_evaluation_is_its_own() {
         "    results: out/results",
         "    results: out/results\n    finished: { file: out/end }",
     );
-    let end = "/work/clusters/quickstart/out/end".to_owned();
+    let end = "/site/clusters/quickstart/out/end".to_owned();
     assert_eq!(clean(&yaml).evals[0].finished, Finished::File(end));
 }
 

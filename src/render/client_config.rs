@@ -366,7 +366,7 @@ mod tests {
         insta::assert_snapshot!(text(&plan, &ready).unwrap(), @r#"
         {
             "_comment": "written by toolorch for run hle-oss-1-3f2a",
-            "vllm_model_config_path": "/work/clusters/quickstart/out/model_config.json",
+            "vllm_model_config_path": "/site/clusters/quickstart/out/model_config.json",
             "nvidia/Nemotron-Orchestrator-8B": [{"ip_addr": "127.0.0.1", "port": 18101}],
             "Qwen/Qwen3-32B-FP8": [
                 {"ip_addr": "127.0.0.1", "port": 18110},
@@ -390,7 +390,7 @@ mod tests {
         for unit in ["expert-0", "expert-1", "retrieval"] {
             ready.remove(unit);
         }
-        insta::assert_snapshot!(text(&plan, &ready).unwrap_err(), @"no endpoint is ready for `expert`, `retrieval`: the client configuration `/work/clusters/quickstart/out/model_config.json` is not written");
+        insta::assert_snapshot!(text(&plan, &ready).unwrap_err(), @"no endpoint is ready for `expert`, `retrieval`: the client configuration `/site/clusters/quickstart/out/model_config.json` is not written");
     }
 
     #[test]
@@ -433,7 +433,7 @@ mod tests {
         let mut plan = with_format(QUICKSTART, ClientConfigFormat::OpenaiEnv);
         plan.groups[0].name = "a-b".into();
         plan.groups[1].name = "a_b".into();
-        insta::assert_snapshot!(text(&plan, &all_ready(&plan)).unwrap_err(), @"`a-b` and `a_b` would both be `A_B_BASE_URL` in `/work/clusters/quickstart/out/model_config.json`: rename one, or use another `format`");
+        insta::assert_snapshot!(text(&plan, &all_ready(&plan)).unwrap_err(), @"`a-b` and `a_b` would both be `A_B_BASE_URL` in `/site/clusters/quickstart/out/model_config.json`: rename one, or use another `format`");
     }
 
     #[test]
@@ -453,7 +453,7 @@ mod tests {
     #[test]
     fn a_later_format_is_refused() {
         let plan = with_format(QUICKSTART, ClientConfigFormat::Litellm);
-        insta::assert_snapshot!(text(&plan, &all_ready(&plan)).unwrap_err(), @"`format: litellm` of `/work/clusters/quickstart/out/model_config.json` is not written by this version: use `toolorchestra`, `openai-env` or `template`");
+        insta::assert_snapshot!(text(&plan, &all_ready(&plan)).unwrap_err(), @"`format: litellm` of `/site/clusters/quickstart/out/model_config.json` is not written by this version: use `toolorchestra`, `openai-env` or `template`");
     }
 
     #[test]

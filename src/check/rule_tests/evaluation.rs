@@ -32,7 +32,7 @@ fn tool_orchestra(rest: &str) -> String {
 fn with_dataset(problems: Vec<DatasetProblem>) -> Facts {
     let mut facts = facts();
     let summary = DatasetSummary {
-        path: "/work/clusters/d.jsonl".to_owned(),
+        path: "/site/clusters/d.jsonl".to_owned(),
         ids: vec!["1".to_owned()],
         sha256: String::new(),
         problems,
@@ -72,19 +72,19 @@ fn what_is_wrong_with_datasets() {
       --> a.yaml:11:14
        |
     11 |     dataset: d.jsonl
-       |              ^^^^^^^ there is no `/work/clusters/d.jsonl`
+       |              ^^^^^^^ there is no `/site/clusters/d.jsonl`
 
     error[E0501]: the dataset cannot be read
       --> a.yaml:11:14
        |
     11 |     dataset: d.jsonl
-       |              ^^^^^^^ `/work/clusters/d.jsonl`: permission denied
+       |              ^^^^^^^ `/site/clusters/d.jsonl`: permission denied
 
     error[E0502]: the dataset is a Git-LFS pointer, not the questions
       --> a.yaml:11:14
        |
     11 |     dataset: d.jsonl
-       |              ^^^^^^^ `/work/clusters/d.jsonl` was not fetched
+       |              ^^^^^^^ `/site/clusters/d.jsonl` was not fetched
        |
        = help: run `git lfs pull` in its repository
 
@@ -92,7 +92,7 @@ fn what_is_wrong_with_datasets() {
       --> a.yaml:11:14
        |
     11 |     dataset: d.jsonl
-       |              ^^^^^^^ `/work/clusters/d.jsonl` is empty
+       |              ^^^^^^^ `/site/clusters/d.jsonl` is empty
 
     error[E0503]: line 3 of the dataset is not a JSON object
       --> a.yaml:11:14
@@ -130,7 +130,7 @@ fn what_is_wrong_with_datasets() {
       --> a.yaml:12:18
        |
     12 |     tasks: ["1", "2"]
-       |                  ^^^ not in `/work/clusters/d.jsonl`
+       |                  ^^^ not in `/site/clusters/d.jsonl`
 
     error: 9 errors in a.yaml
     "#);
@@ -236,7 +236,7 @@ fn evaluations_do_not_wait_for_each_other() {
     8 |   e: { command: [x], dataset: d, results: r, after: { f: ended } }
       |                                           - the same
     9 |   f: { command: [x], dataset: d, results: r, after: { e: ended } }
-      |                                           ^ `/work/clusters/r`
+      |                                           ^ `/site/clusters/r`
 
     error: 2 errors in a.yaml
     ");
@@ -354,7 +354,7 @@ fn tools_are_sent_only_to_a_path_that_exists_here() {
 fn the_client_is_in_its_directory() {
     let mut facts = facts();
     facts.paths.insert(
-        "/work/clusters/tools.json".to_owned(),
+        "/site/clusters/tools.json".to_owned(),
         Known::Known(PathKind::Absent),
     );
     assert_snapshot!(said_with(&tool_orchestra("max_rounds: 3"), &facts), @r"
@@ -362,7 +362,7 @@ fn the_client_is_in_its_directory() {
       --> a.yaml:16:3
        |
     16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, max_rounds: 3 }
-       |   ^ `/work/clusters`
+       |   ^ `/site/clusters`
        |
        = help: `cwd` is the directory of the client, such as `~/ToolOrchestra/evaluation`
 

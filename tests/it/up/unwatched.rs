@@ -137,6 +137,10 @@ fn an_evaluation_that_nobody_watches_raises_its_own_alarm() {
 #[test]
 fn servers_go_where_nobody_is_left_to_take_them_down() {
     let scene = scene("slow", 4, "");
+    // Somebody talks to the same port of another node, which may well be on this machine.
+    let neighbour = format!("{}9.9:8000", scene.network());
+    let listener = std::net::TcpListener::bind(&neighbour).unwrap();
+    let talk = std::net::TcpStream::connect(&neighbour).unwrap();
     let up = scene.go(toolorch(&scene, &["up", YAML]));
     until("a result", || (scene.results("out") > 0).then_some(()));
     up.signal(Signal::KILL);
@@ -154,6 +158,7 @@ fn servers_go_where_nobody_is_left_to_take_them_down() {
     let said = scene.go(toolorch(&scene, &["up", YAML])).end();
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("nothing was started"), "{}", said.err);
+    drop((talk, listener));
     scene.assert_nothing_left();
 }
 
