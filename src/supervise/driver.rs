@@ -177,10 +177,10 @@ impl<'a> Driver<'a> {
         let mut look = every(LOOK_EVERY);
         let mut asked = every(ASKED_EVERY);
         let mut meter = every(METER_EVERY);
+        let mut heard = SystemClock.now();
         while outcome.is_none() {
             let waits = self.port_waits();
             let wake = self.until_wake();
-            let heard = SystemClock.now();
             let inputs = tokio::select! {
                 Some(input) = self.inputs.recv() => self.heed(input),
                 Some((unit, observation)) = self.news.recv() => self.learn(unit, observation),
@@ -197,7 +197,8 @@ impl<'a> Driver<'a> {
                 _ = asked.tick() => self.asked(),
                 _ = meter.tick() => { self.meter_again(); Vec::new() }
             };
-            let length = SystemClock.now().since(heard);
+            let now = SystemClock.now();
+            let length = now.since(std::mem::replace(&mut heard, now));
             let away = (length >= AWAY).then_some(Input::Away { length });
             if away.is_some() {
                 // Another may have come in the meantime.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::brain::Brain;
 use super::evals::Stage;
 use super::stops::Then;
-
 use super::watch::Ending;
 use crate::base::{EvalName, Timestamp, UnitId};
 use crate::run::{Changes, StopWhy};
