@@ -61,7 +61,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         id: "D7",
         what: "an engine hangs while HTTP is fine: noticed and started again",
-        how: "`toolorch sim fault chat-0 hang`, time ten times as fast",
+        how: "`toolorch sim fault chat-0 hang`",
         tries: 3,
         quick: 1,
         run: hangs,
@@ -249,7 +249,6 @@ fn dies(tries: usize, tally: &mut Tally) {
 fn hangs(tries: usize, tally: &mut Tally) {
     for _ in 0..tries {
         let mut single = Single::new("slow", 200);
-        single.scale = 10;
         let up = single.up();
         single.progress();
         let (before, stops) = (
