@@ -65,6 +65,7 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
     let job = LaunchJob {
         run: dir.id().clone(),
         // Two may come within a millisecond.
+        concurrency: None,
         launch: LaunchId::new(format!(
             "detached-{:x}-{}",
             SystemClock.now().0,

@@ -115,6 +115,7 @@ fn proxy(facts: &Facts, client: &Unit, (name, port): (&Name, Port), allow: &[Str
             .chain(allow)
             .collect(),
         env: UnitEnv::default(),
+        slower: Vec::new(),
         cwd: None,
         cache_dir: None,
         open_files: OPEN_FILES,

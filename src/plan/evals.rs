@@ -14,6 +14,7 @@ use super::configs::DEFAULT_CONFIG;
 use super::fill::Values;
 use super::similar::{MaybeFix as _, did_you_mean};
 use super::sites::Sites;
+use super::slower::{self, Words};
 use super::{
     EvalPlan, ResultsPlan, Start, Unit, UnitKind, argv, env, family, identity, inherit, paths,
     ready,
@@ -349,11 +350,19 @@ fn client(
         }
         found
     });
-    let values = values(spec, facts, name, eval, at);
-    let argv = client_argv(spec, eval, adapter, &values, &origin, report);
-    let mut env = inherit::unit_env(resolve::eval_env(spec, name));
-    env::fill_set(&mut env, &values, &origin, Some(report));
-    add_call_log(adapter, at, &mut env);
+    let words = |eval: &Eval, report: &mut Report| {
+        let values = values(spec, facts, name, eval, at);
+        let argv = client_argv(spec, eval, adapter, &values, &origin, report);
+        let mut env = inherit::unit_env(resolve::eval_env(spec, name));
+        env::fill_set(&mut env, &values, &origin, Some(report));
+        add_call_log(adapter, at, &mut env);
+        Words { argv, env }
+    };
+    let first = words(eval, report);
+    // What is wrong with the words was said of the first.
+    let again = |eval: &Eval| words(eval, &mut Report::default());
+    let slower = slower::steps(eval, &first, &origin, again, report);
+    let Words { argv, env } = first;
     Unit {
         id: UnitId::eval(name),
         kind: UnitKind::Eval { name: name.clone() },
@@ -365,6 +374,7 @@ fn client(
         port_auto: false,
         argv,
         env,
+        slower,
         cwd: Some(at.cwd.clone()),
         cache_dir: None,
         open_files: (eval.limits.as_ref())
@@ -373,7 +383,7 @@ fn client(
         grace: GRACE,
         start: Start::default(),
         ready: ready::of_eval(),
-        restart: ready::restart(eval.restart.as_ref()),
+        restart: ready::restart_of_client(eval.restart.as_ref()),
         results_dir: Some(at.results.clone()),
         origin,
     }

@@ -26,6 +26,7 @@ pub mod rehearsal;
 mod select;
 pub(crate) mod similar;
 mod sites;
+mod slower;
 mod start;
 mod table;
 #[cfg(test)]
@@ -42,5 +43,6 @@ pub use select::{UnknownNames, select};
 pub use table::table;
 pub use types::{
     ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, NotifyPlan, Plan, PlanNode,
-    ReadyRule, RestartRule, ResultsPlan, Rung, Start, Unit, UnitEnv, UnitKind, WarmupRequest,
+    ReadyRule, RestartRule, ResultsPlan, Rung, Slower, Start, Unit, UnitEnv, UnitKind,
+    WarmupRequest,
 };

@@ -3,7 +3,7 @@
 use crate::base::{Millis, Name};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Engine, ModelSpec, Restart, Service};
+use crate::spec::model::{ClientRestart, Duration, Engine, ModelSpec, Restart, Service};
 
 use super::family::tool_parser;
 use super::{ReadyRule, RestartRule, Rung, WarmupRequest, argv, family, inherit};
@@ -97,12 +97,22 @@ pub(crate) fn of_eval() -> ReadyRule {
 
 /// How often something is started again: 3 times in 10 minutes, 5 s after the first death.
 pub(crate) fn restart(own: Option<&Restart>) -> RestartRule {
-    let length = |own: Option<crate::spec::model::Duration>, seconds| {
-        own.map_or(Millis::from_secs(seconds), |length| length.0)
-    };
+    own.map_or(rule(None, None, None), |own| {
+        rule(own.attempts, own.backoff, own.window)
+    })
+}
+
+/// The same of a client.
+pub(crate) fn restart_of_client(own: Option<&ClientRestart>) -> RestartRule {
+    own.map_or(rule(None, None, None), |own| {
+        rule(own.attempts, own.backoff, own.window)
+    })
+}
+
+fn rule(attempts: Option<u32>, backoff: Option<Duration>, window: Option<Duration>) -> RestartRule {
     RestartRule {
-        attempts: own.and_then(|own| own.attempts).unwrap_or(3),
-        backoff: length(own.and_then(|own| own.backoff), 5),
-        window: length(own.and_then(|own| own.window), 600),
+        attempts: attempts.unwrap_or(3),
+        backoff: backoff.map_or(Millis::from_secs(5), |length| length.0),
+        window: window.map_or(Millis::from_secs(600), |length| length.0),
     }
 }

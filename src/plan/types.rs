@@ -128,6 +128,9 @@ pub struct Unit {
     pub argv: Vec<String>,
     /// The environment it runs in.
     pub env: UnitEnv,
+    /// What differs with fewer questions in flight, after its deaths; falling. Only of clients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slower: Vec<Slower>,
     /// The directory it runs in; may start with `~/`, which is resolved where it runs.
     pub cwd: Option<String>,
     /// Compile caches; resolved where it runs.
@@ -296,6 +299,17 @@ pub struct WarmupRequest {
     pub json: Value,
     /// How many.
     pub requests: u32,
+}
+
+/// How a client runs with fewer questions in flight than the YAML's `concurrency`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slower {
+    /// Questions in flight.
+    pub concurrency: u32,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Variables that have another value than otherwise.
+    pub set: IndexMap<String, String>,
 }
 
 /// How often a unit is started again after a death that nobody asked for.

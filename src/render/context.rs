@@ -1,5 +1,6 @@
 //! What the templates see: the contract with a user's own templates, so its keys are stable.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::error::RenderError;
@@ -20,6 +21,8 @@ pub struct UnitContext {
     pub argv: Vec<String>,
     /// Variables to set, last of all.
     pub set: Vec<Variable>,
+    /// With fewer questions in flight.
+    pub slower: Vec<SlowerContext>,
     /// Names whose values come from the secrets file or the caller.
     pub pass: Vec<String>,
     /// Names to remove.
@@ -63,6 +66,17 @@ pub struct NotifyContext {
     pub every_s: u64,
 }
 
+/// A client with fewer questions in flight: `run --concurrency N`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SlowerContext {
+    /// Questions in flight.
+    pub concurrency: u32,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Variables that have another value than otherwise.
+    pub set: Vec<Variable>,
+}
+
 /// One variable of a program's environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Variable {
@@ -97,12 +111,12 @@ impl UnitContext {
             }
             .to_owned(),
             argv: unit.argv.clone(),
-            set: env
-                .set
-                .iter()
-                .map(|(name, value)| Variable {
-                    name: name.clone(),
-                    value: value.clone(),
+            set: variables(&env.set),
+            slower: (unit.slower.iter())
+                .map(|step| SlowerContext {
+                    concurrency: step.concurrency,
+                    argv: step.argv.clone(),
+                    set: variables(&step.set),
                 })
                 .collect(),
             pass: env.pass.clone(),
@@ -161,8 +175,11 @@ impl UnitContext {
                 );
             }
         }
-        let argv = self.argv.iter().map(|word| ("argv", word));
-        let values = self.set.iter().map(|pair| ("env.set", &pair.value));
+        let slower = || self.slower.iter();
+        let argv = self.argv.iter().chain(slower().flat_map(|step| &step.argv));
+        let argv = argv.map(|word| ("argv", word));
+        let values = self.set.iter().chain(slower().flat_map(|step| &step.set));
+        let values = values.map(|pair| ("env.set", &pair.value));
         let setup = self.setup.iter().map(|line| ("env.setup", line));
         let notify = self.notify.iter().flat_map(|notify| &notify.argv);
         let notify = notify.map(|word| ("notify.command", word));
@@ -177,6 +194,15 @@ impl UnitContext {
         }
         Ok(())
     }
+}
+
+fn variables(set: &IndexMap<String, String>) -> Vec<Variable> {
+    let pairs = set
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
+    pairs
+        .map(|(name, value)| Variable { name, value })
+        .collect()
 }
 
 /// An evaluation's script outlives the controller and raises its alarm.

@@ -30,6 +30,8 @@ pub struct EvalState {
     pub degraded: BTreeMap<Generation, Degraded>,
     /// How far the one retry of results in error is.
     pub retry: Retry,
+    /// Questions in flight where its client died or stalled and fewer are asked since.
+    pub slowed: Option<u32>,
     /// Its client is stopped until what it requires is there again.
     pub held: Option<Held>,
     /// How it ended.
@@ -170,6 +172,9 @@ impl RunState {
                 let state = self.evals.entry(eval.clone()).or_default();
                 state.degraded.insert(*generation, degraded.clone());
             }
+            Event::EvalSlowed { eval, concurrency } => {
+                self.evals.entry(eval.clone()).or_default().slowed = Some(*concurrency);
+            }
             Event::EvalHeld {
                 eval,
                 unit,
@@ -210,6 +215,8 @@ impl RunState {
                 state.verdict = Some(verdict.clone());
                 state.waits = None;
                 state.held = None;
+                // Whoever starts it anew has changed something, or wants to see.
+                state.slowed = None;
             }
             _ => {}
         }

@@ -231,6 +231,13 @@ pub enum Event {
         /// How many.
         ids: usize,
     },
+    /// A client died or stalled; from its next start on fewer questions are in flight.
+    EvalSlowed {
+        /// Which.
+        eval: EvalName,
+        /// How many.
+        concurrency: u32,
+    },
     /// A client is stopped until what it requires is there again.
     EvalHeld {
         /// Which evaluation.

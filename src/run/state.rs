@@ -138,6 +138,7 @@ impl RunState {
             Event::EvalProgress { .. }
             | Event::OutsideCall { .. }
             | Event::Routed { .. }
+            | Event::EvalSlowed { .. }
             | Event::EvalHeld { .. }
             | Event::EvalResumed { .. }
             | Event::EvalEnded { .. }

@@ -29,7 +29,8 @@ impl Driver<'_> {
                 unit,
                 generation,
                 launch,
-            } => self.launch(unit, generation, &launch),
+                concurrency,
+            } => self.launch(unit, generation, &launch, concurrency),
             Effect::Watch { unit } => self.watch(&unit),
             Effect::Stop { unit, generation } => self.stop(unit, generation),
             Effect::Probe {
@@ -161,7 +162,13 @@ impl Driver<'_> {
         Some(PathBuf::from(&handle.log))
     }
 
-    fn launch(&mut self, id: UnitId, generation: Generation, launch: &LaunchId) {
+    fn launch(
+        &mut self,
+        id: UnitId,
+        generation: Generation,
+        launch: &LaunchId,
+        concurrency: Option<u32>,
+    ) {
         let Some(unit) = self.unit(&id).cloned() else {
             return;
         };
@@ -173,6 +180,7 @@ impl Driver<'_> {
             generation,
             epoch: Some(self.epoch()),
             launch: launch.clone(),
+            concurrency,
             scripts: self.ground.scripts.clone(),
             log: self.log_path(&id, generation),
         };

@@ -21,6 +21,8 @@ pub enum Effect {
         generation: Generation,
         /// The launch id that its processes carry.
         launch: LaunchId,
+        /// With fewer questions in flight than planned.
+        concurrency: Option<u32>,
     },
     /// Watch a unit that runs already.
     Watch {

@@ -34,6 +34,7 @@ mod routes;
 mod servers;
 mod signs;
 mod slow;
+mod slower;
 mod stops;
 mod tasks;
 #[cfg(test)]

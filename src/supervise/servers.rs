@@ -289,6 +289,7 @@ impl Brain {
             },
             now,
         );
+        let concurrency = self.slowed(unit);
         self.launching.insert(unit.clone(), generation);
         self.tasks.remove(unit);
         if let Some(timeout) = self.server(unit).map(|server| server.ready.timeout) {
@@ -303,6 +304,7 @@ impl Brain {
             unit: unit.clone(),
             generation,
             launch,
+            concurrency,
         });
     }
 

@@ -358,7 +358,10 @@ impl Brain {
             return;
         };
         match again(unit.restart, &self.state.unit(&unit.id).starts, now) {
-            Again::At(at) => self.eval_work(eval).wait_until(at),
+            Again::At(at) => {
+                self.eval_work(eval).wait_until(at);
+                self.slow_down(eval, now);
+            }
             Again::Spent(starts) => {
                 let how = ending.how;
                 let why = format!("{how}; the restart budget is spent after {starts} starts");

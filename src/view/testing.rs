@@ -101,6 +101,7 @@ fn unit(id: UnitId, kind: UnitKind, port: usize) -> Unit {
         port_auto: false,
         argv: vec!["true".to_owned()],
         env: UnitEnv::default(),
+        slower: Vec::new(),
         cwd: None,
         cache_dir: None,
         open_files: 1024,

@@ -9,7 +9,7 @@
 #   bash units/NAME.sh stop      TERM, grace, KILL on all that is ours; exit 0 when nothing is left
 #   bash units/NAME.sh secrets   keep the `pass` values of this shell for the next starts (0600)
 #   Options: --run RUN (default hand-CLUSTER); with run also --generation N, --launch ID, --log FILE,
-#   --gpus LIST, --port N; with run and stop --epoch E, --grace SECONDS.
+#   --gpus LIST, --port N, --concurrency N (one for which the unit has its words); with run and stop --epoch E, --grace SECONDS.
 #   Files: ${TOOLORCH_STATE:-/tmp/toolorch-$UID}/RUN/NAME/ (state, log, dropped, supervisor.log, …)
 #   A unit stops itself where U_IDLE says so, see "When nobody watches" below.
 #

@@ -27,6 +27,10 @@ put_port() { # another port than the plan's: in the arguments and values that ho
   done
   U_PORT=$1
 }
+slow_down() { # the words for fewer questions in flight; what is set later wins
+  local -n argv=U_ARGV_$1 set=U_SET_$1
+  U_ARGV=("${argv[@]}") U_SET+=("${set[@]}")
+}
 record() { # the recorder: writes down descendants while the leader lives, so that none is lost with it
   trap '' INT TERM HUP QUIT; trap : PIPE
   local rc ms=500 pace looked=0
@@ -98,6 +102,7 @@ verb_run() {
   [[ -n $U_PORT ]] && peek_at "${PORT:-$U_PORT}"
   take_place
   first_state
+  [[ -n $CONCURRENCY ]] && slow_down "$CONCURRENCY"
   [[ -n $PORT && $PORT != "$U_PORT" ]] && { put_port "$PORT"; S[port]=$PORT; }
   checks
   save_state fence

@@ -155,7 +155,7 @@ verb_secrets() {
 # ---- The command line ----------------------------------------------------------------------------------
 main() {
   local verb=${1-} value
-  RUN=hand-$U_CLUSTER GENERATION='' EPOCH='' LAUNCH='' LOG='' PORT='' GRACE=$U_GRACE
+  RUN=hand-$U_CLUSTER GENERATION='' EPOCH='' LAUNCH='' LOG='' PORT='' CONCURRENCY='' GRACE=$U_GRACE
   [[ $verb == @(run|status|observe|stop|secrets) ]] || usage "usage: $0 run|status|observe|stop|secrets [options]; the head of the file explains them"
   shift
   while (($#)); do
@@ -169,6 +169,9 @@ main() {
       --log) [[ $value == /* ]] || value=$PWD/$value; LOG=$value ;;
       --gpus) [[ $value =~ ^[A-Za-z0-9,:_/-]*$ ]] || usage "\`$value\` is not a list of GPUs"; GPUS=$value ;;
       --port) [[ $value =~ ^[1-9][0-9]{0,4}$ ]] && ((value < 65536)) || usage "\`$value\` is not a port"; PORT=$value ;;
+      --concurrency)
+        [[ $value =~ ^[1-9][0-9]{0,9}$ && -n $(declare -p "U_ARGV_$value" 2>/dev/null) ]] || usage "\`$U_UNIT\` has no words for \`$value\` questions in flight"
+        CONCURRENCY=$value ;;
       --grace) GRACE=$value ;;
       *) usage "unknown option \`$1\`" ;;
     esac

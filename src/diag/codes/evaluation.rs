@@ -184,4 +184,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                kept where the client's own environment names another proxy, or where the client runs on a node over ssh, \
                which has no toolorch. `egress: watch` looks at its sockets instead.",
     },
+    CodeInfo {
+        code: "E0531",
+        title: "a restart that would not lower the load",
+        text: "`restart: { concurrency: [32, 16] }` starts a client that died or stalled with 32 questions in flight, and \
+               after another time with 16. The numbers must fall, the first below the evaluation's `concurrency`, and the \
+               client must be told: `{concurrency}` in its command or environment.",
+    },
 ];

@@ -264,7 +264,8 @@ fn settle(
             word.clone_from(new);
         }
     }
-    let mut restart = sooner(eval.restart.take(), wish);
+    let mut restart = eval.restart.take().unwrap_or_default();
+    restart.backoff = Some(sooner(restart.backoff, wish));
     // The kill in the middle is not the client's.
     restart.attempts = Some(restart.attempts.unwrap_or(ATTEMPTS) + 1);
     eval.restart = Some(restart);

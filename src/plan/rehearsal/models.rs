@@ -84,21 +84,26 @@ fn strip(model: &mut ModelSpec, wish: &Wish) {
     if let Some(vllm) = &mut model.vllm {
         vllm.env = None;
     }
-    model.restart = Some(sooner(model.restart.take(), wish));
+    model.restart = Some(sooner_again(model.restart.take(), wish));
     if let Some(sim) = &mut model.sim {
         sim.speed = None;
     }
 }
 
 /// A restart whose pause passes as fast as everything else, but for what a machine needs to notice.
-pub(super) fn sooner(restart: Option<Restart>, wish: &Wish) -> Restart {
+pub(super) fn sooner(backoff: Option<Duration>, wish: &Wish) -> Duration {
+    let pause = scaled(backoff.unwrap_or(BACKOFF), wish);
+    Duration(pause.0.max(SHORTEST))
+}
+
+/// The same of a whole rule.
+pub(super) fn sooner_again(restart: Option<Restart>, wish: &Wish) -> Restart {
     let mut restart = restart.unwrap_or(Restart {
         attempts: None,
         backoff: None,
         window: None,
     });
-    let pause = scaled(restart.backoff.unwrap_or(BACKOFF), wish);
-    restart.backoff = Some(Duration(pause.0.max(SHORTEST)));
+    restart.backoff = Some(sooner(restart.backoff, wish));
     restart
 }
 

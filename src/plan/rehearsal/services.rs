@@ -9,7 +9,7 @@ use crate::spec::model::{Env, ScalarText, Service};
 use crate::spec::resolve::{self, Activation, MergedEnv};
 
 use super::clients::withhold_keys;
-use super::models::sooner;
+use super::models::sooner_again;
 use super::types::{Replaced, Wish};
 
 /// The variable that tells programs of this one how fast time passes.
@@ -28,7 +28,7 @@ pub(super) fn stand_in(
     let mut replaced = Vec::new();
     for (name, service) in &mut spec.services {
         service.launcher = None;
-        service.restart = Some(sooner(service.restart.take(), wish));
+        service.restart = Some(sooner_again(service.restart.take(), wish));
         let nodes = &original.services[name.as_str()].node.0;
         let node = nodes.first().cloned().unwrap_or_else(|| NodeName::new(""));
         let env = resolve::service_env(original, name, &node);

@@ -8,7 +8,7 @@ use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 
 use super::oneof::{Duration, text_or_map};
-use super::{Env, LauncherKind, Restart};
+use super::{Env, LauncherKind};
 use crate::base::{ConfigName, EvalName, Name, NodeName};
 
 /// An evaluation: a client command with a dataset and results.
@@ -71,10 +71,26 @@ pub struct Eval {
     /// How calls to places that are neither a server nor one of `externals` are noticed; both end with exit code 7, and
     /// neither stops the evaluation. Default: `watch`.
     pub egress: Option<Egress>,
-    /// How often the client is started again.
-    pub restart: Option<Restart>,
+    /// How often the client is started again, and with how many questions in flight.
+    pub restart: Option<ClientRestart>,
     /// How it is started. Default on the controller: `process`.
     pub launcher: Option<LauncherKind>,
+}
+
+/// How a client is started again after a death that nobody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientRestart {
+    /// Restarts within `window`; at the next death it is given up. 0 never starts it again. Default: 3.
+    pub attempts: Option<u32>,
+    /// The pause before the first restart; three times longer before each further one. Default: 5s.
+    pub backoff: Option<Duration>,
+    /// The time in which starts are counted. Default: 10m.
+    pub window: Option<Duration>,
+    /// Questions in flight after the first death or stall, after the second, and so on: `[32, 16]`. Each is lower than the
+    /// one before, the last holds for what follows, and `{concurrency}` must be in the command. Default: always the same.
+    #[serde(default)]
+    pub concurrency: Vec<u32>,
 }
 
 /// Limits of an evaluation's client.

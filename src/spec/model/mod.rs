@@ -19,7 +19,8 @@ pub use client_config::{ClientConfig, ClientConfigFormat};
 pub use cluster::{Allow, ClusterSpec, Notify, NotifyOn, WhenDone};
 pub use env::{Container, ContainerRuntime, Env, EnvText};
 pub use eval::{
-    AfterState, Context, Egress, Eval, Finished, Limits, OnMove, Results, ResultsDir, RetryErrors,
+    AfterState, ClientRestart, Context, Egress, Eval, Finished, Limits, OnMove, Results,
+    ResultsDir, RetryErrors,
 };
 pub use external::{External, Secret};
 pub use llm::{CachePolicy, Engine, Layout, ModelGpus, ModelSpec, ReadyTiming, Restart, Vllm};

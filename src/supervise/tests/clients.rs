@@ -252,6 +252,54 @@ fn a_stalled_client_is_stopped_and_started_again() {
 }
 
 #[test]
+fn each_death_or_stall_lowers_what_is_in_flight() {
+    let steps =
+        "concurrency: 64, restart: { concurrency: [32, 16] }, command: [client, \"{concurrency}\"]";
+    let yaml = EVAL.replace("command: [client]", steps);
+    let mut story = Story::new(&yaml);
+    story
+        .begin(&[], &[])
+        .comes_up("a")
+        .prepared("e", ten(0, 0))
+        .client_runs("e")
+        .skip();
+    for (done, wait) in [(1, 5), (2, 15), (3, 45)] {
+        story
+            .counted("e", ten(done, 0))
+            .dies("eval-e", signal("SIGKILL", 9))
+            .counted("e", ten(done, 0))
+            .secs(wait)
+            .prepared("e", ten(done, 0))
+            .client_runs("e");
+    }
+    assert_snapshot!(told(&mut story), @r#"
+           0ms e 1/10, 0 errors
+           0ms eval-e #1 exited: code Some(137), signal Some("SIGKILL"), reason None
+           0ms e slowed to 32
+          5.0s -> prepare e
+          5.0s eval-e #2 start intended
+          5.0s -> launch eval-e #2 with 32 in flight
+          5.0s eval-e #2 launched
+          5.0s eval-e #2 started
+          5.0s e 2/10, 0 errors
+          5.0s eval-e #2 exited: code Some(137), signal Some("SIGKILL"), reason None
+          5.0s e slowed to 16
+         20.0s -> prepare e
+         20.0s eval-e #3 start intended
+         20.0s -> launch eval-e #3 with 16 in flight
+         20.0s eval-e #3 launched
+         20.0s eval-e #3 started
+         20.0s e 3/10, 0 errors
+         20.0s eval-e #3 exited: code Some(137), signal Some("SIGKILL"), reason None
+        1m 05s -> prepare e
+        1m 05s eval-e #4 start intended
+        1m 05s -> launch eval-e #4 with 16 in flight
+        1m 05s eval-e #4 launched
+        1m 05s eval-e #4 started
+        "#);
+}
+
+#[test]
 fn output_holds_a_stall_off() {
     let mut story = running();
     let signs = |second| Signs {

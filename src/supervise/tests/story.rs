@@ -440,6 +440,12 @@ fn line(effect: &Effect) -> String {
     match effect {
         Effect::Record(record) => fact(&record.event),
         Effect::Launch {
+            unit,
+            generation,
+            concurrency: Some(number),
+            ..
+        } => format!("-> launch {unit} #{generation} with {number} in flight"),
+        Effect::Launch {
             unit, generation, ..
         } => format!("-> launch {unit} #{generation}"),
         Effect::Watch { unit } => format!("-> watch {unit}"),
@@ -560,6 +566,7 @@ fn fact_of_run(event: &Event) -> String {
         },
         Event::EvalDegraded { eval, degraded, .. } => format!("{eval}: {degraded:?}"),
         Event::RetryIntended { eval, ids } => format!("{eval} retry of {ids} intended"),
+        Event::EvalSlowed { eval, concurrency } => format!("{eval} slowed to {concurrency}"),
         Event::EvalHeld { eval, why, .. } => format!("{eval} held: {why}"),
         Event::EvalResumed { eval, set_aside } => {
             format!("{eval} resumed, {set_aside} set aside")

@@ -539,6 +539,7 @@ impl World {
                 unit,
                 generation,
                 launch,
+                ..
             } => self.launch(unit, generation, launch),
             Effect::Stop { unit, generation } => {
                 let works = !self.roll(|moods| moods.bad_answer);

@@ -28,6 +28,8 @@ pub struct LaunchJob {
     pub epoch: Option<Epoch>,
     /// What its processes carry.
     pub launch: LaunchId,
+    /// A client's questions in flight, where they are not the plan's.
+    pub concurrency: Option<u32>,
     /// The folder with `units/` and `tmux/`.
     pub scripts: PathBuf,
     /// Its log.
@@ -84,6 +86,8 @@ impl LaunchJob {
         .map(str::to_owned)
         .to_vec();
         args.extend(epoch_args(self.epoch));
+        let slower = self.concurrency.into_iter();
+        args.extend(slower.flat_map(|number| ["--concurrency".to_owned(), number.to_string()]));
         args
     }
 }

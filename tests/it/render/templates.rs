@@ -205,13 +205,13 @@ fn what_a_template_may_not_do_is_refused_with_its_line() {
     2 | {{ get_env(name="HOME") }}
       |    ^^^^^^^^^^^^^^^^^^^^
     "#);
-    insta::assert_snapshot!(unit_error("true\necho {{ unit.nmae }}"), @"
-    error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpus, grace_s, host, idle_s, kind, name, notify, open_files, pass, port, results_dir, set, setup, umask, unset
-     --> unit.sh.tera:2:14
-      |
-    2 | echo {{ unit.nmae }}
-      |              ^^^^
-    ");
+    insta::assert_snapshot!(unit_error("true\necho {{ unit.nmae }}"), @r"
+        error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpus, grace_s, host, idle_s, kind, name, notify, open_files, pass, port, results_dir, set, setup, slower, umask, unset
+         --> unit.sh.tera:2:14
+          |
+        2 | echo {{ unit.nmae }}
+          |              ^^^^
+        ");
     insta::assert_snapshot!(unit_error("echo {{ unit.argv[0] | safe }}"), @"
     error: `safe` would put a value into the script unquoted; leave it out
      --> unit.sh.tera:1:24

@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use super::lab::{Lab, kill, lives, wait_for};
+use toolorch::render::context::SlowerContext;
+
+use super::lab::{Lab, kill, lives, variable, wait_for};
 
 #[test]
 fn the_programs_own_end_is_reported() {
@@ -290,6 +292,42 @@ fn a_state_directory_of_somebody_else_is_refused() {
     let said = lab.say("run");
     assert_eq!(said.code, Some(78));
     assert!(said.err.contains("others can write in"), "{said:?}");
+}
+
+#[test]
+fn fewer_questions_have_words_of_their_own() {
+    let script = "echo \"$1 $N $KEPT\"";
+    let argv = |n: &str| ["bash", "-c", script, "x", n].map(str::to_owned).to_vec();
+    let lab = Lab::with(&[], |unit| {
+        unit.argv = argv("it's 64");
+        unit.set = vec![variable("N", "64"), variable("KEPT", "yes")];
+        unit.slower = vec![
+            SlowerContext {
+                concurrency: 32,
+                argv: argv("it's 32"),
+                set: vec![variable("N", "32")],
+            },
+            SlowerContext {
+                concurrency: 1,
+                argv: argv("1"),
+                set: Vec::new(),
+            },
+        ];
+    });
+    for (verb, printed) in [
+        ("run", "it's 64 64 yes\n"),
+        ("run --concurrency 32", "it's 32 32 yes\n"),
+        ("run --concurrency 1", "1 64 yes\n"),
+    ] {
+        assert_eq!(lab.say(verb).code, Some(0), "{verb}");
+        assert!(lab.read("log").ends_with(printed), "{}", lab.read("log"));
+    }
+    let said = lab.say("run --concurrency 7");
+    assert_eq!(said.code, Some(64));
+    assert!(
+        said.err.contains("`u` has no words for `7` questions"),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -161,6 +161,38 @@ fn whatever_a_client_leaves_behind_each_question_gets_its_answer() {
 }
 
 /// A client that leaves a file open for each question; it dies of the one too many.
+#[test]
+fn a_client_that_dies_of_the_load_gets_less_of_it() {
+    let scene = small::scene("plain", 6);
+    change(
+        &scene,
+        r#""{results}"]"#,
+        r#""{results}", "{concurrency}"]"#,
+    );
+    change(
+        &scene,
+        "    restart: { attempts: 3,",
+        "    concurrency: 8\n    restart: { concurrency: [4, 2], attempts: 3,",
+    );
+    client(
+        &scene,
+        r#"(($3 > 2 && n > 0)) && exit 9
+  n=1
+  answer "$id" "$3""#,
+    );
+    let said = scene.expect(0, &["up", YAML]);
+    assert!(
+        said.err
+            .contains("sums: 4 questions in flight from its next start on"),
+        "{}",
+        said.err
+    );
+    let all: Vec<String> = (0..6)
+        .map(|n| status_of(&scene, &format!("q-{n}")))
+        .collect();
+    assert_eq!(all, ["8", "4", "2", "2", "2", "2"]);
+}
+
 fn leaking() -> Scene {
     let scene = small::scene("plain", 70);
     change(&scene, "attempts: 3", "attempts: 0");
