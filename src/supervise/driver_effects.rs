@@ -282,7 +282,10 @@ impl Driver<'_> {
         let Some(what) = unit.ready.rungs.get(rung).cloned() else {
             return;
         };
-        let (prober, sender) = (self.prober.clone(), self.sender.clone());
+        let (mut prober, sender) = (self.prober.clone(), self.sender.clone());
+        if self.brain.state().unit(id).ready_after.is_some() {
+            prober = prober.patient();
+        }
         let dirs = self.dirs.clone();
         tokio::spawn(async move {
             failpoint("probe-before");

@@ -14,6 +14,8 @@ use crate::plan::{Rung, Unit, WarmupRequest};
 
 /// A server that still loads may hang; this long is enough for one that answers at all.
 const QUICK: Duration = Duration::from_secs(5);
+/// One that was ready before and is full answers late.
+const PATIENT: Duration = Duration::from_mins(1);
 /// A page of counters that takes longer says nothing.
 const BRIEF: Duration = Duration::from_secs(2);
 /// A completion may queue behind others.
@@ -24,6 +26,8 @@ const SLOW: Duration = Duration::from_mins(2);
 pub struct Prober {
     client: Arc<OnceCell<reqwest::Client>>,
     tell: Option<UnboundedSender<Asked>>,
+    /// It asks servers that may be full.
+    patient: bool,
 }
 
 /// A completion that was asked for: it shows in the server's own count.
@@ -52,6 +56,15 @@ impl Prober {
             ..Self::default()
         };
         (prober, told)
+    }
+
+    /// One that waits longer for short answers: whom it asks was ready before, and may be full.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self {
+            patient: true,
+            ..self
+        }
     }
 
     /// Tells that a completion was asked for.
@@ -111,8 +124,9 @@ impl Prober {
     }
 
     async fn get(&self, url: &str) -> Answer {
+        let within = if self.patient { PATIENT } else { QUICK };
         match self.client().await {
-            Ok(client) => read(client.get(url).timeout(QUICK).send().await).await,
+            Ok(client) => read(client.get(url).timeout(within).send().await).await,
             Err(error) => Answer::None(format!("no HTTP client: {error}")),
         }
     }

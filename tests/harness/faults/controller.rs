@@ -172,7 +172,7 @@ fn panics(tries: usize, tally: &mut Tally) {
         let mut command = single.command(&["up", small::YAML]);
         command.env("TOOLORCH_FAIL", "count-after:2:panic");
         let said = single.scene.go(command).end();
-        assert_eq!(said.code, 101, "{}", said.err);
+        assert_eq!(said.code, 134, "{}", said.err);
         let before = single.leaders();
         assert_eq!(before.len(), 2, "{before:?}");
         let since = Instant::now();

@@ -161,7 +161,13 @@ impl Disk {
     fn new(place: PathBuf, kib: u32) -> Self {
         fs::create_dir_all(&place).unwrap();
         let done = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={kib}k,mode=0700"),
+                "tmpfs",
+            ])
             .arg(&place)
             .status();
         assert!(done.unwrap().success());

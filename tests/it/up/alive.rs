@@ -274,6 +274,36 @@ when_done: down
 "#;
 
 #[test]
+fn a_full_server_may_answer_a_new_owner_late() {
+    let scene = Scene::new();
+    scene.write(YAML, &scene.here(&SIX.replace("replicas: 6, ", "")));
+    scene.write("data.jsonl", "{\"id\":\"a\"}\n");
+    let first = scene.go(scene.toolorch(&["up", YAML]));
+    until("the client", || {
+        (!of_unit(&scene, "started", "eval-wait").is_empty()).then_some(())
+    });
+    first.signal(Signal::KILL);
+    first.end();
+    // Every request takes five seconds more.
+    fault(&scene, "chat-0", "slow");
+    let healthy = || {
+        let climbed = of_unit(&scene, "climbed", "chat-0").into_iter();
+        climbed
+            .filter(|(event, _)| event["rung"] == "health")
+            .count()
+    };
+    let before = healthy();
+    let second = scene.go(scene.toolorch(&["up", YAML]));
+    until("the second owner's look", || {
+        (healthy() > before).then_some(())
+    });
+    second.signal(Signal::TERM);
+    second.end();
+    scene.expect(0, &["down", YAML]);
+    scene.assert_nothing_left();
+}
+
+#[test]
 #[ignore = "ten minutes of real time: it belongs to the reliability command"]
 fn full_servers_with_a_slow_health_are_left_alone_for_ten_minutes() {
     let scene = Scene::new();
