@@ -7,6 +7,8 @@
 use crate::base::{Generation, Millis, Timestamp};
 use crate::facts::{Body, Canary, Counters, Door, Liveness, Look};
 
+/// Canaries in a row that a server may answer with an error before people hear of it.
+const FAILURES: u32 = 3;
 /// How often a server is looked at that has something to do, or seems not to live.
 pub(super) const LOOK_EVERY: Millis = Millis::from_secs(5);
 /// How often one is that is idle: canaries speak for it.
@@ -86,6 +88,8 @@ pub(super) struct Vital {
     compared: bool,
     /// Canaries that came back since the counters were read.
     canaries: u64,
+    /// Canaries in a row that were answered with a server's error.
+    failures: u32,
 }
 
 /// What a look told beside a verdict.
@@ -120,6 +124,7 @@ impl Vital {
             body: None,
             compared: false,
             canaries: 0,
+            failures: 0,
         }
     }
 
@@ -195,6 +200,21 @@ impl Vital {
     fn lives(&mut self, now: Timestamp) {
         self.alive = now;
         self.lost = false;
+    }
+
+    /// The status of so many canaries in a row, the last among them, was a server's error: worth telling, once. It lives,
+    /// and answers nobody.
+    pub(super) fn fails(&mut self, canary: &Canary) -> Option<u16> {
+        let status = match canary {
+            Canary::Back(status @ 500..=599) => *status,
+            Canary::Back(_) => {
+                self.failures = 0;
+                return None;
+            }
+            Canary::Lost | Canary::Unknown(_) => return None,
+        };
+        self.failures = self.failures.saturating_add(1);
+        (self.failures == FAILURES).then_some(status)
     }
 
     /// A canary came back, or did not; what follows, in words.

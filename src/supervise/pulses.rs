@@ -154,8 +154,12 @@ impl Brain {
         {
             return;
         }
+        let mut fails = None;
         let heard = self.vitals.change(unit, |vital, pace| match pulse {
-            Pulse::Canary(canary) => (vital.canary(&canary, now), 0),
+            Pulse::Canary(canary) => {
+                fails = vital.fails(&canary);
+                (vital.canary(&canary, now), 0)
+            }
             Pulse::Look(look) => {
                 let (verdict, moved) = vital.look(look, now);
                 pace.add(moved);
@@ -167,6 +171,12 @@ impl Brain {
         };
         if tokens > 0 {
             self.tokens_came(now);
+        }
+        if let Some(status) = fails {
+            let text = format!(
+                "`{unit}` answers each completion that it is asked for with {status}; its log says why: toolorch logs {unit}"
+            );
+            self.alarm("completions-fail", Some(unit), text, now);
         }
         if let Some((verdict, why)) = verdict {
             self.ends_life(unit, verdict, why, now);

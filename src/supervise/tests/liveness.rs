@@ -284,6 +284,26 @@ fn a_refused_canary_is_neither_a_sign_of_life_nor_of_death() {
 }
 
 #[test]
+fn canaries_that_a_server_answers_with_its_own_error_are_told_once() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]);
+    story.comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let alarms = |story: &mut Story, statuses: &[u16]| {
+        for status in statuses {
+            story.secs(70).looked("m-0", Door::Answers, None);
+            story.pulsed("m-0", Pulse::Canary(Canary::Back(*status)));
+        }
+        let told = story.told();
+        let alarms = told.lines().filter(|line| line.contains("alarm"));
+        alarms.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(alarms(&mut story, &[500, 500, 200, 500, 503]), "");
+    assert_snapshot!(alarms(&mut story, &[500, 500, 500, 500, 500]), @" 7m 00s alarm completions-fail: `m-0` answers each completion that it is asked for with 500; its log says why: toolorch logs m-0");
+    assert_eq!(alarms(&mut story, &[200, 500, 500]), "");
+}
+
+#[test]
 fn a_controller_that_stood_still_judges_from_then_on() {
     let mut story = Story::new(MODELS);
     story
