@@ -52,6 +52,11 @@ pub enum Effect {
         /// What sign.
         what: Ask,
     },
+    /// Look at the memory of the GPUs of a server that is to start again.
+    LookAtGpus {
+        /// Which.
+        unit: UnitId,
+    },
     /// Knock at an external.
     Reach {
         /// Which.
@@ -140,6 +145,7 @@ impl Effect {
             | Self::Pulse { .. }
             | Self::Reach { .. }
             | Self::LookAtFiles { .. }
+            | Self::LookAtGpus { .. }
             | Self::Count { .. } => true,
             Self::Record(_)
             | Self::Launch { .. }
