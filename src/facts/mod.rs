@@ -3,6 +3,7 @@
 mod dataset;
 mod degraded;
 mod files;
+mod gpus;
 mod machine;
 mod observation;
 mod pulse;
@@ -11,6 +12,7 @@ mod served;
 pub use dataset::{DatasetProblem, DatasetSummary};
 pub use degraded::Degraded;
 pub use files::FilesSeen;
+pub use gpus::GpuSeen;
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
 pub use observation::{
     Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,

@@ -29,6 +29,7 @@ impl Task {
                     ladder.shift(length);
                 }
             }
+            Self::Clearing(clearing) => clearing.shift(length),
             Self::Stopping(stop) => stop.shift(length),
             Self::Foreign | Self::Anew => {}
         }

@@ -195,6 +195,7 @@ impl Brain {
                 generation,
                 pulse,
             } => self.pulsed(&unit, generation, pulse, now),
+            Input::GpusSeen { unit, seen } => self.gpus_seen(&unit, &seen, now),
             Input::Reached { external, result } => self.reached(&external, result, now),
             Input::Requeued { eval, result } => self.requeued(&eval, result, now),
             Input::Prepared { eval, result } => self.prepared(&eval, result, now),

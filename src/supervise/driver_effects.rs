@@ -43,6 +43,7 @@ impl Driver<'_> {
                 generation,
                 what,
             } => self.pulse(&unit, generation, what),
+            Effect::LookAtGpus { unit } => self.look_at_gpus(unit),
             Effect::Reach { external } => self.reach(external),
             Effect::Requeue { eval, since } => {
                 let result = self.desk(&eval).map_or(Ok(0), |desk| desk.requeue(since));
@@ -153,6 +154,15 @@ impl Driver<'_> {
                 generation,
                 seen,
             });
+        });
+    }
+
+    fn look_at_gpus(&self, unit: UnitId) {
+        let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
+        tokio::spawn(async move {
+            let seen = launchers.look_at_gpus().await;
+            tracing::debug!(%unit, ?seen, "looked at GPUs");
+            let _ = sender.send(Input::GpusSeen { unit, seen });
         });
     }
 

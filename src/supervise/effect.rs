@@ -54,6 +54,11 @@ pub enum Effect {
         /// What sign.
         what: Ask,
     },
+    /// Look at the memory of the GPUs of a server that is to start again.
+    LookAtGpus {
+        /// Which.
+        unit: UnitId,
+    },
     /// Knock at an external.
     Reach {
         /// Which.
@@ -142,6 +147,7 @@ impl Effect {
             | Self::Pulse { .. }
             | Self::Reach { .. }
             | Self::LookAtFiles { .. }
+            | Self::LookAtGpus { .. }
             | Self::Count { .. } => true,
             Self::Record(_)
             | Self::Launch { .. }

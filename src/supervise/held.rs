@@ -125,7 +125,9 @@ impl Brain {
             None => matches!(state.phase, UnitPhase::Ready(_)),
             Some(Task::Unseen { .. } | Task::Foreign | Task::Emerging { .. }) => true,
             Some(Task::Rising { .. }) => state.ready_after.is_some() && state.refuted.is_none(),
-            Some(Task::Stopping(_) | Task::Backoff { .. } | Task::Anew) => false,
+            Some(Task::Stopping(_) | Task::Backoff { .. } | Task::Clearing(_) | Task::Anew) => {
+                false
+            }
         }
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::base::{ConfigName, EvalName, Generation, Millis, Name, Port, UnitId};
 use crate::eval::{LongCalls, RouteNews, Tally};
-use crate::facts::{Degraded, FilesSeen, Observation, ProbeOutcome, Pulse, Served, Signal};
+use crate::facts::{
+    Degraded, FilesSeen, GpuSeen, Observation, ProbeOutcome, Pulse, Served, Signal,
+};
 use crate::run::{BooksMark, Handle};
 
 /// One piece of news.
@@ -66,6 +68,13 @@ pub enum Input {
         generation: Generation,
         /// What it brought.
         pulse: Pulse,
+    },
+    /// The GPUs of a server that is to start again were looked at.
+    GpusSeen {
+        /// Which server.
+        unit: UnitId,
+        /// All GPUs of its node; nothing where nobody can tell.
+        seen: Vec<GpuSeen>,
     },
     /// An external was knocked at.
     Reached {

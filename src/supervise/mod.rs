@@ -7,6 +7,7 @@ mod attempts;
 mod away;
 mod books;
 mod brain;
+mod clearing;
 mod climb;
 mod deaths;
 mod drain;

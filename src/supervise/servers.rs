@@ -158,7 +158,7 @@ impl Brain {
                 // A start that was on its way while it was stopped.
                 UnitPhase::Stopped => {
                     let then = match self.tasks.get(unit) {
-                        Some(Task::Backoff { .. }) => Then::Again,
+                        Some(Task::Backoff { .. } | Task::Clearing(_)) => Then::Again,
                         Some(Task::Anew) => Then::Anew,
                         _ => Then::Rest,
                     };
@@ -189,7 +189,8 @@ impl Brain {
             .collect();
         for unit in due {
             match self.tasks.get_mut(&unit) {
-                Some(Task::Backoff { .. }) => self.launch(&unit, now),
+                Some(Task::Backoff { .. }) => self.start(&unit, now),
+                Some(Task::Clearing(_)) => self.look_at_gpus(&unit),
                 Some(Task::Rising { .. }) => self.rise(&unit, now),
                 Some(Task::Emerging { .. }) => {
                     let state = self.state.unit(&unit);
@@ -221,7 +222,7 @@ impl Brain {
             .take(self.starts_at_once.saturating_sub(under_way))
             .collect();
         for unit in starts {
-            self.launch(&unit, now);
+            self.start(&unit, now);
         }
     }
 
@@ -258,10 +259,12 @@ impl Brain {
     /// Starts whose process was not seen yet; until when each counts: one that hangs must not keep the others
     /// back for ever.
     fn under_way(&self) -> impl Iterator<Item = Timestamp> {
-        self.tasks
-            .iter()
-            .filter(|(_, task)| matches!(task, Task::Rising { ladder: None, .. }))
-            .map(|(unit, _)| self.state.unit(unit).since + EMERGE)
+        let since = |(unit, task): (&UnitId, &Task)| match task {
+            Task::Rising { ladder: None, .. } => Some(self.state.unit(unit).since),
+            Task::Clearing(clearing) => Some(clearing.since()),
+            _ => None,
+        };
+        (self.tasks.iter()).filter_map(move |task| Some(since(task)? + EMERGE))
     }
 
     /// When a server may start; none while others must be ready first.

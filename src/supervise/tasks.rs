@@ -1,6 +1,7 @@
 //! What the owner has to do with a unit, beside what the journal says of it.
 
 use super::brain::Brain;
+use super::clearing::Clearing;
 use super::ladder::Ladder;
 use super::stops::Stop;
 use crate::base::{Timestamp, UnitId};
@@ -35,6 +36,8 @@ pub(super) enum Task {
         /// When.
         at: Timestamp,
     },
+    /// It is its turn to start again, and what it ran before may still hold its GPUs.
+    Clearing(Clearing),
     /// It was gone when this owner came, and is started like one that never was.
     Anew,
     /// It is being stopped.
@@ -51,6 +54,7 @@ impl Task {
                 Some(rung.map_or(*deadline, |at| at.min(*deadline)))
             }
             Self::Backoff { at } | Self::Emerging { until: at } => Some(*at),
+            Self::Clearing(clearing) => clearing.wakes(),
             Self::Stopping(stop) => stop.wakes(),
             Self::Foreign | Self::Anew => None,
         }

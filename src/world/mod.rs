@@ -8,6 +8,7 @@ pub mod egress;
 mod facts;
 mod files;
 mod fill;
+mod gpus;
 mod launcher;
 mod ledgers;
 mod links;

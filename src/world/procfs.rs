@@ -3,7 +3,7 @@
 use std::{fs, io};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,16 @@ pub(super) fn find_process(pid: u32) -> io::Result<Option<Process>> {
         Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a process of this id lives, anybody's; one that nobody could look at does.
+pub(super) fn lives(pid: u32) -> bool {
+    // `/proc` may hide what belongs to others.
+    let hidden = || {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM))
+    };
+    find_process(pid).map_or(true, |found| found.is_some() || hidden())
 }
 
 fn parse(pid: u32, stat: &str) -> Option<Process> {
@@ -159,8 +169,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_ended_lives_no_longer_and_waits_for_nobody() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn();
+        let child = child.as_mut().unwrap();
+        assert!(lives(child.id()));
+        child.kill().unwrap();
+        // A zombie until it is waited for.
+        while lives(child.id()) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!lives(child.id()) && !lives(0) && !lives(u32::MAX));
+    }
+
+    #[test]
     fn this_process_lives() {
         let own = process(std::process::id()).unwrap();
         assert!(processes().contains(&own));
+        assert!(lives(own.pid) && lives(1));
     }
 }

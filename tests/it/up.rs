@@ -13,6 +13,7 @@ mod crash;
 mod drain;
 mod evals;
 mod faults;
+mod gpus;
 mod log_cluster;
 mod lost;
 mod owners;

@@ -8,6 +8,7 @@ mod adoption;
 mod away;
 mod books;
 mod chance;
+mod clearing;
 mod clients;
 mod drain;
 mod engine;

@@ -473,6 +473,7 @@ fn line(effect: &Effect) -> String {
             format!("-> raise files of {unit}, process {}, to {to}", seen.pid)
         }
         Effect::Pulse { unit, what, .. } => format!("-> pulse {unit} {what:?}"),
+        Effect::LookAtGpus { unit } => format!("-> look at the GPUs of {unit}"),
         Effect::Reach { external } => format!("-> reach {external}"),
         Effect::Requeue { eval, since } => {
             format!("-> requeue {eval} since {}", since.since(DAWN))

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::story::plan_of;
-use crate::base::{Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId};
+use crate::base::{
+    Epoch, EvalName, Generation, GpuIndex, LaunchId, Millis, RunId, Timestamp, UnitId,
+};
 use crate::facts::{
-    Canary, Counters, Door, Exit, Look, Observation, ProbeFailure, ProbeOutcome, Pulse,
+    Canary, Counters, Door, Exit, GpuSeen, Look, Observation, ProbeFailure, ProbeOutcome, Pulse,
     RunningUnit, Signal,
 };
 use crate::plan::{Plan, UnitKind};
@@ -178,7 +180,12 @@ when_done: ";
 
 impl World {
     pub(super) fn new(seed: u64, moods: Moods, keep: bool) -> Self {
-        let plan = plan_of(&format!("{YAML}{}", if keep { "keep" } else { "down" }));
+        let mut plan = plan_of(&format!("{YAML}{}", if keep { "keep" } else { "down" }));
+        for unit in &mut plan.units {
+            if matches!(unit.kind, UnitKind::Replica { .. }) {
+                unit.gpus = vec![GpuIndex(0)];
+            }
+        }
         let evals: Vec<EvalName> = plan.evals.iter().map(|eval| eval.name.clone()).collect();
         let goal = Goal {
             start_servers: true,
@@ -561,7 +568,10 @@ impl World {
                     },
                 );
             }
-            Effect::Pulse { .. } | Effect::Reach { .. } | Effect::Requeue { .. } => {
+            Effect::Pulse { .. }
+            | Effect::LookAtGpus { .. }
+            | Effect::Reach { .. }
+            | Effect::Requeue { .. } => {
                 self.sign_of_life(effect);
             }
             Effect::WriteConfig { config, .. } => {
@@ -658,6 +668,26 @@ impl World {
                         unit,
                         generation,
                         pulse,
+                    },
+                );
+            }
+            Effect::LookAtGpus { unit } => {
+                let lives = &self.places[&unit].lives;
+                assert!(
+                    lives.is_empty() || self.strays.contains(&unit),
+                    "its own would be taken for held"
+                );
+                let held = self.roll(|moods| moods.bad_answer);
+                let seen = GpuSeen {
+                    gpu: GpuIndex(0),
+                    unclaimed: held.then_some(40_000),
+                    claimants: 1,
+                };
+                self.tell(
+                    3_000,
+                    Input::GpusSeen {
+                        unit,
+                        seen: vec![seen],
                     },
                 );
             }

@@ -8,7 +8,9 @@ use tokio::sync::RwLock;
 
 use super::{process, tmux};
 use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
+use crate::facts::GpuSeen;
 use crate::spec::model::LauncherKind;
+use crate::world::gpus;
 use crate::world::transport::{LocalTransport, Transport, TransportError};
 
 /// One start of one unit.
@@ -158,6 +160,11 @@ impl Launchers {
         let limit = Duration::from(grace) + Duration::from_secs(30);
         let command = format!("{unit}.sh stop");
         expect_success(&self.local, &argv, limit, command).await
+    }
+
+    /// What is seen of the memory of this machine's GPUs; nothing where nobody can tell.
+    pub async fn look_at_gpus(&self) -> Vec<GpuSeen> {
+        gpus::look_at_gpus(&self.local).await
     }
 
     /// Ends the tmux server of a run, if it has one. Its units must be stopped before.
