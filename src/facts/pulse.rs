@@ -154,6 +154,8 @@ pub enum Liveness {
     Stalled,
     /// Its process lives and its port is closed.
     Closed,
+    /// It answers, and no longer knows the model that it proved to serve.
+    Estranged,
 }
 
 #[cfg(test)]

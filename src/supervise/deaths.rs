@@ -40,7 +40,7 @@ impl Brain {
     pub(super) fn after_death(&mut self, unit: &UnitId, permanent: Option<String>, now: Timestamp) {
         self.tasks.remove(unit);
         let Some(server) = self.server(unit) else {
-            self.client_ended(unit, permanent, now);
+            self.client_ended(unit, permanent);
             return;
         };
         if self.is_drained(unit) {

@@ -89,7 +89,8 @@ impl EvalWork {
     /// When something is to be done about it.
     pub(super) fn wakes(&self) -> Option<Timestamp> {
         let rest = self.enough_since.map(|since| since + WAIT_FOR_REST);
-        let hold = self.outage.filter(|_| self.stage == Stage::Running);
+        let may_hold = self.stage == Stage::Running && !self.counts.is_whole();
+        let hold = self.outage.filter(|_| may_hold);
         let hold = hold.map(|since| since + HOLD_AFTER);
         [self.count_at, self.files.look_at, self.start_at, rest, hold]
             .into_iter()
@@ -205,13 +206,21 @@ impl Brain {
         self.record(Event::EvalEnded { eval, verdict }, now);
     }
 
-    fn not_started(&mut self, eval: &EvalName, why: String, code: ExitStatus, now: Timestamp) {
+    pub(super) fn not_started(
+        &mut self,
+        eval: &EvalName,
+        why: String,
+        code: ExitStatus,
+        now: Timestamp,
+    ) {
         let code = code.code();
         let counts = self.eval_work(eval).counts;
         if counts.finished {
-            // Only results in error were to be asked again.
-            let text = format!("results of `{eval}` in error are not asked again: {why}");
-            self.alarm("no-retry", None, text, now);
+            if counts.errors > 0 {
+                // Only they were to be asked again.
+                let text = format!("results of `{eval}` in error are not asked again: {why}");
+                self.alarm("no-retry", None, text, now);
+            }
             return self.end_eval(eval, super::verdicts::of_finished(counts), now);
         }
         self.end_eval(eval, Verdict::NotStarted { why, code }, now);
@@ -238,7 +247,9 @@ impl Brain {
         for eval in self.waiting() {
             let counts = self.eval_work(&eval.name).counts;
             let held = self.held(&eval.name).is_some();
-            let open = held || self.retry_due(&eval.name) || self.may_live(&eval.unit);
+            let open = (held && !counts.is_whole())
+                || self.retry_due(&eval.name)
+                || self.may_live(&eval.unit);
             if counts.finished && !open {
                 self.end_eval(&eval.name, super::verdicts::of_finished(counts), now);
             }
@@ -286,7 +297,7 @@ impl Brain {
             Awaited::Ready if held => self.resume(&eval.name),
             Awaited::Ready => self.begin_attempt(eval, now),
             Awaited::Enough | Awaited::Coming => {}
-            Awaited::Never(why, _) if held => self.give_up_held(&eval.name, why, now),
+            Awaited::Never(why, _) if held => self.give_up_held(&eval.name, why),
             Awaited::Never(why, code) => self.not_started(&eval.name, why, code, now),
         }
     }

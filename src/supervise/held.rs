@@ -7,14 +7,34 @@ use super::effect::Effect;
 use super::evals::Stage;
 use super::stops::Then;
 use super::tasks::Task;
+use super::watch::Ending;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::plan::EvalPlan;
-use crate::run::{Event, Held, StopWhy, UnitPhase, Verdict};
+use crate::run::{Event, Held, StopWhy, UnitPhase};
 
 /// An outage that lasts so long holds the client.
 pub(super) const HOLD_AFTER: Millis = Millis::from_secs(10);
+/// One that will not end by itself holds it as soon as its results were counted since.
+const HOPELESS_AFTER: Millis = Millis(2_000);
 /// What failed a moment before the outage was noticed failed of it.
 const NOTICED: Millis = Millis::from_secs(5);
+
+/// What an evaluation lacks.
+struct Missing {
+    /// In words.
+    why: String,
+    prospect: Prospect,
+}
+
+/// Whether what is missing may be there again.
+enum Prospect {
+    /// It is on its way, or may be.
+    Coming,
+    /// Somebody keeps it from being started.
+    Drained,
+    /// It was given up.
+    Never,
+}
 
 impl Brain {
     /// The outage for which an evaluation is held, if it is.
@@ -45,7 +65,15 @@ impl Brain {
                 continue;
             };
             let since = *work.outage.get_or_insert(now);
-            if now.since(since) >= HOLD_AFTER {
+            // Nothing is left to ask: it ends by itself.
+            if work.counts.is_whole() {
+                continue;
+            }
+            let wait = match why.prospect {
+                Prospect::Coming => HOLD_AFTER,
+                Prospect::Drained | Prospect::Never => HOPELESS_AFTER,
+            };
+            if now.since(since) >= wait {
                 self.hold(&name, &unit, since, why, now);
                 self.eval_work(&name).stage = Stage::Held;
                 self.stop(&unit, StopWhy::Held, Then::Rest, now);
@@ -58,14 +86,23 @@ impl Brain {
         eval: &EvalName,
         unit: &UnitId,
         since: Timestamp,
-        why: String,
+        missing: Missing,
         now: Timestamp,
     ) {
         let work = self.eval_work(eval);
         work.outage = None;
         work.count_at = None;
-        let text = format!("`{eval}` is held: {why}; it goes on by itself when there is one again");
-        self.alarm("held", Some(unit), text, now);
+        let Missing { why, prospect } = missing;
+        let then = match prospect {
+            Prospect::Coming => Some("it goes on by itself when there is one again"),
+            Prospect::Drained => Some("it goes on when one is undrained: toolorch drain --undo"),
+            // Its verdict says so.
+            Prospect::Never => None,
+        };
+        if let Some(then) = then {
+            let text = format!("`{eval}` is held: {why}; {then}");
+            self.alarm("held", Some(unit), text, now);
+        }
         self.record(
             Event::EvalHeld {
                 eval: eval.clone(),
@@ -77,26 +114,27 @@ impl Brain {
         );
     }
 
-    /// A client ended by itself in the middle of an outage: whether it is held for that.
-    pub(super) fn held_at_its_end(
-        &mut self,
-        eval: &EvalName,
-        unit: &UnitId,
-        now: Timestamp,
-    ) -> bool {
-        let Some(since) = self.eval_work(eval).outage else {
+    /// A client ended by itself in the middle of an outage, and its results were counted since: whether it is held for
+    /// what is missing or in error.
+    pub(super) fn held_at_its_end(&mut self, eval: &EvalName, now: Timestamp) -> bool {
+        let work = self.eval_work(eval);
+        let Some(since) = work.outage.filter(|_| !work.counts.is_whole()) else {
             return false;
         };
-        let Some(why) = self.plan.eval(eval).and_then(|eval| self.missing(eval)) else {
+        let Some(plan) = self.plan.eval(eval) else {
             return false;
         };
-        self.hold(eval, unit, since, why, now);
+        let unit = plan.unit.clone();
+        let Some(missing) = self.missing(plan) else {
+            return false;
+        };
+        self.hold(eval, &unit, since, missing, now);
         self.eval_work(eval).stage = Stage::Waiting;
         true
     }
 
-    /// What an evaluation requires and has not a single one of, in words.
-    fn missing(&self, eval: &EvalPlan) -> Option<String> {
+    /// What an evaluation requires and has not a single one of.
+    fn missing(&self, eval: &EvalPlan) -> Option<Missing> {
         let required = |name| eval.requires.contains(name);
         let mut groups = self
             .plan
@@ -108,11 +146,21 @@ impl Brain {
                 && !group.endpoints.iter().any(|end| self.is_there(&end.unit))
         });
         if let Some(group) = without {
-            return Some(format!("`{}` has no server that is ready", group.name));
+            let why = format!("`{}` has no server that is ready", group.name);
+            let prospect = if self.readiness(group).1 > 0 {
+                Prospect::Coming
+            } else if self.drained_of(group) > 0 {
+                Prospect::Drained
+            } else {
+                Prospect::Never
+            };
+            return Some(Missing { why, prospect });
         }
         let mut gone = self.externals.gone().filter(|(name, _)| required(name));
         let (name, why) = gone.next()?;
-        Some(format!("`{name}` is out of reach: {why}"))
+        let why = format!("`{name}` is out of reach: {why}");
+        let prospect = Prospect::Coming;
+        Some(Missing { why, prospect })
     }
 
     /// Whether clients can use a server, as far as anybody knows. One that could not be looked at may be there, and so
@@ -154,6 +202,8 @@ impl Brain {
         match result {
             Err(why) => self.refused(eval, why, now),
             Ok(set_aside) => {
+                let counts = self.eval_work(eval).counts.without(set_aside);
+                self.note_counts(eval, counts, now);
                 let name = eval.clone();
                 self.record(
                     Event::EvalResumed {
@@ -169,10 +219,8 @@ impl Brain {
         }
     }
 
-    /// What it was held for will not come back.
-    pub(super) fn give_up_held(&mut self, eval: &EvalName, why: String, now: Timestamp) {
-        let counts = self.eval_work(eval).counts;
-        let missing = counts.total.saturating_sub(counts.done);
-        self.end_eval(eval, Verdict::GaveUp { missing, why }, now);
+    /// What it was held for will not come back: its results, counted once more, say how it ends.
+    pub(super) fn give_up_held(&mut self, eval: &EvalName, why: String) {
+        self.judge_after_count(eval.clone(), Ending::bereft(why));
     }
 }

@@ -219,6 +219,24 @@ pub struct Counts {
     pub finished: bool,
 }
 
+impl Counts {
+    /// Every question has an answer, and nothing is in error.
+    pub(super) fn is_whole(self) -> bool {
+        self.finished && self.errors == 0
+    }
+
+    /// The same without so many results in error.
+    pub(super) fn without(self, errors: usize) -> Self {
+        Self {
+            done: self.done.saturating_sub(errors),
+            errors: self.errors.saturating_sub(errors),
+            due: self.due.saturating_sub(errors),
+            finished: self.finished && errors == 0,
+            ..self
+        }
+    }
+}
+
 /// What servers counted of their requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metered {

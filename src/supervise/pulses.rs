@@ -188,6 +188,7 @@ impl Brain {
         self.vitals.remove(unit);
         let word = match verdict {
             Liveness::Closed => "port-closed",
+            Liveness::Estranged => "model-gone",
             _ => "stalled-server",
         };
         self.alarm(

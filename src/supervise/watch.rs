@@ -6,7 +6,7 @@ use super::evals::{Counting, EvalWork, Stage};
 use super::input::{Counts, Signs};
 use super::restart::{Again, again};
 use super::stops::Then;
-use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::base::{EvalName, ExitStatus, Millis, Timestamp, UnitId};
 use crate::facts::Exit;
 use crate::plan::EvalPlan;
 use crate::run::{StopWhy, Verdict};
@@ -31,6 +31,8 @@ enum By {
     Stall,
     /// We stopped it so that it goes on another way: it did nothing wrong and goes on at once.
     Renewal,
+    /// What it requires will not come back.
+    Bereft,
 }
 
 /// How a client ended.
@@ -57,6 +59,15 @@ impl Ending {
             permanent: None,
             how: how.to_owned(),
             by: By::Renewal,
+        }
+    }
+
+    /// It was held, and what it requires will not come back.
+    pub(super) fn bereft(how: String) -> Self {
+        Self {
+            permanent: None,
+            how,
+            by: By::Bereft,
         }
     }
 
@@ -210,7 +221,8 @@ impl Brain {
             return;
         }
         // It can do nothing about an outage; how that goes on is decided elsewhere.
-        if self.eval_work(eval).outage.is_some() {
+        let work = self.eval_work(eval);
+        if work.outage.is_some() && !work.counts.is_whole() {
             return;
         }
         let served = self.is_served(&plan);
@@ -252,7 +264,11 @@ impl Brain {
         };
         match self.stage(&eval).clone() {
             Stage::Stopping(ending) => self.judge_after_count(eval, ending),
-            Stage::Held => self.eval_work(&eval).stage = Stage::Waiting,
+            Stage::Held => {
+                self.eval_work(&eval).stage = Stage::Waiting;
+                // It may have finished all the same.
+                self.count(eval);
+            }
             _ => {}
         }
     }
@@ -274,22 +290,17 @@ impl Brain {
     }
 
     /// A client ended by itself.
-    pub(super) fn client_ended(
-        &mut self,
-        unit: &UnitId,
-        permanent: Option<String>,
-        now: Timestamp,
-    ) {
+    pub(super) fn client_ended(&mut self, unit: &UnitId, permanent: Option<String>) {
         let Some(eval) = self.eval_of(unit) else {
             return;
         };
-        if *self.stage(&eval) == Stage::Running && !self.held_at_its_end(&eval, unit, now) {
+        if *self.stage(&eval) == Stage::Running {
             let exit = self.state.unit(unit).exit;
             self.judge_after_count(eval, Ending::of(exit.as_ref(), permanent));
         }
     }
 
-    fn judge_after_count(&mut self, eval: EvalName, ending: Ending) {
+    pub(super) fn judge_after_count(&mut self, eval: EvalName, ending: Ending) {
         let work = self.eval_work(&eval);
         work.stage = Stage::Judging(ending);
         work.count_at = None;
@@ -316,6 +327,9 @@ impl Brain {
         unreadable: Option<String>,
         now: Timestamp,
     ) {
+        if unreadable.is_none() && ending.by != By::Bereft && self.held_at_its_end(eval, now) {
+            return;
+        }
         let served = self
             .plan
             .eval(eval)
@@ -326,11 +340,16 @@ impl Brain {
         let how = &ending.how;
         let why = if let Some(why) = unreadable {
             Some(format!("its results cannot be read: {why}"))
+        } else if counts.finished && ending.by == By::Bereft {
+            return self.not_started(eval, ending.how, ExitStatus::NotReady, now);
         } else if counts.finished {
             if self.retry_due(eval) {
                 return self.eval_work(eval).wait_until(now);
             }
             return self.end_eval(eval, super::verdicts::of_finished(counts), now);
+        } else if ending.by == By::Bereft {
+            let why = ending.how;
+            return self.end_eval(eval, Verdict::GaveUp { missing, why }, now);
         } else if ending.by == By::Renewal {
             return self.eval_work(eval).wait_until(now);
         } else if ending.permanent.is_some() {

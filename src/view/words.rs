@@ -43,6 +43,7 @@ pub(super) fn liveness(liveness: Liveness) -> &'static str {
         Liveness::Slow => "slow",
         Liveness::Stalled => "stalled",
         Liveness::Closed => "not listening",
+        Liveness::Estranged => "without its model",
     }
 }
 

@@ -242,38 +242,38 @@ fn fewer_questions_after_a_death_are_fewer_and_the_client_hears_of_them() {
         error: 1 error in a.yaml
         "#);
     assert_snapshot!(said(&eval(many, "0", told)), @r#"
-        error[E0531]: after a death fewer questions are to be in flight, and these are not fewer
-         --> a.yaml:8:50
-          |
-        8 |   e: { concurrency: 64, restart: { concurrency: [0] }, command: [x, "--n={concurrency}"], dataset: d, results: r }
-          |                                                  ^ no question would be asked
-          |
-          = help: write `concurrency: 64` and `restart: { concurrency: [32, 16] }`: each lower than the one before
+    error[E0531]: after a death fewer questions are to be in flight, and these are not fewer
+     --> a.yaml:8:50
+      |
+    8 |   e: { concurrency: 64, restart: { concurrency: [0] }, command: [x, "--n={concurrency}"], dataset: d, results: r }
+      |                                                  ^ no question would be asked
+      |
+      = help: write `concurrency: 64` and `restart: { concurrency: [32, 16] }`: each lower than the one before
 
-        error: 1 error in a.yaml
-        "#);
+    error: 1 error in a.yaml
+    "#);
     assert_snapshot!(said(&eval("", "32", "y")), @r"
-        error[E0531]: after a death fewer questions are to be in flight, and these are not fewer
-         --> a.yaml:8:33
-          |
-        8 |   e: { restart: { concurrency: [32] }, command: [x, y], dataset: d, results: r }
-          |                                 ^^ the evaluation has no `concurrency`
-          |
-          = help: write `concurrency: 64` and `restart: { concurrency: [32, 16] }`: each lower than the one before
+    error[E0531]: after a death fewer questions are to be in flight, and these are not fewer
+     --> a.yaml:8:33
+      |
+    8 |   e: { restart: { concurrency: [32] }, command: [x, y], dataset: d, results: r }
+      |                                 ^^ the evaluation has no `concurrency`
+      |
+      = help: write `concurrency: 64` and `restart: { concurrency: [32, 16] }`: each lower than the one before
 
-        error: 1 error in a.yaml
-        ");
+    error: 1 error in a.yaml
+    ");
     assert_snapshot!(said(&eval(many, "32, 16", "y")), @r"
-        error[E0531]: the client is not told how many questions may be in flight
-         --> a.yaml:8:49
-          |
-        8 |   e: { concurrency: 64, restart: { concurrency: [32, 16] }, command: [x, y], dataset: d, results: r }
-          |                                                 ^^^^^^^^ its command is the same as with 64
-          |
-          = help: put `{concurrency}` into `command`, where the client reads it
+    error[E0531]: the client is not told how many questions may be in flight
+     --> a.yaml:8:49
+      |
+    8 |   e: { concurrency: 64, restart: { concurrency: [32, 16] }, command: [x, y], dataset: d, results: r }
+      |                                                 ^^^^^^^^ its command is the same as with 64
+      |
+      = help: put `{concurrency}` into `command`, where the client reads it
 
-        error: 1 error in a.yaml
-        ");
+    error: 1 error in a.yaml
+    ");
 }
 
 #[test]

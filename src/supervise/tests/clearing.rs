@@ -164,16 +164,16 @@ fn a_drained_server_waits_for_nothing_and_looks_afresh_when_it_is_asked_back() {
     story.feed(Input::Undrain { units });
     seen(&mut story, "a", &FREE);
     assert_snapshot!(told(&mut story), @r"
-       6.0s a drained
-      10.0s alarm held: `e` is held: `a` has no server that is ready; it goes on by itself when there is one again
-      10.0s e held: `a` has no server that is ready
-      10.0s eval-e #1 stop intended: Held
-      10.0s -> stop eval-e #1
-    10m 06s a undrained
-    10m 06s -> look at the GPUs of a
-    10m 06s a #2 start intended
-    10m 06s -> launch a #2
-    ");
+           6.0s a drained
+           6.0s alarm held: `e` is held: `a` has no server that is ready; it goes on when one is undrained: toolorch drain --undo
+           6.0s e held: `a` has no server that is ready
+           6.0s eval-e #1 stop intended: Held
+           6.0s -> stop eval-e #1
+        10m 06s a undrained
+        10m 06s -> look at the GPUs of a
+        10m 06s a #2 start intended
+        10m 06s -> launch a #2
+        ");
 }
 
 #[test]

@@ -36,16 +36,16 @@ fn a_drained_server_is_stopped_and_stays_so_until_it_is_asked_back() {
     drain(&mut story, "a");
     story.secs(5).stopped("a").secs(500);
     assert_snapshot!(story.told(), @r"
-          0ms a drained
-          0ms a #1 stop intended: Drained
-          0ms -> stop a #1
-         1.0s -> count e
-         5.0s a #1 stopped
-        10.0s alarm held: `e` is held: `a` has no server that is ready; it goes on by itself when there is one again
-        10.0s e held: `a` has no server that is ready
-        10.0s eval-e #1 stop intended: Held
-        10.0s -> stop eval-e #1
-        ");
+     0ms a drained
+     0ms a #1 stop intended: Drained
+     0ms -> stop a #1
+    1.0s -> count e
+    5.0s a #1 stopped
+    5.0s alarm held: `e` is held: `a` has no server that is ready; it goes on when one is undrained: toolorch drain --undo
+    5.0s e held: `a` has no server that is ready
+    5.0s eval-e #1 stop intended: Held
+    5.0s -> stop eval-e #1
+    ");
     undrain(&mut story, "a");
     undrain(&mut story, "a");
     assert_snapshot!(story.told(), @r"

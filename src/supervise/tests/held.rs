@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::story::{Story, code, signal, ten};
 use crate::base::Millis;
 use crate::facts::ProbeOutcome;
-use crate::supervise::{Input, Signs};
+use crate::supervise::{Counts, Input, Signs};
 
 /// A class of two, one service and a client that requires both.
 const CLASS: &str = "
@@ -35,6 +35,13 @@ fn count(story: &mut Story, seconds: u64, done: usize, errors: usize) {
     for _ in 0..seconds {
         story.secs(1).counted("e", ten(done, errors));
     }
+}
+
+/// The count that was under way when a client ended, and the one that it is judged by.
+fn recounted(story: &mut Story, done: usize, errors: usize) {
+    story
+        .counted("e", ten(done, errors))
+        .counted("e", ten(done, errors));
 }
 
 fn without_counts(story: &mut Story) -> String {
@@ -68,7 +75,9 @@ fn an_outage_holds_the_client_and_what_failed_is_asked_again() {
     11.0s eval-e #1 stop intended: Held
     11.0s -> stop eval-e #1
     "#);
-    story.stopped("eval-e").launched("a").secs(60);
+    story.stopped("eval-e");
+    recounted(&mut story, 5, 2);
+    story.launched("a").secs(60);
     assert_snapshot!(without_counts(&mut story), @r"
     11.0s eval-e #1 stopped
     11.0s a #2 launched
@@ -84,12 +93,12 @@ fn an_outage_holds_the_client_and_what_failed_is_asked_again() {
     ");
     story.requeued("e", 2).prepared("e", ten(3, 0));
     assert_snapshot!(without_counts(&mut story), @r"
-    1m 11s e resumed, 2 set aside
-    1m 11s -> prepare e
-    1m 11s e 3/10, 0 errors
-    1m 11s eval-e #2 start intended
-    1m 11s -> launch eval-e #2
-    ");
+        1m 11s e 3/10, 0 errors
+        1m 11s e resumed, 2 set aside
+        1m 11s -> prepare e
+        1m 11s eval-e #2 start intended
+        1m 11s -> launch eval-e #2
+        ");
     // The budget is as it was: one death, and one start after it.
     story
         .client_runs("e")
@@ -121,10 +130,11 @@ fn a_short_outage_changes_nothing() {
 fn a_client_that_ends_in_an_outage_is_held_too() {
     let mut story = running();
     story.dies("a", signal("SIGKILL", 9)).secs(2).skip();
-    story.counted("e", ten(10, 7)).dies("eval-e", code(0));
+    story.dies("eval-e", code(0));
+    recounted(&mut story, 10, 7);
     assert_snapshot!(without_counts(&mut story), @r"
-    3.0s e 10/10, 7 errors
     3.0s eval-e #1 exited: code Some(0), signal None, reason None
+    3.0s e 10/10, 7 errors
     3.0s alarm held: `e` is held: `a` has no server that is ready; it goes on by itself when there is one again
     3.0s e held: `a` has no server that is ready
     ");
@@ -156,6 +166,94 @@ fn a_client_that_ends_in_an_outage_is_held_too() {
 }
 
 #[test]
+fn a_client_that_finished_in_an_outage_is_not_held() {
+    // It ended by itself.
+    let mut story = running();
+    story.dies("a", signal("SIGKILL", 9)).secs(2).skip();
+    story.dies("eval-e", code(0));
+    recounted(&mut story, 10, 0);
+    assert_snapshot!(without_counts(&mut story), @r"
+        3.0s eval-e #1 exited: code Some(0), signal None, reason None
+        3.0s e 10/10, 0 errors
+        3.0s e ended: Complete
+        3.0s b #1 stop intended: Done
+        3.0s -> stop b #1
+        ");
+    // It lingers.
+    let mut story = running();
+    story.dies("a", signal("SIGKILL", 9)).secs(2).skip();
+    count(&mut story, 70, 10, 0);
+    assert_snapshot!(without_counts(&mut story), @r"
+      4.0s e 10/10, 0 errors
+      6.0s a #2 start intended
+      6.0s -> launch a #2
+    1m 04s eval-e #1 stop intended: NoProgress
+    1m 04s -> stop eval-e #1
+    ");
+    // Its last results came while it was stopped for the hold.
+    let mut story = running();
+    story.dies("a", signal("SIGKILL", 9)).secs(2).skip();
+    count(&mut story, 10, 9, 0);
+    story.skip();
+    story.stopped("eval-e");
+    recounted(&mut story, 10, 0);
+    assert_snapshot!(without_counts(&mut story), @r"
+    13.0s eval-e #1 stopped
+    13.0s e 10/10, 0 errors
+    13.0s e ended: Complete
+    13.0s a #2 stop intended: Done
+    13.0s b #1 stop intended: Done
+    13.0s -> stop b #1
+    ");
+}
+
+#[test]
+fn what_a_hold_set_aside_is_not_the_retry_of_the_run() {
+    let mut story = running();
+    story.dies("a", signal("SIGKILL", 9)).secs(2);
+    let due = Counts {
+        due: 7,
+        ..ten(10, 7)
+    };
+    story
+        .dies("eval-e", code(0))
+        .counted("e", due)
+        .counted("e", due);
+    story.secs(5).comes_up("a").skip();
+    story.requeued("e", 7).prepared("e", ten(3, 0));
+    assert_snapshot!(without_counts(&mut story), @r"
+    8.0s e 3/10, 0 errors
+    8.0s e resumed, 7 set aside
+    8.0s -> prepare e
+    8.0s eval-e #2 start intended
+    8.0s -> launch eval-e #2
+    ");
+}
+
+#[test]
+fn a_client_whose_last_server_is_gone_for_good_is_stopped_at_once() {
+    let mut story = running();
+    story.dies("b", signal("SIGKILL", 9)).secs(5);
+    story.comes_up("b").secs(1).skip();
+    story.dies("b", signal("SIGKILL", 9));
+    count(&mut story, 3, 3, 0);
+    story.stopped("eval-e");
+    recounted(&mut story, 3, 0);
+    assert_snapshot!(without_counts(&mut story), @r#"
+     7.0s b #2 exited: code Some(137), signal Some("SIGKILL"), reason None
+     7.0s b given up: Budget { starts: 2 }
+     7.0s alarm server-lost: `b` is gone for good while `e` runs: `b` has 0 of 1 servers left
+     9.0s e held: `b` has no server that is ready
+     9.0s eval-e #1 stop intended: Held
+     9.0s -> stop eval-e #1
+    10.0s eval-e #1 stopped
+    10.0s e ended: GaveUp { missing: 7, why: "`b` has no server left" }
+    10.0s a #1 stop intended: Done
+    10.0s -> stop a #1
+    "#);
+}
+
+#[test]
 fn what_will_not_come_back_gives_the_evaluation_up() {
     let mut story = running();
     story.dies("b", signal("SIGKILL", 9));
@@ -163,11 +261,11 @@ fn what_will_not_come_back_gives_the_evaluation_up() {
     story.comes_up("b").dies("b", signal("SIGKILL", 9)).skip();
     count(&mut story, 11, 3, 0);
     story.stopped("eval-e");
+    recounted(&mut story, 3, 0);
     assert_snapshot!(without_counts(&mut story), @r#"
-    16.0s alarm held: `e` is held: `b` has no server that is ready; it goes on by itself when there is one again
-    16.0s e held: `b` has no server that is ready
-    16.0s eval-e #1 stop intended: Held
-    16.0s -> stop eval-e #1
+     8.0s e held: `b` has no server that is ready
+     8.0s eval-e #1 stop intended: Held
+     8.0s -> stop eval-e #1
     17.0s eval-e #1 stopped
     17.0s e ended: GaveUp { missing: 7, why: "`b` has no server left" }
     17.0s a #1 stop intended: Done
@@ -202,23 +300,24 @@ fn another_owner_goes_on_with_a_hold() {
     story.passes("a").passes("b");
     story.requeued("e", 2);
     assert_snapshot!(without_counts(&mut story), @r"
-    11.0s e 5/10, 2 errors
-    11.0s -> watch a
-    11.0s a #2 adopted
-    11.0s a #2 climbed listening
-    11.0s -> watch b
-    11.0s b #1 adopted
-    11.0s b #1 climbed listening
-    11.0s -> probe a #2 rung 1
-    11.0s -> probe b #1 rung 1
-    11.0s a #2 climbed health
-    11.0s a #2 ready after 5.0s
-    11.0s b #1 climbed health
-    11.0s b #1 ready after 0ms
-    11.0s -> requeue e since 0ms
-    11.0s e resumed, 2 set aside
-    11.0s -> prepare e
-    ");
+        11.0s e 5/10, 2 errors
+        11.0s -> watch a
+        11.0s a #2 adopted
+        11.0s a #2 climbed listening
+        11.0s -> watch b
+        11.0s b #1 adopted
+        11.0s b #1 climbed listening
+        11.0s -> probe a #2 rung 1
+        11.0s -> probe b #1 rung 1
+        11.0s a #2 climbed health
+        11.0s a #2 ready after 5.0s
+        11.0s b #1 climbed health
+        11.0s b #1 ready after 0ms
+        11.0s -> requeue e since 0ms
+        11.0s e 3/10, 0 errors
+        11.0s e resumed, 2 set aside
+        11.0s -> prepare e
+        ");
 }
 
 #[test]

@@ -304,6 +304,25 @@ fn canaries_that_a_server_answers_with_its_own_error_are_told_once() {
 }
 
 #[test]
+fn a_server_that_no_longer_knows_its_model_is_started_again() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]);
+    story.comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    for status in [404, 200, 404, 404] {
+        story.secs(15).looked("m-0", Door::Answers, None);
+        story.pulsed("m-0", Pulse::Canary(Canary::Back(status)));
+    }
+    let told = story.told();
+    let said = told.lines().filter(|line| !line.contains("-> "));
+    assert_snapshot!(said.collect::<Vec<_>>().join("\n"), @r"
+        1m 00s alarm model-gone: `m-0`: it no longer knows its model: completions of one token were answered with 404 twice; all of it is ended, and it is started again
+        1m 00s m-0 #1 Estranged: it no longer knows its model: completions of one token were answered with 404 twice
+        1m 00s m-0 #1 stop intended: Lifeless
+        ");
+}
+
+#[test]
 fn a_controller_that_stood_still_judges_from_then_on() {
     let mut story = Story::new(MODELS);
     story

@@ -1,9 +1,10 @@
 //! What can become of questions and of the client that asks them, and how each of them gets its answer.
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::Scene;
-use super::scene::{Going, until};
+use super::scene::{Going, kill, until};
 use super::small::{self, YAML, change};
 
 /// A client that knows how often it was started; `body` does something with each question that has no file yet.
@@ -191,6 +192,32 @@ fn a_client_that_dies_of_the_load_gets_less_of_it() {
         .map(|n| status_of(&scene, &format!("q-{n}")))
         .collect();
     assert_eq!(all, ["8", "4", "2", "2", "2", "2"]);
+}
+
+#[test]
+fn a_finished_evaluation_needs_no_server() {
+    let scene = small::scene("plain", 4);
+    change(
+        &scene,
+        "port: 8000 }",
+        "port: 8000, restart: { attempts: 0 } }",
+    );
+    // Its last question is answered, and it takes a while to end.
+    client(
+        &scene,
+        r#"answer "$id" done; [[ $id == q-3 ]] && until [[ -e go ]]; do sleep 0.02; done"#,
+    );
+    let up = scene.go(scene.toolorch(&["up", YAML]));
+    until("all results", || (scene.results("out") == 4).then_some(()));
+    let server = small::server(&scene).as_u64().unwrap();
+    kill(u32::try_from(server).unwrap(), Signal::KILL);
+    until("its server to be given up", || {
+        (!events(&scene, "gave-up").is_empty()).then_some(())
+    });
+    scene.write("go", "");
+    let said = up.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(events(&scene, "eval-held"), [] as [Value; 0]);
 }
 
 fn leaking() -> Scene {
