@@ -90,8 +90,8 @@ pub(super) struct Vital {
     canaries: u64,
     /// Canaries in a row that were answered with a server's error.
     failures: u32,
-    /// The last canary was answered with 404.
-    unknown: bool,
+    /// Canaries in a row that were answered with 404.
+    unknown: u32,
 }
 
 /// What a look told beside a verdict.
@@ -127,7 +127,7 @@ impl Vital {
             compared: false,
             canaries: 0,
             failures: 0,
-            unknown: false,
+            unknown: 0,
         }
     }
 
@@ -226,14 +226,17 @@ impl Vital {
             Turn::Out(since) | Turn::At(since) => since,
         };
         self.canary = Turn::At(now);
-        let unknown = std::mem::replace(&mut self.unknown, *canary == Canary::Back(404));
+        self.unknown = match canary {
+            Canary::Back(404) => self.unknown + 1,
+            _ => 0,
+        };
         match canary {
             Canary::Back(200..=299) => {
                 self.canaries += 1;
                 self.lives(now);
             }
             // The same request was answered when it was proved ready.
-            Canary::Back(404) if unknown => {
+            Canary::Back(404) if self.unknown > 1 => {
                 let why = "it no longer knows its model: completions of one token were answered with 404 twice";
                 return Some((Liveness::Estranged, why.to_owned()));
             }
