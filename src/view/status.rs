@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::pace::Pace;
 use super::wall;
-use super::watcher::{IdleStop, Watcher};
+use super::watcher::{IdleStop, Seen, Watcher};
 use super::words::{self, Mood};
 use crate::base::clean;
 use crate::base::{
@@ -176,17 +176,10 @@ impl Status {
         }
     }
 
-    /// Corrects the journal: the watcher's process was looked for and is not there; it was last heard of then.
+    /// Corrects the journal by what one look at the watcher found.
     #[must_use]
-    pub fn watcher_is_gone(mut self, heard: Timestamp) -> Self {
-        self.watcher = self.watcher.gone(heard);
-        self
-    }
-
-    /// Corrects the journal: the watcher's process is there, and has not been heard for this long.
-    #[must_use]
-    pub fn watcher_is_silent(mut self, silent_ms: Millis) -> Self {
-        self.watcher = self.watcher.silent(silent_ms);
+    pub fn watcher_seen(mut self, seen: Seen) -> Self {
+        self.watcher = self.watcher.seen(seen);
         self
     }
 
@@ -541,26 +534,28 @@ mod tests {
     #[test]
     fn who_watches_is_said() {
         let mut story = Story::begun();
-        let gone = Status::new(&plan(1), &story.state, story.now());
-        let gone = gone.watcher_is_gone(story.now());
-        insta::assert_snapshot!(gone.head(&TimeZone::UTC), @r"
-        night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches since 00:00:00: pid 4242 on desk is gone; what was started goes on; watch again: `toolorch up`
-        ");
-        let silent = Status::new(&plan(1), &story.state, story.now());
-        let silent = silent.watcher_is_silent(Millis::from_secs(95));
-        insta::assert_snapshot!(silent.head(&TimeZone::UTC), @r"
-        night-1-abcd: running for 0ms, since 00:00:00
-        pid 4242 on desk should watch, but has said nothing for 1m 35s: is it stopped, or its disk full?
-        ");
+        let head = |story: &Story, seen: Option<Seen>| {
+            let status = Status::new(&plan(1), &story.state, story.now());
+            let status = seen.into_iter().fold(status, Status::watcher_seen);
+            let head = status.head(&TimeZone::UTC);
+            head.lines()
+                .skip(1)
+                .map(|line| format!("{line}\n"))
+                .collect::<String>()
+        };
+        let heard = story.now();
+        insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @"");
+        let silent_ms = Millis::from_secs(95);
+        insta::assert_snapshot!(head(&story, Some(Seen::Silent { silent_ms })), @"");
+        insta::assert_snapshot!(head(&story, Some(Seen::Unrecorded { since: heard })), @"");
+        let left_ms = Millis::from_secs(42);
+        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"");
+        let left_ms = Millis(0);
+        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"");
         story.tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),
         });
-        let left = Status::new(&plan(1), &story.state, story.now());
-        insta::assert_snapshot!(left.head(&TimeZone::UTC), @r"
-        night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches since 00:00:00: pid 4242 on desk left (SIGINT); what was started goes on; watch again: `toolorch up`
-        ");
+        insta::assert_snapshot!(head(&story, None), @"");
     }
 
     #[test]

@@ -18,14 +18,14 @@ use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{
-    Durability, Journal, Mode, Owner, RunDir, Watch, failpoint, make_dir, read_journal,
+    Durability, Journal, Mode, Owner, RunDir, StoreError, Watch, failpoint, make_dir, read_journal,
     write_atomically,
 };
 use crate::run::{Event, Phase, Record, Retry, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Wishes};
-use crate::world::{self, SystemClock, UnitDirs};
+use crate::world::{self, SystemClock, UnitDirs, WriteError};
 
 /// What `up`, `eval` and `rehearse` have in common.
 pub(in crate::cli) struct Wanted {
@@ -356,8 +356,10 @@ fn take(
     };
     failpoint("scripts-before-write");
     let all = changes::with_retired(dir, plan, files, &changes).map_err(internal)?;
-    world::write_rendered(&dir.scripts(), &all, Mode::Private)
-        .map_err(|error| internal(error.to_string()))?;
+    world::write_rendered(&dir.scripts(), &all, Mode::Private).map_err(|error| match error {
+        WriteError::Io { path, source } => failed(StoreError::io("write", &path)(source)),
+        WriteError::Foreign(_) => internal(error.to_string()),
+    })?;
     failpoint("scripts-after-write");
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
     write_atomically(&dir.plan(), bytes, Mode::Private).map_err(failed)?;
@@ -495,13 +497,14 @@ fn drive(
     // Whoever takes a cluster down knows that it ends.
     if !dir.is_going_down() {
         match &driven {
-            Ok((outcome, _)) => told.finish(outcome.code, &outcome.summary),
+            Ok(done) => told.finish(done.outcome.code, &done.outcome.summary),
             Err(error) => told.finish(error.exit_status(), &error.to_string()),
         }
     }
     audience.finish();
     match driven {
-        Ok((outcome, mut desks)) => {
+        Ok(mut done) => {
+            let outcome = &done.outcome;
             if !outcome.kept {
                 // Left-overs harm nobody: the next run has a directory of its own.
                 let _ = UnitDirs::new(dir.id()).clear(&UnitId::new(detach::CONTROLLER));
@@ -510,7 +513,7 @@ fn drive(
                 return Ok(outcome.code);
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
-            closing::outcome(&plan, &dir, &outcome, &mut desks, &stop, printer)
+            Ok(closing::outcome(&plan, &dir, &mut done, &stop, printer))
         }
         Err(error) => {
             printer.complain(&format!("error: {error}"));

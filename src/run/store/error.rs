@@ -1,6 +1,6 @@
 //! What can go wrong with the files of a run, and with which exit code it ends.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Epoch, ExitStatus};
@@ -80,19 +80,56 @@ impl StoreError {
             Self::Damaged { .. } | Self::Newer { .. } => ExitStatus::JournalDamaged,
             Self::Owned { .. } | Self::Superseded { .. } => ExitStatus::OwnedElsewhere,
             Self::NotOurs { .. } => ExitStatus::Refused,
+            Self::Io { .. } if self.help().is_some() => ExitStatus::Refused,
             Self::Io { .. } | Self::Gone { .. } => ExitStatus::Internal,
         }
     }
-}
 
-impl StoreError {
+    /// The disk has no room left, or none for this user.
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self.kind(),
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        )
+    }
+
+    /// What whoever started the command can do about it, where that is known.
+    pub fn help(&self) -> Option<&'static str> {
+        match self.kind() {
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                Some("make room there; TOOLORCH_HOME says where runs are kept")
+            }
+            Some(ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+                Some("make it writable for this user; TOOLORCH_HOME says where runs are kept")
+            }
+            _ if matches!(self, Self::Damaged { .. }) => Some(
+                "`toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs",
+            ),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Io { source, .. } => Some(source.kind()),
+            _ => None,
+        }
+    }
+
     /// For `map_err`: what was tried, where.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
             doing,
             path,
-            source,
+            source: plain(source),
         }
     }
+}
+
+/// The system's own error: files with names of the moment wrap it, and name themselves.
+fn plain(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|wrapper| wrapper.source());
+    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
+    inner.map_or(error, io::Error::from_raw_os_error)
 }
