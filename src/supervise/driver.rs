@@ -221,9 +221,11 @@ impl<'a> Driver<'a> {
         }
         let now = SystemClock.now();
         self.show();
+        let state = self.last_state();
         failpoint("end-before-leave");
         match self.journal.leave(now) {
             // Whoever comes next sees that this process is gone.
+            Err(StoreError::Io { .. }) if self.backlog.unwritten().is_some() => {}
             Err(error @ StoreError::Io { .. }) => self.audience.message(&error.to_string()),
             other => other?,
         }
@@ -240,7 +242,7 @@ impl<'a> Driver<'a> {
         }
         Ok(Driven {
             outcome,
-            state: self.brain.state().clone(),
+            state,
             desks: self.ground.desks,
         })
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::driver::{DriveError, Driver};
 use super::{Effect, Input, Outcome};
-use crate::base::{Clock, Millis, Timestamp};
+use crate::base::{Clock, Generation, Millis, Timestamp, UnitId};
 use crate::run::store::{Durability, Reserve, StoreError, free_bytes};
-use crate::run::{Event, Record};
+use crate::run::{Event, Record, RunState};
 use crate::world::SystemClock;
 
 /// A disk that refused is asked again after this.
@@ -28,6 +28,8 @@ pub(super) struct Backlog {
     alarmed: Option<Timestamp>,
     /// The number of the last record that the audience was told.
     told: u64,
+    /// Starts that were given up, since nothing said that they were intended.
+    unstarted: Vec<(UnitId, Generation)>,
     /// The last heartbeat could not be written.
     mute: bool,
     reserve: Reserve,
@@ -40,6 +42,7 @@ impl Backlog {
             refused: None,
             alarmed: None,
             told: 0,
+            unstarted: Vec::new(),
             mute: false,
             reserve: Reserve::keep(run_dir),
         }
@@ -99,6 +102,17 @@ impl Driver<'_> {
     /// Somebody asked the controller to go: that cannot wait for a disk.
     pub(super) fn go_unrecorded(&mut self) -> Option<Outcome> {
         let lost = self.backlog.records();
+        let starts = self
+            .backlog
+            .waiting
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Launch {
+                    unit, generation, ..
+                } => Some((unit.clone(), *generation)),
+                _ => None,
+            });
+        self.backlog.unstarted = starts.collect();
         let end = self
             .backlog
             .waiting
@@ -113,6 +127,26 @@ impl Driver<'_> {
             "{lost} lines could not be recorded: the next `toolorch up` finds out what they said"
         ));
         Some(end)
+    }
+
+    /// All that is known at the end, recorded or not.
+    pub(super) fn last_state(&self) -> RunState {
+        let mut state = self.brain.state().clone();
+        for (unit, generation) in &self.backlog.unstarted {
+            let event = Event::LaunchFailed {
+                unit: unit.clone(),
+                generation: *generation,
+                why: "its start could not be recorded".to_owned(),
+            };
+            state.apply(&Record {
+                v: Record::FORMAT,
+                seq: state.seq + 1,
+                at: SystemClock.now(),
+                epoch: state.epoch,
+                event,
+            });
+        }
+        state
     }
 
     /// Says that the owner lives. A heartbeat that cannot be written is missed by other machines alone: here the process

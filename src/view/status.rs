@@ -295,11 +295,7 @@ fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
 
 fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> EvalStatus {
     let state = run.evals.get(&eval.name).cloned().unwrap_or_default();
-    let pace = if state.verdict.is_some() {
-        Pace::default()
-    } else {
-        Pace::of(&state, run.unit(&eval.unit).since, now)
-    };
+    let pace = Pace::of_working(&state, &run.unit(&eval.unit), now);
     let (text, mood) = words::eval(eval, plan, run, &pace);
     EvalStatus {
         name: eval.name.clone(),
@@ -495,7 +491,7 @@ mod tests {
         servers
           orchestrator  2/4 ready, 2 not started
             orchestrator-1  slow: it writes 20.0 tokens a second for each request, its peers 50.0, for ten minutes
-          retrieval     ended with code 139 (SIGSEGV inferred): Segmentation fault
+          retrieval     ended with code 139 (SIGSEGV inferred): Segmentation fault; start 2 of 4 in 5s
 
         evaluations
           hle           held: `retrieval` has no server that is ready · 40/2158 (1 %) · 2 in error · 20 correct
@@ -532,6 +528,58 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_forecast_while_no_client_works() {
+        let mut story = Story::begun();
+        for unit in ["orchestrator-0", "retrieval", "eval-hle"] {
+            story.start(unit).ready(unit);
+        }
+        for step in 1..=5 {
+            story.wait(60_000).progress("hle", step * 5, 100);
+        }
+        assert!(text(&story).contains("left"), "{}", text(&story));
+        let held = Event::EvalHeld {
+            eval: EvalName::new("hle"),
+            unit: UnitId::new("eval-hle"),
+            since: story.now(),
+            why: "`retrieval` has no server that is ready".to_owned(),
+        };
+        story.tell(held);
+        let row = |story: &Story| {
+            let text = text(story);
+            let row = text.lines().find(|line| line.starts_with("  hle "));
+            row.unwrap().to_owned()
+        };
+        insta::assert_snapshot!(row(&story), @"  hle           held: `retrieval` has no server that is ready · 25/100 (25 %) · 1 in error · 12 correct");
+        let mut ended = Story::begun();
+        ended.start("eval-hle");
+        for step in 1..=5 {
+            ended.wait(60_000).progress("hle", step * 5, 100);
+        }
+        ended.die("eval-hle", 1, "Errno 24");
+        insta::assert_snapshot!(row(&ended), @"  hle           25/100 (25 %) · 1 in error · 12 correct · the client ended with code 1: Errno 24");
+    }
+
+    #[test]
+    fn a_server_that_died_says_when_it_is_started_again() {
+        let mut story = Story::begun();
+        let access = "INFO:     127.0.0.1:54092 - \"POST /v1/chat/completions HTTP/1.1\" 200 OK";
+        story.start("retrieval").ready("retrieval").wait(60_000);
+        story.die("retrieval", 137, access);
+        let row = |story: &Story| {
+            let text = text(story);
+            let row = text.lines().find(|line| line.starts_with("  retrieval "));
+            row.unwrap().to_owned()
+        };
+        insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137; start 2 of 4 in 5s");
+        story.wait(5_000);
+        insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137; start 2 of 4 is due");
+        story.tell(Event::OwnerLeft {
+            why: "SIGINT".to_owned(),
+        });
+        insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137");
+    }
+
+    #[test]
     fn who_watches_is_said() {
         let mut story = Story::begun();
         let head = |story: &Story, seen: Option<Seen>| {
@@ -544,18 +592,18 @@ mod tests {
                 .collect::<String>()
         };
         let heard = story.now();
-        insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @"");
+        insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @"nobody watches since about 00:00:00: pid 4242 on desk is gone; what was started goes on; watch again: `toolorch up`");
         let silent_ms = Millis::from_secs(95);
-        insta::assert_snapshot!(head(&story, Some(Seen::Silent { silent_ms })), @"");
-        insta::assert_snapshot!(head(&story, Some(Seen::Unrecorded { since: heard })), @"");
+        insta::assert_snapshot!(head(&story, Some(Seen::Silent { silent_ms })), @"pid 4242 on desk should watch, but has said nothing for 1m 35s: does it hang, or is it on another machine?");
+        insta::assert_snapshot!(head(&story, Some(Seen::Unrecorded { since: heard })), @"watched by pid 4242 on desk, which cannot write its journal since 00:00:00: its disk is full or fails; this is what can be seen without it");
         let left_ms = Millis::from_secs(42);
-        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"");
+        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"its controller, pid 4242 on desk, is stopped since about 00:00:00: let it go on (kill -CONT 4242), or `toolorch up` takes over in 42.0s");
         let left_ms = Millis(0);
-        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"");
+        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"its controller, pid 4242 on desk, is stopped since about 00:00:00: let it go on (kill -CONT 4242), or `toolorch up` takes over");
         story.tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),
         });
-        insta::assert_snapshot!(head(&story, None), @"");
+        insta::assert_snapshot!(head(&story, None), @"nobody watches since 00:00:00: pid 4242 on desk left (SIGINT); what was started goes on; watch again: `toolorch up`");
     }
 
     #[test]

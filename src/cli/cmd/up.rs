@@ -12,7 +12,7 @@ use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs, templates};
+use crate::cli::{changes, closing, detach, obstacles, orphans, owners, rebuild, runs, templates};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
@@ -71,7 +71,7 @@ pub(in crate::cli) fn proceed(
     let (plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
     cluster.plan = selected(plan, wanted, printer)?;
     let goal = goal(&cluster.plan, wanted, printer)?;
-    let mut desks = desks(&cluster, &goal, printer)?;
+    let mut desks = obstacles::desks(&cluster, &goal.evals, printer)?;
     if let Some(status) = nothing_left(&cluster.plan, wanted, &goal, &mut desks, printer)? {
         let whole = wanted.start_servers && wanted.args.only.is_empty();
         if whole {
@@ -169,27 +169,6 @@ fn goal(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<Goal, ExitStat
         start_servers: wanted.start_servers,
         evals,
     })
-}
-
-fn desks(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<Vec<EvalDesk>, ExitStatus> {
-    let mut desks = Vec::new();
-    for eval in &cluster.plan.evals {
-        if !goal.evals.contains(&eval.name) {
-            continue;
-        }
-        let ids = cluster
-            .facts
-            .datasets
-            .get(&eval.name)
-            .and_then(|known| known.get())
-            .map_or(&[][..], |dataset| &dataset.ids);
-        let desk = EvalDesk::new(&cluster.plan, eval, ids).map_err(|why| {
-            printer.complain(&format!("error: evaluation `{}`: {why}", eval.name));
-            ExitStatus::Usage
-        })?;
-        desks.push(desk);
-    }
-    Ok(desks)
 }
 
 /// Where every result is there already nothing is started; results of another evaluation refuse. Errors that a new
@@ -421,16 +400,10 @@ fn refuse_obstacles(
     printer: Printer,
 ) -> Result<(), ExitStatus> {
     let failed = |error| runs::store(&error, printer);
-    let last = runs::home().latest(&cluster.plan.cluster).map_err(failed)?;
-    let ours: BTreeSet<u32> = last
-        .iter()
-        .flat_map(|run| world::find_marked(&format!("{}/", run.id())))
-        .collect();
     let mut starting = cluster.plan.clone();
     starting.units.retain(|unit| goal.starts(unit));
     world::add_programs(&mut cluster.facts, &ask::programs(&starting));
-    let ports = starting.units.iter().filter_map(|unit| unit.port).collect();
-    cluster.facts.listeners = world::listeners(&ports);
+    let ours = obstacles::look_at_ports(cluster, &starting).map_err(failed)?;
     let ctx = Ctx {
         plan: &starting,
         ..cluster.ctx()

@@ -102,6 +102,7 @@ impl StoreError {
             Some(ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
                 Some("make it writable for this user; TOOLORCH_HOME says where runs are kept")
             }
+            Some(ErrorKind::FileTooLarge) => Some("let files grow: `ulimit -f unlimited`"),
             _ if matches!(self, Self::Damaged { .. }) => Some(
                 "`toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs",
             ),
@@ -122,14 +123,35 @@ impl StoreError {
         move |source| Self::Io {
             doing,
             path,
-            source: plain(source),
+            source,
         }
     }
 }
 
-/// The system's own error: files with names of the moment wrap it, and name themselves.
-fn plain(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|wrapper| wrapper.source());
-    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>()?.raw_os_error());
-    inner.map_or(error, io::Error::from_raw_os_error)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_can_mend_is_refused_with_help() {
+        let of = |code: i32| {
+            let source = io::Error::from_raw_os_error(code);
+            StoreError::io("write", Path::new("/runs/owner.json"))(source)
+        };
+        for (code, word) in [
+            (28, "room"),
+            (122, "room"),
+            (30, "writable"),
+            (13, "writable"),
+        ] {
+            let error = of(code);
+            assert_eq!(error.exit_status(), ExitStatus::Refused, "{error}");
+            assert!(error.help().unwrap().contains(word), "{error}");
+        }
+        assert!(of(28).is_full() && !of(30).is_full());
+        assert_eq!(
+            (of(5).exit_status(), of(5).help()),
+            (ExitStatus::Internal, None)
+        );
+    }
 }
