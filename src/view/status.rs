@@ -586,10 +586,7 @@ mod tests {
             let status = Status::new(&plan(1), &story.state, story.now());
             let status = seen.into_iter().fold(status, Status::watcher_seen);
             let head = status.head(&TimeZone::UTC);
-            head.lines()
-                .skip(1)
-                .map(|line| format!("{line}\n"))
-                .collect::<String>()
+            head.lines().skip(1).collect::<Vec<_>>().join("\n")
         };
         let heard = story.now();
         insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @"nobody watches since about 00:00:00: pid 4242 on desk is gone; what was started goes on; watch again: `toolorch up`");

@@ -227,7 +227,7 @@ fn a_run_that_cannot_be_written_is_refused_with_what_to_do() {
     let as_scene = scene.toolorch(&[]);
     let environment = as_scene.get_envs();
     command
-        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" up small.yaml 2>&1 | cat >&2; exit ${PIPESTATUS[0]}"])
+        .args(["-c", "(trap '' XFSZ; ulimit -f 0; exec \"$0\" up small.yaml) 2>&1 | cat >&2; exit ${PIPESTATUS[0]}"])
         .arg(&scene.program)
         .current_dir(scene.path(""))
         .envs(environment.filter_map(|(name, value)| Some((name, value?))));
