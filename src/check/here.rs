@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::PathKind;
-use crate::plan::ask::{activation, environments as environments_of, own_program};
+use crate::plan::ask::{activation, environments as environments_of, notify_program, own_program};
 use crate::plan::evals::{node_of, paths_of};
 use crate::plan::paths;
 
@@ -42,6 +42,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         report.push(directories(absent));
     }
     report.extend(programs(ctx));
+    report.extend(notify(ctx));
     report.extend(environments(ctx));
 }
 
@@ -103,6 +104,29 @@ fn programs(ctx: &Ctx<'_>) -> Option<Diagnostic> {
             .fold(finding, |finding, (program, origin)| {
                 finding.at(Place::Key(origin.clone()), format!("runs `{program}`"))
             }),
+    )
+}
+
+/// The command of `notify`, which runs where `up` does.
+fn notify(ctx: &Ctx<'_>) -> Option<Diagnostic> {
+    let program = notify_program(ctx.plan)?;
+    if !matches!(ctx.facts.programs.get(program), Some(None)) {
+        return None;
+    }
+    let absent = if program.contains('/') {
+        "there is no program"
+    } else {
+        "PATH has no"
+    };
+    let finding = Diagnostic::note(
+        Code("N0520"),
+        format!("not proved here: {absent} `{program}`"),
+    );
+    let place = Place::Key(FieldPath::root().key("notify"));
+    Some(
+        finding
+            .at(place, "nobody would hear of alarms")
+            .help("`up` here would refuse: write it there and make it executable, or name another"),
     )
 }
 

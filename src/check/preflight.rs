@@ -27,6 +27,11 @@ pub fn preflight(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
     report
 }
 
+/// Busy ports alone: what can change between a look at the plan and its start.
+pub fn busy_ports(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
+    ports::busy(ctx.plan, ctx.facts, ours)
+}
+
 fn programs(ctx: &Ctx<'_>, report: &mut Report) {
     let missing = |name: &str| matches!(ctx.facts.programs.get(name), Some(None));
     let mut said: HashSet<String> = HashSet::new();

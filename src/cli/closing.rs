@@ -1,14 +1,13 @@
 //! The last words of `up`: tables of results, what keeps running, the exit code.
 
 use super::printer::Printer;
-use super::runs;
 use crate::base::{Clock, ExitStatus};
 use crate::eval::{Reports, accounts, declared, reported_elsewhere};
 use crate::plan::{EvalPlan, Plan};
 use crate::report::{Summary, routing_text, summary_text};
 use crate::run::store::RunDir;
 use crate::run::{EvalState, RunState};
-use crate::supervise::{EvalDesk, Outcome};
+use crate::supervise::{Driven, EvalDesk};
 use crate::view::{Ending, summary};
 use crate::world::{SystemClock, logged_calls};
 
@@ -91,29 +90,27 @@ fn cut_off(eval: Option<&EvalPlan>, run: &RunState) -> bool {
     again || exit.is_none_or(|exit| exit.code != Some(0))
 }
 
-/// Prints how a drive ended.
+/// Prints how a drive ended, also where the last of it could not be recorded.
 pub(super) fn outcome(
     plan: &Plan,
     dir: &RunDir,
-    outcome: &Outcome,
-    desks: &mut [EvalDesk],
+    done: &mut Driven,
     stop_with: &str,
     printer: Printer,
-) -> Result<ExitStatus, ExitStatus> {
-    let status = outcome.code;
+) -> ExitStatus {
+    let status = done.outcome.code;
     if dir.is_going_down() {
         printer.say("`toolorch down` stops the rest");
-        return Ok(status);
+        return status;
     }
-    let found = runs::read(dir.clone()).map_err(|error| runs::store(&error, printer))?;
-    let routing = routing(plan, &found.state, desks);
-    let tables = match tables(desks, &found.state) {
+    let routing = routing(plan, &done.state, &done.desks);
+    let tables = match tables(&mut done.desks, &done.state) {
         tables if routing.is_empty() => tables,
         tables => format!("{tables}\n{routing}"),
     };
     let text = summary(
         plan,
-        &found.state,
+        &done.state,
         &Ending {
             status,
             now: SystemClock.now(),
@@ -122,5 +119,5 @@ pub(super) fn outcome(
         },
     );
     printer.say(text.trim_end());
-    Ok(status)
+    status
 }

@@ -45,11 +45,11 @@ impl Ledger {
         }
         let owner = match take_over(&found, printer) {
             Ok(owner) => owner,
-            Err(status @ (ExitStatus::Internal | ExitStatus::JournalDamaged)) => {
+            Err(status @ ExitStatus::OwnedElsewhere) => return Err(status),
+            Err(status) => {
                 ledger.failed = Some(status);
                 return Ok((found, ledger));
             }
-            Err(status) => return Err(status),
         };
         let process = owner.process().clone();
         failpoint("down-taken");

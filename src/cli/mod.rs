@@ -13,6 +13,7 @@ mod ledger;
 mod load;
 mod look;
 mod notify;
+mod obstacles;
 mod orphans;
 mod owners;
 mod printer;

@@ -27,6 +27,8 @@ pub(super) fn as_seen_now(found: &Found) -> RunState {
     for event in ended.into_iter().chain(counted) {
         tell(&mut state, event, now);
     }
+    // Nobody is there who would start it again.
+    state.units.values_mut().for_each(|unit| unit.died = None);
     state
 }
 

@@ -221,8 +221,8 @@ pub(super) fn cluster_of(file: &Path, printer: Printer) -> Result<ClusterName, E
 /// Says a failure of the store, and its exit code.
 pub(super) fn store(error: &StoreError, printer: Printer) -> ExitStatus {
     printer.complain(&format!("error: {error}"));
-    if matches!(error, StoreError::Damaged { .. }) {
-        printer.complain("help: `toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs");
+    if let Some(help) = error.help() {
+        printer.complain(&format!("help: {help}"));
     }
     error.exit_status()
 }

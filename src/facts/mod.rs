@@ -4,6 +4,7 @@ mod dataset;
 mod degraded;
 mod files;
 mod gpus;
+mod heartbeat;
 mod machine;
 mod observation;
 mod pulse;
@@ -13,6 +14,7 @@ pub use dataset::{DatasetProblem, DatasetSummary};
 pub use degraded::Degraded;
 pub use files::FilesSeen;
 pub use gpus::GpuSeen;
+pub use heartbeat::Heartbeat;
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
 pub use observation::{
     Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,

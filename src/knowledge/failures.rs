@@ -67,6 +67,18 @@ pub fn named(id: &str) -> Option<&'static Failure> {
     all().iter().find(|failure| failure.id == id)
 }
 
+/// A line of the access log, or one that only informs: what died after it did not die of it.
+pub fn is_chatter(line: &str) -> bool {
+    let named = line.trim_start().strip_prefix('(');
+    let said = named.and_then(|rest| Some(rest.split_once(')')?.1));
+    let said = said.unwrap_or(line).trim_start();
+    let informs = ["INFO", "DEBUG"]
+        .iter()
+        .any(|level| said.starts_with(level));
+    let asks = ["\"GET /", "\"POST /", "\"HEAD /"];
+    informs || (said.contains(" HTTP/1") && asks.iter().any(|verb| said.contains(verb)))
+}
+
 /// The failure that one line carries.
 pub fn classify_line(text: &str) -> Option<Match> {
     classify([text])
@@ -227,6 +239,24 @@ mod tests {
             "engine-core-init"
         );
         assert_eq!(classify([log[0]]).unwrap().failure.id, "ulimit");
+    }
+
+    #[test]
+    fn an_access_log_tells_of_no_end() {
+        for line in [
+            r#"(APIServer pid=1) INFO:     127.0.0.1:54092 - "POST /v1/chat/completions HTTP/1.1" 200 OK"#,
+            r#"127.0.0.1 - - [26/Nov/2026] "GET /health HTTP/1.1" 200 -"#,
+            "INFO 11-26 13:39:27 [loggers.py:116] Engine 000: Avg prompt throughput: 0.0 tokens/s",
+        ] {
+            assert!(is_chatter(line), "{line}");
+        }
+        for line in [
+            "Segmentation fault",
+            "(EngineCore pid=7) ERROR 11-26 boom",
+            "all over",
+        ] {
+            assert!(!is_chatter(line), "{line}");
+        }
     }
 
     #[test]

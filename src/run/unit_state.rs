@@ -32,6 +32,8 @@ pub struct UnitState {
     pub liveness: Option<(Liveness, String)>,
     /// How it last ended.
     pub exit: Option<Exit>,
+    /// When nothing was left of a start that nobody ended.
+    pub died: Option<Timestamp>,
     /// It is not started, whoever owns the run, until it is undrained.
     pub drained: bool,
 }
@@ -49,6 +51,14 @@ impl UnitState {
         self.refuted = None;
         self.ready_after = None;
         self.liveness = None;
+        self.died = None;
+    }
+
+    /// It came to its end without being asked to.
+    fn died_by_itself(&self) -> bool {
+        let exit = self.exit.as_ref();
+        let died = exit.is_some_and(|exit| exit.generation == self.generation && !exit.requested);
+        died || self.liveness.is_some()
     }
 }
 
@@ -129,6 +139,7 @@ impl RunState {
                 why,
             } => self.change(unit, *generation, |state| {
                 state.phase = UnitPhase::Exited;
+                state.died = Some(at);
                 state.exit = Some(Exit {
                     generation: *generation,
                     launch: state.launch.clone().unwrap_or_else(|| LaunchId::new("")),
@@ -177,11 +188,11 @@ impl RunState {
                 let first = *state.ready_after.get_or_insert(*after);
                 state.phase = UnitPhase::Ready(first);
             }),
-            event => self.apply_end(event),
+            event => self.apply_end(at, event),
         }
     }
 
-    fn apply_end(&mut self, event: &Event) {
+    fn apply_end(&mut self, at: Timestamp, event: &Event) {
         match event {
             Event::Judged {
                 unit,
@@ -195,6 +206,7 @@ impl RunState {
             Event::Exited { unit, exit } => self.change(unit, exit.generation, |state| {
                 state.phase = UnitPhase::Exited;
                 state.exit = Some(exit.clone());
+                state.died = (!exit.requested).then_some(at);
             }),
             Event::StopIntended {
                 unit,
@@ -208,7 +220,10 @@ impl RunState {
                 }
             }),
             Event::Stopped { unit, generation } => {
-                self.change(unit, *generation, |state| state.phase = UnitPhase::Stopped);
+                self.change(unit, *generation, |state| {
+                    state.phase = UnitPhase::Stopped;
+                    state.died = state.died_by_itself().then_some(at);
+                });
             }
             Event::Drained { unit } => self.units.entry(unit.clone()).or_default().drained = true,
             Event::Undrained { unit } => self.undrain(unit),

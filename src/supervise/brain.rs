@@ -165,6 +165,7 @@ impl Brain {
             Input::Begin { seen, counted } => self.begin(seen, counted, now),
             Input::Tick => {}
             Input::Away { length } => self.away(length, now),
+            Input::Alarm { alarm, text } => self.alarm(alarm, None, text, now),
             Input::LaunchDone {
                 unit,
                 generation,

@@ -96,6 +96,17 @@ impl DriveError {
     }
 }
 
+/// What is left of a drive that came to its end.
+#[derive(Debug)]
+pub struct Driven {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// All that is known, recorded or not.
+    pub state: RunState,
+    /// The evaluations' results and client configurations.
+    pub desks: Vec<EvalDesk>,
+}
+
 /// The loop and what it holds.
 pub struct Driver<'a> {
     pub(super) brain: Brain,
@@ -166,7 +177,7 @@ impl<'a> Driver<'a> {
     pub async fn drive(
         mut self,
         mut signals: mpsc::Receiver<Signal>,
-    ) -> Result<(Outcome, Vec<EvalDesk>), DriveError> {
+    ) -> Result<Driven, DriveError> {
         self.beat();
         self.read_proxies();
         let begin = self.look_around();
@@ -210,9 +221,11 @@ impl<'a> Driver<'a> {
         }
         let now = SystemClock.now();
         self.show();
+        let state = self.last_state();
         failpoint("end-before-leave");
         match self.journal.leave(now) {
             // Whoever comes next sees that this process is gone.
+            Err(StoreError::Io { .. }) if self.backlog.unwritten().is_some() => {}
             Err(error @ StoreError::Io { .. }) => self.audience.message(&error.to_string()),
             other => other?,
         }
@@ -227,7 +240,11 @@ impl<'a> Driver<'a> {
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
             let _ = self.launchers.end_tmux(&self.ground.run).await;
         }
-        Ok((outcome, self.ground.desks))
+        Ok(Driven {
+            outcome,
+            state,
+            desks: self.ground.desks,
+        })
     }
 
     fn until_wake(&self) -> Duration {

@@ -2,17 +2,20 @@
 //! what runs is watched, and what should be done waits.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::path::Path;
 
 use super::driver::{DriveError, Driver};
-use super::{Effect, Outcome};
-use crate::base::{Clock, Millis, Timestamp};
+use super::{Effect, Input, Outcome};
+use crate::base::{Clock, Generation, Millis, Timestamp, UnitId};
 use crate::run::store::{Durability, Reserve, StoreError, free_bytes};
-use crate::run::{Event, Record};
+use crate::run::{Event, Record, RunState};
 use crate::world::SystemClock;
 
 /// A disk that refused is asked again after this.
 const TRY_EVERY: Millis = Millis(1_000);
+
+/// A disk that refuses, takes a line and refuses again is an alarm this often.
+const ALARM_EVERY: Millis = Millis::from_secs(60);
 
 /// What could not be written or done yet.
 #[derive(Debug)]
@@ -21,19 +24,33 @@ pub(super) struct Backlog {
     waiting: VecDeque<Effect>,
     /// Since when the disk refuses, and when it is asked again.
     refused: Option<(Timestamp, Timestamp)>,
+    /// When that was last an alarm.
+    alarmed: Option<Timestamp>,
+    /// The number of the last record that the audience was told.
+    told: u64,
+    /// Starts that were given up, since nothing said that they were intended.
+    unstarted: Vec<(UnitId, Generation)>,
     /// The last heartbeat could not be written.
     mute: bool,
     reserve: Reserve,
 }
 
 impl Backlog {
-    pub(super) fn new(run_dir: &std::path::Path) -> Self {
+    pub(super) fn new(run_dir: &Path) -> Self {
         Self {
             waiting: VecDeque::new(),
             refused: None,
+            alarmed: None,
+            told: 0,
+            unstarted: Vec::new(),
             mute: false,
             reserve: Reserve::keep(run_dir),
         }
+    }
+
+    /// Since when nothing can be written.
+    pub(super) fn unwritten(&self) -> Option<Timestamp> {
+        self.refused.map(|(since, _)| since)
     }
 
     /// The run is over: no room need be kept.
@@ -71,12 +88,12 @@ impl Driver<'_> {
             }
             Some(Err(error @ StoreError::Io { .. })) => {
                 self.refused(&error, now);
-                self.only_look();
+                self.tell_and_look();
                 Ok(None)
             }
             Some(Err(error)) => Err(error.into()),
             None => {
-                self.only_look();
+                self.tell_and_look();
                 Ok(None)
             }
         }
@@ -85,6 +102,17 @@ impl Driver<'_> {
     /// Somebody asked the controller to go: that cannot wait for a disk.
     pub(super) fn go_unrecorded(&mut self) -> Option<Outcome> {
         let lost = self.backlog.records();
+        let starts = self
+            .backlog
+            .waiting
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Launch {
+                    unit, generation, ..
+                } => Some((unit.clone(), *generation)),
+                _ => None,
+            });
+        self.backlog.unstarted = starts.collect();
         let end = self
             .backlog
             .waiting
@@ -93,10 +121,32 @@ impl Driver<'_> {
                 Effect::Finish(outcome) => Some(outcome),
                 _ => None,
             })?;
+        // The last word of when somebody watched.
+        self.beat();
         self.audience.message(&format!(
             "{lost} lines could not be recorded: the next `toolorch up` finds out what they said"
         ));
         Some(end)
+    }
+
+    /// All that is known at the end, recorded or not.
+    pub(super) fn last_state(&self) -> RunState {
+        let mut state = self.brain.state().clone();
+        for (unit, generation) in &self.backlog.unstarted {
+            let event = Event::LaunchFailed {
+                unit: unit.clone(),
+                generation: *generation,
+                why: "its start could not be recorded".to_owned(),
+            };
+            state.apply(&Record {
+                v: Record::FORMAT,
+                seq: state.seq + 1,
+                at: SystemClock.now(),
+                epoch: state.epoch,
+                event,
+            });
+        }
+        state
     }
 
     /// Says that the owner lives. A heartbeat that cannot be written is missed by other machines alone: here the process
@@ -104,7 +154,8 @@ impl Driver<'_> {
     pub(super) fn renew(&mut self) -> Result<(), DriveError> {
         match self.journal.renew(SystemClock.now()) {
             Err(error @ StoreError::Io { .. }) => {
-                if !std::mem::replace(&mut self.backlog.mute, true) {
+                let known = self.backlog.refused.is_some();
+                if !std::mem::replace(&mut self.backlog.mute, true) && !known {
                     self.audience
                         .message(&format!("no sign of life can be given: {error}"));
                 }
@@ -145,7 +196,7 @@ impl Driver<'_> {
             };
             self.journal
                 .append(record.at, record.event.clone(), durability)?;
-            self.audience.event(&record, self.brain.state());
+            self.tell(&record);
             self.route(&record.event);
             self.count_anew(&record.event);
             let written = self.backlog.waiting.iter().position(
@@ -167,8 +218,23 @@ impl Driver<'_> {
         outcome
     }
 
-    /// Looks change nothing and need no record.
-    fn only_look(&mut self) {
+    fn tell(&mut self, record: &Record) {
+        if record.seq > self.backlog.told {
+            self.backlog.told = record.seq;
+            self.audience.event(record, self.brain.state());
+        }
+    }
+
+    /// People hear of what happened although it is not recorded yet. Looks change nothing and need no record.
+    fn tell_and_look(&mut self) {
+        let untold = |effect: &Effect| match effect {
+            Effect::Record(record) if record.seq > self.backlog.told => Some(record.clone()),
+            _ => None,
+        };
+        let untold: Vec<Record> = self.backlog.waiting.iter().filter_map(untold).collect();
+        for record in &untold {
+            self.tell(record);
+        }
         let (looks, rest): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.backlog.waiting)
             .into_iter()
             .partition(Effect::only_looks);
@@ -184,39 +250,44 @@ impl Driver<'_> {
             *at = again;
             return;
         }
-        let released = is_full(error) && self.backlog.reserve.release();
+        let released = error.is_full() && self.backlog.reserve.release();
         // With the reserve gone there may be room at once.
         let again = if released { now } else { again };
         self.backlog.refused = Some((now, again));
-        let dir = self.journal.owner().dir().to_owned();
-        let free = free_bytes(&dir).map_or("an unknown number of".to_owned(), |n| n.to_string());
-        let kept = if released {
-            "; the reserve of 1 MiB is used now"
-        } else {
-            ""
-        };
-        self.audience.message(&format!(
-            "{error}; {free} bytes are free there{kept}\nuntil it can be written nothing is started or stopped; what runs goes on and is watched, and `toolorch down` works"
-        ));
+        self.beat();
+        let lately = |last: Timestamp| now.since(last) < ALARM_EVERY;
+        if !released && self.backlog.alarmed.is_some_and(lately) {
+            return;
+        }
+        self.backlog.alarmed = (!released).then_some(now);
+        self.send(unwritten(error, self.journal.owner().dir(), released));
     }
 
     fn accepted(&mut self, now: Timestamp) {
         if let Some((since, _)) = self.backlog.refused.take() {
             let length = now.since(since);
+            self.beat();
             self.audience
                 .message(&format!("the journal is written again, after {length}"));
         }
     }
 }
 
-fn is_full(error: &StoreError) -> bool {
-    let StoreError::Io { source, .. } = error else {
-        return false;
+/// The alarm for a journal that cannot be written.
+fn unwritten(error: &StoreError, dir: &Path, released: bool) -> Input {
+    let alarm = if error.is_full() {
+        "journal-full"
+    } else {
+        "journal-failed"
     };
-    matches!(
-        source.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    )
+    let free = free_bytes(dir).map_or("an unknown number of".to_owned(), |n| n.to_string());
+    let then = if released {
+        "the reserve of 1 MiB is used now: make room there before it is full, too"
+    } else {
+        "until it can be written nothing is started or stopped; what runs goes on and is watched, and `toolorch down` works"
+    };
+    let text = format!("{error}; {free} bytes are free there; {then}");
+    Input::Alarm { alarm, text }
 }
 
 /// What must be on the disk before anything follows: intents, and where to find what was started.

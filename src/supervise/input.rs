@@ -26,6 +26,13 @@ pub enum Input {
         /// How long.
         length: Millis,
     },
+    /// Something that a person should know, and from which nothing follows.
+    Alarm {
+        /// A stable word.
+        alarm: &'static str,
+        /// What, in words.
+        text: String,
+    },
     /// A launcher did its part, or could not.
     LaunchDone {
         /// Which unit.

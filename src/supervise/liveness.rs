@@ -77,6 +77,8 @@ pub(super) struct Vital {
     since: Timestamp,
     /// The last sign of life.
     alive: Timestamp,
+    /// When it last answered anything: that alone is no sign of life.
+    answered: Timestamp,
     /// A canary was lost, and there was no sign of life since.
     lost: bool,
     /// Since when its port is closed.
@@ -119,6 +121,7 @@ impl Vital {
             canary: Turn::At(now),
             since: now,
             alive: now,
+            answered: now,
             lost: false,
             closed: None,
             door: Door::Answers,
@@ -134,6 +137,7 @@ impl Vital {
     /// Nobody looked for a while: what was seen before proves nothing any more.
     pub(super) fn reset(&mut self, now: Timestamp) {
         self.since = now;
+        self.answered = now;
         self.lives(now);
         self.closed = None;
         self.door = Door::Answers;
@@ -230,6 +234,9 @@ impl Vital {
             Canary::Back(404) => self.unknown + 1,
             _ => 0,
         };
+        if matches!(canary, Canary::Back(_)) {
+            self.answered = now;
+        }
         match canary {
             Canary::Back(200..=299) => {
                 self.canaries += 1;
@@ -278,6 +285,9 @@ impl Vital {
             return (self.is_closed(now), Moved::default());
         }
         self.closed = None;
+        if look.door == Door::Answers {
+            self.answered = now;
+        }
         self.door = look.door;
         let moved = self.read(look.counters, now);
         self.watch(look.body, now);
@@ -356,14 +366,15 @@ impl Vital {
             }
             Nature::Listener => false,
         };
-        hopeless.then(|| (Liveness::Stalled, self.evidence(quiet, stopped)))
+        let silent = now.since(self.answered);
+        hopeless.then(|| (Liveness::Stalled, self.evidence(quiet, silent, stopped)))
     }
 
     /// What speaks for a stall.
-    fn evidence(&self, quiet: Millis, stopped: Option<u32>) -> String {
+    fn evidence(&self, quiet: Millis, silent: Millis, stopped: Option<u32>) -> String {
         let mut said = match (self.nature, &self.door, self.in_flight()) {
             (Nature::Engine { .. }, Door::Silent, _) => {
-                format!("it has answered nothing for {quiet}, a completion of one token neither")
+                format!("it has answered nothing for {silent}, a completion of one token neither")
             }
             (Nature::Engine { .. }, _, 0) => format!(
                 "a completion of one token did not come back within {CANARY_PATIENCE}, and no counter moved for {quiet}, \
@@ -377,7 +388,7 @@ impl Vital {
                 )
             }
             _ => format!(
-                "it has answered nothing for {quiet}, and neither computes nor writes its log"
+                "it has answered nothing for {silent}, and has neither computed nor written its log for {quiet}"
             ),
         };
         if let Some(pid) = stopped {

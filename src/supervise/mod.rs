@@ -45,8 +45,9 @@ mod watch;
 mod wishes;
 
 pub use brain::{Brain, Goal};
-pub use driver::{Audience, DriveError, Driver, Ground};
+pub use driver::{Audience, DriveError, Driven, Driver, Ground};
 pub use driver_evals::{EvalDesk, WrittenConfig, config_text, required, write_config};
 pub use effect::{Again, Ask, Effect, Outcome};
 pub use input::{Configured, Counts, Input, Metered, Purpose, Signs, Watched};
+pub use restart::{NextStart, next_start};
 pub use wishes::Wishes;

@@ -12,13 +12,37 @@ pub(super) enum Again {
     Spent(u32),
 }
 
+/// A start that waits for its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextStart {
+    /// When it is due.
+    pub at: Timestamp,
+    /// The n-th in the window.
+    pub nth: u32,
+    /// How many there may be in the window.
+    pub of: u32,
+}
+
+/// The next start of a unit that died at this time; none if its budget is spent.
+pub fn next_start(rule: RestartRule, starts: &[Timestamp], died: Timestamp) -> Option<NextStart> {
+    match again(rule, starts, died) {
+        Again::At(at) => Some(NextStart {
+            at,
+            nth: recent(rule, starts, died) + 1,
+            of: rule.attempts + 1,
+        }),
+        Again::Spent(_) => None,
+    }
+}
+
+fn recent(rule: RestartRule, starts: &[Timestamp], now: Timestamp) -> u32 {
+    let in_window = |start: &&Timestamp| now.since(**start) <= rule.window;
+    u32::try_from(starts.iter().filter(in_window).count()).unwrap_or(u32::MAX)
+}
+
 /// Decides from the times of all starts so far; the pause triples with each start in the window.
 pub(super) fn again(rule: RestartRule, starts: &[Timestamp], now: Timestamp) -> Again {
-    let recent = starts
-        .iter()
-        .filter(|start| now.since(**start) <= rule.window)
-        .count();
-    let recent = u32::try_from(recent).unwrap_or(u32::MAX);
+    let recent = recent(rule, starts, now);
     if recent > rule.attempts {
         return Again::Spent(recent);
     }

@@ -28,5 +28,5 @@ pub use status::{AlarmStatus, EvalStatus, GroupStatus, Iso, Status, UnitStatus};
 pub use summary::{Ending, summary};
 
 pub use wall::{moment, time};
-pub use watcher::{IdleStop, Watcher};
+pub use watcher::{IdleStop, Seen, Watcher};
 pub use words::{Mood, ended, gave_up, verdict};

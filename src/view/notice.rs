@@ -71,6 +71,8 @@ pub struct Notices {
     cluster: ClusterName,
     run: RunId,
     host: String,
+    /// The evaluation of each client.
+    clients: BTreeMap<UnitId, EvalName>,
     gates: BTreeMap<String, Gate>,
 }
 
@@ -90,6 +92,9 @@ impl Notices {
             cluster: plan.cluster.clone(),
             run,
             host,
+            clients: (plan.evals.iter())
+                .map(|eval| (eval.unit.clone(), eval.name.clone()))
+                .collect(),
             gates: BTreeMap::new(),
         }
     }
@@ -102,6 +107,8 @@ impl Notices {
                 let mut notice = self.notice(NotifyOn::Alarm, Level::Warning, text, at);
                 notice.alarm = Some(clean(alarm));
                 notice.unit.clone_from(unit);
+                let eval = unit.as_ref().and_then(|unit| self.clients.get(unit));
+                notice.eval = eval.cloned();
                 self.pass(format!("alarm {alarm}"), notice, at)
             }
             Event::GaveUp { unit, why } => {
@@ -242,11 +249,17 @@ mod tests {
             "slow",
             "answer-1 is \u{1b}[31mslow\u{1b}[0m, key sk-proj-0123456789abcdefghijklmnop\n",
         );
+        story.tell(Event::Alarm {
+            alarm: "held".to_owned(),
+            unit: Some(UnitId::new("eval-hle")),
+            text: "`hle` is held".to_owned(),
+        });
         story.give_up("orchestrator-0", GaveUp::Budget { starts: 3 });
         let why = "the client ended with code 1".to_owned();
         story.end("hle", Verdict::Incomplete { missing: 3, why });
         insta::assert_snapshot!(told(&mut notices, &mut story), @r#"
         {"format":1,"event":"alarm","level":"warning","cluster":"night","run":"night-1-abcd","alarm":"slow","unit":null,"eval":null,"code":null,"text":"answer-1 is slow, key ********************************** ","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
+        {"format":1,"event":"alarm","level":"warning","cluster":"night","run":"night-1-abcd","alarm":"held","unit":"eval-hle","eval":"hle","code":null,"text":"`hle` is held","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
         {"format":1,"event":"gave-up","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":"orchestrator-0","eval":null,"code":null,"text":"`orchestrator-0` is given up: ended after each of 3 starts","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
         {"format":1,"event":"evaluation","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":null,"eval":"hle","code":null,"text":"evaluation `hle`: incomplete, 3 missing: the client ended with code 1","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
         "#);

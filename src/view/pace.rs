@@ -1,7 +1,7 @@
 //! How fast an evaluation moves, and when it may be done.
 
 use crate::base::{Millis, Timestamp};
-use crate::run::EvalState;
+use crate::run::{EvalState, UnitState};
 
 /// An evaluation's recent pace.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -23,10 +23,18 @@ const SHORTEST: Millis = Millis::from_secs(2);
 const PATIENCE: Millis = Millis::from_secs(60);
 
 impl Pace {
+    /// The pace of an evaluation whose client is at work; one that is held, or without a client, has none.
+    pub fn of_working(eval: &EvalState, client: &UnitState, now: Timestamp) -> Self {
+        if eval.verdict.is_some() || eval.held.is_some() || !client.phase.may_live() {
+            return Self::default();
+        }
+        Self::of(eval, client.since, now)
+    }
+
     /// Reads the pace from the counts of the last minutes, up to `now`.
     ///
     /// Counts from before `client`, when the client last started, say nothing about it.
-    pub fn of(eval: &EvalState, client: Timestamp, now: Timestamp) -> Self {
+    fn of(eval: &EvalState, client: Timestamp, now: Timestamp) -> Self {
         let waits = eval.waits.as_ref().map(|waits| now.since(waits.since));
         let (Some((front, _)), Some((_, last))) = (eval.recent.front(), eval.recent.back()) else {
             return Self {

@@ -219,7 +219,7 @@ mod tests {
         orchestrator | 2/6 ready
           orchestrator-1 | waits for health (1/3) for 3s | INFO loading 3/9
           orchestrator-2 | waits for listening (0/3) for 3s
-          orchestrator-4 | ended with code 1: no such model
+          orchestrator-4 | ended with code 1: no such model; start 2 of 4 in 5s
           orchestrator-5 | waits for listening (0/3) for 3s
         retrieval | not started
         ");
@@ -230,7 +230,7 @@ mod tests {
         insta::assert_snapshot!(shown(6, &story(), 4), @r"
         orchestrator | 2/6 ready
           orchestrator-1 | waits for health (1/3) for 3s | INFO loading 3/9
-          orchestrator-4 | ended with code 1: no such model
+          orchestrator-4 | ended with code 1: no such model; start 2 of 4 in 5s
           … | and 2 on their way, 1 idle
         ");
         assert_eq!(shown(6, &story(), 1).lines().count(), 1);

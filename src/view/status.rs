@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::pace::Pace;
 use super::wall;
-use super::watcher::{IdleStop, Watcher};
+use super::watcher::{IdleStop, Seen, Watcher};
 use super::words::{self, Mood};
 use crate::base::clean;
 use crate::base::{
@@ -176,17 +176,10 @@ impl Status {
         }
     }
 
-    /// Corrects the journal: the watcher's process was looked for and is not there; it was last heard of then.
+    /// Corrects the journal by what one look at the watcher found.
     #[must_use]
-    pub fn watcher_is_gone(mut self, heard: Timestamp) -> Self {
-        self.watcher = self.watcher.gone(heard);
-        self
-    }
-
-    /// Corrects the journal: the watcher's process is there, and has not been heard for this long.
-    #[must_use]
-    pub fn watcher_is_silent(mut self, silent_ms: Millis) -> Self {
-        self.watcher = self.watcher.silent(silent_ms);
+    pub fn watcher_seen(mut self, seen: Seen) -> Self {
+        self.watcher = self.watcher.seen(seen);
         self
     }
 
@@ -302,11 +295,7 @@ fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
 
 fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> EvalStatus {
     let state = run.evals.get(&eval.name).cloned().unwrap_or_default();
-    let pace = if state.verdict.is_some() {
-        Pace::default()
-    } else {
-        Pace::of(&state, run.unit(&eval.unit).since, now)
-    };
+    let pace = Pace::of_working(&state, &run.unit(&eval.unit), now);
     let (text, mood) = words::eval(eval, plan, run, &pace);
     EvalStatus {
         name: eval.name.clone(),
@@ -502,7 +491,7 @@ mod tests {
         servers
           orchestrator  2/4 ready, 2 not started
             orchestrator-1  slow: it writes 20.0 tokens a second for each request, its peers 50.0, for ten minutes
-          retrieval     ended with code 139 (SIGSEGV inferred): Segmentation fault
+          retrieval     ended with code 139 (SIGSEGV inferred): Segmentation fault; start 2 of 4 in 5s
 
         evaluations
           hle           held: `retrieval` has no server that is ready · 40/2158 (1 %) · 2 in error · 20 correct
@@ -539,28 +528,79 @@ mod tests {
     }
 
     #[test]
-    fn who_watches_is_said() {
+    fn nothing_is_forecast_while_no_client_works() {
         let mut story = Story::begun();
-        let gone = Status::new(&plan(1), &story.state, story.now());
-        let gone = gone.watcher_is_gone(story.now());
-        insta::assert_snapshot!(gone.head(&TimeZone::UTC), @r"
-        night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches since 00:00:00: pid 4242 on desk is gone; what was started goes on; watch again: `toolorch up`
-        ");
-        let silent = Status::new(&plan(1), &story.state, story.now());
-        let silent = silent.watcher_is_silent(Millis::from_secs(95));
-        insta::assert_snapshot!(silent.head(&TimeZone::UTC), @r"
-        night-1-abcd: running for 0ms, since 00:00:00
-        pid 4242 on desk should watch, but has said nothing for 1m 35s: is it stopped, or its disk full?
-        ");
+        for unit in ["orchestrator-0", "retrieval", "eval-hle"] {
+            story.start(unit).ready(unit);
+        }
+        for step in 1..=5 {
+            story.wait(60_000).progress("hle", step * 5, 100);
+        }
+        assert!(text(&story).contains("left"), "{}", text(&story));
+        let held = Event::EvalHeld {
+            eval: EvalName::new("hle"),
+            unit: UnitId::new("eval-hle"),
+            since: story.now(),
+            why: "`retrieval` has no server that is ready".to_owned(),
+        };
+        story.tell(held);
+        let row = |story: &Story| {
+            let text = text(story);
+            let row = text.lines().find(|line| line.starts_with("  hle "));
+            row.unwrap().to_owned()
+        };
+        insta::assert_snapshot!(row(&story), @"  hle           held: `retrieval` has no server that is ready · 25/100 (25 %) · 1 in error · 12 correct");
+        let mut ended = Story::begun();
+        ended.start("eval-hle");
+        for step in 1..=5 {
+            ended.wait(60_000).progress("hle", step * 5, 100);
+        }
+        ended.die("eval-hle", 1, "Errno 24");
+        insta::assert_snapshot!(row(&ended), @"  hle           25/100 (25 %) · 1 in error · 12 correct · the client ended with code 1: Errno 24");
+    }
+
+    #[test]
+    fn a_server_that_died_says_when_it_is_started_again() {
+        let mut story = Story::begun();
+        let access = "INFO:     127.0.0.1:54092 - \"POST /v1/chat/completions HTTP/1.1\" 200 OK";
+        story.start("retrieval").ready("retrieval").wait(60_000);
+        story.die("retrieval", 137, access);
+        let row = |story: &Story| {
+            let text = text(story);
+            let row = text.lines().find(|line| line.starts_with("  retrieval "));
+            row.unwrap().to_owned()
+        };
+        insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137; start 2 of 4 in 5s");
+        story.wait(5_000);
+        insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137; start 2 of 4 is due");
         story.tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),
         });
-        let left = Status::new(&plan(1), &story.state, story.now());
-        insta::assert_snapshot!(left.head(&TimeZone::UTC), @r"
-        night-1-abcd: running for 0ms, since 00:00:00
-        nobody watches since 00:00:00: pid 4242 on desk left (SIGINT); what was started goes on; watch again: `toolorch up`
-        ");
+        insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137");
+    }
+
+    #[test]
+    fn who_watches_is_said() {
+        let mut story = Story::begun();
+        let head = |story: &Story, seen: Option<Seen>| {
+            let status = Status::new(&plan(1), &story.state, story.now());
+            let status = seen.into_iter().fold(status, Status::watcher_seen);
+            let head = status.head(&TimeZone::UTC);
+            head.lines().skip(1).collect::<Vec<_>>().join("\n")
+        };
+        let heard = story.now();
+        insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @"nobody watches since about 00:00:00: pid 4242 on desk is gone; what was started goes on; watch again: `toolorch up`");
+        let silent_ms = Millis::from_secs(95);
+        insta::assert_snapshot!(head(&story, Some(Seen::Silent { silent_ms })), @"pid 4242 on desk should watch, but has said nothing for 1m 35s: does it hang, or is it on another machine?");
+        insta::assert_snapshot!(head(&story, Some(Seen::Unrecorded { since: heard })), @"watched by pid 4242 on desk, which cannot write its journal since 00:00:00: its disk is full or fails; this is what can be seen without it");
+        let left_ms = Millis::from_secs(42);
+        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"its controller, pid 4242 on desk, is stopped since about 00:00:00: let it go on (kill -CONT 4242), or `toolorch up` takes over in 42.0s");
+        let left_ms = Millis(0);
+        insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"its controller, pid 4242 on desk, is stopped since about 00:00:00: let it go on (kill -CONT 4242), or `toolorch up` takes over");
+        story.tell(Event::OwnerLeft {
+            why: "SIGINT".to_owned(),
+        });
+        insta::assert_snapshot!(head(&story, None), @"nobody watches since 00:00:00: pid 4242 on desk left (SIGINT); what was started goes on; watch again: `toolorch up`");
     }
 
     #[test]

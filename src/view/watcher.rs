@@ -23,7 +23,27 @@ pub enum Watcher {
         /// Since when.
         since: Iso,
     },
-    /// Its process is there, but it has said nothing for longer than it should: stopped, or hanging.
+    /// It watches, and cannot write down what it sees: its disk is full, or fails.
+    Unrecorded {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+        /// Since when.
+        since: Iso,
+    },
+    /// Its process is there, and is stopped: by Ctrl-Z, SIGSTOP, a debugger.
+    Stopped {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+        /// When it was last heard of.
+        since: Iso,
+        /// In how long another may take its place.
+        left_ms: Millis,
+    },
+    /// Its process is there, but it has said nothing for longer than it should: it hangs.
     Silent {
         /// Its host.
         host: String,
@@ -51,6 +71,33 @@ pub enum Watcher {
         pid: u32,
         /// When it was last heard of.
         since: Iso,
+    },
+}
+
+/// What one look at a watcher found that the journal does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It cannot write its journal.
+    Unrecorded {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Its process is stopped.
+    Stopped {
+        /// When it was last heard of.
+        heard: Timestamp,
+        /// In how long another may take its place.
+        left_ms: Millis,
+    },
+    /// Its process is there, and has not been heard.
+    Silent {
+        /// For how long.
+        silent_ms: Millis,
+    },
+    /// Its process is not there.
+    Gone {
+        /// When it was last heard of.
+        heard: Timestamp,
     },
 }
 
@@ -85,27 +132,33 @@ impl Watcher {
         }
     }
 
-    /// The process was looked for and is not there; it was last heard of then.
-    pub(super) fn gone(self, heard: Timestamp) -> Self {
-        match self {
-            Self::Watching { host, pid, .. } => Self::Gone {
+    /// What one look found, where the journal says that it watches.
+    pub(super) fn seen(self, seen: Seen) -> Self {
+        let Self::Watching { host, pid, .. } = self else {
+            return self;
+        };
+        match seen {
+            Seen::Unrecorded { since } => Self::Unrecorded {
+                host,
+                pid,
+                since: Iso(since),
+            },
+            Seen::Stopped { heard, left_ms } => Self::Stopped {
                 host,
                 pid,
                 since: Iso(heard),
+                left_ms,
             },
-            other => other,
-        }
-    }
-
-    /// The process is there, and has not been heard for so long.
-    pub(super) fn silent(self, silent_ms: Millis) -> Self {
-        match self {
-            Self::Watching { host, pid, .. } => Self::Silent {
+            Seen::Silent { silent_ms } => Self::Silent {
                 host,
                 pid,
                 silent_ms,
             },
-            other => other,
+            Seen::Gone { heard } => Self::Gone {
+                host,
+                pid,
+                since: Iso(heard),
+            },
         }
     }
 
@@ -118,12 +171,31 @@ impl Watcher {
             Self::Watching { host, pid, since } => {
                 format!("watched by pid {pid} on {host} since {}", moment(since))
             }
+            Self::Unrecorded { host, pid, since } => format!(
+                "watched by pid {pid} on {host}, which cannot write its journal since {}: its disk is full or fails; this is what can be seen without it",
+                moment(since)
+            ),
+            Self::Stopped {
+                host,
+                pid,
+                since,
+                left_ms,
+            } => {
+                let when = match left_ms {
+                    Millis(0) => String::new(),
+                    left => format!(" in {left}"),
+                };
+                format!(
+                    "its controller, pid {pid} on {host}, is stopped since about {}: let it go on (kill -CONT {pid}), or `toolorch up` takes over{when}",
+                    moment(since)
+                )
+            }
             Self::Silent {
                 host,
                 pid,
                 silent_ms,
             } => format!(
-                "pid {pid} on {host} should watch, but has said nothing for {silent_ms}: is it stopped, or its disk full?"
+                "pid {pid} on {host} should watch, but has said nothing for {silent_ms}: does it hang, or is it on another machine?"
             ),
             Self::Left {
                 host,
@@ -135,7 +207,7 @@ impl Watcher {
                 moment(since)
             ),
             Self::Gone { host, pid, since } => format!(
-                "nobody watches since {}: pid {pid} on {host} is gone; {GOES_ON}",
+                "nobody watches since about {}: pid {pid} on {host} is gone; {GOES_ON}",
                 moment(since)
             ),
         }

@@ -6,8 +6,12 @@ use super::pace::Pace;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::base::{clean, cut};
 use crate::facts::{Degraded, Exit, Liveness};
+use crate::knowledge::failures::is_chatter;
 use crate::plan::{EvalPlan, Plan, Start, Unit};
-use crate::run::{EvalState, GaveUp, RunState, StopWhy, UnitPhase, UnitState, Verdict, Waits};
+use crate::run::{
+    EvalState, GaveUp, Phase, RunState, StopWhy, UnitPhase, UnitState, Verdict, Waits,
+};
+use crate::supervise;
 
 /// How something is going: what colours it, and what is shown first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,11 +83,12 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
             Some((how, _)) => format!("stopping, it was {}", liveness(*how)),
             None => "stopping".to_owned(),
         },
-        UnitPhase::Stopped => "stopped".to_owned(),
-        UnitPhase::Exited => state.exit.as_ref().map_or_else(
-            || "ended".to_owned(),
-            |exit| format!("ended {}", ended(exit)),
-        ),
+        UnitPhase::Stopped => format!("stopped{}", next_start(unit, &state, run, now)),
+        UnitPhase::Exited => {
+            let exit = state.exit.as_ref();
+            let how = exit.map_or_else(String::new, |exit| format!(" {}", ended(exit)));
+            format!("ended{how}{}", next_start(unit, &state, run, now))
+        }
         UnitPhase::GaveUp(why) => format!("given up: {}", gave_up(why)),
     };
     if state.generation.0 > 1 && state.phase.may_live() {
@@ -91,6 +96,22 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
     } else {
         text
     }
+}
+
+/// When a server that died is started again: `; start 2 of 4 in 12s`. Empty where nobody would start it.
+fn next_start(unit: &Unit, state: &UnitState, run: &RunState, now: Timestamp) -> String {
+    let watched = run.owner.as_ref().is_some_and(|owner| owner.left.is_none());
+    let (true, Phase::Running, Some(died)) = (watched, &run.phase, state.died) else {
+        return String::new();
+    };
+    let Some(next) = supervise::next_start(unit.restart, &state.starts, died) else {
+        return String::new();
+    };
+    let when = match next.at.since(now) {
+        Millis(0) => "is due".to_owned(),
+        left => format!("in {}", whole(left)),
+    };
+    format!("; start {} of {} {when}", next.nth, next.of)
 }
 
 fn not_started(start: &Start, run: &RunState) -> String {
@@ -153,7 +174,8 @@ pub fn ended(exit: &Exit) -> String {
         let _ = write!(text, " ({} inferred)", clean(signal));
     }
     let cause = exit.cause.as_deref();
-    let line = cause.map(|cause| &cause.line).or(exit.tail.last());
+    let last = exit.tail.last().filter(|line| !is_chatter(line));
+    let line = cause.map(|cause| &cause.line).or(last);
     let because = exit.reason.as_ref().or(line);
     if let Some(because) = because.map(|line| clean(line)) {
         let because = because.trim();

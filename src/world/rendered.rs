@@ -67,8 +67,9 @@ pub fn write_rendered(folder: &Path, files: &FileSet, mode: Mode) -> Result<usiz
             .mode(of_folders)
             .create(parent)
             .map_err(failed)?;
-        let mut fresh = tempfile::NamedTempFile::new_in(parent).map_err(failed)?;
-        std::io::Write::write_all(&mut fresh, &file.bytes).map_err(failed)?;
+        let mut fresh =
+            tempfile::NamedTempFile::new_in(parent).map_err(|error| failed(error.kind().into()))?;
+        std::io::Write::write_all(fresh.as_file_mut(), &file.bytes).map_err(failed)?;
         let mode = fs::Permissions::from_mode(file.mode & of_files);
         fresh.as_file().set_permissions(mode).map_err(failed)?;
         fresh

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, Secrets, UnitId, clean, mask_keys};
-use crate::facts::{Exit, LogCause, Observation, RunningUnit};
+use crate::facts::{Exit, Heartbeat, LogCause, Observation, RunningUnit};
 use crate::run::store::{Mode, boot_id, failpoint, write_atomically};
 use crate::world::procfs::{Process, find_process, marks, process};
 
@@ -122,7 +122,8 @@ impl UnitDirs {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn beat(&self, line: &str) -> std::io::Result<()> {
+    pub fn beat(&self, beat: &Heartbeat) -> std::io::Result<()> {
+        let line = beat.line();
         let file = fs::File::options()
             .create(true)
             .truncate(false)
@@ -131,6 +132,11 @@ impl UnitDirs {
             .open(self.root.join(HEARTBEAT))?;
         file.write_all_at(line.as_bytes(), 0)?;
         file.set_len(line.len() as u64)
+    }
+
+    /// The last sign of life of an owner on this machine; none if there is none, or it is being written.
+    pub fn heartbeat(&self) -> Option<Heartbeat> {
+        Heartbeat::parse(&fs::read_to_string(self.root.join(HEARTBEAT)).ok()?)
     }
 
     /// In how long a unit stops itself if nothing moves: what its script last wrote, if it is alone.

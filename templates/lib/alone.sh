@@ -76,6 +76,7 @@ call_notify() { # ALARM TEXT: one JSON object on the standard input of U_NOTIFY;
   out='{"format":1,"event":"alarm","level":"warning"'
   for key in cluster:"$U_CLUSTER" run:"$RUN" alarm:"$1" unit:"$U_UNIT" eval:"${U_UNIT#eval-}" text:"$2" at:"$at" host:"$HOST"; do
     json "${key#*:}"; out+=",\"${key%%:*}\":$JSON"
+    [[ $key != eval:* ]] || out+=',"code":null'
   done
   # Not a pipe to us: what it says goes to the log, and it may outlive us.
   printf '%s\n' "$out,\"more\":0}" 2>/dev/null | notify_child >>"${S[log]%/*}/notify.log" 2>&1 &

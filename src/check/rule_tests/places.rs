@@ -284,6 +284,25 @@ fn a_program_that_is_not_here() {
 }
 
 #[test]
+fn a_command_of_notify_that_is_not_here() {
+    let mut facts = facts();
+    let yaml = "notify: { command: [./nosuch.sh] }\n";
+    let program = format!("{}/nosuch.sh", facts.yaml_dir);
+    facts.programs.insert(program, None);
+    assert_snapshot!(said_with(yaml, &facts), @r"
+    note[N0520]: not proved here: there is no program `/site/clusters/nosuch.sh`
+     --> a.yaml:5:1
+      |
+    5 | notify: { command: [./nosuch.sh] }
+      | ^^^^^^ nobody would hear of alarms
+      |
+      = help: `up` here would refuse: write it there and make it executable, or name another
+
+    note: 1 note in a.yaml
+    ");
+}
+
+#[test]
 fn before_anything_starts() {
     let yaml = format!(
         "{BASE}launcher: tmux\nservices:\n  s: {{ node: n, port: 80, command: [serve], cwd: /nowhere }}\n"

@@ -4,13 +4,14 @@ use crate::base::ExitStatus;
 use crate::cli::args::{PlanArgs, PlanFormat};
 use crate::cli::cmd::render::files_of;
 use crate::cli::load::load;
+use crate::cli::obstacles::foreseen;
 use crate::cli::printer::Printer;
 use crate::cli::{changes, runs};
 use crate::plan::{Plan, origins, table};
 
 /// With errors it prints what it can, and exits 2.
 pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let loaded = load(&args.cluster, printer)?;
+    let mut loaded = load(&args.cluster, printer)?;
     loaded.complain(printer);
     if let Some(cluster) = &loaded.cluster {
         let shown = match args.format {
@@ -26,11 +27,17 @@ pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatu
             }
         };
         printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
-        if !loaded.refused(false) {
-            beside_what_runs(&cluster.plan, args, printer)?;
+    }
+    let refused = loaded.refused(false);
+    if let (false, Some(cluster)) = (refused, &mut loaded.cluster) {
+        let obstacles = foreseen(cluster, &loaded.document, printer)?;
+        beside_what_runs(&cluster.plan, obstacles.is_empty(), args, printer)?;
+        for why in obstacles {
+            let gap = if why.contains('\n') { '\n' } else { ' ' };
+            printer.complain(&format!("`toolorch up` would refuse:{gap}{why}"));
         }
     }
-    Ok(if loaded.refused(false) {
+    Ok(if refused {
         ExitStatus::Usage
     } else {
         ExitStatus::Done
@@ -38,7 +45,12 @@ pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatu
 }
 
 /// What `up` would change, where a run of the cluster goes on.
-fn beside_what_runs(plan: &Plan, args: &PlanArgs, printer: Printer) -> Result<(), ExitStatus> {
+fn beside_what_runs(
+    plan: &Plan,
+    may_start: bool,
+    args: &PlanArgs,
+    printer: Printer,
+) -> Result<(), ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let Some(dir) = runs::home().latest(&plan.cluster).map_err(failed)? else {
         return Ok(());
@@ -50,7 +62,7 @@ fn beside_what_runs(plan: &Plan, args: &PlanArgs, printer: Printer) -> Result<()
     let files = files_of(plan, args.templates.as_deref(), printer)?;
     let changes = changes::beside(&run.dir, plan, &files, &run.state, printer)?;
     let mut lines = changes.lines();
-    if lines.is_empty() {
+    if lines.is_empty() && may_start {
         lines.push("nothing would change".to_owned());
     }
     for line in lines {

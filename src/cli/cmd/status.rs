@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::base::{Clock, ExitStatus};
+use crate::base::{Clock, ExitStatus, Timestamp};
 use crate::cli::args::StatusArgs;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
@@ -13,7 +13,7 @@ use crate::cli::runs::{self, Found};
 use crate::facts::Observation;
 use crate::run::Phase;
 use crate::run::store::{TIME_TO_LIVE, Watch};
-use crate::view::{IdleStop, Status};
+use crate::view::{IdleStop, Seen, Status};
 use crate::world::{SystemClock, UnitDirs};
 
 /// How often `--watch` looks.
@@ -53,7 +53,7 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
     }
 }
 
-/// What the journal says; where nobody watches, what one look adds.
+/// What the journal says; where nobody watches or writes it, what one look adds.
 fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
     let now = SystemClock.now();
     // History stays what it was, whatever became of its results.
@@ -61,28 +61,49 @@ fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
         return Ok(Status::new(&found.plan, &found.state, now));
     }
     let watch = Watch::look(found.dir.path(), now).map_err(|error| runs::store(&error, printer))?;
-    Ok(match watch {
-        Watch::Alive(owner) => {
-            let status = Status::new(&found.plan, &found.state, now);
-            match now.since(owner.heartbeat) {
-                silent if silent > TIME_TO_LIVE => {
-                    let status = status.watcher_is_silent(silent);
-                    status.with_idle_stop(next_idle_stop(found))
-                }
-                _ => status,
-            }
-        }
-        Watch::Gone(owner) => Status::new(&found.plan, &as_seen_now(found), now)
-            .watcher_is_gone(owner.heartbeat)
-            .with_idle_stop(next_idle_stop(found)),
+    let Some(seen) = seen(&watch, found, now) else {
+        return Ok(Status::new(&found.plan, &found.state, now));
+    };
+    let status = Status::new(&found.plan, &as_seen_now(found), now).watcher_seen(seen);
+    Ok(match seen {
+        Seen::Unrecorded { .. } => status,
+        _ => status.with_idle_stop(next_idle_stop(found)),
+    })
+}
+
+/// What one look at the watcher adds; none if it watches and writes down what it sees.
+fn seen(watch: &Watch, found: &Found, now: Timestamp) -> Option<Seen> {
+    let beat = UnitDirs::new(found.dir.id()).heartbeat();
+    let (owner, alive) = match watch {
+        Watch::Alive(owner) => (owner, true),
+        Watch::Gone(owner) => (owner, false),
         // Its file is gone; the journal knows who it was.
         Watch::Nobody => {
             let owner = found.state.owner.as_ref();
-            Status::new(&found.plan, &as_seen_now(found), now)
-                .watcher_is_gone(owner.map_or(now, |owner| owner.since))
-                .with_idle_stop(next_idle_stop(found))
+            let heard = owner.map_or(now, |owner| owner.since);
+            return Some(Seen::Gone { heard });
         }
-    })
+    };
+    let beat = beat.filter(|beat| beat.epoch == owner.epoch);
+    let recorded = found.records.last().map(|record| record.at);
+    let said = [beat.map(|beat| beat.at), recorded];
+    let last = said
+        .into_iter()
+        .flatten()
+        .fold(owner.heartbeat, Timestamp::max);
+    let heard = owner.left.unwrap_or(last);
+    let unwritten = beat.and_then(|beat| beat.unwritten);
+    let silent_ms = now.since(owner.heartbeat);
+    if owner.is_stopped() && owner.left.is_none() {
+        let left_ms = TIME_TO_LIVE - silent_ms;
+        Some(Seen::Stopped { heard, left_ms })
+    } else if !alive {
+        Some(Seen::Gone { heard })
+    } else if let Some(since) = unwritten {
+        Some(Seen::Unrecorded { since })
+    } else {
+        (silent_ms > TIME_TO_LIVE).then_some(Seen::Silent { silent_ms })
+    }
 }
 
 /// The unit that stops itself next, as far as the scripts of those that run say so.

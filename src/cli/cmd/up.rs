@@ -12,20 +12,20 @@ use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs, templates};
+use crate::cli::{changes, closing, detach, obstacles, orphans, owners, rebuild, runs, templates};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{
-    Durability, Journal, Mode, Owner, RunDir, Watch, failpoint, make_dir, read_journal,
+    Durability, Journal, Mode, Owner, RunDir, StoreError, Watch, failpoint, make_dir, read_journal,
     write_atomically,
 };
 use crate::run::{Event, Phase, Record, Retry, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Wishes};
-use crate::world::{self, SystemClock, UnitDirs};
+use crate::world::{self, SystemClock, UnitDirs, WriteError};
 
 /// What `up`, `eval` and `rehearse` have in common.
 pub(in crate::cli) struct Wanted {
@@ -71,7 +71,7 @@ pub(in crate::cli) fn proceed(
     let (plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
     cluster.plan = selected(plan, wanted, printer)?;
     let goal = goal(&cluster.plan, wanted, printer)?;
-    let mut desks = desks(&cluster, &goal, printer)?;
+    let mut desks = obstacles::desks(&cluster, &goal.evals, printer)?;
     if let Some(status) = nothing_left(&cluster.plan, wanted, &goal, &mut desks, printer)? {
         let whole = wanted.start_servers && wanted.args.only.is_empty();
         if whole {
@@ -169,27 +169,6 @@ fn goal(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<Goal, ExitStat
         start_servers: wanted.start_servers,
         evals,
     })
-}
-
-fn desks(cluster: &Cluster, goal: &Goal, printer: Printer) -> Result<Vec<EvalDesk>, ExitStatus> {
-    let mut desks = Vec::new();
-    for eval in &cluster.plan.evals {
-        if !goal.evals.contains(&eval.name) {
-            continue;
-        }
-        let ids = cluster
-            .facts
-            .datasets
-            .get(&eval.name)
-            .and_then(|known| known.get())
-            .map_or(&[][..], |dataset| &dataset.ids);
-        let desk = EvalDesk::new(&cluster.plan, eval, ids).map_err(|why| {
-            printer.complain(&format!("error: evaluation `{}`: {why}", eval.name));
-            ExitStatus::Usage
-        })?;
-        desks.push(desk);
-    }
-    Ok(desks)
 }
 
 /// Where every result is there already nothing is started; results of another evaluation refuse. Errors that a new
@@ -356,8 +335,10 @@ fn take(
     };
     failpoint("scripts-before-write");
     let all = changes::with_retired(dir, plan, files, &changes).map_err(internal)?;
-    world::write_rendered(&dir.scripts(), &all, Mode::Private)
-        .map_err(|error| internal(error.to_string()))?;
+    world::write_rendered(&dir.scripts(), &all, Mode::Private).map_err(|error| match error {
+        WriteError::Io { path, source } => failed(StoreError::io("write", &path)(source)),
+        WriteError::Foreign(_) => internal(error.to_string()),
+    })?;
     failpoint("scripts-after-write");
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
     write_atomically(&dir.plan(), bytes, Mode::Private).map_err(failed)?;
@@ -419,16 +400,10 @@ fn refuse_obstacles(
     printer: Printer,
 ) -> Result<(), ExitStatus> {
     let failed = |error| runs::store(&error, printer);
-    let last = runs::home().latest(&cluster.plan.cluster).map_err(failed)?;
-    let ours: BTreeSet<u32> = last
-        .iter()
-        .flat_map(|run| world::find_marked(&format!("{}/", run.id())))
-        .collect();
     let mut starting = cluster.plan.clone();
     starting.units.retain(|unit| goal.starts(unit));
     world::add_programs(&mut cluster.facts, &ask::programs(&starting));
-    let ports = starting.units.iter().filter_map(|unit| unit.port).collect();
-    cluster.facts.listeners = world::listeners(&ports);
+    let ours = obstacles::look_at_ports(cluster, &starting).map_err(failed)?;
     let ctx = Ctx {
         plan: &starting,
         ..cluster.ctx()
@@ -495,13 +470,14 @@ fn drive(
     // Whoever takes a cluster down knows that it ends.
     if !dir.is_going_down() {
         match &driven {
-            Ok((outcome, _)) => told.finish(outcome.code, &outcome.summary),
+            Ok(done) => told.finish(done.outcome.code, &done.outcome.summary),
             Err(error) => told.finish(error.exit_status(), &error.to_string()),
         }
     }
     audience.finish();
     match driven {
-        Ok((outcome, mut desks)) => {
+        Ok(mut done) => {
+            let outcome = &done.outcome;
             if !outcome.kept {
                 // Left-overs harm nobody: the next run has a directory of its own.
                 let _ = UnitDirs::new(dir.id()).clear(&UnitId::new(detach::CONTROLLER));
@@ -510,7 +486,7 @@ fn drive(
                 return Ok(outcome.code);
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
-            closing::outcome(&plan, &dir, &outcome, &mut desks, &stop, printer)
+            Ok(closing::outcome(&plan, &dir, &mut done, &stop, printer))
         }
         Err(error) => {
             printer.complain(&format!("error: {error}"));

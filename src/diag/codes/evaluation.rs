@@ -126,8 +126,8 @@ pub(super) const ROWS: &[CodeInfo] = &[
         code: "N0520",
         title: "a program or environment that is not here",
         text: "Units of this machine run a program that PATH does not have, and no environment of the \
-               YAML could bring it; or they name a virtual environment that does not exist. `up` \
-               refuses to start them here.",
+               YAML could bring it; or they name a virtual environment that does not exist; or the command of \
+               `notify` is not there. `up` refuses to start here.",
     },
     CodeInfo {
         code: "E0521",

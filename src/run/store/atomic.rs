@@ -46,8 +46,10 @@ impl Staged {
             .prefix(".toolorch-")
             .permissions(Permissions::from_mode(mode.bits()))
             .tempfile_in(parent)
-            .map_err(StoreError::io("create a file in", parent))?;
-        file.write_all(bytes)
+            // Of the system's error only the kind: its text names a file of the moment.
+            .map_err(|error| StoreError::io("create a file in", parent)(error.kind().into()))?;
+        file.as_file_mut()
+            .write_all(bytes)
             .and_then(|()| file.as_file().sync_all())
             .map_err(StoreError::io("write", path))?;
         let path = path.to_owned();
@@ -139,6 +141,17 @@ mod tests {
         assert!(error.to_string().starts_with("cannot replace `"), "{error}");
         assert_eq!(fs::read_to_string(path.join("inside")).unwrap(), "kept");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failure_names_no_file_of_the_moment() {
+        let error = write_atomically(Path::new("/nowhere/x"), b"x", Mode::Private).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("cannot create a file in `/nowhere`: "),
+            "{text}"
+        );
+        assert!(!text.contains(".toolorch-"), "{text}");
     }
 
     #[test]

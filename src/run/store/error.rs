@@ -1,6 +1,6 @@
 //! What can go wrong with the files of a run, and with which exit code it ends.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Epoch, ExitStatus};
@@ -80,19 +80,78 @@ impl StoreError {
             Self::Damaged { .. } | Self::Newer { .. } => ExitStatus::JournalDamaged,
             Self::Owned { .. } | Self::Superseded { .. } => ExitStatus::OwnedElsewhere,
             Self::NotOurs { .. } => ExitStatus::Refused,
+            Self::Io { .. } if self.help().is_some() => ExitStatus::Refused,
             Self::Io { .. } | Self::Gone { .. } => ExitStatus::Internal,
         }
     }
-}
 
-impl StoreError {
+    /// The disk has no room left, or none for this user.
+    pub fn is_full(&self) -> bool {
+        matches!(
+            self.kind(),
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        )
+    }
+
+    /// What whoever started the command can do about it, where that is known.
+    pub fn help(&self) -> Option<&'static str> {
+        match self.kind() {
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                Some("make room there; TOOLORCH_HOME says where runs are kept")
+            }
+            Some(ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+                Some("make it writable for this user; TOOLORCH_HOME says where runs are kept")
+            }
+            Some(ErrorKind::FileTooLarge) => Some("let files grow: `ulimit -f unlimited`"),
+            _ if matches!(self, Self::Damaged { .. }) => Some(
+                "`toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs",
+            ),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Io { source, .. } => Some(source.kind()),
+            _ => None,
+        }
+    }
+
     /// For `map_err`: what was tried, where.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
             doing,
             path,
             source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_can_mend_is_refused_with_help() {
+        let of = |code: i32| {
+            let source = io::Error::from_raw_os_error(code);
+            StoreError::io("write", Path::new("/runs/owner.json"))(source)
+        };
+        for (code, word) in [
+            (28, "room"),
+            (122, "room"),
+            (30, "writable"),
+            (13, "writable"),
+        ] {
+            let error = of(code);
+            assert_eq!(error.exit_status(), ExitStatus::Refused, "{error}");
+            assert!(error.help().unwrap().contains(word), "{error}");
+        }
+        assert!(of(28).is_full() && !of(30).is_full());
+        assert_eq!(
+            (of(5).exit_status(), of(5).help()),
+            (ExitStatus::Internal, None)
+        );
     }
 }

@@ -49,11 +49,16 @@ impl OwnerRecord {
             }
     }
 
+    /// Its process is here and stopped: whoever continues it has an owner again.
+    pub fn is_stopped(&self) -> bool {
+        self.process.life(&own_process()) == Life::Stopped
+    }
+
     /// The refusal of whoever else wants the run.
     pub fn owned(&self) -> StoreError {
         let ProcessId { pid, host, .. } = &self.process;
         let mut who = format!("process {pid} on `{host}`, since {}", self.since);
-        if self.process.life(&own_process()) == Life::Stopped {
+        if self.is_stopped() {
             let patience = TIME_TO_LIVE.as_secs();
             who = format!(
                 "{who}, and is stopped: let it go on (kill -CONT {pid}), or try again when it was silent for {patience} s"

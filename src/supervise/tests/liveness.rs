@@ -129,8 +129,8 @@ fn a_silent_service_that_computes_is_left_alone_and_one_that_does_not_is_restart
     story.stopped("a");
     assert_snapshot!(story.told(), @r"
     3m 26s -> count e
-    3m 30s alarm stalled-server: `a`: it has answered nothing for 1m 00s, and neither computes nor writes its log; all of it is ended, and it is started again
-    3m 30s a #1 Stalled: it has answered nothing for 1m 00s, and neither computes nor writes its log
+    3m 30s alarm stalled-server: `a`: it has answered nothing for 3m 30s, and has neither computed nor written its log for 1m 00s; all of it is ended, and it is started again
+    3m 30s a #1 Stalled: it has answered nothing for 3m 30s, and has neither computed nor written its log for 1m 00s
     3m 30s a #1 stop intended: Lifeless
     3m 30s -> stop a #1
     3m 30s a #1 stopped
@@ -152,8 +152,8 @@ fn a_service_whose_process_is_stopped_is_restarted_sooner() {
     }
     assert_snapshot!(story.told(), @r"
      1.0s -> count e
-    20.0s alarm stalled-server: `a`: it has answered nothing for 20.0s, and neither computes nor writes its log; its process 4711 is stopped (SIGSTOP); all of it is ended, and it is started again
-    20.0s a #1 Stalled: it has answered nothing for 20.0s, and neither computes nor writes its log; its process 4711 is stopped (SIGSTOP)
+    20.0s alarm stalled-server: `a`: it has answered nothing for 20.0s, and has neither computed nor written its log for 20.0s; its process 4711 is stopped (SIGSTOP); all of it is ended, and it is started again
+    20.0s a #1 Stalled: it has answered nothing for 20.0s, and has neither computed nor written its log for 20.0s; its process 4711 is stopped (SIGSTOP)
     20.0s a #1 stop intended: Lifeless
     20.0s -> stop a #1
     ");
@@ -281,6 +281,27 @@ fn a_refused_canary_is_neither_a_sign_of_life_nor_of_death() {
     }
     let told = story.told();
     assert!(told.contains("no counter moved for 1m"), "{told}");
+}
+
+/// How long it was silent is one thing, how long it showed no life another.
+#[test]
+fn a_refusal_is_an_answer() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]);
+    story.comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let idle = Counters::default();
+    for _ in 0..12 {
+        story.secs(5).looked("m-0", Door::Answers, Some(idle));
+        story.pulsed("m-0", Pulse::Canary(Canary::Back(404)));
+    }
+    for _ in 0..5 {
+        story.secs(5).looked("m-0", Door::Silent, None);
+    }
+    story.pulsed("m-0", Pulse::Canary(Canary::Lost));
+    let told = story.told();
+    let words = "it has answered nothing for 25.0s, a completion of one token neither";
+    assert!(told.contains(words), "{told}");
 }
 
 #[test]

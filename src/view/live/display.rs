@@ -130,7 +130,7 @@ fn bar_text(eval: &EvalPlan, plan: &Plan, state: &RunState, now: Timestamp) -> S
     if progress.errors > 0 {
         let _ = write!(text, " · {} in error", progress.errors);
     }
-    let pace = Pace::of(progress, client.since, now).words();
+    let pace = Pace::of_working(progress, &client, now).words();
     if progress.verdict.is_none() && !pace.is_empty() {
         let _ = write!(text, " · {pace}");
     }

@@ -164,11 +164,15 @@ fn results_of_another_dataset_are_no_place_for_this_one() {
     scene.expect(0, &["up", YAML]);
     scene.write("data.jsonl", "{\"id\":\"r-0\"}\n");
     let refused = scene.expect(3, &["up", YAML]);
-    assert!(
-        refused.err.contains("belong to another evaluation"),
-        "{}",
-        refused.err
-    );
+    let why = refused
+        .err
+        .lines()
+        .find(|line| line.contains("belong to another evaluation"));
+    let why = why.unwrap_or_else(|| panic!("{}", refused.err));
+    // `plan` says the same, in the same words.
+    let foreseen = scene.expect(0, &["plan", YAML]).err;
+    let same = why.replace("error:", "`toolorch up` would refuse:");
+    assert!(foreseen.lines().any(|line| line == same), "{foreseen}");
     assert_eq!(scene.result_names("out"), ["q-0.json", "q-1.json"]);
 }
 

@@ -1,5 +1,7 @@
 //! One owner, and books that can be trusted: a stopped owner is replaced, a damaged journal rebuilt, a full disk sat out.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -60,6 +62,15 @@ fn a_stopped_owner_is_replaced_and_does_nothing_when_it_wakes_up() {
         stat.rsplit_once(") ")?.1.starts_with('T').then_some(())
     });
     let written = scene.read(SEGMENT);
+    let mut look = scene.toolorch(&["status", YAML]);
+    look.env("TOOLORCH_TIME_SCALE", "20");
+    let status = scene.go(look).end().out;
+    assert!(status.contains(" is stopped since about "), "{status}");
+    let remedy = format!(
+        "(kill -CONT {}), or `toolorch up` takes over",
+        first.child.id()
+    );
+    assert!(status.contains(&remedy), "{status}");
 
     let refused = scene.expect(75, &["up", YAML]);
     assert!(
@@ -208,6 +219,30 @@ fn a_rebuilt_run_goes_on_counting_starts() {
     scene.assert_nothing_left();
 }
 
+/// The limit on a file's size stands for a disk without room.
+#[test]
+fn a_run_that_cannot_be_written_is_refused_with_what_to_do() {
+    let scene = small::scene("plain", 1);
+    let mut command = Command::new("bash");
+    let as_scene = scene.toolorch(&[]);
+    let environment = as_scene.get_envs();
+    command
+        .args(["-c", "(trap '' XFSZ; ulimit -f 0; exec \"$0\" up small.yaml) 2>&1 | cat >&2; exit ${PIPESTATUS[0]}"])
+        .arg(&scene.program)
+        .current_dir(scene.path(""))
+        .envs(environment.filter_map(|(name, value)| Some((name, value?))));
+    let said = scene.go(command).end();
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(
+        said.err
+            .contains("help: let files grow: `ulimit -f unlimited`")
+            && !said.err.contains(".toolorch-"),
+        "{}",
+        said.err
+    );
+    assert_eq!(scene.processes(), []);
+}
+
 /// The limit on a file's size stands for a full disk, and can be lifted by anybody.
 #[test]
 fn while_the_journal_cannot_be_written_nothing_starts_and_all_is_watched() {
@@ -217,6 +252,10 @@ fn while_the_journal_cannot_be_written_nothing_starts_and_all_is_watched() {
         "node: box, port: 8000 }",
         "node: box, port: 8000, restart: { backoff: 50ms } }",
     );
+    scene.write("tell.sh", "#!/bin/bash\ncat >>told\n");
+    std::fs::set_permissions(scene.path("tell.sh"), Permissions::from_mode(0o755)).unwrap();
+    let yaml = scene.read(YAML) + "notify: { command: [./tell.sh] }\n";
+    scene.write(YAML, &yaml);
     let program = scene.toolorch(&["up", YAML]);
     let mut shell = scene.toolorch(&[]);
     let mut command = Command::new("bash");
@@ -253,7 +292,27 @@ fn while_the_journal_cannot_be_written_nothing_starts_and_all_is_watched() {
         some_results(&scene);
     }
     assert_eq!(server(&scene), old, "a start without its record");
+    let before = scene.results("out");
     assert_eq!(scene.listeners(), [] as [String; 0]);
+    // What happens is heard and seen although nothing of it is recorded.
+    assert!(
+        up.err().contains("chat-0 ended with code 137"),
+        "{}",
+        up.err()
+    );
+    let told = until("the notice", || {
+        std::fs::read_to_string(scene.path("told")).ok()
+    });
+    assert!(told.contains(r#""alarm":"journal-failed""#), "{told}");
+    let status = scene.expect(0, &["status", YAML]).out;
+    assert!(
+        status.contains("which cannot write its journal since "),
+        "{status}"
+    );
+    assert!(status.contains("ended with code 137"), "{status}");
+    let shown = status.split("  sums  ").nth(1).unwrap().split('/').next();
+    let shown: usize = shown.unwrap().parse().unwrap();
+    assert!(shown + 1 >= before, "{shown} of {before}: {status}");
     limit("unlimited");
     until("another server", || (server(&scene) != old).then_some(()));
     let said = up.end();

@@ -48,7 +48,14 @@ fn what_is_missing_or_taken_is_said_before_anything_starts() {
     );
     assert!(said.err.contains(&owner), "{}", said.err);
     assert!(said.err.ends_with("nothing was started\n"), "{}", said.err);
+    let foreseen = scene.expect(0, &["plan", YAML]).err;
+    assert!(
+        foreseen.contains("`toolorch up` would refuse") && foreseen.contains(&owner),
+        "{foreseen}"
+    );
     drop(taken);
+    let foreseen = scene.expect(0, &["plan", YAML]).err;
+    assert!(!foreseen.contains("would refuse"), "{foreseen}");
 
     change(
         &scene,

@@ -356,9 +356,22 @@ fn claim_network() -> (u8, File) {
             .write(true)
             .open(folder.join(net.to_string()))
             .unwrap();
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        // A test that was killed may have left servers there.
+        let free = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if free && !listens(net) {
             return (net, file);
         }
     }
     panic!("no network is free");
+}
+
+/// Whether anybody listens in `127.NET.0.0/16`.
+fn listens(net: u8) -> bool {
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    // Addresses are written in hex, their last byte first.
+    let place = format!("{net:02X}7F:");
+    sockets.lines().skip(1).any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words[1].contains(&place) && words[3] == "0A"
+    })
 }

@@ -104,6 +104,7 @@ fn an_evaluation_that_nobody_watches_raises_its_own_alarm() {
         ],
         ["alarm", "unwatched", "warning", "eval-sums", "sums"]
     );
+    assert!(said.get("code").is_some_and(Value::is_null), "{said}");
     let text = said["text"].as_str().unwrap();
     assert!(
         text.contains(&format!("the controller, pid {controller}, is gone for")),
