@@ -313,13 +313,16 @@ fn take(
 ) -> Result<Taken, ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let now = SystemClock.now();
-    let anew = wanted.args.rebuild && rebuild::is_needed(dir, now).map_err(failed)?;
+    let evidence = if wanted.args.rebuild {
+        rebuild::evidence(dir, now).map_err(failed)?
+    } else {
+        None
+    };
     let owner = Owner::take(dir.path(), now).map_err(failed)?;
     let process = owner.process().clone();
-    let opened = if anew {
-        rebuild::journal(owner, dir, plan, now)
-    } else {
-        Journal::open(owner)
+    let opened = match &evidence {
+        Some(evidence) => rebuild::journal(owner, dir, plan, now, evidence),
+        None => Journal::open(owner),
     };
     let (mut journal, records) = opened.map_err(failed)?;
     let mut state = RunState::fold(&records);
@@ -376,7 +379,7 @@ fn take(
         host: process.host,
         pid: process.pid,
     });
-    events.extend(anew.then(rebuild::alarm));
+    events.extend(evidence.as_ref().map(rebuild::alarm));
     let mut untold = Vec::new();
     for event in events {
         let record = journal

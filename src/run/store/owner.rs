@@ -243,6 +243,12 @@ fn read(run_dir: &Path) -> Result<Option<OwnerRecord>, StoreError> {
         })
 }
 
+/// The epoch that the owner's file names; 0 where it names none.
+pub(super) fn claimed_epoch(run_dir: &Path) -> Epoch {
+    let record = read(run_dir).ok().flatten();
+    record.map_or(Epoch(0), |record| record.epoch)
+}
+
 enum Lock {
     Ours(File),
     /// Another process holds it.
