@@ -21,6 +21,7 @@ mod rebuild;
 mod refresh;
 mod rehearsal;
 mod runs;
+mod runtime;
 mod steps;
 mod stopping;
 mod templates;

@@ -89,20 +89,23 @@ fn is_only_said(event: &Event) -> bool {
 
 /// What people should know of it for as long as this owner stays.
 pub(super) fn alarm(evidence: &Salvage) -> Event {
-    let mut text = "the journal was damaged and is begun anew from what runs and from the lines that can be read; the damaged part is kept beside it".to_owned();
     let state = RunState::fold(&evidence.records);
     let drained = state.units.iter().filter(|(_, unit)| unit.drained);
     let drained: Vec<String> = drained.map(|(unit, _)| format!("`{unit}`")).collect();
-    if !drained.is_empty() {
-        text.push_str(&format!("; drained as before: {}", drained.join(", ")));
-    }
-    if evidence.lost > 0 {
-        let lines = if evidence.lost == 1 { "line" } else { "lines" };
-        text.push_str(&format!(
-            "; {} {lines} cannot be read: a drain or a call elsewhere that stood there is forgotten",
-            evidence.lost
-        ));
-    }
+    let drained = match drained.as_slice() {
+        [] => String::new(),
+        units => format!("; drained as before: {}", units.join(", ")),
+    };
+    let forgotten = match evidence.lost {
+        0 => String::new(),
+        lost => format!(
+            "; {lost} {} cannot be read: a drain or a call elsewhere that stood there is forgotten",
+            if lost == 1 { "line" } else { "lines" }
+        ),
+    };
+    let text = format!(
+        "the journal was damaged and is begun anew from what runs and from the lines that can be read; the damaged part is kept beside it{drained}{forgotten}"
+    );
     Event::Alarm {
         alarm: "journal-rebuilt".to_owned(),
         unit: None,

@@ -12,7 +12,7 @@ use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs, templates};
+use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs, runtime, templates};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
@@ -483,10 +483,12 @@ fn drive(
     let epoch = journal.owner().epoch();
     let brain = Brain::new(plan.clone(), goal, state, epoch);
     let brain = brain.starting(at_once).wishing(wishes);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| ExitStatus::Internal)?;
+    let runtime = runtime::lasting().map_err(|error| {
+        printer.complain(&format!(
+            "error: the system gives no thread: {error}\nhelp: `ulimit -u` says how many processes and threads you may have"
+        ));
+        ExitStatus::Internal
+    })?;
     let driven = runtime.block_on(async {
         let signals = world::signals().map_err(DriveError::Watch)?;
         let driver = Driver::new(brain, journal, ground, &mut told)?;
