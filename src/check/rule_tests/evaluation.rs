@@ -421,7 +421,17 @@ fn results_are_files_that_can_be_read_again() {
     };
     let dir = eval("command: [x]; finished: { count: 1 }");
     let file = dir.replace("results: r", "results: r.jsonl");
-    assert_snapshot!(said_with(&file, &found(PathKind::Other)), @"");
+    assert_snapshot!(said_with(&file, &found(PathKind::Other)), @r"
+    error[E0532]: the results cannot be a file
+     --> a.yaml:9:14
+      |
+    9 |     results: r.jsonl
+      |              ^^^^^^^ `/site/clusters/r.jsonl` is neither a file nor a directory
+      |
+      = help: move it away, or write the results elsewhere
+
+    error: 1 error in a.yaml
+    ");
     for (kind, [in_dir, in_file]) in [
         (PathKind::Absent, [false, false]),
         (PathKind::Directory, [false, true]),
