@@ -34,6 +34,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         if here::is_absent(ctx, &at.cwd) || node_of(eval).is_some() {
             continue;
         }
+        results_place(ctx, eval, &at, &origin, report);
         open_files(ctx, eval, &origin, report);
         dataset::check(ctx, name, eval, report);
         if let Some(adapter) = adapter_of(eval) {
@@ -238,6 +239,39 @@ fn open_files(ctx: &Ctx<'_>, eval: &Eval, origin: &FieldPath, report: &mut Repor
             .help("the client runs with the hard limit"),
         );
     }
+}
+
+/// What stands where results are to be written.
+fn results_place(
+    ctx: &Ctx<'_>,
+    eval: &Eval,
+    at: &EvalPaths,
+    origin: &FieldPath,
+    report: &mut Report,
+) {
+    let wanted = match eval.results {
+        Results::Jsonl(_) => PathKind::File,
+        Results::Dir(_) => PathKind::Directory,
+    };
+    let found = match here::kind(ctx, &at.results) {
+        None | Some(PathKind::Absent) => return,
+        Some(found) if found == wanted => return,
+        Some(PathKind::File) => "a file",
+        Some(PathKind::Directory) => "a directory",
+        Some(PathKind::Other) => "neither a file nor a directory",
+    };
+    let wanted = match wanted {
+        PathKind::File => "a file",
+        _ => "a directory",
+    };
+    report.push(
+        Diagnostic::error(Code("E0532"), format!("the results cannot be {wanted}"))
+            .at(
+                Place::Value(origin.key("results")),
+                format!("`{}` is {found}", at.results),
+            )
+            .help("move it away, or write the results elsewhere"),
+    );
 }
 
 /// Files that the client reads at its start.

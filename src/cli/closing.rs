@@ -37,11 +37,13 @@ pub(super) fn results(
 
 /// What came out of an evaluation; none if its results cannot be read any more.
 fn summary_of(desk: &mut EvalDesk, run: &RunState) -> Option<Summary> {
+    let due = desk.counts().map_or(0, |counts| counts.due);
     let progress = desk.progress().ok()?;
     let state = run.evals.get(desk.name());
     Some(Summary {
         asked_again: state.map_or(0, |state| state.retry.ids()),
         degraded: state.map(EvalState::degraded).unwrap_or_default(),
+        due,
         eval: desk.name().clone(),
         calls: desk.calls(),
         progress,

@@ -22,6 +22,7 @@ mod rebuild;
 mod refresh;
 mod rehearsal;
 mod runs;
+mod runtime;
 mod steps;
 mod stopping;
 mod templates;

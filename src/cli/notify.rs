@@ -49,6 +49,7 @@ impl<'a> Notifying<'a> {
                     argv: notify.argv.clone(),
                     dir: PathBuf::from(&notify.dir),
                     log: dir.logs().join("notify.log"),
+                    run: dir.id().clone(),
                 },
                 waiting: VecDeque::new(),
                 under_way: 0,

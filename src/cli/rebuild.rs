@@ -7,9 +7,10 @@ use crate::base::{Generation, Timestamp, UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::run::store::{
-    Journal, Owner, RunDir, StoreError, Watch, read_journal, set_damaged_owner_aside,
+    Journal, Owner, RunDir, Salvage, StoreError, Watch, read_journal, salvage,
+    set_damaged_owner_aside,
 };
-use crate::run::{Event, Handle, Record};
+use crate::run::{Event, Handle, Record, RunState};
 use crate::spec::model::LauncherKind;
 use crate::world::UnitDirs;
 
@@ -30,18 +31,25 @@ pub(super) fn is_needed(dir: &RunDir, now: Timestamp) -> Result<bool, StoreError
     }
 }
 
+/// What can still be read of the books, where they are damaged.
+pub(super) fn evidence(dir: &RunDir, now: Timestamp) -> Result<Option<Salvage>, StoreError> {
+    let needed = is_needed(dir, now)?;
+    needed.then(|| salvage(dir.path())).transpose()
+}
+
 /// Makes way for a new owner where nobody can read who the last one was.
 pub(super) fn prepare(dir: &RunDir) -> Result<(), StoreError> {
     set_damaged_owner_aside(dir.path())
 }
 
 /// Begins the journal anew. Units are what their state files and marks say; evaluations are what their results say, and
-/// are counted when the drive begins.
+/// are counted when the drive begins. What nobody can see again is taken from the lines that can still be read.
 pub(super) fn journal(
     owner: Owner,
     dir: &RunDir,
     plan: &Plan,
     now: Timestamp,
+    evidence: &Salvage,
 ) -> Result<(Journal, Vec<Record>), StoreError> {
     let plan_sha256 = std::fs::read(dir.plan()).map(|bytes| sha256(&bytes));
     let mut events = vec![Event::RunStarted {
@@ -66,16 +74,42 @@ pub(super) fn journal(
         };
         events.extend(seen(&dirs, plan, unit, observation));
     }
+    let said = evidence.records.iter().map(|record| &record.event);
+    events.extend(said.filter(|event| is_only_said(event)).cloned());
     Journal::rebuild(owner, now, events)
 }
 
+/// Whether the journal alone knows it.
+fn is_only_said(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Drained { .. } | Event::Undrained { .. } | Event::OutsideCall { .. }
+    )
+}
+
 /// What people should know of it for as long as this owner stays.
-pub(super) fn alarm() -> Event {
+pub(super) fn alarm(evidence: &Salvage) -> Event {
+    let state = RunState::fold(&evidence.records);
+    let drained = state.units.iter().filter(|(_, unit)| unit.drained);
+    let drained: Vec<String> = drained.map(|(unit, _)| format!("`{unit}`")).collect();
+    let drained = match drained.as_slice() {
+        [] => String::new(),
+        units => format!("; drained as before: {}", units.join(", ")),
+    };
+    let forgotten = match evidence.lost {
+        0 => String::new(),
+        lost => format!(
+            "; {lost} {} cannot be read: a drain or a call elsewhere that stood there is forgotten",
+            if lost == 1 { "line" } else { "lines" }
+        ),
+    };
+    let text = format!(
+        "the journal was damaged and is begun anew from what runs and from the lines that can be read; the damaged part is kept beside it{drained}{forgotten}"
+    );
     Event::Alarm {
         alarm: "journal-rebuilt".to_owned(),
         unit: None,
-        text: "the journal was damaged and is begun anew from what runs; the damaged part is kept beside it"
-            .to_owned(),
+        text,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Whole {
     pub failed: bool,
     /// With `failed`: its `error_type`.
     pub error_type: Option<String>,
+    /// With `failed`: who is to blame.
+    pub cause: Option<Cause>,
     /// Tool calls that could not be used, where it tells of them.
     pub invalid_calls: usize,
     /// In no round was a tool called, where it tells of that.
@@ -42,7 +44,12 @@ pub fn parse_result(text: &[u8], valid: &[String]) -> Parsed {
         Ok(text) => text,
         Err(error) => return Parsed::Torn(format!("not UTF-8: {error}")),
     };
-    let wanted = |key: &str| matches!(key, "correct" | "status" | "error_type" | TOOL_CALLS);
+    let wanted = |key: &str| {
+        matches!(
+            key,
+            "correct" | "status" | "error" | "error_type" | TOOL_CALLS
+        )
+    };
     match fields::read(text, wanted) {
         Err(why) => Parsed::Torn(why),
         Ok(found) => match valid.iter().find(|key| !found.keys.contains(key)) {
@@ -80,6 +87,7 @@ impl Whole {
             correct: found.values.get("correct").and_then(Value::as_bool),
             failed,
             error_type: text("error_type").filter(|_| failed).map(str::to_owned),
+            cause: failed.then(|| Cause::of(text("error_type"), text("error"))),
             invalid_calls: notes.iter().copied().filter(is_invalid).count(),
             toolless: !notes.is_empty() && notes.iter().all(|note| note.starts_with(NO_TOOL_CALL)),
         }
@@ -250,7 +258,7 @@ impl Progress {
             self.errors.push(ResultError {
                 id: id.to_owned(),
                 error_type: whole.error_type.clone(),
-                cause: Cause::of(whole.error_type.as_deref()),
+                cause: whole.cause.unwrap_or(Cause::Other),
             });
         }
     }

@@ -75,6 +75,8 @@ pub enum PathKind {
     File,
     /// A directory.
     Directory,
+    /// Something else: a pipe, a socket, a device.
+    Other,
 }
 
 /// Limits of open files.

@@ -44,6 +44,7 @@ pub fn questions(spec: &ClusterSpec, yaml_dir: &str, home: Option<&str>) -> Ques
         let at = paths_of(eval, yaml_dir, home);
         let reads = adapter_of(eval).map_or(&[][..], |adapter| adapter.reads);
         all.paths.push(at.cwd.clone());
+        all.paths.push(at.results.clone());
         all.paths
             .extend(reads.iter().map(|file| format!("{}/{file}", at.cwd)));
         if let Some(path) = at.dataset {

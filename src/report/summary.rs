@@ -16,6 +16,8 @@ pub struct Summary {
     pub progress: Progress,
     /// Results in error that were asked again in this run.
     pub asked_again: usize,
+    /// Results in error that the next `up` asks again by itself.
+    pub due: usize,
     /// What the client's logs tell of answers that are worse than they look.
     pub degraded: Degraded,
     /// The calls that its results report.
@@ -135,13 +137,19 @@ fn asked_again(summary: &Summary) -> Option<String> {
         0 => String::new(),
         asked => format!("asked again of `{eval}`: {asked} in error, "),
     };
-    match (asked, left) {
-        (0, 0) => None,
-        (_, 0) => Some(format!("{again}none is left\n")),
-        (0, _) => Some(format!(
-            "errors of `{eval}` stay: remove their files to ask again, or say `retry_errors: all`\n"
+    let stay = "remove their files to ask again, or say `retry_errors: all`";
+    match (asked, left, left.saturating_sub(summary.due)) {
+        (0, 0, _) => None,
+        (_, 0, _) => Some(format!("{again}none is left\n")),
+        (0, _, 0) => Some(format!(
+            "errors of `{eval}`: the next `toolorch up` asks them again\n"
         )),
-        (_, left) => Some(format!("{again}{left} left\n")),
+        (0, all, staying) if staying < all => Some(format!(
+            "errors of `{eval}`: the next `toolorch up` asks {} again, {staying} stay: {stay}\n",
+            summary.due
+        )),
+        (0, ..) => Some(format!("errors of `{eval}` stay: {stay}\n")),
+        (_, left, _) => Some(format!("{again}{left} left\n")),
     }
 }
 
@@ -237,6 +245,44 @@ mod tests {
     }
 
     #[test]
+    fn what_becomes_of_errors_is_said_as_it_is() {
+        let said = |asked_again, errors, due| {
+            let error = |id: usize| crate::eval::ResultError {
+                id: id.to_string(),
+                error_type: None,
+                cause: crate::eval::Cause::Other,
+            };
+            let summary = Summary {
+                eval: EvalName::new("hle"),
+                progress: Progress {
+                    errors: (0..errors).map(error).collect(),
+                    ..Progress::default()
+                },
+                asked_again,
+                due,
+                degraded: Degraded::default(),
+                calls: Vec::new(),
+            };
+            super::asked_again(&summary).unwrap_or_default()
+        };
+        let all = [
+            said(0, 0, 0),
+            said(0, 3, 0),
+            said(0, 3, 3),
+            said(0, 3, 1),
+            said(4, 0, 0),
+            said(4, 3, 3),
+        ];
+        insta::assert_snapshot!(all.concat(), @r"
+        errors of `hle` stay: remove their files to ask again, or say `retry_errors: all`
+        errors of `hle`: the next `toolorch up` asks them again
+        errors of `hle`: the next `toolorch up` asks 1 again, 2 stay: remove their files to ask again, or say `retry_errors: all`
+        asked again of `hle`: 4 in error, none is left
+        asked again of `hle`: 4 in error, 3 left
+        ");
+    }
+
+    #[test]
     fn the_tables_read_well() {
         let texts = [
             ("a", r#"{"status": "done", "correct": true}"#),
@@ -259,6 +305,7 @@ mod tests {
             Summary {
                 eval: EvalName::new("hle"),
                 progress,
+                due: 1,
                 asked_again: 2,
                 degraded: Degraded {
                     retrieval_failed: 3,
@@ -277,6 +324,7 @@ mod tests {
                     total: 824,
                     ..Progress::default()
                 },
+                due: 0,
                 asked_again: 0,
                 degraded: Degraded::default(),
                 calls: Vec::new(),

@@ -145,10 +145,19 @@ impl Stage {
                 pid: running.pid,
                 start: running.start,
             }),
+            // Its state may have been removed; its mark is on it all the same.
+            Observation::Never | Observation::Lost { .. } => {
+                let marked = self.dirs.find_running().remove(id);
+                let found = marked.map(|running| Leader {
+                    pid: running.pid,
+                    start: running.start,
+                });
+                found.ok_or_else(|| NotDone::Failed(format!("`{id}` does not run")))
+            }
             Observation::Unknown { why } => Err(NotDone::Failed(format!(
                 "nobody knows whether `{id}` runs: {why}"
             ))),
-            _ => Err(NotDone::Failed(format!("`{id}` does not run"))),
+            Observation::Exited(_) => Err(NotDone::Failed(format!("`{id}` does not run"))),
         }
     }
 

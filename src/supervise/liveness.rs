@@ -300,7 +300,7 @@ impl Vital {
     fn is_closed(&mut self, now: Timestamp) -> Option<(Liveness, String)> {
         let since = *self.closed.get_or_insert(now);
         let length = now.since(since);
-        let why = format!("nobody listens on its port for {length}, and its process lives");
+        let why = format!("nobody listens on its port for {length}, and nothing tells of its end");
         (length >= CLOSED).then_some((Liveness::Closed, why))
     }
 

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::files::{FileError, books, make_books};
+use super::files::{FileError, books, make_books, open_regular};
 use super::result_lines::read_line;
 use crate::eval::{Listing, Parsed, Pattern, parse_result_line};
 use crate::plan::ResultsPlan;
@@ -115,7 +115,7 @@ impl AskedAgain {
     }
 
     fn split(&self, file: &Path, id_fields: &[String], ids: &BTreeSet<String>) -> io::Result<()> {
-        let open = File::open(file)?;
+        let open = open_regular(file)?;
         let rights = open.metadata()?.permissions();
         let kept_in = file.with_file_name(format!(".{}.toolorch", name_of(file)));
         let mut kept = io::BufWriter::new(File::create(&kept_in)?);
@@ -137,7 +137,7 @@ impl AskedAgain {
                 kept.write_all(&line)?;
             } else {
                 // One that was too long to be read whole.
-                let mut whole = File::open(file)?;
+                let mut whole = open_regular(file)?;
                 whole.seek(SeekFrom::Start(offset))?;
                 io::copy(&mut whole.take(length), &mut kept)?;
             }

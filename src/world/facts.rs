@@ -178,7 +178,8 @@ fn model_config(folder: &Path) -> Known<serde_json::Value> {
 fn kind_of(path: &Path) -> Known<PathKind> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Known::Known(PathKind::Directory),
-        Ok(_) => Known::Known(PathKind::File),
+        Ok(found) if found.is_file() => Known::Known(PathKind::File),
+        Ok(_) => Known::Known(PathKind::Other),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Known::Known(PathKind::Absent)
         }

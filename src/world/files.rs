@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::eval::{DatasetReader, Stamp};
 use crate::facts::{DatasetProblem, DatasetSummary};
@@ -48,6 +51,23 @@ impl FileError {
     }
 }
 
+/// Opens a regular file. A pipe would be waited for, maybe for ever.
+///
+/// # Errors
+/// It cannot be opened, or is something else.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no regular file"))
+    }
+}
+
 /// Reads a dataset line by line; whatever is wrong is in the summary.
 pub fn read_dataset(path: &Path, id_fields: &[String]) -> DatasetSummary {
     let shown = path.to_string_lossy();
@@ -59,11 +79,7 @@ pub fn read_dataset(path: &Path, id_fields: &[String]) -> DatasetSummary {
         }],
         ..DatasetSummary::default()
     };
-    // A pipe would be waited for, maybe for ever.
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return failed(&io::Error::other("it is no regular file"));
-    }
-    let mut file = match File::open(path) {
+    let mut file = match open_regular(path) {
         Ok(file) => BufReader::with_capacity(1 << 16, file),
         Err(error) => return failed(&error),
     };

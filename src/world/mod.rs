@@ -43,7 +43,7 @@ pub use facts::{
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use fill::{FILL_IN, answer_fill_in, fill_in};
 pub use launcher::{LaunchError, LaunchJob, Launchers};
-pub use notify::NotifyCall;
+pub use notify::{NotifyCall, end_notified};
 pub use open_files::{look_at_files, raise_files};
 pub use own_files::{own_files, raise_open_files};
 pub use ports::{PortWait, PortWatch, listeners, listening};

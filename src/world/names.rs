@@ -28,7 +28,7 @@ impl Names {
     /// Looks all of them up at once, and then every minute.
     pub(super) fn begin(all: Vec<Place>, tell: impl Fn(Round) + Send + 'static) -> Self {
         let (asks, heard) = mpsc::channel::<(u64, Vec<Place>)>();
-        thread::spawn(move || {
+        let work = move || {
             if all.is_empty() {
                 return;
             }
@@ -40,7 +40,9 @@ impl Names {
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
-        });
+        };
+        // Without a thread no name leads anywhere, and a peer on its port is untold.
+        let _ = thread::Builder::new().spawn(work);
         Self(asks)
     }
 

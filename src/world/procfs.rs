@@ -110,13 +110,22 @@ pub fn find_marked(prefix: &str) -> Vec<u32> {
 
 /// The same, with what follows the prefix.
 pub(super) fn marks(prefix: &str) -> impl Iterator<Item = (u32, String)> {
-    let wanted = format!("TOOLORCH_UNIT={prefix}").into_bytes();
+    with_variable(format!("TOOLORCH_UNIT={prefix}")).map(|(found, rest)| (found.pid, rest))
+}
+
+/// Live processes in whose environment the value of a variable begins so.
+pub(super) fn marked_by(variable: &str, prefix: &str) -> Vec<Process> {
+    let found = with_variable(format!("{variable}={prefix}"));
+    found.map(|(process, _)| process).collect()
+}
+
+fn with_variable(wanted: String) -> impl Iterator<Item = (Process, String)> {
+    let wanted = wanted.into_bytes();
     pids().filter_map(move |pid| {
         let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
         let mut pairs = environ.split(|byte| *byte == 0);
         let rest = pairs.find_map(|pair| pair.strip_prefix(wanted.as_slice()))?;
-        process(pid)?;
-        Some((pid, String::from_utf8_lossy(rest).into_owned()))
+        Some((process(pid)?, String::from_utf8_lossy(rest).into_owned()))
     })
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Wri
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::files::FileError;
+use super::files::{FileError, open_regular};
 use super::results::{Version, free_place};
 use crate::eval::{Call, Cause, Listing, Parsed, Whole, calls_of, parse_result_line};
 use crate::plan::ResultsPlan;
@@ -74,7 +74,7 @@ impl ResultLines {
 
     fn read(&mut self, listing: &mut Listing) -> io::Result<()> {
         let began = SystemTime::now();
-        let mut file = File::open(&self.file)?;
+        let mut file = open_regular(&self.file)?;
         let version = Version::of(&file.metadata()?);
         if self.version == Some(version) {
             return Ok(());
@@ -170,10 +170,10 @@ impl ResultLines {
         let known = known.map(|(_, offset)| *offset);
         let late = |offset: u64, whole: &Whole| match known {
             Some(known) => offset >= known,
-            None => Cause::of(whole.error_type.as_deref()) == Cause::Infra,
+            None => whole.cause == Some(Cause::Infra),
         };
         let mut ids = BTreeSet::new();
-        let Ok(file) = File::open(&self.file) else {
+        let Ok(file) = open_regular(&self.file) else {
             return ids;
         };
         let (mut reader, mut line, mut offset) = (BufReader::new(file), Vec::new(), 0);
@@ -197,7 +197,7 @@ impl ResultLines {
 
     /// The calls of whole lines behind an offset.
     pub(super) fn calls(&self, after: u64) -> Vec<Call> {
-        let file = File::open(&self.file).and_then(|mut file| {
+        let file = open_regular(&self.file).and_then(|mut file| {
             file.seek(SeekFrom::Start(after))?;
             Ok(file)
         });

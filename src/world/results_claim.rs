@@ -3,14 +3,19 @@
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::files::{FileError, make_books};
-use super::procfs::find_marked;
+use super::procfs::{find_marked, process};
 use crate::base::{RunId, UnitId};
 use crate::plan::ResultsPlan;
-use crate::run::store::{Mode, write_atomically};
+use crate::run::store::{Mode, ProcessId, own_process, write_atomically};
+
+/// Whoever has just taken results says so in their books: so often these are read again, after a pause.
+const LOOKS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The run that writes into results, as their books say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +24,20 @@ struct Writer {
     unit: UnitId,
     /// The run's directory.
     kept: PathBuf,
+    /// The controller; none where a unit's script took them by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<ProcessId>,
+}
+
+impl Writer {
+    /// Its controller may be at work: a process of another machine cannot be looked at.
+    fn may_live(&self) -> bool {
+        self.process.as_ref().is_some_and(|ours| {
+            let here = own_process();
+            let seen = || process(ours.pid).is_some_and(|found| found.start == ours.start);
+            ours.host != here.host || (ours.boot_id == here.boot_id && seen())
+        })
+    }
 }
 
 /// The right to write into results; it ends with the process. The client of a run that nobody watches keeps it, too.
@@ -51,10 +70,12 @@ pub fn claim_results(
 ) -> Result<ResultsClaim, ClaimError> {
     let books = make_books(results)?;
     let path = books.join("writer.json");
-    let last: Option<Writer> = std::fs::read(&path)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let lock = match (lock(&books.join("writer.lock")), &last) {
+    let lock = lock(&books.join("writer.lock"));
+    let last = match lock {
+        Err(None) => holder(&path),
+        _ => read(&path),
+    };
+    let lock = match (lock, &last) {
         (Ok(lock), _) => lock,
         // An earlier owner of this very run, which is stopped: who owns the run has its results, too.
         (Err(None), Some(last)) if last.run == *run => None,
@@ -75,6 +96,7 @@ pub fn claim_results(
         run: run.clone(),
         unit: unit.clone(),
         kept: kept.to_owned(),
+        process: Some(own_process()),
     };
     let text = serde_json::to_string(&writer)
         .map_err(|error| FileError::io("write", &path)(error.into()))?;
@@ -82,8 +104,27 @@ pub fn claim_results(
     Ok(ResultsClaim { _lock: lock })
 }
 
+fn read(path: &Path) -> Option<Writer> {
+    let bytes = std::fs::read(path).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Who has them at this moment; where that is not said in time, who had them last.
+fn holder(path: &Path) -> Option<Writer> {
+    for _ in 0..LOOKS {
+        let writer = read(path);
+        if writer.as_ref().is_some_and(Writer::may_live) {
+            return writer;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    read(path)
+}
+
 fn taken(by: &Writer, how: &str) -> ClaimError {
-    let Writer { run, unit, kept } = by;
+    let Writer {
+        run, unit, kept, ..
+    } = by;
     ClaimError::Taken(format!(
         "`{unit}` of the run `{run}` writes there, and {how}\nhelp: go on with that run, or end it: it is kept in `{}`",
         kept.display()
@@ -110,6 +151,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whoever_takes_results_at_this_moment_is_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("writer.json");
+        let writer = |process| Writer {
+            run: RunId::new("a-1-0000"),
+            unit: UnitId::new("eval-sums"),
+            kept: PathBuf::from("/runs/a/1"),
+            process,
+        };
+        let gone = ProcessId {
+            start: 1,
+            ..own_process()
+        };
+        let text = |writer: &Writer| serde_json::to_string(writer).unwrap();
+        std::fs::write(&path, text(&writer(Some(gone)))).unwrap();
+        let new = writer(Some(own_process()));
+        let seen = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| holder(&path));
+            std::thread::sleep(3 * PAUSE);
+            write_atomically(&path, text(&new).as_bytes(), Mode::Shared).unwrap();
+            waits.join().unwrap()
+        });
+        assert_eq!(seen, Some(new));
+    }
+
+    #[test]
     fn results_have_one_writer() {
         let place = tempfile::tempdir().unwrap();
         let results = ResultsPlan::Dir {
@@ -127,6 +194,8 @@ mod tests {
         `eval-sums` of the run `a-1-0000` writes there, and is watched
         help: go on with that run, or end it: it is kept in `/runs/a/1`
         ");
+        // Who owns the run is asked next, and says more.
+        claim("a-1-0000").unwrap();
         drop(first);
         drop(claim("a-1-0000").unwrap());
         // Its client lives on without a controller.

@@ -44,7 +44,9 @@ impl RouteWatch {
     pub fn begin(run: &RunId, allowed: Allowed, news: UnboundedSender<RouteNews>) -> Self {
         let (words, heard) = mpsc::channel();
         let (run, back) = (run.clone(), words.clone());
-        thread::spawn(move || Looker::new(run, allowed, news, back).work(&heard));
+        let work = move || Looker::new(run, allowed, news, back).work(&heard);
+        // Without a thread nothing is seen, and the tallies say so.
+        let _ = thread::Builder::new().spawn(work);
         Self(words)
     }
 

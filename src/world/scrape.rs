@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn scrape(urls: Vec<String>) -> Vec<Option<String>> {
     let count = urls.len();
     // Callers may be on a runtime's own thread, which may not wait for another one.
-    let fetched = std::thread::spawn(move || {
+    let fetch = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -26,7 +26,8 @@ pub fn scrape(urls: Vec<String>) -> Vec<Option<String>> {
             reply.error_for_status().ok()?.text().await.ok()
         };
         Some(runtime.block_on(join_all(urls.into_iter().map(one))))
-    });
-    let bodies = fetched.join().ok().flatten();
+    };
+    let fetched = std::thread::Builder::new().spawn(fetch).ok();
+    let bodies = fetched.and_then(|thread| thread.join().ok()?);
     bodies.unwrap_or_else(|| vec![None; count])
 }

@@ -4,6 +4,7 @@
 # is set nor a machine that slept makes a unit think that it is alone.
 U_ALONE=120     # seconds without owner and movement after which an evaluation tells U_NOTIFY
 U_DONE_IDLE=600 # U_IDLE of a server whose owner went with `then=down`
+U_SAID=1048576  # bytes of what U_NOTIFY says in one call that are kept, and after which its log is begun anew
 begin_alone() {
   SCALE=${U_CALLER[TOOLORCH_TIME_SCALE]-}; [[ $SCALE =~ ^([1-9][0-9]?|100)$ ]] || SCALE=1
   PACE_MAX=$((10000 / SCALE)); ((PACE_MAX >= 200)) || PACE_MAX=200
@@ -69,7 +70,7 @@ tell_alone() {
   call_notify unwatched "nobody watches \`$RUN\` and nothing moves: $who for $((ALONE / 1000)) s, and \`$U_UNIT\` wrote no result and no line for $((QUIET / 1000)) s; look with \`toolorch status\`, watch again with \`toolorch up\`"
 }
 call_notify() { # ALARM TEXT: one JSON object on the standard input of U_NOTIFY; one call at a time, none longer than 30 s
-  local out at key
+  local out at key log=${S[log]%/*}/notify.log
   say "alarm: $2"
   [[ -z $CALLED ]] || ! kill -0 "$CALLED" 2>/dev/null || return 0
   TZ=UTC0 printf -v at '%(%FT%TZ)T' -1
@@ -78,17 +79,23 @@ call_notify() { # ALARM TEXT: one JSON object on the standard input of U_NOTIFY;
     json "${key#*:}"; out+=",\"${key%%:*}\":$JSON"
     [[ $key != eval:* ]] || out+=',"code":null'
   done
+  (($(stat -c %s -- "$log" 2>/dev/null || echo 0) < U_SAID)) || mv -fT -- "$log" "$log.1"
   # Not a pipe to us: what it says goes to the log, and it may outlive us.
-  printf '%s\n' "$out,\"more\":0}" 2>/dev/null | notify_child >>"${S[log]%/*}/notify.log" 2>&1 &
+  printf '%s\n' "$out,\"more\":0}" 2>/dev/null | notify_child 2>&1 | { head -c "$U_SAID"; cat >/dev/null; } >>"$log" 2>/dev/null &
   CALLED=$!
 }
-notify_child() {
-  local name names
+notify_child() { # whatever it started and left behind carries its mark, and is ended when its time is over
+  local name names code began=$SECONDS mark=$RUN/$U_UNIT-$BASHPID left
   trap - INT TERM HUP QUIT PIPE
   if [[ -n $U_LC_ALL_SET ]]; then LC_ALL=$U_LC_ALL; else unset LC_ALL; fi
   mapfile -t names < <(compgen -e)
   shopt -s nocasematch
   for name in "${names[@]}"; do [[ $name == @($U_CREDENTIALS) ]] && unset -v "$name"; done
   builtin cd -- "$U_NOTIFY_DIR" 2>/dev/null || builtin cd / || exit
-  exec timeout --kill-after=5 30 "${U_NOTIFY[@]}"
+  TOOLORCH_NOTIFY=$mark timeout --kill-after=5 30 "${U_NOTIFY[@]}"; code=$?
+  while mapfile -t left < <(grep -slzxF -- "TOOLORCH_NOTIFY=$mark" /proc/[0-9]*/environ) && ((${#left[@]})); do
+    ((SECONDS - began < 30)) || { left=("${left[@]#/proc/}"); kill -KILL "${left[@]%/environ}" 2>/dev/null; }
+    sleep 0.2
+  done
+  exit "$code"
 }

@@ -8,14 +8,15 @@
 #   bash units/NAME.sh observe   one line of JSON: processes, ports, open files, remote addresses
 #   bash units/NAME.sh stop      TERM, grace, KILL on all that is ours; exit 0 when nothing is left
 #   bash units/NAME.sh secrets   keep the `pass` values of this shell for the next starts (0600)
-#   Options: --run RUN (default hand-CLUSTER); with run also --generation N, --launch ID, --log FILE,
+#   Options: --run RUN (default hand-CLUSTER: a run of its own; run takes the results, or refuses beside
+#   who has them); with run also --generation N, --launch ID, --log FILE,
 #   --gpus LIST, --port N, --concurrency N (one for which the unit has its words); with run and stop --epoch E, --grace SECONDS.
 #   Files: ${TOOLORCH_STATE:-/tmp/toolorch-$UID}/RUN/NAME/ (state, log, dropped, supervisor.log, …)
 #   A unit stops itself where U_IDLE says so, see "When nobody watches" below.
 #
 # Exit codes of run: the program's own (128+n when signal n killed it) if it ended by itself,
 #   0 after a requested stop, 64 usage, 69 port in use, 73 superseded (an older generation or epoch),
-#   75 already supervised, 78 configuration (a `pass` name without value, missing directory,
+#   75 already supervised, or its results are somebody's, 78 configuration (a `pass` name without value, missing directory,
 #   environment or command; this file missing or not whole).  69 to 78 start nothing.
 #
 # The program's environment, in this order: a short allow-list of yours; modules, conda, venv; the

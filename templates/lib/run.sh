@@ -35,7 +35,7 @@ record() { # the recorder: writes down descendants while the leader lives, so th
   trap '' INT TERM HUP QUIT; trap : PIPE
   local rc ms=500 pace looked=0
   begin_alone
-  eval "exec $LOCK>&-"; [[ -n ${NAP-} ]] && eval "exec $NAP>&-"
+  eval "exec $LOCK>&-"; [[ -n ${CLAIMED-} ]] && eval "exec $CLAIMED>&-"; [[ -n ${NAP-} ]] && eval "exec $NAP>&-"
   while :; do
     ((ms < PACE_MAX)) || ms=$PACE_MAX
     printf -v pace '%d.%03d' $((ms / 1000)) $((ms % 1000))
@@ -94,13 +94,36 @@ checks() { # what can be known before the fork
   if [[ ! -d ${S[log]%/*} ]]; then mkdir -p -- "${S[log]%/*}" || refuse 78 "log directory \`${S[log]%/*}\` cannot be made"; fi
   S[log_from]=$SIZE
 }
+claim_results() { # results have one writer: by hand we take them as a controller does for its clients, or refuse with 75
+  local place books text run='' unit='' how=''
+  [[ -n $U_RESULTS ]] || return 0
+  u_here "$U_RESULTS"; place=$PLACE
+  if [[ $place != /* ]]; then u_here "$U_CWD"; place=$PLACE/$place; fi
+  books=$place/.toolorch
+  [[ $place == *.jsonl ]] && books=${place%/*}/.toolorch/${place##*/}
+  # Where nothing can be written, the program says so.
+  { (umask "$UMASK_WAS"; mkdir -p -- "${books%/.toolorch*}") && mkdir -p -- "$books" && exec {CLAIMED}>>"$books/writer.lock"; } 2>/dev/null || return 0
+  { read -r text <"$books/writer.json"; } 2>/dev/null
+  [[ $text =~ \"run\":\"([A-Za-z0-9._-]+)\" ]] && run=${BASH_REMATCH[1]}
+  [[ $text =~ \"unit\":\"([A-Za-z0-9._-]+)\" ]] && unit=${BASH_REMATCH[1]}
+  flock -n "$CLAIMED"
+  if (($? == 1)); then how='is watched'
+  elif [[ $run != "$RUN" ]] && lives "$run" "$unit"; then how="runs as pid $PID"; fi
+  if [[ -n $how ]]; then
+    say "\`${unit:-another}\` of the run \`$run\` writes to \`$place\`, and $how: go on with that run, or end it (\`toolorch down\`, or \`stop --run $run\`)"; exit 75
+  fi
+  json "${D%/*}"
+  printf '{"run":"%s","unit":"%s","kept":%s}\n' "$RUN" "$U_UNIT" "$JSON" 2>/dev/null >"$books/.writer.$$" && mv -fT -- "$books/.writer.$$" "$books/writer.json" 2>/dev/null
+  return 0
+}
 verb_run() {
-  local rc again signals=0 line=''
+  local rc again signals=0 line='' by_hand=$EPOCH
   while [[ $line != Umask:* ]] && IFS= read -r line; do :; done </proc/self/status
   UMASK_WAS=${line##*[!0-7]}
   open_dir make
   [[ -n $U_PORT ]] && peek_at "${PORT:-$U_PORT}"
   take_place
+  [[ -n $by_hand ]] || claim_results
   first_state
   [[ -n $CONCURRENCY ]] && slow_down "$CONCURRENCY"
   [[ -n $PORT && $PORT != "$U_PORT" ]] && { put_port "$PORT"; S[port]=$PORT; }

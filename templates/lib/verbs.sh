@@ -1,5 +1,22 @@
 # ---- stop, status, observe, secrets --------------------------------------------------------------------
 supervised() { alive "${S[super]-}" "${S[super_start]-}" && [[ ${S[boot]-} == "$BOOT" && ${S[host]-} == "$HOST" ]]; }
+lives() { # RUN UNIT: whether it lives here -> PID
+  PID=$(
+    D=${RUN_DIR%/*}/$1/$2
+    load_state || exit
+    if supervised; then echo "${S[super]}"; elif alive "${S[pid]-}" "${S[start]-}" && [[ ${S[boot]-} == "$BOOT" ]]; then echo "${S[pid]}"; fi
+  )
+  [[ -n $PID ]]
+}
+elsewhere() { # by hand, where no run was named: those of this cluster in which the unit lives
+  local dir run numbers='-+([0-9])-*'
+  [[ $RUN == "hand-$U_CLUSTER" ]] || return 0
+  for dir in "${RUN_DIR%/*}/$U_CLUSTER"$numbers/"$U_UNIT"; do
+    run=${dir%/*}; run=${run##*/}
+    lives "$run" "$U_UNIT" && echo "toolorch: $U_UNIT: it runs in run $run (pid $PID): add \`--run $run\`" >&2
+  done
+  return 0
+}
 verb_stop() {
   local deadline
   here_and_now
@@ -26,6 +43,9 @@ verb_stop() {
     S[phase]=exited S[exit_code]= S[signal]= S[requested]=1 S[reason]="ended without its supervisor, the exit code is unknown"
     now_ms; S[ended_at]=$NOW; umask 077; save_state
   fi
+  if ! ((CLAIM)) && [[ $RUN == "hand-$U_CLUSTER" ]]; then
+    echo "toolorch: $U_UNIT: it did not run in run $RUN" >&2; elsewhere
+  fi
   exit 0
 }
 phase_now() { # -> PHASE
@@ -38,7 +58,7 @@ phase_now() { # -> PHASE
 verb_status() {
   local s=yes
   here_and_now
-  if ! open_dir || ! load_state; then echo "$U_UNIT: never started in run $RUN"; exit 3; fi
+  if ! open_dir || ! load_state; then echo "$U_UNIT: never started in run $RUN"; elsewhere; exit 3; fi
   phase_now; supervised || s=no
   local what="$U_UNIT: $PHASE generation=${S[generation]} pid=${S[pid]} port=${S[port]} gpus=${S[gpus]} launch=${S[launch]}"
   case $PHASE in

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use toolorch::base::{ClusterName, Epoch, RunId, Timestamp, UnitId};
 use toolorch::run::store::{
-    Durability, Journal, Owner, StoreError, Watch, read_journal, read_segment,
+    Durability, Journal, Owner, StoreError, Watch, read_journal, read_segment, salvage,
 };
 use toolorch::run::{Event, Record, RunState};
 
@@ -107,6 +107,174 @@ proptest! {
         prop_assert!(damaged, "{error}");
         prop_assert_eq!(error.exit_status().code(), 65);
     }
+}
+
+/// A run of four owners, the third of which died before its first line; the folder, and the lines of each segment.
+fn four_owners() -> (tempfile::TempDir, Vec<Vec<String>>) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut owners = Vec::new();
+    for lines in [3, 2, 0, 2] {
+        let mut journal = open(dir.path());
+        for line in 0..lines {
+            let event = if owners.is_empty() && line == 0 {
+                started()
+            } else {
+                alarm("x")
+            };
+            journal.append(NOW, event, Durability::Buffered).unwrap();
+        }
+        journal.leave(NOW).unwrap();
+        let text = fs::read_to_string(segment(dir.path(), owners.len())).unwrap();
+        owners.push(text.split_inclusive('\n').map(str::to_owned).collect());
+    }
+    (dir, owners)
+}
+
+fn segment(dir: &Path, index: usize) -> PathBuf {
+    dir.join(format!("journal.{}.jsonl", index + 1))
+}
+
+/// Nobody reads it, no owner goes on with it, nothing of it is touched, and `--rebuild` helps.
+fn assert_refused(dir: &Path, what: &str) {
+    let files = || -> Vec<Option<Vec<u8>>> {
+        let all = (0..4).map(|index| fs::read(segment(dir, index)).ok());
+        all.collect()
+    };
+    let before = files();
+    let error = read_journal(dir).expect_err(what);
+    assert_eq!(error.exit_status().code(), 65, "{what}: {error}");
+    let error = Journal::open(Owner::take(dir, NOW).unwrap()).expect_err(what);
+    assert_eq!(error.exit_status().code(), 65, "{what}: {error}");
+    assert_eq!(files(), before, "{what}");
+    let owner = Owner::take(dir, NOW).unwrap();
+    let (mut journal, records) =
+        Journal::rebuild(owner, NOW, vec![started(), alarm("anew")]).unwrap();
+    assert_eq!(read_journal(dir).unwrap(), records, "{what}");
+    journal.append(NOW, alarm("y"), Durability::Synced).unwrap();
+    journal.leave(NOW).unwrap();
+    let (_, records) = Journal::open(Owner::take(dir, NOW).unwrap()).unwrap();
+    let seqs: Vec<u64> = records.iter().map(|record| record.seq).collect();
+    assert_eq!(seqs, [1, 2, 3], "{what}");
+    assert_eq!(files(), before, "{what}: kept for whoever looks into it");
+}
+
+#[test]
+fn a_missing_segment_or_line_is_damage_wherever_it_stood() {
+    let (_, owners) = four_owners();
+    for (index, lines) in owners.iter().enumerate() {
+        let (dir, _) = four_owners();
+        fs::remove_file(segment(dir.path(), index)).unwrap();
+        assert_refused(dir.path(), &format!("segment {} is gone", index + 1));
+        let last = index + 1 == owners.len();
+        // What follows the last line of all is nobody's knowledge.
+        let known = if last { lines.len() - 1 } else { lines.len() };
+        for line in 0..known {
+            let (dir, _) = four_owners();
+            let mut rest = lines.clone();
+            rest.remove(line);
+            fs::write(segment(dir.path(), index), rest.concat()).unwrap();
+            let what = format!("line {} of segment {}", line + 1, index + 1);
+            assert_refused(dir.path(), &what);
+        }
+    }
+}
+
+#[test]
+fn where_an_earlier_owner_left_nothing_nobody_looks_for_lines() {
+    let (dir, owners) = four_owners();
+    let records = read_journal(dir.path()).unwrap();
+    let seqs: Vec<(u64, u64)> = records.iter().map(|r| (r.epoch.0, r.seq)).collect();
+    let epochs = [1, 1, 1, 2, 2, 4, 4];
+    assert_eq!(seqs, epochs.into_iter().zip(1..).collect::<Vec<_>>());
+    assert_eq!(owners[2], [] as [String; 0]);
+}
+
+#[test]
+fn segments_that_changed_places_are_refused() {
+    let (dir, owners) = four_owners();
+    fs::write(segment(dir.path(), 2), owners[1].concat()).unwrap();
+    assert_refused(dir.path(), "a copy of another segment");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_cut_is_a_torn_tail_in_the_last_segment_and_damage_before(at in any::<prop::sample::Index>(), index in 0..4_usize) {
+        let (dir, owners) = four_owners();
+        let whole = owners[index].concat();
+        let cut = at.index(whole.len() + 1);
+        fs::write(segment(dir.path(), index), &whole[..cut]).unwrap();
+        if index == 3 {
+            let lines = whole[..cut].matches('\n').count();
+            prop_assert_eq!(read_journal(dir.path()).unwrap().len(), 5 + lines);
+            let (_, records) = Journal::open(Owner::take(dir.path(), NOW).unwrap()).unwrap();
+            prop_assert_eq!(records.len(), 5 + lines);
+        } else if cut < whole.len() {
+            assert_refused(dir.path(), &format!("segment {} is cut at {cut}", index + 1));
+        } else {
+            prop_assert_eq!(read_journal(dir.path()).unwrap().len(), 7);
+        }
+    }
+}
+
+#[test]
+fn each_line_with_its_own_checksum_is_evidence() {
+    let seqs = |edit: &dyn Fn(&Path, &[Vec<String>])| {
+        let (dir, owners) = four_owners();
+        edit(dir.path(), &owners);
+        let found = salvage(dir.path()).unwrap();
+        let seqs: Vec<u64> = found.records.iter().map(|record| record.seq).collect();
+        (seqs, found.lost)
+    };
+    assert_eq!(seqs(&|_, _| {}), (vec![1, 2, 3, 4, 5, 6, 7], 0));
+    let gone = |dir: &Path, _: &[Vec<String>]| fs::remove_file(segment(dir, 1)).unwrap();
+    assert_eq!(seqs(&gone), (vec![1, 2, 3, 6, 7], 2));
+    let first = |dir: &Path, _: &[Vec<String>]| fs::remove_file(segment(dir, 0)).unwrap();
+    assert_eq!(seqs(&first), (vec![4, 5, 6, 7], 3));
+    let bit = |dir: &Path, owners: &[Vec<String>]| {
+        let text = owners[0].concat().replacen("alarm", "alarn", 1);
+        fs::write(segment(dir, 0), text).unwrap();
+    };
+    assert_eq!(seqs(&bit), (vec![1, 3, 4, 5, 6, 7], 1));
+    let late = |dir: &Path, owners: &[Vec<String>]| {
+        let text = format!("{}{}", owners[0].concat(), owners[0][2].replace('x', "y"));
+        fs::write(segment(dir, 0), text).unwrap();
+    };
+    assert_eq!(seqs(&late), (vec![1, 2, 3, 4, 5, 6, 7], 0));
+    // What was rebuilt before is as good as the first segment.
+    let rebuilt = |dir: &Path, _: &[Vec<String>]| {
+        let owner = Owner::take(dir, NOW).unwrap();
+        Journal::rebuild(owner, NOW, vec![started(), alarm("anew")]).unwrap();
+    };
+    assert_eq!(seqs(&rebuilt), (vec![1, 2], 0));
+    let garbage = |dir: &Path, _: &[Vec<String>]| {
+        for index in 0..4 {
+            fs::write(segment(dir, index), "\0\n\u{fffd}").unwrap();
+        }
+    };
+    assert_eq!(seqs(&garbage), (vec![], 0));
+}
+
+#[test]
+fn what_is_missing_between_segments_is_named() {
+    let say = |edit: &dyn Fn(&Path, &[Vec<String>])| {
+        let (dir, owners) = four_owners();
+        edit(dir.path(), &owners);
+        let error = read_journal(dir.path()).unwrap_err().to_string();
+        error.replace(&dir.path().display().to_string(), "/run")
+    };
+    let seen = [
+        say(&|dir, _| fs::remove_file(segment(dir, 1)).unwrap()),
+        say(&|dir, owners| fs::write(segment(dir, 0), owners[0][..1].concat()).unwrap()),
+        say(&|dir, _| fs::write(segment(dir, 0), "").unwrap()),
+        say(&|dir, owners| fs::write(segment(dir, 2), owners[1].concat()).unwrap()),
+    ];
+    insta::assert_snapshot!(seen.join("\n"), @r"
+    the journal is damaged: `/run/journal.2.jsonl` line 1: the file is missing
+    the journal is damaged: `/run/journal.1.jsonl` line 2: records 2 to 3 are missing
+    the journal is damaged: `/run/journal.1.jsonl` line 1: records 1 to 3 are missing
+    the journal is damaged: `/run/journal.3.jsonl` line 1: it is of epoch 2
+    ");
 }
 
 #[test]
@@ -341,12 +509,14 @@ fn what_supervision_wrote_replays_for_ever() {
         state.books
     );
     insta::assert_snapshot!(text, @r#"
-        Running Some(RunId("small-1-3f2a")) since 2025-12-31T00:00:01.010Z seq 16 epoch 1
+        Running Some(RunId("small-1-3f2a")) since 2025-12-31T00:00:01.010Z seq 17 epoch 1
         chat-1 Planned starts 0 exit None
         chat-4 Planned starts 0 exit None
         eval-sums Planned starts 0 exit None
         sums 0/0 None
+        wait 0/0 None
         sums waits Some(Waits { since: Timestamp(3475242868140), server: Some("chat-0"), calls: 1, ids: ["q-3"] }) degraded {Generation(1): Degraded { retrieval_failed: 1, elsewhere: {} }} retry Intended(3) held None outside {("api.nobody.example:443", Refused): 2} routing Routing { clients: 1, unseen: 0, looks: 1, longest: Millis(1), unscrubbed: 0, dropped: {"NEBIUS_API_KEY"}, slipped: {} }
+        wait waits None degraded {} retry None held None outside {} routing Routing { clients: 0, unseen: 0, looks: 0, longest: Millis(0), unscrubbed: 0, dropped: {}, slipped: {} }
         Books { evals: {EvalName("wait"): BooksMark { results: 0, call_log: 0 }}, servers: {UnitId("chat-1"): Sum { finished: 2, ours: 2, unsure: 0 }, UnitId("fair-0"): Sum { finished: 7, ours: 1, unsure: 0 }, UnitId("left-0"): Sum { finished: 8, ours: 1, unsure: 0 }, UnitId("right-0"): Sum { finished: 7, ours: 1, unsure: 0 }}, ended: {UnitId("chat-1")}, unread: {}, gap: false, open: None }
         "#);
 }

@@ -408,6 +408,42 @@ fn tools_are_sent_only_to_a_path_that_exists_here() {
 }
 
 #[test]
+fn results_are_files_that_can_be_read_again() {
+    let found = |kind| {
+        let mut facts = facts();
+        let known = Known::Known(kind);
+        facts.paths.insert("/site/clusters/r".to_owned(), known);
+        let known = Known::Known(kind);
+        facts
+            .paths
+            .insert("/site/clusters/r.jsonl".to_owned(), known);
+        facts
+    };
+    let dir = eval("command: [x]; finished: { count: 1 }");
+    let file = dir.replace("results: r", "results: r.jsonl");
+    assert_snapshot!(said_with(&file, &found(PathKind::Other)), @r"
+    error[E0532]: the results cannot be a file
+     --> a.yaml:9:14
+      |
+    9 |     results: r.jsonl
+      |              ^^^^^^^ `/site/clusters/r.jsonl` is neither a file nor a directory
+      |
+      = help: move it away, or write the results elsewhere
+
+    error: 1 error in a.yaml
+    ");
+    for (kind, [in_dir, in_file]) in [
+        (PathKind::Absent, [false, false]),
+        (PathKind::Directory, [false, true]),
+        (PathKind::File, [true, false]),
+        (PathKind::Other, [true, true]),
+    ] {
+        let wrong = |yaml: &str| codes(yaml, &found(kind)).contains(&"E0532");
+        assert_eq!([wrong(&dir), wrong(&file)], [in_dir, in_file], "{kind:?}");
+    }
+}
+
+#[test]
 fn the_client_is_in_its_directory() {
     let mut facts = facts();
     facts.paths.insert(

@@ -83,6 +83,7 @@ fn end(
     failpoint("down-before-stop");
     let (mut problems, processes) = stop(&found, there, ledger.epoch(), printer)?;
     failpoint("down-after-stop");
+    world::end_notified(found.dir.id());
     for unit in living {
         let generation = found.state.unit(&unit).generation;
         ledger.note(Event::Stopped { unit, generation });

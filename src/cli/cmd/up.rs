@@ -12,7 +12,9 @@ use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, obstacles, orphans, owners, rebuild, runs, templates};
+use crate::cli::{
+    changes, closing, detach, obstacles, orphans, owners, rebuild, runs, runtime, templates,
+};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
@@ -292,13 +294,16 @@ fn take(
 ) -> Result<Taken, ExitStatus> {
     let failed = |error| runs::store(&error, printer);
     let now = SystemClock.now();
-    let anew = wanted.args.rebuild && rebuild::is_needed(dir, now).map_err(failed)?;
+    let evidence = if wanted.args.rebuild {
+        rebuild::evidence(dir, now).map_err(failed)?
+    } else {
+        None
+    };
     let owner = Owner::take(dir.path(), now).map_err(failed)?;
     let process = owner.process().clone();
-    let opened = if anew {
-        rebuild::journal(owner, dir, plan, now)
-    } else {
-        Journal::open(owner)
+    let opened = match &evidence {
+        Some(evidence) => rebuild::journal(owner, dir, plan, now, evidence),
+        None => Journal::open(owner),
     };
     let (mut journal, records) = opened.map_err(failed)?;
     let mut state = RunState::fold(&records);
@@ -357,7 +362,7 @@ fn take(
         host: process.host,
         pid: process.pid,
     });
-    events.extend(anew.then(rebuild::alarm));
+    events.extend(evidence.as_ref().map(rebuild::alarm));
     let mut untold = Vec::new();
     for event in events {
         let record = journal
@@ -455,10 +460,12 @@ fn drive(
     let epoch = journal.owner().epoch();
     let brain = Brain::new(plan.clone(), goal, state, epoch);
     let brain = brain.starting(at_once).wishing(wishes);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| ExitStatus::Internal)?;
+    let runtime = runtime::lasting().map_err(|error| {
+        printer.complain(&format!(
+            "error: the system gives no thread: {error}\nhelp: `ulimit -u` says how many processes and threads you may have"
+        ));
+        ExitStatus::Internal
+    })?;
     let driven = runtime.block_on(async {
         let signals = world::signals().map_err(DriveError::Watch)?;
         let driver = Driver::new(brain, journal, ground, &mut told)?;

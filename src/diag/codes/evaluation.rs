@@ -191,4 +191,10 @@ pub(super) const ROWS: &[CodeInfo] = &[
                after another time with 16. The numbers must fall, the first below the evaluation's `concurrency`, and the \
                client must be told: `{concurrency}` in its command or environment.",
     },
+    CodeInfo {
+        code: "E0532",
+        title: "something else stands where the results are to be",
+        text: "Results are files in a directory, or the lines of one regular file (`.jsonl`). A pipe, a socket or a device cannot \
+               be read again and again.",
+    },
 ];

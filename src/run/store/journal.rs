@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::atomic::{Mode, sync_dir, write_atomically};
+use super::atomic::{Mode, write_atomically};
 use super::failpoint::failpoint_io;
+use super::owner::claimed_epoch;
 use super::{Owner, StoreError};
 use crate::base::{Epoch, Timestamp};
 use crate::run::{Event, Record};
@@ -53,54 +54,55 @@ impl Journal {
     /// of earlier segments aside.
     ///
     /// # Errors
-    /// An earlier segment is damaged, or a file cannot be read.
+    /// What was recorded before is damaged, or a file cannot be read.
     pub fn open(owner: Owner) -> Result<(Self, Vec<Record>), StoreError> {
-        for epoch in segments(owner.dir())? {
-            cut_torn_tail(&segment_path(owner.dir(), epoch))?;
+        let segments = read_segments(owner.dir())?;
+        for segment in &segments {
+            segment.settle()?;
         }
-        let records = read_journal(owner.dir())?;
+        let records = records(segments);
         let next = records.last().map_or(1, |record| record.seq + 1);
         Ok((Self::begin(owner, next)?, records))
     }
 
-    /// Begins anew with these events, where what was recorded before is damaged: damaged segments are set aside, and the
-    /// others are superseded. A crash on the way leaves the damage as it was.
+    /// Begins anew with these events, where what was recorded before is damaged: all earlier segments stay as they are, and
+    /// are superseded at once. A crash on the way leaves the damage as it was.
     ///
     /// # Errors
-    /// A file cannot be written or moved.
+    /// The run was taken over, or a file cannot be written.
     pub fn rebuild(
         owner: Owner,
         now: Timestamp,
         events: Vec<Event>,
     ) -> Result<(Self, Vec<Record>), StoreError> {
-        let mut journal = Self::begin(owner, 1)?;
-        let mut records = Vec::new();
-        for event in events {
-            records.push(journal.append(now, event, Durability::Buffered)?);
-        }
-        let failed = StoreError::io("sync", &journal.path);
-        journal.file.sync_all().map_err(failed)?;
-        let dir = journal.owner.dir();
-        for epoch in segments(dir)? {
-            let path = segment_path(dir, epoch);
-            let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
-            if matches!(read_segment(&path, &bytes), Err(StoreError::Damaged { .. })) {
-                let aside = path.with_extension("jsonl.damaged");
-                fs::rename(&path, aside).map_err(StoreError::io("set aside", &path))?;
-            }
-        }
-        sync_dir(dir)?;
-        Ok((journal, records))
+        owner.still_owner()?;
+        let records: Vec<Record> = (1..)
+            .zip(events)
+            .map(|(seq, event)| Record {
+                v: Record::FORMAT,
+                seq,
+                at: now,
+                epoch: owner.epoch(),
+                event,
+            })
+            .collect();
+        let path = segment_path(owner.dir(), owner.epoch());
+        let lines: io::Result<String> = records.iter().map(line).collect();
+        let lines = lines.map_err(StoreError::io("write", &path))?;
+        write_atomically(&path, lines.as_bytes(), Mode::Private)?;
+        let next = records.len() as u64 + 1;
+        Ok((Self::begin(owner, next)?, records))
     }
 
     fn begin(owner: Owner, next: u64) -> Result<Self, StoreError> {
         let path = segment_path(owner.dir(), owner.epoch());
         let file = open_segment(&path)?;
+        let length = file.metadata().map_err(StoreError::io("look at", &path))?;
         Ok(Self {
             owner,
             file,
             path,
-            length: 0,
+            length: length.len(),
             next,
             tail: Tail::Clean,
         })
@@ -211,6 +213,12 @@ pub struct SegmentRead {
     pub torn: usize,
 }
 
+/// A segment that counts, as far as it counts.
+struct Segment {
+    path: PathBuf,
+    read: SegmentRead,
+}
+
 /// Everything that a run's journal says, in order; reads only, so that anybody may call it.
 ///
 /// Lines that an owner wrote after another had taken the run are left out.
@@ -218,17 +226,98 @@ pub struct SegmentRead {
 /// # Errors
 /// [`StoreError::Damaged`], [`StoreError::Newer`], or a file cannot be read.
 pub fn read_journal(run_dir: &Path) -> Result<Vec<Record>, StoreError> {
-    let mut all: Vec<Record> = Vec::new();
-    for epoch in segments(run_dir)? {
-        let path = segment_path(run_dir, epoch);
-        let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
-        let segment = read_segment(&path, &bytes)?;
-        if let Some(first) = segment.records.first() {
-            all.truncate(all.partition_point(|record| record.seq < first.seq));
+    Ok(records(read_segments(run_dir)?))
+}
+
+fn records(segments: Vec<Segment>) -> Vec<Record> {
+    let all = segments.into_iter();
+    all.flat_map(|segment| segment.read.records).collect()
+}
+
+/// The segments from the one in which the journal begins, in order, and nothing missing between them.
+///
+/// They are read from the newest on: whatever an owner had read before its first line is there when its predecessor's segment
+/// is read, which may still grow by lines that came too late.
+fn read_segments(run_dir: &Path) -> Result<Vec<Segment>, StoreError> {
+    let newest = newest_segment(run_dir)?;
+    let mut segments = Vec::new();
+    // The first line of what was read so far.
+    let mut first: Option<u64> = None;
+    for epoch in (1..=newest.0).rev().map(Epoch) {
+        let segment = Segment::read(run_dir, epoch, first)?;
+        first = segment.read.records.first().map(|r| r.seq).or(first);
+        segments.push(segment);
+        if first == Some(1) {
+            break;
         }
-        all.extend(segment.records);
     }
-    Ok(all)
+    if let Some(first) = first.filter(|first| *first != 1) {
+        let path = segment_path(run_dir, Epoch(1));
+        return Err(missing(&path, 1, 1, first));
+    }
+    segments.reverse();
+    Ok(segments)
+}
+
+/// The error for lines that are not there.
+fn missing(path: &Path, line: usize, first: u64, next: u64) -> StoreError {
+    let why = match next - first {
+        1 => format!("record {first} is missing"),
+        _ => format!("records {first} to {} are missing", next - 1),
+    };
+    let path = path.to_owned();
+    StoreError::Damaged { path, line, why }
+}
+
+impl Segment {
+    /// Reads that of an epoch, up to the line with which the next one begins.
+    fn read(run_dir: &Path, epoch: Epoch, next: Option<u64>) -> Result<Self, StoreError> {
+        let path = segment_path(run_dir, epoch);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let why = "the file is missing".to_owned();
+                return Err(StoreError::Damaged { path, line: 1, why });
+            }
+            other => other.map_err(StoreError::io("read", &path))?,
+        };
+        let mut read = read_segment(&path, &bytes)?;
+        if let Some(stranger) = read.records.first().filter(|r| r.epoch != epoch) {
+            let why = format!("it is of epoch {}", stranger.epoch);
+            return Err(StoreError::Damaged { path, line: 1, why });
+        }
+        if let Some(next) = next {
+            let counts = read.records.partition_point(|record| record.seq < next);
+            read.records.truncate(counts);
+            if let Some(last) = read.records.last()
+                && last.seq + 1 != next
+            {
+                return Err(missing(&path, counts + 1, last.seq + 1, next));
+            }
+        }
+        Ok(Self { path, read })
+    }
+
+    /// Sets a torn tail aside, and makes the rest durable: what the next owner writes must not outlive it.
+    fn settle(&self) -> Result<(), StoreError> {
+        let path = &self.path;
+        let whole = self.read.whole as u64;
+        if self.read.torn > 0 {
+            let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+            let tail = bytes.get(self.read.whole..).unwrap_or_default();
+            let aside = path.with_extension("jsonl.torn");
+            write_atomically(&aside, tail, Mode::Private)?;
+        }
+        File::options()
+            .write(true)
+            .open(path)
+            .and_then(|file| {
+                if self.read.torn > 0 {
+                    file.set_len(whole)?;
+                }
+                file.sync_all()
+            })
+            .map_err(StoreError::io("cut", path))
+    }
 }
 
 /// Reads the bytes of one segment; `path` is only named in errors.
@@ -237,25 +326,22 @@ pub fn read_journal(run_dir: &Path) -> Result<Vec<Record>, StoreError> {
 /// [`StoreError::Damaged`] with the line, or [`StoreError::Newer`].
 pub fn read_segment(path: &Path, bytes: &[u8]) -> Result<SegmentRead, StoreError> {
     let mut read = SegmentRead::default();
-    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let damaged = |why: String| StoreError::Damaged {
-            path: path.to_owned(),
-            line: index + 1,
-            why,
-        };
+    for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         // Only the last piece can be without its line end. One that lacks nothing else still
         // counts as torn: the next owner writes into another segment anyway.
         let Some(line_body) = line.strip_suffix(b"\n") else {
             read.torn = line.len();
             break;
         };
-        let json = checked(line_body).map_err(damaged)?;
-        let record = parse(path, json, damaged)?;
+        let record = read_line(path, number, line_body)?;
         if let Some(last) = read.records.last()
             && (record.seq != last.seq + 1 || record.epoch != last.epoch)
         {
-            let (found, last) = (record.seq, last.seq);
-            return Err(damaged(format!("record {found} follows record {last}")));
+            return Err(StoreError::Damaged {
+                path: path.to_owned(),
+                line: number,
+                why: format!("record {} follows record {}", record.seq, last.seq),
+            });
         }
         read.records.push(record);
         read.whole += line.len();
@@ -263,15 +349,18 @@ pub fn read_segment(path: &Path, bytes: &[u8]) -> Result<SegmentRead, StoreError
     Ok(read)
 }
 
-fn parse(
-    path: &Path,
-    json: &str,
-    damaged: impl Fn(String) -> StoreError,
-) -> Result<Record, StoreError> {
+/// One line without its end; its number, from 1, is only named in errors.
+pub(super) fn read_line(path: &Path, number: usize, line: &[u8]) -> Result<Record, StoreError> {
     #[derive(Deserialize)]
     struct Version {
         v: u32,
     }
+    let damaged = |why| StoreError::Damaged {
+        path: path.to_owned(),
+        line: number,
+        why,
+    };
+    let json = checked(line).map_err(damaged)?;
     serde_json::from_str(json).map_err(|error| match serde_json::from_str::<Version>(json) {
         Ok(Version { v }) if v > Record::FORMAT => StoreError::Newer {
             path: path.to_owned(),
@@ -315,30 +404,19 @@ fn checked(line: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(json).map_err(|error| error.to_string())
 }
 
-fn cut_torn_tail(path: &Path) -> Result<(), StoreError> {
-    let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
-    let segment = read_segment(path, &bytes)?;
-    if segment.torn == 0 {
-        return Ok(());
-    }
-    let aside = path.with_extension("jsonl.torn");
-    write_atomically(&aside, &bytes[segment.whole..], Mode::Private)?;
-    File::options()
-        .write(true)
-        .open(path)
-        .and_then(|file| {
-            file.set_len(segment.whole as u64)
-                .and_then(|()| file.sync_all())
-        })
-        .map_err(StoreError::io("cut", path))
-}
-
 /// The file of an epoch's segment.
 pub(super) fn segment_path(run_dir: &Path, epoch: Epoch) -> PathBuf {
     run_dir.join(format!("journal.{epoch}.jsonl"))
 }
 
-/// The highest epoch that was ever claimed; 0 if none was.
+/// The newest segment that is there or must be there; 0 if none was ever claimed.
+pub(super) fn newest_segment(run_dir: &Path) -> Result<Epoch, StoreError> {
+    // In this order: a segment is there before its owner's file is.
+    let claimed = claimed_epoch(run_dir);
+    Ok(claimed.max(highest_epoch(run_dir)?))
+}
+
+/// The highest epoch of which there is a segment; 0 if there is none.
 pub(super) fn highest_epoch(run_dir: &Path) -> Result<Epoch, StoreError> {
     Ok(segments(run_dir)?.pop().unwrap_or(Epoch(0)))
 }

@@ -9,6 +9,7 @@ mod owner;
 mod process;
 mod requests;
 mod reserve;
+mod salvage;
 
 pub use atomic::{Mode, Staged, make_dir, write_atomically};
 pub use dir::{Home, RunDir};
@@ -19,3 +20,4 @@ pub use owner::{Owner, OwnerRecord, TIME_TO_LIVE, Watch, set_damaged_owner_aside
 pub use process::{ProcessId, boot_id, host_name, own_process};
 pub use requests::{Ask, Lying, Request, read_requests};
 pub use reserve::{Reserve, free_bytes};
+pub use salvage::{Salvage, salvage};

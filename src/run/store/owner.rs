@@ -6,6 +6,7 @@
 use std::fs::{self, File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -248,6 +249,12 @@ fn read(run_dir: &Path) -> Result<Option<OwnerRecord>, StoreError> {
         })
 }
 
+/// The epoch that the owner's file names; 0 where it names none.
+pub(super) fn claimed_epoch(run_dir: &Path) -> Epoch {
+    let record = read(run_dir).ok().flatten();
+    record.map_or(Epoch(0), |record| record.epoch)
+}
+
 enum Lock {
     Ours(File),
     /// Another process holds it.
@@ -295,15 +302,21 @@ pub fn set_damaged_owner_aside(run_dir: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("set aside", &path))
 }
 
+/// A file of an earlier owner stands there until the new one has written its own: so often it is read again, after a pause.
+const LOOKS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// The error for a run that is taken, or is being taken just now.
 fn busy(run_dir: &Path, now: Timestamp) -> Result<StoreError, StoreError> {
-    Ok(match read(run_dir)? {
-        // That of an earlier owner stands there until the new one has written its own.
-        Some(record) if record.lives(&own_process(), now) => record.owned(),
-        _ => StoreError::Owned {
-            who: "it has just begun".to_owned(),
-        },
-    })
+    for _ in 0..LOOKS {
+        match read(run_dir)? {
+            Some(record) if record.lives(&own_process(), now) => return Ok(record.owned()),
+            _ if !Owner::is_locked(run_dir) => break,
+            _ => std::thread::sleep(PAUSE),
+        }
+    }
+    let who = "it has just begun".to_owned();
+    Ok(StoreError::Owned { who })
 }
 
 fn claim(run_dir: &Path, epoch: Epoch, now: Timestamp) -> Result<(), StoreError> {

@@ -171,8 +171,8 @@ fn a_closed_port_is_given_a_moment() {
     }
     assert_snapshot!(story.told(), @r"
      1.0s -> count e
-    40.0s alarm port-closed: `a`: nobody listens on its port for 15.0s, and its process lives; all of it is ended, and it is started again
-    40.0s a #1 Closed: nobody listens on its port for 15.0s, and its process lives
+    40.0s alarm port-closed: `a`: nobody listens on its port for 15.0s, and nothing tells of its end; all of it is ended, and it is started again
+    40.0s a #1 Closed: nobody listens on its port for 15.0s, and nothing tells of its end
     40.0s a #1 stop intended: Lifeless
     40.0s -> stop a #1
     ");

@@ -77,3 +77,46 @@ fn a_drained_server_stays_away_whoever_watches() {
     assert_eq!((starts(&scene, "chat-0"), starts(&scene, "chat-1")), (1, 2));
     scene.assert_nothing_left();
 }
+
+#[test]
+fn a_drain_outlives_a_damaged_journal() {
+    let scene = small::scene("slow", 30);
+    change(&scene, "port: 8000", "port: 8000, replicas: 2");
+    let up = scene.go(scene.toolorch(&["up", YAML]));
+    until("a result", || (scene.results("out") > 0).then_some(()));
+    scene.expect(0, &["drain", "chat-1", YAML]);
+    up.signal(Signal::KILL);
+    up.end();
+    let segment = "home/runs/small/1/journal.1.jsonl";
+    let text = scene.read(segment);
+    scene.write(segment, &text.replacen("owner-took", "owner-tock", 1));
+    scene.expect(65, &["up", YAML]);
+    let said = scene.expect(0, &["up", "--rebuild", YAML]);
+    let told = "drained as before: `chat-1`; 1 line cannot be read: a drain or a call elsewhere that stood there is forgotten";
+    assert!(said.err.contains(told), "{}", said.err);
+    assert!(!said.err.contains("chat-1 ready"), "{}", said.err);
+    assert_eq!(starts(&scene, "chat-1"), 1, "{}", said.err);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn a_missing_segment_is_no_journal_to_go_on_with() {
+    let scene = small::scene("slow", 30);
+    change(&scene, "port: 8000", "port: 8000, replicas: 2");
+    let up = scene.go(scene.toolorch(&["up", YAML]));
+    until("a result", || (scene.results("out") > 0).then_some(()));
+    up.signal(Signal::KILL);
+    up.end();
+    scene.expect(0, &["drain", "chat-1", YAML]);
+    let second = scene.path("home/runs/small/1/journal.2.jsonl");
+    std::fs::remove_file(second).unwrap();
+    for command in ["status", "up"] {
+        let refused = scene.expect(65, &[command, YAML]);
+        let why = "journal.2.jsonl` line 1: the file is missing";
+        assert!(refused.err.contains(why), "{}", refused.err);
+    }
+    let said = scene.expect(0, &["up", "--rebuild", YAML]);
+    assert!(said.err.contains("is begun anew"), "{}", said.err);
+    assert_eq!(scene.results("out"), 30);
+    scene.assert_nothing_left();
+}

@@ -116,7 +116,9 @@ fn an_evaluation_that_nobody_watches_raises_its_own_alarm() {
         environ.contains("HOME=") && !environ.contains("canary"),
         "{environ}"
     );
-    assert!(!environ.contains("TOOLORCH_"), "{environ}");
+    let mark = format!("TOOLORCH_NOTIFY={}/", said["run"].as_str().unwrap());
+    assert!(environ.contains(&mark), "{environ}");
+    assert_eq!(environ.matches("TOOLORCH_").count(), 1, "{environ}");
     let log = "home/runs/small/latest/logs/notify.log";
     until("its words", || {
         scene.read(log).contains("heard it's me").then_some(())
