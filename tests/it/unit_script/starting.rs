@@ -123,7 +123,7 @@ fn a_superseded_owner_neither_starts_nor_stops() {
     let lab = Lab::new(&["sleep", "60"]);
     let running = lab.start("--generation 1 --epoch 2");
     // The third owner took the run and left its mark; the second one does not know.
-    std::fs::write(lab.file("../.epoch-3"), "").unwrap();
+    std::fs::write(lab.path().join(".epoch-3"), "").unwrap();
     let said = lab.say("stop --epoch 2");
     assert_eq!(
         (said.code, said.err.as_str()),
@@ -141,6 +141,45 @@ fn a_superseded_owner_neither_starts_nor_stops() {
     let running = lab.start("--generation 2 --epoch 3");
     assert_eq!(lab.say("stop").code, Some(0));
     running.wait();
+}
+
+#[test]
+fn a_start_that_comes_after_the_end_leaves_no_trace() {
+    let lab = Lab::new(&["sleep", "60"]);
+    std::fs::write(lab.path().join(".epoch-2"), "").unwrap();
+    assert_eq!(lab.say("run --generation 7 --epoch 1").code, Some(73));
+    assert!(!lab.path().join("state").exists(), "and nothing was made");
+}
+
+#[test]
+fn a_stop_ends_a_start_that_hangs() {
+    for (words, before) in [
+        ("run --generation 1", ""),
+        // Others of the same run, and other runs, are left alone.
+        ("run --generation 1", "other"),
+    ] {
+        let lab = Lab::new(&["sleep", "60"]);
+        let start = lab.command(words);
+        let mut held = std::process::Command::new("sh");
+        held.args(["-c", "read x", "sh"]).args(start.get_args());
+        if before == "other" {
+            held.arg("more");
+        }
+        let mut held = held.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let other = lab.command("run --run other");
+        let mut other = std::process::Command::new("sh")
+            .args(["-c", "read x", "sh"])
+            .args(other.get_args().take(2))
+            .args(["--run", "another-run"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert_eq!(lab.say("stop").code, Some(0));
+        wait_for("the end of the start", || held.try_wait().unwrap());
+        assert_eq!(other.try_wait().unwrap(), None, "of another run");
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 }
 
 #[test]
