@@ -52,8 +52,8 @@ pub(super) fn keep_place(run: &RunDir) -> Result<(), StoreError> {
 /// A stranger on the port of a server that died is no reason to leave the rest of a run unwatched: the server is tried
 /// again within its budget, as it would be had its controller lived. Only said.
 pub(super) fn let_strangers_be(found: Report, printer: Printer) -> Report {
-    let (ports, rest): (Report, Report) = (found.into_iter())
-        .partition(|diagnostic| diagnostic.code == Code("E0303"));
+    let (ports, rest): (Report, Report) =
+        (found.into_iter()).partition(|diagnostic| diagnostic.code == Code("E0303"));
     for port in ports {
         printer.complain(&format!("warning: {}; what runs is watched", port.title));
     }

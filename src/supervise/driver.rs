@@ -350,7 +350,10 @@ impl<'a> Driver<'a> {
 
     /// A unit whose state directory is gone, as when /tmp was tidied, is found by the marks of its
     /// processes; one pass over all processes, and only where the journal says that it lives.
-    fn without_state(&mut self, mut seen: Vec<(UnitId, Observation)>) -> Vec<(UnitId, Observation)> {
+    fn without_state(
+        &mut self,
+        mut seen: Vec<(UnitId, Observation)>,
+    ) -> Vec<(UnitId, Observation)> {
         let state = self.brain.state();
         let missing = |(unit, observation): &(UnitId, Observation)| {
             *observation == Observation::Never && state.unit(unit).phase.may_live()

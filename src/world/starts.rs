@@ -52,7 +52,7 @@ fn started_by(words: &[u8], run: &RunId) -> Option<UnitId> {
     let of_run = |words: &[&str]| words.windows(2).any(|two| two == ["--run", run.as_str()]);
     let at = words.windows(2).position(|two| {
         let (script, verb) = (two[0], two[1]);
-        script.ends_with(".sh") && matches!(verb, "run" | "start")
+        script.strip_suffix(".sh").is_some() && matches!(verb, "run" | "start")
     })?;
     let rest = &words[at + 2..];
     if !of_run(rest) {

@@ -12,6 +12,7 @@ use crate::base::{Generation, LaunchId, Millis, RunId, Secrets, UnitId, clean, m
 use crate::facts::{Exit, LogCause, Observation, RunningUnit};
 use crate::run::store::{Mode, RunDir, boot_id, write_atomically};
 use crate::world::procfs::{Process, find_process, marks, process};
+use crate::world::starts::starts;
 
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
@@ -160,10 +161,11 @@ impl UnitDirs {
         write_atomically(&path, &bytes, Mode::Private).map_err(|error| error.to_string())
     }
 
-    /// Units of the run by the marks of their processes alone, for where their state is gone. Nobody knows whether a
-    /// script still watches them.
+    /// Units of the run by the marks of their processes alone, for where their state is gone. A script that still watches
+    /// one is its parent, and writes a state again when it ends.
     pub fn find_running(&self) -> BTreeMap<UnitId, RunningUnit> {
         let run = self.root.file_name().unwrap_or_default().to_string_lossy();
+        let scripts = starts(&RunId::new(&*run));
         let mut found: BTreeMap<UnitId, RunningUnit> = BTreeMap::new();
         for (pid, rest) in marks(&format!("{run}/")) {
             let words: Vec<&str> = rest.split('/').collect();
@@ -181,13 +183,15 @@ impl UnitDirs {
             if process.session != pid || earlier {
                 continue;
             }
+            let script = (process.parent, unit.clone());
+            let supervised = scripts.contains(&script);
             let running = RunningUnit {
                 generation: Generation(generation),
                 launch: LaunchId::new(launch),
                 pid,
                 start: process.start,
-                supervisor: 0,
-                supervised: false,
+                supervisor: if supervised { process.parent } else { 0 },
+                supervised,
                 listening: Vec::new(),
             };
             found.insert(unit, running);

@@ -104,7 +104,11 @@ fn end(
         for stranger in &strangers {
             printer.complain(&format!("warning: {stranger}"));
         }
-        let port = if strangers.is_empty() { ", no port" } else { "" };
+        let port = if strangers.is_empty() {
+            ", no port"
+        } else {
+            ""
+        };
         printer.say(&format!(
             "`{}` is down: no process with its mark{port} and no session is left",
             found.dir.id()

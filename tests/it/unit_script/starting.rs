@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Command, Stdio};
 
 use toolorch::render::context::SlowerContext;
 
@@ -153,33 +154,21 @@ fn a_start_that_comes_after_the_end_leaves_no_trace() {
 
 #[test]
 fn a_stop_ends_a_start_that_hangs() {
-    for (words, before) in [
-        ("run --generation 1", ""),
-        // Others of the same run, and other runs, are left alone.
-        ("run --generation 1", "other"),
-    ] {
-        let lab = Lab::new(&["sleep", "60"]);
-        let start = lab.command(words);
-        let mut held = std::process::Command::new("sh");
-        held.args(["-c", "read x", "sh"]).args(start.get_args());
-        if before == "other" {
-            held.arg("more");
-        }
-        let mut held = held.stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let other = lab.command("run --run other");
-        let mut other = std::process::Command::new("sh")
-            .args(["-c", "read x", "sh"])
-            .args(other.get_args().take(2))
-            .args(["--run", "another-run"])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        assert_eq!(lab.say("stop").code, Some(0));
-        wait_for("the end of the start", || held.try_wait().unwrap());
-        assert_eq!(other.try_wait().unwrap(), None, "of another run");
-        other.kill().unwrap();
-        other.wait().unwrap();
-    }
+    let lab = Lab::new(&["sleep", "60"]);
+    // It waits for a word of ours before it becomes the script.
+    let hanging = |run: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "read x; exec \"$@\"", "sh", "bash"]);
+        shell.arg(lab.script()).args(["run", "--run", run]);
+        shell.stdin(Stdio::piped()).spawn().unwrap()
+    };
+    let mut ours = hanging(&lab.run());
+    let mut of_another_run = hanging("another");
+    assert_eq!(lab.say("stop").code, Some(0));
+    wait_for("its end", || ours.try_wait().unwrap());
+    assert_eq!(of_another_run.try_wait().unwrap(), None);
+    of_another_run.kill().unwrap();
+    of_another_run.wait().unwrap();
 }
 
 #[test]

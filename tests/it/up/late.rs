@@ -40,7 +40,8 @@ fn event(scene: &Scene, kind: &str, unit: &str) {
 fn late_start(scene: &Scene, unit: &str) -> (Option<i32>, String) {
     let run = scene.runs().remove(0);
     let script = format!("home/runs/small/1/scripts/units/{unit}.sh");
-    let said = Command::new("/bin/bash")
+    let said = Command::new("timeout")
+        .args(["10", "/bin/bash"])
         .arg(scene.path(&script))
         .args(["run", "--run", &run, "--generation", "9", "--epoch", "1"])
         .env("TOOLORCH_STATE", scene.path("state"))
@@ -63,10 +64,16 @@ fn assert_closed(scene: &Scene) {
 
 #[test]
 fn a_start_that_hangs_does_not_outlive_down() {
-    for (unit, killed) in [("chat-0", false), ("chat-0", true), ("eval-sums", false)] {
+    for (unit, killed, launcher) in [
+        ("chat-0", false, "process"),
+        ("chat-0", true, "process"),
+        ("chat-0", true, "tmux"),
+        ("eval-sums", false, "process"),
+    ] {
         let scene = small::scene("plain", 4);
         hold_back(&scene, unit);
-        let up = scene.go(scene.toolorch(&["up", YAML]));
+        let launcher = format!("launcher={launcher}");
+        let up = scene.go(scene.toolorch(&["up", YAML, "--set", &launcher]));
         held(&scene);
         event(&scene, "launched", unit);
         if killed {
@@ -134,7 +141,11 @@ fn what_lives_is_taken_over_without_its_state() {
     let said = up_again(&scene).end();
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     assert_eq!((scene.results("out"), server(&scene)), (24, served_by));
-    assert!(!said.out.contains("given up"), "{}", said.out);
+    let all = said.out + &said.err;
+    assert!(
+        !all.contains("given up") && all.contains("eval-sums ended with code 0"),
+        "{all}"
+    );
     scene.assert_nothing_left();
 }
 
@@ -149,7 +160,10 @@ fn a_server_without_state_that_dies_is_noticed_at_once() {
     let died = std::time::Instant::now();
     let pid = server(&scene).as_u64().unwrap();
     kill(u32::try_from(pid).unwrap(), Signal::KILL);
-    event(&scene, "exited", "chat-0");
+    until("its end", || {
+        let said = second.out() + &second.err();
+        said.contains("chat-0 ended with code 137").then_some(())
+    });
     assert!(died.elapsed().as_secs() < 5, "{:?}", died.elapsed());
     let said = second.end();
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
@@ -175,7 +189,10 @@ fn another_place_for_state_is_refused_while_something_lives() {
         other.display()
     );
     assert!(refused.err.contains(&words), "{}", refused.err);
-    let server = there.iter().find(|(_, line)| line.contains(" serve ")).unwrap();
+    let server = there
+        .iter()
+        .find(|(_, line)| line.contains(" serve "))
+        .unwrap();
     assert!(scene.processes().contains(server), "it goes on");
     // What ends things needs no right word.
     let down = elsewhere(&["down", YAML]);
@@ -197,15 +214,20 @@ fn a_stranger_on_the_port_of_a_dead_server_keeps_nothing_unwatched() {
         said.contains("chat-0 ended with code 69").then_some(())
     });
     assert!(
-        second.err().contains("warning: port 8000 for `chat-0` is in use by"),
+        second
+            .err()
+            .contains("warning: port 8000 for `chat-0` is in use by"),
         "{}",
         second.err()
     );
     // `down` ends all that is the run's, and says what is not.
     let down = scene.expect(0, &["down", YAML]);
     assert!(
-        down.err.contains("warning: port 8000 of `chat-0` is in use by")
-            && down.err.contains("is down: no process with its mark and no session is left"),
+        down.err
+            .contains("warning: port 8000 of `chat-0` is in use by")
+            && down
+                .err
+                .contains("is down: no process with its mark and no session is left"),
         "{}",
         down.err
     );
