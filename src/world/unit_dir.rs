@@ -324,8 +324,8 @@ pub fn state_root() -> PathBuf {
     let named = std::env::var_os("TOOLORCH_STATE").filter(|path| !path.is_empty());
     let user = rustix::process::getuid().as_raw();
     let path = named.map_or_else(|| format!("/tmp/toolorch-{user}").into(), PathBuf::from);
-    let whole = fs::canonicalize(&path).or_else(|_| std::path::absolute(&path));
-    whole.unwrap_or(path)
+    // A link is left one: it is refused.
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The names in a directory; none where it cannot be listed.
