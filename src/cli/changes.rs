@@ -32,7 +32,7 @@ pub(super) fn beside(
 
 /// Units that live at this moment: of the run, of its plan, and whatever carries the run's mark.
 fn live_units(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeSet<UnitId> {
-    let dirs = UnitDirs::new(dir.id());
+    let dirs = UnitDirs::of_run(dir);
     let planned = plan.units.iter().map(|unit| &unit.id);
     let known = planned
         .chain(state.units.keys())

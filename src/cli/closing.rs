@@ -1,7 +1,8 @@
 //! The last words of `up`: tables of results, what keeps running, the exit code.
 
+use super::detach::CONTROLLER;
 use super::printer::Printer;
-use crate::base::{Clock, ExitStatus};
+use crate::base::{Clock, Epoch, ExitStatus, UnitId};
 use crate::eval::{Reports, accounts, declared, reported_elsewhere};
 use crate::plan::{EvalPlan, Plan};
 use crate::report::{Summary, routing_text, summary_text};
@@ -9,7 +10,7 @@ use crate::run::store::RunDir;
 use crate::run::{EvalState, RunState};
 use crate::supervise::{Driven, EvalDesk};
 use crate::view::{Ending, summary};
-use crate::world::{SystemClock, logged_calls};
+use crate::world::{SystemClock, UnitDirs, end_starts, logged_calls};
 
 /// Prints the tables of evaluations that need no further run; answers how they stand.
 pub(super) fn results(
@@ -90,6 +91,15 @@ fn cut_off(eval: Option<&EvalPlan>, run: &RunState) -> bool {
     let again = state.is_some_and(|state| state.routing.clients > 1);
     let exit = run.unit(&eval.unit).exit;
     again || exit.is_none_or(|exit| exit.code != Some(0))
+}
+
+/// Nothing of a run that is over starts any more, however late its script comes to run.
+pub(super) fn shut(dir: &RunDir, last: Epoch) {
+    let controller = UnitId::new(CONTROLLER);
+    // Left-overs harm nobody: the next run has a directory of its own.
+    let _ = dir.raise_fence(Epoch(last.0 + 1));
+    end_starts(dir.id(), &controller);
+    let _ = UnitDirs::of_run(dir).clear(&controller);
 }
 
 /// Prints how a drive ended, also where the last of it could not be recorded.

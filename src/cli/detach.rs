@@ -35,7 +35,7 @@ pub(super) fn detach(
     if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
         return Err(runs::store(&owner.owned(), printer));
     }
-    UnitDirs::new(dir.id()).make_root().map_err(|why| {
+    UnitDirs::of_run(&dir).make_root().map_err(|why| {
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
     })?;
@@ -55,7 +55,7 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
     let scripts = dir.path().join("controller");
     write_scripts(&scripts, &[context])?;
     make_dir(&dir.logs()).map_err(|error| error.to_string())?;
-    let dirs = UnitDirs::new(dir.id());
+    let dirs = UnitDirs::of_run(dir);
     let generation = match dirs.observe(&unit) {
         Observation::Running(running) => running.generation,
         Observation::Exited(exit) => exit.generation,
@@ -151,7 +151,7 @@ fn follow(
     script: u32,
     printer: Printer,
 ) -> Result<Result<ExitStatus, ExitStatus>, String> {
-    let dirs = UnitDirs::new(dir.id());
+    let dirs = UnitDirs::of_run(dir);
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
         match dirs.observe(&job.unit) {

@@ -9,7 +9,7 @@ use crate::run::Event;
 use crate::run::store::{
     Durability, Journal, Owner, Reserve, StoreError, Watch, failpoint, own_process,
 };
-use crate::world::{self, SystemClock, UnitDirs};
+use crate::world::{self, SystemClock};
 
 /// How long a controller gets to leave.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -55,7 +55,7 @@ impl Ledger {
         failpoint("down-taken");
         ledger.epoch = Some(owner.epoch());
         // An earlier owner that wakes up must not start again what is stopped here.
-        if let Err(why) = UnitDirs::new(found.dir.id()).raise_fence(owner.epoch()) {
+        if let Err(why) = found.dir.raise_fence(owner.epoch()) {
             printer.complain(&format!("warning: {why}"));
         }
         match Journal::open(owner) {

@@ -33,7 +33,7 @@ pub(super) fn at_servers(found: &Found, printer: Printer) -> Result<Vec<Look>, E
         .build()
         .map_err(|error| internal(error.to_string()))?;
     let prober = Prober::default();
-    let dirs = UnitDirs::new(found.dir.id());
+    let dirs = UnitDirs::of_run(&found.dir);
     Ok(runtime.block_on(join_all(
         found.plan.servers().map(|unit| look(&prober, &dirs, unit)),
     )))

@@ -1,14 +1,16 @@
 //! Whether a run may be taken from here, before anything else is said of it.
 
+use super::detach::CONTROLLER;
 use super::printer::Printer;
 use super::runs;
 use crate::base::{Clock, ClusterName, ExitStatus, UnitId};
+use crate::diag::{Code, Report};
 use crate::run::RunState;
-use crate::run::store::{StoreError, Watch, host_name, read_journal};
-use crate::world::SystemClock;
+use crate::run::store::{RunDir, StoreError, Watch, host_name, read_journal};
+use crate::world::{SystemClock, UnitDirs, find_marked, starts, state_root};
 
-/// Refuses where somebody watches the cluster's run, or where its units live on another machine and nobody here can see
-/// them: what cannot be seen is not dead, and must not be started twice.
+/// Refuses where [`watched`] does, and where units of the run live and keep their state elsewhere: a second place has
+/// locks of its own, and a unit could be started twice.
 pub(super) fn refuse(
     cluster: &ClusterName,
     rebuild: bool,
@@ -18,6 +20,50 @@ pub(super) fn refuse(
     let Some(run) = runs::home().latest(cluster).map_err(failed)? else {
         return Ok(());
     };
+    watched(&run, rebuild, printer)?;
+    let (here, there) = (state_root(), run.state_root());
+    let Some(there) = there.filter(|there| *there != here && lives(&run)) else {
+        return Ok(());
+    };
+    printer.complain(&format!(
+        "error: `{}` keeps the state of its units in `{}`, and TOOLORCH_STATE says `{}`\nhelp: what of it runs goes on; watch it with TOOLORCH_STATE={}, or end it first: toolorch down\nnothing was started",
+        run.id(),
+        there.display(),
+        here.display(),
+        there.display()
+    ));
+    Err(ExitStatus::Refused)
+}
+
+fn lives(run: &RunDir) -> bool {
+    !find_marked(&format!("{}/", run.id())).is_empty() || !starts(run.id()).is_empty()
+}
+
+/// The run keeps its units' state where this owner's environment says; nothing of it lives elsewhere.
+pub(super) fn keep_place(run: &RunDir) -> Result<(), StoreError> {
+    let here = state_root();
+    if run.state_root().is_some_and(|there| there != here) {
+        // What is left there harms nobody but for its secrets.
+        let _ = UnitDirs::of_run(run).clear(&UnitId::new(CONTROLLER));
+    }
+    run.keep_state_root(&here)
+}
+
+/// A stranger on the port of a server that died is no reason to leave the rest of a run unwatched: the server is tried
+/// again within its budget, as it would be had its controller lived. Only said.
+pub(super) fn let_strangers_be(found: Report, printer: Printer) -> Report {
+    let (ports, rest): (Report, Report) =
+        (found.into_iter()).partition(|diagnostic| diagnostic.code == Code("E0303"));
+    for port in ports {
+        printer.complain(&format!("warning: {}; what runs is watched", port.title));
+    }
+    rest
+}
+
+/// Refuses where somebody watches the cluster's run, or where its units live on another machine and nobody here can see
+/// them: what cannot be seen is not dead, and must not be started twice.
+fn watched(run: &RunDir, rebuild: bool, printer: Printer) -> Result<(), ExitStatus> {
+    let failed = |error| runs::store(&error, printer);
     let last = match Watch::look(run.path(), SystemClock.now()) {
         Ok(Watch::Alive(owner)) => return Err(failed(owner.owned())),
         Ok(Watch::Gone(owner)) => owner,

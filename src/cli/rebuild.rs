@@ -58,7 +58,7 @@ pub(super) fn journal(
         plan_sha256: plan_sha256.unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }];
-    let dirs = UnitDirs::new(dir.id());
+    let dirs = UnitDirs::of_run(dir);
     let mut marked = dirs.find_running();
     let mut units = dirs.units();
     units.extend(marked.keys().cloned());

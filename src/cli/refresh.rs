@@ -11,7 +11,7 @@ use crate::world::{SystemClock, UnitDirs, read_dataset};
 /// The state with what one look adds: units that ended since, results that came since.
 pub(super) fn as_seen_now(found: &Found) -> RunState {
     let now = SystemClock.now();
-    let dirs = UnitDirs::new(found.dir.id());
+    let dirs = UnitDirs::of_run(&found.dir);
     let mut state = found.state.clone();
     let ended: Vec<Event> = state
         .units

@@ -131,7 +131,7 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
     let Ok(Some(dir)) = home().latest(cluster) else {
         return BTreeMap::new();
     };
-    let dirs = UnitDirs::new(dir.id());
+    let dirs = UnitDirs::of_run(&dir);
     let plan: Option<Plan> = std::fs::read(dir.plan())
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());

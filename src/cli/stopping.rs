@@ -47,9 +47,11 @@ impl Stop<'_> {
         }))
     }
 
-    /// Processes of the run, by their marks.
+    /// Processes of the run, by their marks; a start that is under way has none yet.
     pub(super) fn processes(&self) -> Vec<u32> {
-        world::find_marked(&format!("{}/", self.run))
+        let mut found = world::find_marked(&format!("{}/", self.run));
+        found.extend(world::starts(self.run).into_iter().map(|(pid, _)| pid));
+        found
     }
 
     async fn once(&self) -> Vec<String> {

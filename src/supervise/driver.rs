@@ -367,7 +367,10 @@ impl<'a> Driver<'a> {
 
     /// A unit whose state directory is gone, as when /tmp was tidied, is found by the marks of its
     /// processes; one pass over all processes, and only where the journal says that it lives.
-    fn without_state(&self, mut seen: Vec<(UnitId, Observation)>) -> Vec<(UnitId, Observation)> {
+    fn without_state(
+        &mut self,
+        mut seen: Vec<(UnitId, Observation)>,
+    ) -> Vec<(UnitId, Observation)> {
         let state = self.brain.state();
         let missing = |(unit, observation): &(UnitId, Observation)| {
             *observation == Observation::Never && state.unit(unit).phase.may_live()
@@ -378,6 +381,8 @@ impl<'a> Driver<'a> {
         let mut marked = self.dirs.find_running();
         for entry in seen.iter_mut().filter(|entry| missing(entry)) {
             if let Some(running) = marked.remove(&entry.0) {
+                // Its port and its end are told by its leader.
+                self.leaders.insert(entry.0.clone(), running.clone());
                 entry.1 = Observation::Running(running);
             }
         }

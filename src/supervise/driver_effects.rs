@@ -242,7 +242,13 @@ impl Driver<'_> {
     /// Watches a unit that ran before we came.
     fn watch(&mut self, unit: &UnitId) {
         self.watcher.follow(unit);
-        if let Observation::Running(running) = self.watcher.look(unit) {
+        let running = match self.watcher.look(unit) {
+            Observation::Running(running) => Some(running),
+            // Its state is gone: it was found by its marks.
+            Observation::Never => self.leaders.get(unit).cloned(),
+            _ => None,
+        };
+        if let Some(running) = running {
             let pid = if running.supervised {
                 running.supervisor
             } else {

@@ -95,7 +95,7 @@ pub(super) fn processes() -> Vec<Process> {
     pids().filter_map(process).collect()
 }
 
-fn pids() -> impl Iterator<Item = u32> {
+pub(super) fn pids() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc")
         .into_iter()
         .flatten()

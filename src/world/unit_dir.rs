@@ -8,10 +8,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, Secrets, UnitId, clean, mask_keys};
+use crate::base::{Generation, LaunchId, Millis, RunId, Secrets, UnitId, clean, mask_keys};
 use crate::facts::{Exit, Heartbeat, LogCause, Observation, RunningUnit};
-use crate::run::store::{Mode, boot_id, failpoint, write_atomically};
+use crate::run::store::{Mode, RunDir, boot_id, write_atomically};
 use crate::world::procfs::{Process, find_process, marks, process};
+use crate::world::starts::starts;
 
 /// How much of a log's end is kept with the record of a death.
 const TAIL_LINES: usize = 40;
@@ -21,8 +22,6 @@ const CAUSE_BYTES: u64 = 1024 * 1024;
 
 /// The owner's sign of life, beside the units' directories; no unit has such a name.
 const HEARTBEAT: &str = ".heartbeat";
-/// Files of a run's directory that name its owners; the unit script reads them.
-const FENCE: &str = ".epoch-";
 
 /// Where the units of a run keep their state on this machine.
 #[derive(Debug, Clone)]
@@ -34,16 +33,12 @@ pub struct UnitDirs {
 impl UnitDirs {
     /// `$TOOLORCH_STATE`, or `/tmp/toolorch-$UID`, and below it the run.
     pub fn new(run: &RunId) -> Self {
-        let base = std::env::var_os("TOOLORCH_STATE").map_or_else(
-            || {
-                PathBuf::from(format!(
-                    "/tmp/toolorch-{}",
-                    rustix::process::getuid().as_raw()
-                ))
-            },
-            PathBuf::from,
-        );
-        Self::below(&base, run)
+        Self::below(&state_root(), run)
+    }
+
+    /// Where this run keeps them, whatever this process's environment says.
+    pub fn of_run(dir: &RunDir) -> Self {
+        Self::below(&dir.state_root().unwrap_or_else(state_root), dir.id())
     }
 
     /// The same below another place than that of this process's environment.
@@ -147,32 +142,6 @@ impl UnitDirs {
         Some(limit - Millis(alone.number("quiet_ms")?))
     }
 
-    /// Makes every unit of the run refuse starts and stops of owners before this one, which may not know that they lost
-    /// it. A file of its own for each owner: a late one cannot overwrite its successor's.
-    ///
-    /// # Errors
-    /// As [`UnitDirs::make`].
-    pub fn raise_fence(&self, epoch: Epoch) -> Result<(), String> {
-        self.make_root()?;
-        failpoint("fence-before-raise");
-        let path = self.root.join(format!("{FENCE}{epoch}"));
-        fs::File::options()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
-        for earlier in names(&self.root) {
-            let number = earlier.strip_prefix(FENCE).and_then(|n| n.parse().ok());
-            if number.is_some_and(|number: u64| number < epoch.0) {
-                // It says less than ours.
-                let _ = fs::remove_file(self.root.join(earlier));
-            }
-        }
-        failpoint("fence-after-raise");
-        Ok(())
-    }
-
     /// Keeps the values that a unit takes from the caller, for its eyes only; those of an earlier
     /// start that are not given now stay, so that a restart tomorrow still has them.
     ///
@@ -198,10 +167,11 @@ impl UnitDirs {
         write_atomically(&path, &bytes, Mode::Private).map_err(|error| error.to_string())
     }
 
-    /// Units of the run by the marks of their processes alone, for where their state is gone. Nobody knows whether a
-    /// script still watches them.
+    /// Units of the run by the marks of their processes alone, for where their state is gone. A script that still watches
+    /// one is its parent, and writes a state again when it ends.
     pub fn find_running(&self) -> BTreeMap<UnitId, RunningUnit> {
         let run = self.root.file_name().unwrap_or_default().to_string_lossy();
+        let scripts = starts(&RunId::new(&*run));
         let mut found: BTreeMap<UnitId, RunningUnit> = BTreeMap::new();
         for (pid, rest) in marks(&format!("{run}/")) {
             let words: Vec<&str> = rest.split('/').collect();
@@ -219,13 +189,15 @@ impl UnitDirs {
             if process.session != pid || earlier {
                 continue;
             }
+            let script = (process.parent, unit.clone());
+            let supervised = scripts.contains(&script);
             let running = RunningUnit {
                 generation: Generation(generation),
                 launch: LaunchId::new(launch),
                 pid,
                 start: process.start,
-                supervisor: 0,
-                supervised: false,
+                supervisor: if supervised { process.parent } else { 0 },
+                supervised,
                 listening: Vec::new(),
             };
             found.insert(unit, running);
@@ -351,6 +323,15 @@ impl UnitDirs {
             (None, _, None) => Observation::Lost { generation, launch },
         }
     }
+}
+
+/// `$TOOLORCH_STATE`, or `/tmp/toolorch-$UID`: what this process's environment says.
+pub fn state_root() -> PathBuf {
+    let named = std::env::var_os("TOOLORCH_STATE").filter(|path| !path.is_empty());
+    let user = rustix::process::getuid().as_raw();
+    let path = named.map_or_else(|| format!("/tmp/toolorch-{user}").into(), PathBuf::from);
+    // A link is left one: it is refused.
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The names in a directory; none where it cannot be listed.

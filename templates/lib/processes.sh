@@ -53,10 +53,26 @@ read_marks() { # who carries a marker -> MARK[pid]=RUN/NAME/…, or `supervisor`
     if [[ $hit == *:TOOLORCH_UNIT=* ]]; then MARK[$pid]=${hit#*:TOOLORCH_UNIT=}; else MARK[$pid]=${MARK[$pid]:-supervisor}; fi
   done
 }
+declare -A STARTING=()
+read_starts() { # who starts this unit, or supervises it, told by its words, whatever launched it -> STARTING[pid]
+  local files file words
+  STARTING=()
+  ((${#PIDS[@]})) || return
+  files=("${PIDS[@]/#//proc/}")
+  mapfile -t files < <(grep -slzxF -- "$RUN" "${files[@]/%//cmdline}")
+  for file in "${files[@]}"; do
+    mapfile -d '' -t words 2>/dev/null <"$file"
+    file=${file#/proc/}
+    case " ${words[*]} " in
+      *"/units/$U_UNIT.sh run "*" --run $RUN "* | *"/units/$U_UNIT.sh run --run $RUN "* | *".sh start --run $RUN $U_UNIT -- "*) STARTING[${file%%/*}]=1 ;;
+    esac
+  done
+}
 ours() { # [quick] -> OURS, IS_OURS: all of ours that live.  quick: without the markers
   local pid lead=${S[pid]-} lead_start=${S[start]-} session=0 more=1
   scan
   if [[ ${1-} == quick ]]; then MARK=(); else read_marks; fi
+  [[ -z ${WITH_STARTS-} ]] || read_starts
   IS_OURS=() OURS=()
   # A process id cannot be used again while a session or group of that number lives, so the session is
   # ours unless another process sits at the leader's number now.
@@ -64,11 +80,11 @@ ours() { # [quick] -> OURS, IS_OURS: all of ours that live.  quick: without the 
     [[ -z ${P_START[$lead]-} || ${P_START[$lead]} == "$lead_start" ]]; then session=1; fi
   for pid in "${PIDS[@]}"; do
     [[ ${P_STATE[$pid]} == [ZX] || $pid == "$$" || $pid == "$BASHPID" ]] && continue
-    if [[ -n ${MARK[$pid]-} ]]; then
+    if [[ -n ${STARTING[$pid]-} ]]; then IS_OURS[$pid]=1
+    elif [[ -n ${MARK[$pid]-} ]]; then
       [[ ${MARK[$pid]} == "$RUN/$U_UNIT/"* ]] && IS_OURS[$pid]=1
       continue # another unit's, or its supervisor, even if we started it
-    fi
-    if ((session)) && [[ ${P_SID[$pid]} == "$lead" || ${P_PGRP[$pid]} == "$lead" || $pid == "$lead" ]]; then IS_OURS[$pid]=1
+    elif ((session)) && [[ ${P_SID[$pid]} == "$lead" || ${P_PGRP[$pid]} == "$lead" || $pid == "$lead" ]]; then IS_OURS[$pid]=1
     elif [[ ${RECORDED[$pid]-} == "${P_START[$pid]}" ]]; then IS_OURS[$pid]=1; fi
   done
   while ((more)); do

@@ -120,6 +120,7 @@ verb_run() {
   local rc again signals=0 line='' by_hand=$EPOCH
   while [[ $line != Umask:* ]] && IFS= read -r line; do :; done </proc/self/status
   UMASK_WAS=${line##*[!0-7]}
+  D=; load_fence; superseded && exit 73 # before anything is made
   open_dir make
   [[ -n $U_PORT ]] && peek_at "${PORT:-$U_PORT}"
   take_place

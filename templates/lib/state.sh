@@ -41,11 +41,10 @@ own_dir() { # DIR: refuses what another user could have put there
   elif [[ ! -w $1 || ! -x $1 ]]; then WHY="\`$1\` is not writable"; fi
   [[ -z $WHY ]] || { echo "toolorch: $U_UNIT: state directory refused: $WHY" >&2; exit 78; }
 }
-open_dir() { # -> D, RUN_DIR.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
+open_dir() { # -> D.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
   local base=${U_CALLER[TOOLORCH_STATE]-} dir missing='' i mode modes
   base=${base:-/tmp/toolorch-$UID}; [[ $base == /* ]] || base=$PWD/$base
   local dirs=("$base" "$base/$RUN" "$base/$RUN/$U_UNIT")
-  RUN_DIR=${dirs[1]}
   for dir in "${dirs[@]}"; do
     if [[ -e $dir || -L $dir ]]; then own_dir "$dir"; else missing=1; fi
   done
@@ -101,8 +100,9 @@ load_fence() { # -> GENERATION_SEEN, EPOCH_SEEN
     [[ $line == generation=+([0-9]) ]] && GENERATION_SEEN=${line#*=}
     [[ $line == epoch=+([0-9]) ]] && EPOCH_SEEN=${line#*=}
   done
-  # Whoever takes the run leaves a file with its epoch: an earlier owner that wakes up starts and stops nothing.
-  for file in "$RUN_DIR"/.epoch-*; do
+  # Whoever takes the run, or ends it, leaves a file with its epoch beside the scripts: they are all that outlives a
+  # run.  An earlier owner that wakes up starts and stops nothing, and no start of it that was slow takes effect.
+  for file in "${U_LIB%lib/unit.sh}".epoch-*; do
     [[ ${file##*-} =~ ^[0-9]{1,9}$ ]] && ((${file##*-} > EPOCH_SEEN)) && EPOCH_SEEN=${file##*-}
   done
 }

@@ -33,9 +33,15 @@ verb_stop() {
   fi
   # A state that cannot be read names nobody to ask; whoever supervises goes with what it supervises.
   if [[ -n $D && -e $D/state ]] && ! load_state; then load_tree; end_all "$GRACE_MS"; fi
+  WITH_STARTS=1
   if [[ -n $D ]]; then # nobody may start it while we look
     exec {LOCK}>>"$D/lock"
-    flock -w 10 "$LOCK" || { echo "toolorch: $U_UNIT: its supervisor (pid ${S[super]-}) does not give way" >&2; exit 1; }
+    if ! flock -n "$LOCK"; then # a start that hangs, or the last moments of a supervisor
+      load_fence; superseded && exit 73
+      end_all "$GRACE_MS"
+      flock -w 10 "$LOCK" || { echo "toolorch: $U_UNIT: its supervisor (pid ${S[super]-}) does not give way" >&2; exit 1; }
+    fi
+    load_fence; superseded && exit 73
     load_state; load_tree
   fi
   if ! end_all "$GRACE_MS"; then say "could not end pid $LEFT"; exit 1; fi

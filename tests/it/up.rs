@@ -14,6 +14,7 @@ mod drain;
 mod evals;
 mod faults;
 mod gpus;
+mod late;
 mod log_cluster;
 mod lost;
 mod owners;

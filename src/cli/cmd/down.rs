@@ -1,5 +1,6 @@
 //! `toolorch down`: stop everything of a cluster, and prove it.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 
@@ -63,15 +64,18 @@ fn end(
         return was_down(&found, printer);
     }
     let (found, mut ledger) = Ledger::open(found, unread, printer)?;
-    let dirs = UnitDirs::new(found.dir.id());
+    let dirs = UnitDirs::of_run(&found.dir);
+    let starting: BTreeSet<UnitId> = world::starts(found.dir.id())
+        .into_iter()
+        .map(|(_, unit)| unit)
+        .collect();
+    let may_live = |unit: &UnitId| starting.contains(unit) || may_live(&found, unit);
     let there: Vec<(UnitId, Millis)> = (units_of(&found).into_iter())
-        .filter(|(unit, _)| dirs.observe(unit) != Observation::Never || may_live(&found, unit))
+        .filter(|(unit, _)| dirs.observe(unit) != Observation::Never || may_live(unit))
         .collect();
     let living: Vec<UnitId> = (there.iter())
         .map(|(unit, _)| unit.clone())
-        .filter(|unit| {
-            !matches!(dirs.observe(unit), Observation::Exited(_)) || may_live(&found, unit)
-        })
+        .filter(|unit| !matches!(dirs.observe(unit), Observation::Exited(_)) || may_live(unit))
         .collect();
     for unit in &living {
         ledger.note(Event::StopIntended {
@@ -88,7 +92,7 @@ fn end(
         let generation = found.state.unit(&unit).generation;
         ledger.note(Event::Stopped { unit, generation });
     }
-    problems.extend(leftovers(&found, &processes));
+    problems.extend(left(&processes));
     failpoint("down-before-end");
     if problems.is_empty() {
         problems.extend(dirs.clear(&UnitId::new(detach::CONTROLLER)).err());
@@ -97,8 +101,17 @@ fn end(
         printer.complain(&format!("error: {problem}"));
     }
     if problems.is_empty() {
+        let strangers = strangers(&found);
+        for stranger in &strangers {
+            printer.complain(&format!("warning: {stranger}"));
+        }
+        let port = if strangers.is_empty() {
+            ", no port"
+        } else {
+            ""
+        };
         printer.say(&format!(
-            "`{}` is down: no process with its mark, no port and no session is left",
+            "`{}` is down: no process with its mark{port} and no session is left",
             found.dir.id()
         ));
         // How a run ended stays what it was.
@@ -185,12 +198,13 @@ fn may_live(found: &Found, unit: &UnitId) -> bool {
 fn nothing_lives(found: &Found) -> bool {
     matches!(found.state.phase, Phase::Ended(_))
         && world::find_marked(&format!("{}/", found.dir.id())).is_empty()
+        && world::starts(found.dir.id()).is_empty()
 }
 
 /// There is nothing to stop, and nothing to record: how the run ended stays what it was.
 fn was_down(found: &Found, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let id = found.dir.id();
-    UnitDirs::new(id)
+    UnitDirs::of_run(&found.dir)
         .clear(&UnitId::new(detach::CONTROLLER))
         .map_err(|why| {
             printer.complain(&format!("error: {why}"));
@@ -234,24 +248,25 @@ fn ended(found: &Found) -> Event {
 }
 
 /// What is still there, by the world's own word.
-fn leftovers(found: &Found, ours: &[u32]) -> Vec<String> {
+fn left(ours: &[u32]) -> impl Iterator<Item = String> {
     let living = ours.iter();
-    let mut left: Vec<String> = living
-        .map(|pid| format!("process {pid} of this run still lives"))
-        .collect();
+    living.map(|pid| format!("process {pid} of this run still lives"))
+}
+
+/// Who listens on the run's ports now that nothing of it lives.
+fn strangers(found: &Found) -> Vec<String> {
     let units = || found.plan.units.iter();
     let ports = units().filter_map(|unit| unit.port).collect();
-    if let Known::Known(listeners) = world::listeners(&ports) {
-        // What one of ours holds goes with it.
-        let strange = |listener: &&Listener| !listener.pid.is_some_and(|pid| ours.contains(&pid));
-        for unit in units() {
-            let mut there = listeners.iter().filter(strange);
-            let taken = there.find(|l| Some(l.port) == unit.port && l.address == unit.address);
-            left.extend(taken.map(|listener| {
-                let (port, unit, whom) = (listener.port, &unit.id, listener.whom());
-                format!("port {port} of `{unit}` is in use by {whom}, which is not of this run")
-            }));
-        }
-    }
-    left
+    let Known::Known(listeners) = world::listeners(&ports) else {
+        return Vec::new();
+    };
+    let taken = units().filter_map(|unit| {
+        let here = |l: &&Listener| Some(l.port) == unit.port && l.address == unit.address;
+        let listener = listeners.iter().find(here)?;
+        let (port, unit, whom) = (listener.port, &unit.id, listener.whom());
+        Some(format!(
+            "port {port} of `{unit}` is in use by {whom}, which is not of this run"
+        ))
+    });
+    taken.collect()
 }

@@ -13,7 +13,7 @@ use crate::run::store::{
     Ask, Durability, Journal, Owner, Request, StoreError, Watch, read_requests,
 };
 use crate::run::{Event, Phase, RunState, StopWhy, UnitPhase};
-use crate::world::{Launchers, SystemClock, UnitDirs};
+use crate::world::{Launchers, SystemClock};
 
 /// How often it is looked whether a request was heeded.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -236,11 +236,7 @@ impl Wish {
         let failed = |error: StoreError| runs::store(&error, printer);
         let epoch = owner.epoch();
         // An earlier owner that wakes up must not start again what is stopped here.
-        let fenced = UnitDirs::new(self.found.dir.id()).raise_fence(epoch);
-        fenced.map_err(|why| {
-            printer.complain(&format!("error: {why}"));
-            ExitStatus::Refused
-        })?;
+        self.found.dir.raise_fence(epoch).map_err(failed)?;
         // What was asked of the last owner, and not heeded, is older than this word.
         for lying in read_requests(&self.found.dir.requests()) {
             lying.without(&self.units).map_err(failed)?;

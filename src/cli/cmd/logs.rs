@@ -54,7 +54,7 @@ pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatu
 /// Whether nothing more can come: the unit does not run, and the run's controller will not start
 /// it again, as nobody watches.
 fn has_ended(found: &Found, unit: &str) -> bool {
-    let dirs = UnitDirs::new(found.dir.id());
+    let dirs = UnitDirs::of_run(&found.dir);
     let runs = matches!(dirs.observe(&UnitId::new(unit)), Observation::Running(_));
     let watched = matches!(
         Watch::look(found.dir.path(), SystemClock.now()),

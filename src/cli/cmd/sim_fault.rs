@@ -30,7 +30,7 @@ pub(in crate::cli) fn run(args: &FaultArgs, printer: Printer) -> Result<ExitStat
         ));
         return Err(ExitStatus::Refused);
     }
-    let stage = Stage::new(found.plan, UnitDirs::new(found.dir.id()));
+    let stage = Stage::new(found.plan, UnitDirs::of_run(&found.dir));
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         printer.complain(&format!("error: no runtime: {error}"));

@@ -108,7 +108,7 @@ fn seen(watch: &Watch, found: &Found, now: Timestamp) -> Option<Seen> {
 
 /// The unit that stops itself next, as far as the scripts of those that run say so.
 fn next_idle_stop(found: &Found) -> Option<IdleStop> {
-    let dirs = UnitDirs::new(found.dir.id());
+    let dirs = UnitDirs::of_run(&found.dir);
     let units = found.plan.units.iter().map(|unit| &unit.id);
     let stops = units.filter_map(|unit| {
         let left_ms = dirs.stops_itself_in(unit)?;

@@ -81,13 +81,13 @@ pub(in crate::cli) fn proceed(
         }
         return Ok(status);
     }
+    owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     if wanted.args.detach {
         return detach::detach(&wanted.args, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     templates::try_all(&cluster.plan, printer)?;
     refuse_orphans(&cluster.plan, wanted, printer)?;
-    owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     refuse_obstacles(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, wanted, printer)?;
     world::raise_open_files();
@@ -141,7 +141,7 @@ fn running(plan: &Plan, printer: Printer) -> Result<BTreeSet<UnitId>, ExitStatus
     let Some(run) = runs::home().latest(&plan.cluster).map_err(failed)? else {
         return Ok(BTreeSet::new());
     };
-    let dirs = UnitDirs::new(run.id());
+    let dirs = UnitDirs::of_run(&run);
     let units = plan.units.iter().map(|unit| &unit.id);
     Ok(units
         .filter(|unit| matches!(dirs.observe(unit), Observation::Running(_)))
@@ -308,19 +308,17 @@ fn take(
     let (mut journal, records) = opened.map_err(failed)?;
     let mut state = RunState::fold(&records);
     if state.phase == Phase::New {
-        UnitDirs::new(dir.id())
-            .clear(&UnitId::new(detach::CONTROLLER))
+        let dirs = UnitDirs::new(dir.id());
+        dirs.clear(&UnitId::new(detach::CONTROLLER))
+            .and_then(|()| dirs.make_root())
             .map_err(|why| {
                 printer.complain(&format!("error: {why}"));
                 ExitStatus::Refused
             })?;
     }
+    owners::keep_place(dir).map_err(failed)?;
     // From here on an earlier owner that wakes up starts and stops nothing.
-    let fenced = UnitDirs::new(dir.id()).raise_fence(journal.owner().epoch());
-    fenced.map_err(|why| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Refused
-    })?;
+    dir.raise_fence(journal.owner().epoch()).map_err(failed)?;
     let changes = changes::beside(dir, plan, files, &state, printer)?;
     let lines = changes.lines();
     if !wanted.start_servers && !changes.is_empty() {
@@ -414,6 +412,9 @@ fn refuse_obstacles(
         ..cluster.ctx()
     };
     let mut found = check::preflight(&ctx, &ours);
+    if !ours.is_empty() {
+        found = owners::let_strangers_be(found, printer);
+    }
     found.extend(check::refusal(&ctx));
     if found.is_empty() {
         return Ok(());
@@ -486,8 +487,7 @@ fn drive(
         Ok(mut done) => {
             let outcome = &done.outcome;
             if !outcome.kept {
-                // Left-overs harm nobody: the next run has a directory of its own.
-                let _ = UnitDirs::new(dir.id()).clear(&UnitId::new(detach::CONTROLLER));
+                closing::shut(&dir, epoch);
             }
             if wanted.caller_stops && outcome.kept {
                 return Ok(outcome.code);

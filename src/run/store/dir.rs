@@ -10,6 +10,9 @@ use super::{StoreError, host_name, read_journal};
 use crate::base::{ClusterName, ConfigName, RunId, sha256};
 use crate::run::{Phase, RunState};
 
+/// The file of a run that names the place of its units' state.
+const STATE_ROOT: &str = "state-root";
+
 /// The directory that holds every run; one per clone of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
@@ -218,6 +221,24 @@ impl RunDir {
     /// What is asked of its owner.
     pub fn requests(&self) -> PathBuf {
         self.path.join("requests")
+    }
+
+    /// Where its units keep their state, once an owner has said so.
+    pub fn state_root(&self) -> Option<PathBuf> {
+        let text = fs::read_to_string(self.path.join(STATE_ROOT)).ok()?;
+        Some(PathBuf::from(text.trim_end_matches('\n')))
+    }
+
+    /// Keeps where its units keep their state: a second place would have locks and fences of its own.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep_state_root(&self, root: &Path) -> Result<(), StoreError> {
+        if self.state_root().as_deref() == Some(root) {
+            return Ok(());
+        }
+        let text = format!("{}\n", root.display());
+        write_atomically(&self.path.join(STATE_ROOT), text.as_bytes(), Mode::Private)
     }
 
     /// The file that `toolorch down` locks while it is at work.

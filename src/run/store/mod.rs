@@ -4,6 +4,7 @@ mod atomic;
 mod dir;
 mod error;
 mod failpoint;
+mod fence;
 mod journal;
 mod owner;
 mod process;

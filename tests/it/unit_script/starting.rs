@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Command, Stdio};
 
 use toolorch::render::context::SlowerContext;
 
@@ -123,7 +124,7 @@ fn a_superseded_owner_neither_starts_nor_stops() {
     let lab = Lab::new(&["sleep", "60"]);
     let running = lab.start("--generation 1 --epoch 2");
     // The third owner took the run and left its mark; the second one does not know.
-    std::fs::write(lab.file("../.epoch-3"), "").unwrap();
+    std::fs::write(lab.path().join(".epoch-3"), "").unwrap();
     let said = lab.say("stop --epoch 2");
     assert_eq!(
         (said.code, said.err.as_str()),
@@ -141,6 +142,33 @@ fn a_superseded_owner_neither_starts_nor_stops() {
     let running = lab.start("--generation 2 --epoch 3");
     assert_eq!(lab.say("stop").code, Some(0));
     running.wait();
+}
+
+#[test]
+fn a_start_that_comes_after_the_end_leaves_no_trace() {
+    let lab = Lab::new(&["sleep", "60"]);
+    std::fs::write(lab.path().join(".epoch-2"), "").unwrap();
+    assert_eq!(lab.say("run --generation 7 --epoch 1").code, Some(73));
+    assert!(!lab.path().join("state").exists(), "and nothing was made");
+}
+
+#[test]
+fn a_stop_ends_a_start_that_hangs() {
+    let lab = Lab::new(&["sleep", "60"]);
+    // It waits for a word of ours before it becomes the script.
+    let hanging = |run: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "read x; exec \"$@\"", "sh", "bash"]);
+        shell.arg(lab.script()).args(["run", "--run", run]);
+        shell.stdin(Stdio::piped()).spawn().unwrap()
+    };
+    let mut ours = hanging(&lab.run());
+    let mut of_another_run = hanging("another");
+    assert_eq!(lab.say("stop").code, Some(0));
+    wait_for("its end", || ours.try_wait().unwrap());
+    assert_eq!(of_another_run.try_wait().unwrap(), None);
+    of_another_run.kill().unwrap();
+    of_another_run.wait().unwrap();
 }
 
 #[test]
