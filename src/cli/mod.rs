@@ -15,6 +15,7 @@ mod look;
 mod notify;
 mod orphans;
 mod owners;
+mod past_calls;
 mod printer;
 mod program;
 mod rebuild;

@@ -24,7 +24,7 @@ pub fn routing_text(
     });
     let mut text = String::new();
     for (eval, state) in ran {
-        let (name, level) = (&eval.name, level(eval, &state.routing));
+        let (name, level) = (&eval.name, level(eval, state));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "calls of `{name}` were {level}");
         text.push_str(&outside(state));
@@ -44,7 +44,7 @@ pub fn routing_text(
 }
 
 /// The level that was reached, in words: `sampled: …`.
-fn level(eval: &EvalPlan, routing: &Routing) -> String {
+fn level(eval: &EvalPlan, state: &EvalState) -> String {
     let Routing {
         clients,
         unseen,
@@ -53,7 +53,7 @@ fn level(eval: &EvalPlan, routing: &Routing) -> String {
         unscrubbed,
         dropped,
         slipped,
-    } = routing;
+    } = &state.routing;
     let names = |set: &std::collections::BTreeSet<String>| {
         let names: Vec<&str> = set.iter().map(String::as_str).collect();
         clean(&names.join(", "))
@@ -88,10 +88,12 @@ fn level(eval: &EvalPlan, routing: &Routing) -> String {
         String::new()
     };
     let sampled = format!("{looks} looks at its sockets{gaps}; {kept}");
-    if eval.egress.is_some() {
-        format!("enforced: only its proxy let it out; {sampled}")
-    } else {
-        format!("sampled: {sampled}")
+    let mut outside = state.outside.keys();
+    let around = outside.any(|(_, seen)| *seen == OutsideSeen::Connected);
+    match (eval.egress.is_some(), around) {
+        (true, false) => format!("enforced: only its proxy let it out; {sampled}"),
+        (true, true) => format!("NOT enforced: it went around its proxy; sampled: {sampled}"),
+        (false, _) => format!("sampled: {sampled}"),
     }
 }
 
@@ -218,14 +220,17 @@ evals:
         }
     }
 
-    #[test]
-    fn each_level_is_named_with_its_evidence() {
-        let call = |seen, place: &str, times| Event::OutsideCall {
+    fn call(seen: OutsideSeen, place: &str, times: u64) -> Event {
+        Event::OutsideCall {
             eval: EvalName::new("hle"),
             place: place.to_owned(),
             seen,
             times,
-        };
+        }
+    }
+
+    #[test]
+    fn each_level_is_named_with_its_evidence() {
         let run = run(vec![
             routed(
                 "hle",
@@ -235,7 +240,6 @@ evals:
                 &[],
             ),
             call(OutsideSeen::Refused, "api.x.com:443", 3),
-            call(OutsideSeen::Connected, "203.0.113.7:443", 1),
             routed("frames", 40, 2_400, Some(&[]), &[]),
             routed("tau", 9, 500, Some(&[]), &[]),
             routed("tau", 0, 0, Some(&[]), &[]),
@@ -244,12 +248,29 @@ evals:
         ]);
         insta::assert_snapshot!(routing_text(&clean(YAML), &run, &[], &[]), @r"
         calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; dropped from its environment: NEBIUS_API_KEY, https_proxy
-          called 203.0.113.7:443, once: NOT DECLARED
           refused api.x.com:443, 3 times: NOT DECLARED
         calls of `frames` were sampled: 40 looks at its sockets, once 2.4s apart; nothing had to be dropped from its environment
         calls of `tau` were scrubbed alone: nobody looked at the sockets of 1 of 2 starts of its client (the end was not watched, or they could not be seen); nothing had to be dropped from its environment
         calls of `gaia` were NOT scrubbed: the environment of 1 of 1 starts of its client is not recorded
         calls of `sums` were NOT scrubbed: its client was given OPENAI_API_KEY and nobody asked for it
+        ");
+    }
+
+    #[test]
+    fn enforced_is_said_of_no_client_that_went_around_its_proxy() {
+        let mut events = vec![
+            routed("hle", 118, 520, Some(&[]), &[]),
+            call(OutsideSeen::Refused, "api.x.com:443", 3),
+        ];
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events.clone()), &[], &[]), @r"
+        calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; nothing had to be dropped from its environment
+          refused api.x.com:443, 3 times: NOT DECLARED
+        ");
+        events.push(call(OutsideSeen::Connected, "203.0.113.7:443", 1));
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events), &[], &[]), @r"
+        calls of `hle` were NOT enforced: it went around its proxy; sampled: 118 looks at its sockets; nothing had to be dropped from its environment
+          called 203.0.113.7:443, once: NOT DECLARED
+          refused api.x.com:443, 3 times: NOT DECLARED
         ");
     }
 

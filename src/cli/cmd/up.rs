@@ -12,7 +12,7 @@ use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, closing, detach, orphans, owners, rebuild, runs, templates};
+use crate::cli::{changes, closing, detach, orphans, owners, past_calls, rebuild, runs, templates};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, ask, select};
@@ -94,9 +94,18 @@ pub(in crate::cli) fn proceed(
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
     })?;
+    let held = past_calls::heed(&cluster.plan, &mut desks, Some(dir.id()), printer)?;
     let taken = take(&dir, &cluster.plan, &files, wanted, printer)?;
     companion.begins(&dir, &cluster.plan);
-    drive(&cluster, goal, desks, taken, wanted, companion, printer)
+    let work = Work { goal, desks, held };
+    drive(&cluster, work, taken, wanted, companion, printer)
+}
+
+/// What is to be done, and what is known of results that are there.
+struct Work {
+    goal: Goal,
+    desks: Vec<EvalDesk>,
+    held: past_calls::Held,
 }
 
 fn checked(wanted: &Wanted, printer: Printer) -> Result<(Document, Cluster), ExitStatus> {
@@ -217,7 +226,7 @@ fn nothing_left(
     if !complete {
         return Ok(None);
     }
-    let status = closing::results(desks, &live, printer)?;
+    let status = closing::results(plan, desks, &live, printer)?;
     printer.say("every question has its result already: nothing was started");
     Ok(Some(status))
 }
@@ -445,14 +454,14 @@ fn refuse_obstacles(
 
 fn drive(
     cluster: &Cluster,
-    goal: Goal,
-    desks: Vec<EvalDesk>,
+    work: Work,
     taken: Taken,
     wanted: &Wanted,
     companion: &mut dyn Companion,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let plan = cluster.plan.clone();
+    let Work { goal, desks, held } = work;
     let Taken {
         dir,
         journal,
@@ -480,6 +489,7 @@ fn drive(
     let epoch = journal.owner().epoch();
     let brain = Brain::new(plan.clone(), goal, state, epoch);
     let brain = brain.starting(at_once).wishing(wishes);
+    let brain = brain.with_past_calls(held);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
