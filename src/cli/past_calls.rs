@@ -39,7 +39,7 @@ fn say(desk: &EvalDesk, calls: &[PastCall], printer: Printer) {
     let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
     printer.say(&format!(
         "NOT DECLARED: while the results of `{}` were made its client {}\n\
-         help: if that is as it should be, declare it under `externals`; if not, make the results anew in another `results` folder;\n\
+         help: make them anew in another `results` folder, with the place under `externals` if the call is meant;\n\
          \x20     to let them count as they are, remove `{}`",
         desk.name(),
         clean(&calls.join(", ")),

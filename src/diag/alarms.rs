@@ -105,8 +105,9 @@ const ROWS: &[AlarmInfo] = &[
          each is told for itself: a place that was refused may still be reached around the proxy.\n\n\
          If the call is meant, declare the place under `externals`. If it is not, find what leads there: a fallback of the client, a \
          key in its environment, telemetry of a library (the alarm names process and pid).\n\n\
-         It is held against the results, in `RESULTS/.toolorch/outside-calls.json`: each later `up` says so and ends with 7, too, until \
-         the place is declared, the results are made anew in another folder, or somebody removes that file.",
+         It is held against the results, in `RESULTS/.toolorch/outside-calls.json`: each later `up` says so and ends with 7, too. That \
+         ends where the results are made anew in another folder, where somebody removes that file, or where the place is declared and \
+         the results stay those of the evaluation: an external that it `requires` is part of what they depend on.",
     ),
     row(
         "outside-untold",

@@ -25,8 +25,8 @@ pub struct Reports {
 pub struct Account {
     /// Its key.
     pub model: String,
-    /// What its servers finished.
-    pub served: Sum,
+    /// What its servers finished; none if no counter was read to the end.
+    pub served: Option<Sum>,
     /// Calls that clients report as answered.
     pub answered: u64,
     /// Calls that clients report as failed, each retry among them.
@@ -64,12 +64,8 @@ fn is_model(plan: &Plan, group: &Group) -> bool {
 
 fn account(group: &Group, books: &Books, reports: &Reports) -> Account {
     let units: BTreeSet<&UnitId> = group.endpoints.iter().map(|end| &end.unit).collect();
-    let mut served = Sum::default();
-    for sum in units.iter().filter_map(|unit| books.servers.get(*unit)) {
-        served.finished += sum.finished;
-        served.ours += sum.ours;
-        served.unsure += sum.unsure;
-    }
+    let sums = units.iter().filter_map(|unit| books.servers.get(*unit));
+    let served = sums.copied().reduce(Sum::and);
     let own = || {
         let calls = reports.calls.iter();
         calls.filter(|call| call.model == group.key)
@@ -78,7 +74,7 @@ fn account(group: &Group, books: &Books, reports: &Reports) -> Account {
     let (answered, failed) = (count(false), count(true));
     let is_one = |set: &BTreeSet<UnitId>| units.iter().any(|unit| set.contains(*unit));
     let doubt = doubt(books, reports, is_one);
-    let balance = balance(served, (answered, failed), doubt);
+    let balance = balance(served.unwrap_or_default(), (answered, failed), doubt);
     Account {
         model: group.key.clone(),
         served,

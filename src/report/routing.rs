@@ -6,7 +6,7 @@ use super::summary::table;
 use crate::base::{Millis, Place, clean};
 use crate::eval::{Account, Balance};
 use crate::plan::{EvalPlan, Plan};
-use crate::run::{EvalState, OutsideSeen, Routing, RunState};
+use crate::run::{EvalState, OutsideSeen, Routing, RunState, Sum};
 
 /// Sockets are looked at so often at least, where that is called sampled without more words.
 const OFTEN: Millis = Millis(1_000);
@@ -123,10 +123,14 @@ fn books(accounts: &[Account]) -> String {
     let header = ["model", "served", "ours", "reported", "failed"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(accounts.iter().map(|account| {
+        let counted = |what: fn(&Sum) -> u64| {
+            let served = account.served.as_ref().map(what);
+            served.map_or("?".to_owned(), |count| count.to_string())
+        };
         vec![
             clean(&account.model),
-            account.served.finished.to_string(),
-            account.served.ours.to_string(),
+            counted(|served| served.finished),
+            counted(|served| served.ours),
             account.answered.to_string(),
             account.failed.to_string(),
         ]
@@ -169,7 +173,7 @@ mod tests {
     use super::*;
     use crate::base::{ClusterName, Epoch, EvalName, RunId, Timestamp};
     use crate::plan::plan_tests::clean;
-    use crate::run::{Event, Record, Sum};
+    use crate::run::{Event, Record};
 
     const YAML: &str = "version: 1
 name: a
@@ -278,11 +282,11 @@ evals:
     fn the_books_say_what_is_wrong_in_words() {
         let account = |model: &str, finished, answered, failed, balance| Account {
             model: model.to_owned(),
-            served: Sum {
+            served: (finished > 0).then_some(Sum {
                 finished,
                 ours: 4,
                 unsure: 0,
-            },
+            }),
             answered,
             failed,
             balance,
@@ -293,6 +297,13 @@ evals:
             account("org/unreported", 12, 7, 0, Balance::Unreported(1)),
             account("org/elsewhere", 8, 11, 0, Balance::Elsewhere(7)),
             account("org/silent", 12, 0, 0, Balance::Open(why)),
+            account(
+                "org/running",
+                0,
+                3,
+                0,
+                Balance::Open("its client still runs".to_owned()),
+            ),
         ];
         let elsewhere = [(Place::new("api.x.com", 443), 7)];
         insta::assert_snapshot!(routing_text(&clean(YAML), &run(Vec::new()), &accounts, &elsewhere), @r"
@@ -303,6 +314,7 @@ evals:
         org/unreported      12     4         7       0  not balanced: 1 request that nobody reports
         org/elsewhere        8     4        11       0  not balanced: 7 calls went elsewhere, for no server finished them
         org/silent          12     4         0       0  cannot be told: the client reports no calls
+        org/running          ?     ?         3       0  cannot be told: its client still runs
         by its own report a client called api.x.com:443, 7 times: NOT DECLARED
         ");
     }

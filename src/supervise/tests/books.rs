@@ -71,7 +71,8 @@ fn balance(story: &Story, answered: usize, failed: usize) -> (u64, Balance) {
     let [one] = all.as_slice() else {
         panic!("{all:?}")
     };
-    (one.served.finished - one.served.ours, one.balance.clone())
+    let served = one.served.unwrap_or_default();
+    (served.finished - served.ours, one.balance.clone())
 }
 
 #[test]

@@ -102,6 +102,9 @@ fn a_call_to_an_undeclared_address_is_told_at_once_and_survives_the_controller()
     assert!(here.contains(nothing), "{here}");
     let stranger = format!("  stranger: {{ url: \"http://{stranger}/v1\" }}\nclient_config:");
     small::change(&scene, "client_config:", &stranger);
+    // What an evaluation requires is part of what its results depend on; this is declared and no more.
+    let requires = "requires: [chat, outside-0]\n    dataset:";
+    small::change(&scene, "dataset:", requires);
     scene.expect(0, &["up", YAML]);
 }
 
