@@ -108,6 +108,7 @@ impl Fleet {
                 handle: Handle {
                     launcher: LauncherKind::Process,
                     native: pid.to_string(),
+                    address: None,
                     port: Some(Port(port)),
                     log,
                 },

@@ -1,6 +1,7 @@
 //! The last words of `up`: tables of results, what keeps running, the exit code.
 
 use super::detach::CONTROLLER;
+use super::past_calls;
 use super::printer::Printer;
 use crate::base::{Clock, Epoch, ExitStatus, UnitId};
 use crate::eval::{Reports, accounts, declared, reported_elsewhere};
@@ -14,6 +15,7 @@ use crate::world::{SystemClock, UnitDirs, end_starts, logged_calls};
 
 /// Prints the tables of evaluations that need no further run; answers how they stand.
 pub(super) fn results(
+    plan: &Plan,
     desks: &mut [EvalDesk],
     last: &RunState,
     printer: Printer,
@@ -29,10 +31,16 @@ pub(super) fn results(
     printer
         .data(&tables(desks, last))
         .map_err(|_| ExitStatus::Internal)?;
-    Ok(if errors {
+    let own = if errors {
         ExitStatus::Incomplete
     } else {
         ExitStatus::Done
+    };
+    let held = past_calls::heed(plan, desks, None, printer)?;
+    Ok(if held.is_empty() {
+        own
+    } else {
+        ExitStatus::Misrouted.worse(own)
     })
 }
 
@@ -74,6 +82,7 @@ fn routing(plan: &Plan, run: &RunState, desks: &[EvalDesk]) -> String {
         asked = true;
         unlogged |= logged.is_none();
         reports.cut |= cut_off(eval, run);
+        reports.running |= eval.is_some_and(|eval| run.unit(&eval.unit).phase.may_live());
         reports
             .calls
             .extend(logged.unwrap_or_else(|| desk.calls_after(mark.results)));

@@ -16,6 +16,7 @@ mod notify;
 mod obstacles;
 mod orphans;
 mod owners;
+mod past_calls;
 mod printer;
 mod program;
 mod rebuild;

@@ -159,6 +159,8 @@ fn seen(dirs: &UnitDirs, plan: &Plan, unit: &UnitId, observation: Observation) -
                     .unit(unit)
                     .map_or(LauncherKind::Process, |unit| unit.launcher),
                 native: native.to_string(),
+                // Where it listened before is in no plan any more.
+                address: None,
                 port: plan.unit(unit).and_then(|unit| unit.port),
                 log: dirs.log(unit).unwrap_or_default(),
             },

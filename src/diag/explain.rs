@@ -1,26 +1,43 @@
-//! `toolorch explain CODE`.
+//! `toolorch explain WORD`: codes of diagnostics, and words of alarms.
 
-use super::codes;
+use super::{alarms, codes};
 
-/// The page of a code as plain text; the codes that resemble it if there is none.
+/// The page of a code or an alarm as plain text; what resembles it if there is none.
 ///
 /// # Errors
-/// Up to three codes that differ from `code` by little, best first; may be empty.
-pub fn explain(code: &str) -> Result<String, Vec<&'static str>> {
-    match codes::find(code) {
-        Some(row) => Ok(format!("{}: {}\n\n{}\n", row.code, row.title, row.text)),
-        None => Err(similar(code)),
+/// Up to three codes or words that differ from `word` by little, best first; may be empty.
+pub fn explain(word: &str) -> Result<String, Vec<&'static str>> {
+    let page = |name: &str, title: &str, text: &str| format!("{name}: {title}\n\n{text}\n");
+    if let Some(row) = codes::find(word) {
+        return Ok(page(row.code, row.title, row.text));
+    }
+    match alarms::find(word) {
+        Some(row) => Ok(page(row.word, row.title, row.text)),
+        None => Err(similar(word)),
     }
 }
 
-fn similar(code: &str) -> Vec<&'static str> {
-    let wanted = code.to_ascii_uppercase();
-    let mut near: Vec<(usize, &str)> = codes::all()
-        .map(|row| (strsim::damerau_levenshtein(&wanted, row.code), row.code))
+/// All codes and alarms, a line for each.
+pub fn list() -> String {
+    format!("{}\nalarms of a run\n{}", codes::list(), alarms::list())
+}
+
+fn similar(word: &str) -> Vec<&'static str> {
+    let wanted = word.to_ascii_lowercase();
+    let known = codes::all()
+        .map(|row| row.code)
+        .chain(alarms::all().map(|row| row.word));
+    let mut near: Vec<(usize, &str)> = known
+        .map(|known| {
+            (
+                strsim::damerau_levenshtein(&wanted, &known.to_ascii_lowercase()),
+                known,
+            )
+        })
         .filter(|(distance, _)| *distance <= 2)
         .collect();
     near.sort_unstable();
-    near.into_iter().take(3).map(|(_, code)| code).collect()
+    near.into_iter().take(3).map(|(_, known)| known).collect()
 }
 
 #[cfg(test)]
@@ -33,8 +50,15 @@ mod tests {
     }
 
     #[test]
+    fn an_alarm_is_explained_by_its_word() {
+        assert!(explain("outside-call").is_ok_and(|page| page.starts_with("outside-call: ")));
+        assert!(list().contains("outside-call "));
+    }
+
+    #[test]
     fn a_slip_is_answered_with_what_resembles_it() {
         assert!(explain("E012O").is_err_and(|near| near.contains(&"E0120")));
+        assert!(explain("outside-calls").is_err_and(|near| near == ["outside-call"]));
         assert_eq!(explain("nonsense"), Err(Vec::new()));
     }
 }

@@ -1,5 +1,6 @@
 //! Diagnostics: codes, explanations, rendering. Pure.
 
+pub mod alarms;
 pub mod codes;
 mod diagnostic;
 mod explain;
@@ -10,7 +11,7 @@ mod sarif;
 mod sources;
 
 pub use diagnostic::{Applicability, Code, Diagnostic, Fix, Label, Place, Report, Severity};
-pub use explain::explain;
+pub use explain::{explain, list};
 pub use github::github;
 pub use human::{human, summary};
 pub use json::json_lines;

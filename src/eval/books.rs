@@ -14,6 +14,8 @@ pub struct Reports {
     pub calls: Vec<Call>,
     /// A client was cut off: what it had asked for questions that it did not finish may be in no result.
     pub cut: bool,
+    /// A client still runs.
+    pub running: bool,
     /// They come from call logs, which have each attempt, also of questions that were not finished.
     pub logged: bool,
 }
@@ -23,8 +25,8 @@ pub struct Reports {
 pub struct Account {
     /// Its key.
     pub model: String,
-    /// What its servers finished.
-    pub served: Sum,
+    /// What its servers finished; none if no counter was read to the end.
+    pub served: Option<Sum>,
     /// Calls that clients report as answered.
     pub answered: u64,
     /// Calls that clients report as failed, each retry among them.
@@ -62,22 +64,17 @@ fn is_model(plan: &Plan, group: &Group) -> bool {
 
 fn account(group: &Group, books: &Books, reports: &Reports) -> Account {
     let units: BTreeSet<&UnitId> = group.endpoints.iter().map(|end| &end.unit).collect();
-    let mut served = Sum::default();
-    for sum in units.iter().filter_map(|unit| books.servers.get(*unit)) {
-        served.finished += sum.finished;
-        served.ours += sum.ours;
-        served.unsure += sum.unsure;
-    }
+    let sums = units.iter().filter_map(|unit| books.servers.get(*unit));
+    let served = sums.copied().reduce(Sum::and);
     let own = || {
         let calls = reports.calls.iter();
         calls.filter(|call| call.model == group.key)
     };
     let count = |failed: bool| own().filter(|call| call.failed == failed).count() as u64;
     let (answered, failed) = (count(false), count(true));
-    let balance = balance(served, (answered, failed), || {
-        let is_one = |set: &BTreeSet<UnitId>| units.iter().any(|unit| set.contains(*unit));
-        doubt(books, reports, is_one)
-    });
+    let is_one = |set: &BTreeSet<UnitId>| units.iter().any(|unit| set.contains(*unit));
+    let doubt = doubt(books, reports, is_one);
+    let balance = balance(served.unwrap_or_default(), (answered, failed), doubt);
     Account {
         model: group.key.clone(),
         served,
@@ -89,24 +86,27 @@ fn account(group: &Group, books: &Books, reports: &Reports) -> Account {
 
 /// Why the counts may be wrong: too low, or too high.
 struct Doubt {
-    /// Servers may have finished more than they could say.
+    /// What servers finished was not counted to the end.
+    uncounted: Option<String>,
+    /// What a server finished last may be missing.
     missed: Option<String>,
     /// There may be requests that nobody could report.
     silent: Option<String>,
 }
 
 fn doubt(books: &Books, reports: &Reports, is_one: impl Fn(&BTreeSet<UnitId>) -> bool) -> Doubt {
-    let missed = if books.are_open() {
+    let uncounted = if books.are_open() && reports.running {
+        Some("its client still runs: what servers finished is counted when that has ended")
+    } else if books.are_open() {
         Some("the last client ended while no controller watched")
     } else if is_one(&books.unread) {
         Some("a server of it could not be asked what it counted")
-    } else if is_one(&books.ended) {
-        Some(
-            "a server of it ended while clients ran, and what it finished in its last seconds is not known",
-        )
     } else {
         None
     };
+    let missed = is_one(&books.ended).then_some(
+        "a server of it ended while clients ran, and what it finished in its last seconds is not known",
+    );
     let complete = reports.logged || reports.calls.iter().any(|call| call.endpoint.is_some());
     let silent = if reports.calls.is_empty() {
         Some("the client reports no calls")
@@ -120,28 +120,36 @@ fn doubt(books: &Books, reports: &Reports, is_one: impl Fn(&BTreeSet<UnitId>) ->
         None
     };
     Doubt {
+        uncounted: uncounted.map(str::to_owned),
         missed: missed.map(str::to_owned),
         silent: silent.map(str::to_owned),
     }
 }
 
-fn balance(served: Sum, (answered, failed): (u64, u64), doubt: impl FnOnce() -> Doubt) -> Balance {
+fn balance(served: Sum, (answered, failed): (u64, u64), doubt: Doubt) -> Balance {
+    let Doubt {
+        uncounted,
+        missed,
+        silent,
+    } = doubt;
+    if let Some(why) = uncounted {
+        return Balance::Open(why);
+    }
     let theirs = served.finished.saturating_sub(served.ours);
     // A call that failed for its client may have been finished by the server: too late, or torn on the way.
     let most = answered + failed + served.unsure;
     if theirs < answered {
-        return match doubt().missed {
-            Some(why) => Balance::Open(why),
-            None => Balance::Elsewhere(answered - theirs),
-        };
+        return missed.map_or(Balance::Elsewhere(answered - theirs), Balance::Open);
     }
     if theirs > most {
-        return match doubt().silent {
-            Some(why) => Balance::Open(why),
-            None => Balance::Unreported(theirs - most),
-        };
+        return silent.map_or(Balance::Unreported(theirs - most), Balance::Open);
     }
-    Balance::Even
+    // Numbers that meet speak for themselves, but nothing and nothing do not.
+    let nothing = most == 0;
+    match missed.or(silent).filter(|_| nothing) {
+        Some(why) => Balance::Open(why),
+        None => Balance::Even,
+    }
 }
 
 /// Places that clients say they called and that nobody declared, with the number of calls; the most called first.

@@ -15,6 +15,7 @@ mod lines;
 mod markers;
 mod open_calls;
 mod outside;
+mod past_calls;
 mod results;
 mod retry;
 mod routes;
@@ -32,7 +33,8 @@ pub use ids::{is_safe_file_name, select};
 pub use markers::{MarkerReader, Marks};
 pub use open_calls::{LongCalls, OpenCalls};
 pub use outside::{Outside, outside_of};
+pub use past_calls::{PastCall, PastCalls, is_declared};
 pub use results::{
     Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,
 };
-pub use routes::{Allowed, RouteNews, Tally, Way, declared, resolvers};
+pub use routes::{Allowed, RouteNews, Tally, Way, declared, endpoints_so_far, resolvers};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::base::{Millis, Place, UnitId};
 use crate::plan::Plan;
+use crate::run::RunState;
 
 /// Ports on which resolvers are asked for names: plain, and over TLS.
 const RESOLVE: [u16; 2] = [53, 853];
@@ -35,21 +36,28 @@ impl Allowed {
         places: impl IntoIterator<Item = Place>,
         resolvers: impl IntoIterator<Item = IpAddr>,
     ) -> Self {
-        let mut allowed = Self {
+        let allowed = Self {
             resolvers: resolvers.into_iter().collect(),
             ..Self::default()
         };
+        allowed.and(places)
+    }
+
+    /// These places, too.
+    #[must_use]
+    pub fn and(mut self, places: impl IntoIterator<Item = Place>) -> Self {
         for place in places {
             match place.address() {
                 Some(address) => {
-                    allowed.open.insert(SocketAddr::new(address, place.port));
+                    self.open.insert(SocketAddr::new(address, place.port));
                 }
                 None => {
-                    allowed.names.insert(place, false);
+                    // What is known of its addresses stays.
+                    self.names.entry(place).or_insert(false);
                 }
             }
         }
-        allowed
+        self
     }
 
     /// Places whose addresses have to be looked up.
@@ -158,6 +166,22 @@ pub fn declared(plan: &Plan) -> BTreeSet<Place> {
     servers.chain(outside).collect()
 }
 
+/// Where the servers of this run are asked, as its journal says: what configurations name, and what was started. A client that
+/// was started by an earlier plan knows these, whatever the plan says now.
+pub fn endpoints_so_far(run: &RunState) -> BTreeSet<Place> {
+    let named = run
+        .configs
+        .values()
+        .flat_map(|config| config.named.values());
+    let named = named.filter_map(|place| Place::read(place, 0));
+    let handles = run.units.values().filter_map(|unit| unit.handle.as_ref());
+    let started = handles.filter_map(|handle| {
+        let address = handle.address.as_deref()?;
+        Some(Place::new(address, handle.port?.0))
+    });
+    named.chain(started).collect()
+}
+
 /// The servers that `resolv.conf` names.
 pub fn resolvers(resolv_conf: &str) -> Vec<IpAddr> {
     resolv_conf
@@ -171,6 +195,9 @@ pub fn resolvers(resolv_conf: &str) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Epoch, Generation, Port, Timestamp};
+    use crate::run::{Event, Handle, Record};
+    use crate::spec::model::LauncherKind;
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -190,6 +217,70 @@ mod tests {
         let places = places.map(|text| Place::read(text, 0).unwrap());
         let conf = "# made by hand\nnameserver 10.0.0.53\nsearch example\n nameserver fe80::1%eth0\noptions a\n";
         Allowed::new(places, resolvers(conf))
+    }
+
+    #[test]
+    fn where_servers_were_asked_before_is_known_from_the_journal() {
+        let record = |seq, event| Record {
+            v: Record::FORMAT,
+            seq,
+            at: Timestamp(1),
+            epoch: Epoch(1),
+            event,
+        };
+        let launched = |unit: &str, address: Option<&str>, port| Event::Launched {
+            unit: unit.into(),
+            generation: Generation(1),
+            handle: Handle {
+                launcher: LauncherKind::Process,
+                native: "7".to_owned(),
+                address: address.map(str::to_owned),
+                port,
+                log: String::new(),
+            },
+        };
+        let named = |unit: &str, place: &str| (unit.into(), place.to_owned());
+        let config = Event::ConfigWritten {
+            config: "c".into(),
+            path: "c.json".to_owned(),
+            sha256: String::new(),
+            endpoints: 2,
+            named: [
+                named("answer-0", "127.81.3.1:18110"),
+                named("six", "[fd00::7]:1800"),
+            ]
+            .into(),
+        };
+        let port = Some(Port(18_112));
+        let events = [
+            launched("answer-2", Some("127.81.3.1"), port),
+            launched("eval-e", None, None),
+            launched("of-an-older-toolorch", None, port),
+            config,
+        ];
+        let records: Vec<Record> = (1..)
+            .zip(events)
+            .map(|(n, event)| record(n, event))
+            .collect();
+        let places = endpoints_so_far(&RunState::fold(&records));
+        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            places,
+            ["127.81.3.1:18110", "127.81.3.1:18112", "[fd00::7]:1800"]
+        );
+    }
+
+    #[test]
+    fn places_add_up_and_what_is_known_of_a_name_stays() {
+        let mut allowed = allowed();
+        let judge = Place::new("api.openai.com", 443);
+        allowed.learn(&judge, &[ip("203.0.113.7")]);
+        let moved = Place::new("127.0.0.1", 18_101);
+        let allowed = allowed.and([moved, judge, Place::new("node-b", 1800)]);
+        assert_eq!(allowed.judge(at("127.0.0.1:18101")), Way::Declared);
+        assert_eq!(allowed.judge(at("203.0.113.7:443")), Way::Declared);
+        assert_eq!(allowed.unresolved(443), []);
+        assert_eq!(allowed.unresolved(1800).len(), 2);
     }
 
     #[test]

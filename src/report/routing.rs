@@ -6,7 +6,7 @@ use super::summary::table;
 use crate::base::{Millis, Place, clean};
 use crate::eval::{Account, Balance};
 use crate::plan::{EvalPlan, Plan};
-use crate::run::{EvalState, OutsideSeen, Routing, RunState};
+use crate::run::{EvalState, OutsideSeen, Routing, RunState, Sum};
 
 /// Sockets are looked at so often at least, where that is called sampled without more words.
 const OFTEN: Millis = Millis(1_000);
@@ -24,7 +24,7 @@ pub fn routing_text(
     });
     let mut text = String::new();
     for (eval, state) in ran {
-        let (name, level) = (&eval.name, level(eval, &state.routing));
+        let (name, level) = (&eval.name, level(eval, state));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "calls of `{name}` were {level}");
         text.push_str(&outside(state));
@@ -44,7 +44,7 @@ pub fn routing_text(
 }
 
 /// The level that was reached, in words: `sampled: …`.
-fn level(eval: &EvalPlan, routing: &Routing) -> String {
+fn level(eval: &EvalPlan, state: &EvalState) -> String {
     let Routing {
         clients,
         unseen,
@@ -53,7 +53,7 @@ fn level(eval: &EvalPlan, routing: &Routing) -> String {
         unscrubbed,
         dropped,
         slipped,
-    } = routing;
+    } = &state.routing;
     let names = |set: &std::collections::BTreeSet<String>| {
         let names: Vec<&str> = set.iter().map(String::as_str).collect();
         clean(&names.join(", "))
@@ -88,10 +88,12 @@ fn level(eval: &EvalPlan, routing: &Routing) -> String {
         String::new()
     };
     let sampled = format!("{looks} looks at its sockets{gaps}; {kept}");
-    if eval.egress.is_some() {
-        format!("enforced: only its proxy let it out; {sampled}")
-    } else {
-        format!("sampled: {sampled}")
+    let mut outside = state.outside.keys();
+    let around = outside.any(|(_, seen)| *seen == OutsideSeen::Connected);
+    match (eval.egress.is_some(), around) {
+        (true, false) => format!("enforced: only its proxy let it out; {sampled}"),
+        (true, true) => format!("NOT enforced: it went around its proxy; sampled: {sampled}"),
+        (false, _) => format!("sampled: {sampled}"),
     }
 }
 
@@ -121,10 +123,14 @@ fn books(accounts: &[Account]) -> String {
     let header = ["model", "served", "ours", "reported", "failed"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.extend(accounts.iter().map(|account| {
+        let counted = |what: fn(&Sum) -> u64| {
+            let served = account.served.as_ref().map(what);
+            served.map_or("?".to_owned(), |count| count.to_string())
+        };
         vec![
             clean(&account.model),
-            account.served.finished.to_string(),
-            account.served.ours.to_string(),
+            counted(|served| served.finished),
+            counted(|served| served.ours),
             account.answered.to_string(),
             account.failed.to_string(),
         ]
@@ -167,7 +173,7 @@ mod tests {
     use super::*;
     use crate::base::{ClusterName, Epoch, EvalName, RunId, Timestamp};
     use crate::plan::plan_tests::clean;
-    use crate::run::{Event, Record, Sum};
+    use crate::run::{Event, Record};
 
     const YAML: &str = "version: 1
 name: a
@@ -218,14 +224,17 @@ evals:
         }
     }
 
-    #[test]
-    fn each_level_is_named_with_its_evidence() {
-        let call = |seen, place: &str, times| Event::OutsideCall {
+    fn call(seen: OutsideSeen, place: &str, times: u64) -> Event {
+        Event::OutsideCall {
             eval: EvalName::new("hle"),
             place: place.to_owned(),
             seen,
             times,
-        };
+        }
+    }
+
+    #[test]
+    fn each_level_is_named_with_its_evidence() {
         let run = run(vec![
             routed(
                 "hle",
@@ -235,7 +244,6 @@ evals:
                 &[],
             ),
             call(OutsideSeen::Refused, "api.x.com:443", 3),
-            call(OutsideSeen::Connected, "203.0.113.7:443", 1),
             routed("frames", 40, 2_400, Some(&[]), &[]),
             routed("tau", 9, 500, Some(&[]), &[]),
             routed("tau", 0, 0, Some(&[]), &[]),
@@ -244,7 +252,6 @@ evals:
         ]);
         insta::assert_snapshot!(routing_text(&clean(YAML), &run, &[], &[]), @r"
         calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; dropped from its environment: NEBIUS_API_KEY, https_proxy
-          called 203.0.113.7:443, once: NOT DECLARED
           refused api.x.com:443, 3 times: NOT DECLARED
         calls of `frames` were sampled: 40 looks at its sockets, once 2.4s apart; nothing had to be dropped from its environment
         calls of `tau` were scrubbed alone: nobody looked at the sockets of 1 of 2 starts of its client (the end was not watched, or they could not be seen); nothing had to be dropped from its environment
@@ -254,14 +261,32 @@ evals:
     }
 
     #[test]
+    fn enforced_is_said_of_no_client_that_went_around_its_proxy() {
+        let mut events = vec![
+            routed("hle", 118, 520, Some(&[]), &[]),
+            call(OutsideSeen::Refused, "api.x.com:443", 3),
+        ];
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events.clone()), &[], &[]), @r"
+        calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; nothing had to be dropped from its environment
+          refused api.x.com:443, 3 times: NOT DECLARED
+        ");
+        events.push(call(OutsideSeen::Connected, "203.0.113.7:443", 1));
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events), &[], &[]), @r"
+        calls of `hle` were NOT enforced: it went around its proxy; sampled: 118 looks at its sockets; nothing had to be dropped from its environment
+          called 203.0.113.7:443, once: NOT DECLARED
+          refused api.x.com:443, 3 times: NOT DECLARED
+        ");
+    }
+
+    #[test]
     fn the_books_say_what_is_wrong_in_words() {
         let account = |model: &str, finished, answered, failed, balance| Account {
             model: model.to_owned(),
-            served: Sum {
+            served: (finished > 0).then_some(Sum {
                 finished,
                 ours: 4,
                 unsure: 0,
-            },
+            }),
             answered,
             failed,
             balance,
@@ -272,6 +297,13 @@ evals:
             account("org/unreported", 12, 7, 0, Balance::Unreported(1)),
             account("org/elsewhere", 8, 11, 0, Balance::Elsewhere(7)),
             account("org/silent", 12, 0, 0, Balance::Open(why)),
+            account(
+                "org/running",
+                0,
+                3,
+                0,
+                Balance::Open("its client still runs".to_owned()),
+            ),
         ];
         let elsewhere = [(Place::new("api.x.com", 443), 7)];
         insta::assert_snapshot!(routing_text(&clean(YAML), &run(Vec::new()), &accounts, &elsewhere), @r"
@@ -282,6 +314,7 @@ evals:
         org/unreported      12     4         7       0  not balanced: 1 request that nobody reports
         org/elsewhere        8     4        11       0  not balanced: 7 calls went elsewhere, for no server finished them
         org/silent          12     4         0       0  cannot be told: the client reports no calls
+        org/running          ?     ?         3       0  cannot be told: its client still runs
         by its own report a client called api.x.com:443, 7 times: NOT DECLARED
         ");
     }

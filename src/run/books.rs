@@ -44,6 +44,18 @@ pub struct Sum {
     pub unsure: u64,
 }
 
+impl Sum {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            finished: self.finished + other.finished,
+            ours: self.ours + other.ours,
+            unsure: self.unsure + other.unsure,
+        }
+    }
+}
+
 impl Books {
     /// Clients run, as far as is recorded.
     pub fn are_open(&self) -> bool {

@@ -375,6 +375,16 @@ pub enum OutsideSeen {
     Refused,
 }
 
+impl OutsideSeen {
+    /// What the client did: `called`.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Connected => "called",
+            Self::Refused => "was kept from calling",
+        }
+    }
+}
+
 /// Where a started unit can be found again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handle {
@@ -382,6 +392,9 @@ pub struct Handle {
     pub launcher: LauncherKind,
     /// The launcher's own name for it: a process id, a tmux window, a job id.
     pub native: String,
+    /// Where it listens, where it has a port: an address or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Its port, where it has one.
     pub port: Option<Port>,
     /// Its log.

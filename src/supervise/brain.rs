@@ -11,9 +11,11 @@ use super::stops::Then;
 use super::tasks::Task;
 use super::wishes::Wishes;
 use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Place, Timestamp, UnitId};
+use crate::diag::alarms;
+use crate::eval::PastCall;
 use crate::facts::{Observation, Served, Signal};
 use crate::plan::{Plan, Unit, UnitKind};
-use crate::run::{Event, Record, RunState, StopWhy, UnitPhase};
+use crate::run::{Event, OutsideSeen, Record, RunState, StopWhy, UnitPhase};
 use crate::spec::model::WhenDone;
 
 /// What an owner is to achieve.
@@ -76,8 +78,11 @@ pub struct Brain {
     pub(super) served: BTreeMap<UnitId, Served>,
     /// What servers had counted before a client that is about to begin.
     pub(super) opening: BTreeMap<EvalName, Event>,
-    /// Undeclared places of which this owner has raised an alarm.
-    pub(super) outside_told: BTreeSet<(EvalName, Place)>,
+    /// Undeclared places of which this owner has raised an alarm: a call that came through is another matter than one that
+    /// was refused.
+    pub(super) outside_told: BTreeSet<(EvalName, Place, OutsideSeen)>,
+    /// Calls to undeclared places that are held against results of earlier runs.
+    pub(super) past_calls: BTreeMap<EvalName, Vec<PastCall>>,
     pub(super) began: Timestamp,
     /// That few of our own files are left was said.
     pub(super) few_files_said: bool,
@@ -106,6 +111,7 @@ impl Brain {
             served: BTreeMap::new(),
             opening: BTreeMap::new(),
             outside_told: BTreeSet::new(),
+            past_calls: BTreeMap::new(),
             began: Timestamp::default(),
             few_files_said: false,
             course: Course::Working,
@@ -128,6 +134,13 @@ impl Brain {
     #[must_use]
     pub fn wishing(mut self, wishes: Wishes) -> Self {
         self.wishes = wishes;
+        self
+    }
+
+    /// Goes on with results against which calls of earlier runs are held.
+    #[must_use]
+    pub fn with_past_calls(mut self, held: BTreeMap<EvalName, Vec<PastCall>>) -> Self {
+        self.past_calls = held;
         self
     }
 
@@ -279,6 +292,7 @@ impl Brain {
         text: String,
         now: Timestamp,
     ) {
+        debug_assert!(alarms::find(alarm).is_some(), "`{alarm}` is not explained");
         let (alarm, unit) = (alarm.to_owned(), unit.cloned());
         self.record(Event::Alarm { alarm, unit, text }, now);
     }

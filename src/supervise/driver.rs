@@ -1,6 +1,6 @@
 //! The thin loop: news in, effects out.  It decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,10 @@ use super::driver_evals::EvalDesk;
 use super::driver_records::Backlog;
 use super::driver_routes;
 use super::{Brain, Input, Outcome};
-use crate::base::{Clock, ExitStatus, Generation, Millis, NodeName, RunId, Timestamp, UnitId};
-use crate::eval::RouteNews;
+use crate::base::{
+    Clock, ExitStatus, Generation, Millis, NodeName, Place, RunId, Timestamp, UnitId,
+};
+use crate::eval::{RouteNews, endpoints_so_far};
 use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Journal, StoreError, failpoint};
 use crate::run::{Record, RunState, UnitPhase};
@@ -125,6 +127,8 @@ pub struct Driver<'a> {
     pub(super) asked: mpsc::UnboundedReceiver<Asked>,
     pub(super) ours: Ours,
     pub(super) routes: RouteWatch,
+    /// Where servers were asked when this owner came.
+    pub(super) endpoints_before: BTreeSet<Place>,
     pub(super) route_news: mpsc::UnboundedReceiver<RouteNews>,
     pub(super) backlog: Backlog,
     /// Where the life of ready servers is felt, by the start that it is of.
@@ -148,6 +152,7 @@ impl<'a> Driver<'a> {
         let (prober, asked) = Prober::counted();
         let (routes, route_news) = driver_routes::watch(brain.plan(), &ground.run);
         Ok(Self {
+            endpoints_before: endpoints_so_far(brain.state()),
             backlog: Backlog::new(journal.owner().dir()),
             brain,
             journal,

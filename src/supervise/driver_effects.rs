@@ -399,6 +399,7 @@ async fn start(
     let result = result.map_err(|error| error.to_string()).map(|pid| Handle {
         launcher: unit.launcher,
         native: pid.to_string(),
+        address: unit.port.map(|_| unit.address.clone()),
         port: unit.port,
         log: job.log.to_string_lossy().into_owned(),
     });

@@ -61,6 +61,10 @@ impl EvalDesk {
         })
     }
 
+    pub(super) fn results(&self) -> &ResultsPlan {
+        &self.plan.results
+    }
+
     /// The evaluation's name.
     pub fn name(&self) -> &EvalName {
         &self.plan.name
@@ -130,7 +134,7 @@ impl EvalDesk {
         let place = results_place(&self.plan.results);
         self.claim = Some(claim.map_err(|error| format!("results `{place}`: {error}"))?);
         failpoint("results-after-claim");
-        Ok(())
+        self.forget_past_calls(run)
     }
 
     /// Makes the results ready for a start of the client: identity first, torn ones set aside, and those in error

@@ -198,6 +198,7 @@ impl Driver<'_> {
                 .append(record.at, record.event.clone(), durability)?;
             self.tell(&record);
             self.route(&record.event);
+            self.keep_call(&record.event);
             self.count_anew(&record.event);
             let written = self.backlog.waiting.iter().position(
                 |effect| matches!(effect, Effect::Record(waiting) if waiting.seq == record.seq),

@@ -1,5 +1,6 @@
 //! The driver's watch over the calls of clients: whom to look at, and what to read when they have ended.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tokio::sync::mpsc;
@@ -11,7 +12,7 @@ use crate::eval::{Allowed, RouteNews, declared, resolvers};
 use crate::knowledge::credentials::is_credential;
 use crate::plan::{Plan, UnitKind};
 use crate::run::Event;
-use crate::world::RouteWatch;
+use crate::world::{Leader, RouteWatch};
 
 /// A watch over this plan's clients, and what it has to say.
 pub(super) fn watch(plan: &Plan, run: &RunId) -> (RouteWatch, mpsc::UnboundedReceiver<RouteNews>) {
@@ -27,8 +28,24 @@ impl Driver<'_> {
     pub(super) fn route(&mut self, event: &Event) {
         match event {
             Event::Started {
-                unit, pid, start, ..
-            } if self.is_client(unit) => self.routes.follow(unit, *pid, *start),
+                unit,
+                pid,
+                start,
+                adopted,
+                ..
+            } if self.is_client(unit) => {
+                let leader = Leader {
+                    pid: *pid,
+                    start: *start,
+                };
+                // Until it is started anew it asks the servers that it was told of then.
+                let besides = if *adopted {
+                    self.endpoints_before.clone()
+                } else {
+                    BTreeSet::new()
+                };
+                self.routes.follow(unit, leader, besides);
+            }
             Event::Launched {
                 unit, generation, ..
             } => self.read_proxy(unit, *generation),

@@ -3,7 +3,7 @@
 use super::brain::Brain;
 use super::input::Watched;
 use crate::base::{EvalName, Place, Timestamp, UnitId};
-use crate::eval::RouteNews;
+use crate::eval::{RouteNews, declared, is_declared};
 use crate::plan::UnitKind;
 use crate::run::{Event, OutsideSeen};
 
@@ -91,7 +91,7 @@ impl Brain {
             self.record(call, now);
         }
         // Once for each owner: alarms of an earlier one are gone from `status`.
-        if self.outside_told.insert((eval, place)) {
+        if self.outside_told.insert((eval, place, seen)) {
             self.alarm("outside-call", Some(client), text, now);
         }
     }
@@ -125,21 +125,23 @@ impl Brain {
 
     /// Where calls of the goal's evaluations led that nobody declared; none if to no such place.
     pub(super) fn misrouted(&self) -> Option<String> {
-        let all: Vec<String> = self
-            .goal
-            .evals
-            .iter()
-            .filter_map(|eval| self.state.evals.get_key_value(eval))
-            .flat_map(|(eval, state)| {
-                let places = state.outside.iter();
-                places.map(move |((place, seen), times)| match seen {
-                    OutsideSeen::Connected => format!("{eval} called {place} ({})", often(*times)),
-                    OutsideSeen::Refused => {
-                        format!("{eval} was kept from calling {place} ({})", often(*times))
-                    }
-                })
-            })
-            .collect();
+        let declared = declared(&self.plan);
+        let mut all = Vec::new();
+        for eval in &self.goal.evals {
+            let calls = self.state.evals.get(eval).map(|state| state.outside.iter());
+            for ((place, seen), times) in calls.into_iter().flatten() {
+                // Declared since: an earlier owner had another plan.
+                if !is_declared(place, &declared) {
+                    all.push(format!(
+                        "{eval} {} {place} ({})",
+                        seen.verb(),
+                        often(*times)
+                    ));
+                }
+            }
+            let past = self.past_calls.get(eval).into_iter().flatten();
+            all.extend(past.map(|call| format!("{eval} {call}")));
+        }
         let more = match all.len().saturating_sub(NAMED) {
             0 => String::new(),
             more => format!("; and {more} places more"),

@@ -236,6 +236,7 @@ impl Story {
             handle: Handle {
                 launcher: LauncherKind::Process,
                 native: "pid 77".to_owned(),
+                address: None,
                 port: Some(Port(1800)),
                 log: "/log".to_owned(),
             },

@@ -6,11 +6,15 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::eval::{DatasetReader, Stamp};
 use crate::facts::{DatasetProblem, DatasetSummary};
 use crate::plan::ResultsPlan;
 use crate::run::store::{Mode, StoreError, make_dir, write_atomically};
+
+const IDENTITY: &str = "identity.json";
 
 /// What went wrong with a file of an evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -107,12 +111,14 @@ pub fn books(results: &ResultsPlan) -> PathBuf {
     }
 }
 
-/// Reads the stamp of results; none if they have none.
-///
-/// # Errors
-/// It cannot be read, or says what no toolorch wrote, or a newer one did.
-pub fn read_identity(results: &ResultsPlan) -> Result<Option<Stamp>, FileError> {
-    let path = books(results).join("identity.json");
+/// Reads one of our own files about results; none if it is not there. `format` says of what was read which version it has, and
+/// which one is known.
+pub(super) fn read_book<T: DeserializeOwned>(
+    results: &ResultsPlan,
+    name: &str,
+    format: impl Fn(&T) -> (u32, u32),
+) -> Result<Option<T>, FileError> {
+    let path = books(results).join(name);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -122,16 +128,36 @@ pub fn read_identity(results: &ResultsPlan) -> Result<Option<Stamp>, FileError> 
         path: path.clone(),
         why,
     };
-    let stamp: Stamp = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-    if stamp.v > Stamp::FORMAT {
-        let why = format!(
-            "it has format {}, this toolorch knows {}",
-            stamp.v,
-            Stamp::FORMAT
-        );
-        return Err(damaged(why));
+    let book: T = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let (is, known) = format(&book);
+    if is > known {
+        return Err(damaged(format!(
+            "it has format {is}, this toolorch knows {known}"
+        )));
     }
-    Ok(Some(stamp))
+    Ok(Some(book))
+}
+
+/// Writes one of our own files about results, and makes their directory if need be.
+pub(super) fn write_book(
+    results: &ResultsPlan,
+    name: &str,
+    book: &impl Serialize,
+) -> Result<(), FileError> {
+    let path = make_books(results)?.join(name);
+    let mut text = serde_json::to_string_pretty(book)
+        .map_err(|error| FileError::io("write", &path)(error.into()))?;
+    text.push('\n');
+    write_atomically(&path, text.as_bytes(), Mode::Shared)?;
+    Ok(())
+}
+
+/// Reads the stamp of results; none if they have none.
+///
+/// # Errors
+/// It cannot be read, or says what no toolorch wrote, or a newer one did.
+pub fn read_identity(results: &ResultsPlan) -> Result<Option<Stamp>, FileError> {
+    read_book(results, IDENTITY, |stamp: &Stamp| (stamp.v, Stamp::FORMAT))
 }
 
 /// Writes the stamp of results, and makes their directory if need be.
@@ -139,13 +165,7 @@ pub fn read_identity(results: &ResultsPlan) -> Result<Option<Stamp>, FileError> 
 /// # Errors
 /// Names the file.
 pub fn write_identity(results: &ResultsPlan, stamp: &Stamp) -> Result<(), FileError> {
-    let books = make_books(results)?;
-    let path = books.join("identity.json");
-    let mut text = serde_json::to_string_pretty(stamp)
-        .map_err(|error| FileError::io("write", &path)(error.into()))?;
-    text.push('\n');
-    write_atomically(&path, text.as_bytes(), Mode::Shared)?;
-    Ok(())
+    write_book(results, IDENTITY, stamp)
 }
 
 /// Makes the books' directory, which a client's git must not see; the results' own directory gets

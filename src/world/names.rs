@@ -29,9 +29,6 @@ impl Names {
     pub(super) fn begin(all: Vec<Place>, tell: impl Fn(Round) + Send + 'static) -> Self {
         let (asks, heard) = mpsc::channel::<(u64, Vec<Place>)>();
         let work = move || {
-            if all.is_empty() {
-                return;
-            }
             tell(round(None, &all));
             loop {
                 match heard.recv_timeout(EVERY) {
@@ -48,7 +45,7 @@ impl Names {
 
     /// Asks for one more round, with just these names.
     pub(super) fn ask(&self, number: u64, names: Vec<Place>) {
-        // A thread that is gone had no names.
+        // A thread that is gone answers nothing, and the asker's patience ends.
         let _ = self.0.send((number, names));
     }
 }

@@ -3,7 +3,7 @@
 //! One dump of all sockets is cheap, whatever the clients do; only a socket that leads to no declared place is looked up in
 //! the processes of the clients, once. A connection that lives shorter than the time between two looks can be missed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -29,10 +29,19 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 enum Word {
-    Follow(UnitId, u32, u64),
+    Follow(UnitId, Leader, BTreeSet<Place>),
     Read(UnitId, Vec<PathBuf>),
     Leave(UnitId, Sender<(Tally, Vec<RouteNews>)>),
     Round(Round),
+}
+
+/// The first process of a client.
+#[derive(Debug, Clone, Copy)]
+pub struct Leader {
+    /// Its process id.
+    pub pid: u32,
+    /// Its start time.
+    pub start: u64,
 }
 
 /// The thread; it ends when this is dropped.
@@ -50,10 +59,10 @@ impl RouteWatch {
         Self(words)
     }
 
-    /// From now on this process, and all that comes of it, is the client.
-    pub fn follow(&self, client: &UnitId, pid: u32, start: u64) {
+    /// From now on this process, and all that comes of it, is the client. It may call these places `besides`.
+    pub fn follow(&self, client: &UnitId, leader: Leader, besides: BTreeSet<Place>) {
         // A thread that is gone sees nothing, and its tallies say so.
-        let _ = self.0.send(Word::Follow(client.clone(), pid, start));
+        let _ = self.0.send(Word::Follow(client.clone(), leader, besides));
     }
 
     /// From now on these are the logs of the client's own proxy, oldest first.
@@ -71,8 +80,9 @@ impl RouteWatch {
 
 /// A client that is looked at.
 struct Followed {
-    pid: u32,
-    start: u64,
+    leader: Leader,
+    /// Where it may call.
+    allowed: Allowed,
     tally: Tally,
     last: Instant,
     /// Connections to each undeclared place: those that were told, and those since.
@@ -157,15 +167,15 @@ impl Looker {
 
     fn hear(&mut self, word: Word) {
         match word {
-            Word::Follow(client, pid, start) => {
+            Word::Follow(client, leader, besides) => {
                 // The namespace of another network cannot be seen from here.
                 let net = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/net")).ok();
-                if net("self") != net(&pid.to_string()) {
+                if net("self") != net(&leader.pid.to_string()) {
                     return;
                 }
                 let followed = Followed {
-                    pid,
-                    start,
+                    leader,
+                    allowed: self.allowed.clone().and(besides),
                     tally: Tally::default(),
                     last: Instant::now(),
                     counts: HashMap::new(),
@@ -181,8 +191,11 @@ impl Looker {
                 let _ = answer.send(self.leave(&client));
             }
             Word::Round(round) => {
-                for (place, addresses) in &round.found {
-                    self.allowed.learn(place, addresses);
+                let clients = self.followed.values_mut().map(|one| &mut one.allowed);
+                for allowed in clients.chain([&mut self.allowed]) {
+                    for (place, addresses) in &round.found {
+                        allowed.learn(place, addresses);
+                    }
                 }
                 self.answered = self.answered.max(round.asked.unwrap_or_default());
                 self.settle();
@@ -249,7 +262,8 @@ impl Looker {
         let running = processes();
         let mut found = Vec::new();
         for (client, followed) in &self.followed {
-            let leader = process(followed.pid).filter(|leader| leader.start == followed.start);
+            let Leader { pid, start } = followed.leader;
+            let leader = process(pid).filter(|leader| leader.start == start);
             let holders = self.holders(client, leader, &running);
             let own = all.iter().filter(|link| holders.contains_key(&link.inode));
             let own: Vec<Link> = own.copied().collect();
@@ -263,7 +277,7 @@ impl Looker {
             }
         }
         for (client, peer, by) in found {
-            match self.allowed.judge(peer) {
+            match self.allowed_to(&client).judge(peer) {
                 Way::Declared => {}
                 Way::Undeclared => self.count(&client, peer, by),
                 Way::Unsure(names) => {
@@ -301,6 +315,12 @@ impl Looker {
         holders
     }
 
+    /// Where this client may call; one that has ended is judged by the plan.
+    fn allowed_to(&self, client: &UnitId) -> &Allowed {
+        let followed = self.followed.get(client);
+        followed.map_or(&self.allowed, |followed| &followed.allowed)
+    }
+
     fn ask(&mut self, names: Vec<Place>) {
         self.asked += 1;
         self.names.ask(self.asked, names);
@@ -310,7 +330,7 @@ impl Looker {
     fn settle(&mut self) {
         let mut again = Vec::new();
         for suspect in std::mem::take(&mut self.suspects) {
-            match self.allowed.judge(suspect.peer) {
+            match self.allowed_to(&suspect.client).judge(suspect.peer) {
                 Way::Declared => {}
                 Way::Unsure(names)
                     if self.answered < suspect.after && suspect.since.elapsed() < PATIENCE =>
@@ -327,7 +347,8 @@ impl Looker {
     }
 
     fn judge(&mut self, suspect: Suspect) {
-        let names = self.allowed.unresolved(suspect.peer.port());
+        let allowed = self.allowed_to(&suspect.client);
+        let names = allowed.unresolved(suspect.peer.port());
         if names.is_empty() {
             return self.count(&suspect.client, suspect.peer, suspect.by);
         }

@@ -2,11 +2,11 @@
 
 use crate::base::ExitStatus;
 use crate::cli::printer::Printer;
-use crate::diag::{codes, explain};
+use crate::diag::{explain, list};
 
 pub(in crate::cli) fn run(code: Option<&str>, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let text = match code {
-        None => codes::list(),
+        None => list(),
         Some(code) => match explain(code) {
             Ok(text) => text,
             Err(near) => {
@@ -15,7 +15,9 @@ pub(in crate::cli) fn run(code: Option<&str>, printer: Printer) -> Result<ExitSt
                 } else {
                     format!("did you mean `{}`?", near.join("`, `"))
                 };
-                printer.complain(&format!("error: there is no code `{code}`\nhelp: {hint}"));
+                printer.complain(&format!(
+                    "error: there is no code and no alarm `{code}`\nhelp: {hint}"
+                ));
                 return Err(ExitStatus::Usage);
             }
         },

@@ -13,7 +13,8 @@ use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
 use crate::cli::{
-    changes, closing, detach, obstacles, orphans, owners, rebuild, runs, runtime, templates,
+    changes, closing, detach, obstacles, orphans, owners, past_calls, rebuild, runs, runtime,
+    templates,
 };
 use crate::diag::human;
 use crate::facts::Observation;
@@ -96,9 +97,18 @@ pub(in crate::cli) fn proceed(
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
     })?;
+    let held = past_calls::heed(&cluster.plan, &mut desks, Some(dir.id()), printer)?;
     let taken = take(&dir, &cluster.plan, &files, wanted, printer)?;
     companion.begins(&dir, &cluster.plan);
-    drive(&cluster, goal, desks, taken, wanted, companion, printer)
+    let work = Work { goal, desks, held };
+    drive(&cluster, work, taken, wanted, companion, printer)
+}
+
+/// What is to be done, and what is known of results that are there.
+struct Work {
+    goal: Goal,
+    desks: Vec<EvalDesk>,
+    held: past_calls::Held,
 }
 
 fn checked(wanted: &Wanted, printer: Printer) -> Result<(Document, Cluster), ExitStatus> {
@@ -198,7 +208,7 @@ fn nothing_left(
     if !complete {
         return Ok(None);
     }
-    let status = closing::results(desks, &live, printer)?;
+    let status = closing::results(plan, desks, &live, printer)?;
     printer.say("every question has its result already: nothing was started");
     Ok(Some(status))
 }
@@ -426,14 +436,14 @@ fn refuse_obstacles(
 
 fn drive(
     cluster: &Cluster,
-    goal: Goal,
-    desks: Vec<EvalDesk>,
+    work: Work,
     taken: Taken,
     wanted: &Wanted,
     companion: &mut dyn Companion,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let plan = cluster.plan.clone();
+    let Work { goal, desks, held } = work;
     let Taken {
         dir,
         journal,
@@ -461,6 +471,7 @@ fn drive(
     let epoch = journal.owner().epoch();
     let brain = Brain::new(plan.clone(), goal, state, epoch);
     let brain = brain.starting(at_once).wishing(wishes);
+    let brain = brain.with_past_calls(held);
     let runtime = runtime::lasting().map_err(|error| {
         printer.complain(&format!(
             "error: the system gives no thread: {error}\nhelp: `ulimit -u` says how many processes and threads you may have"

@@ -48,9 +48,9 @@ pub fn list() -> String {
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Diagnostic codes\n\n\
-         Generated from `src/diag/codes/`; `toolorch explain CODE` prints one entry.\n\
+         Generated from `src/diag/codes/`; `toolorch explain WORD` prints one entry.\n\
          `E` stops everything, `W` is probably a mistake (`allow:` silences it, `--strict` makes it \
-         count), `N` is worth knowing.\n",
+         count), `N` is worth knowing. Alarms of a run have words, at the end.\n",
     );
     for (heading, rows) in FAMILIES {
         if rows.is_empty() {

@@ -71,7 +71,8 @@ fn balance(story: &Story, answered: usize, failed: usize) -> (u64, Balance) {
     let [one] = all.as_slice() else {
         panic!("{all:?}")
     };
-    (one.served.finished - one.served.ours, one.balance.clone())
+    let served = one.served.unwrap_or_default();
+    (served.finished - served.ours, one.balance.clone())
 }
 
 #[test]
@@ -141,6 +142,47 @@ fn without_doubt_an_excess_is_nobody_s_and_a_lack_went_elsewhere() {
         silent,
         Balance::Open("the client reports no calls".to_owned())
     );
+}
+
+#[test]
+fn books_that_were_not_closed_are_never_balanced() {
+    let mut story = running();
+    story.secs(5).feed(metered(
+        Purpose::Look,
+        &[counted("m-0", 1, 12, 2), counted("m-1", 1, 7, 3)],
+    ));
+    // The controller leaves while the client runs: nothing of that is in the journal.
+    for answered in [0, 14] {
+        let (_, balance) = balance(&story, answered, 0);
+        assert!(matches!(balance, Balance::Open(_)), "{balance:?}");
+    }
+}
+
+#[test]
+fn a_server_that_could_not_be_asked_balances_with_nothing() {
+    let mut story = running();
+    story.dies("eval-e", code(0)).feed(Input::Metered(Metered {
+        purpose: Purpose::Close,
+        servers: vec![counted("m-0", 1, 12, 2)],
+        unread: vec!["m-1".into()],
+    }));
+    for answered in [0, 10, 12] {
+        let (_, balance) = balance(&story, answered, 0);
+        assert!(matches!(balance, Balance::Open(_)), "{balance:?}");
+    }
+}
+
+#[test]
+fn servers_that_were_lost_before_they_were_asked_again_are_never_balanced() {
+    let mut story = running();
+    story.dies("m-0", signal("SIGKILL", 9));
+    story.dies("m-1", signal("SIGKILL", 9));
+    story
+        .dies("eval-e", code(1))
+        .feed(metered(Purpose::Close, &[]));
+    let (theirs, balance) = balance(&story, 0, 0);
+    assert_eq!(theirs, 0);
+    assert!(matches!(balance, Balance::Open(_)), "{balance:?}");
 }
 
 #[test]

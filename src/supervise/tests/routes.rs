@@ -3,8 +3,9 @@
 use insta::assert_snapshot;
 
 use super::story::{EVAL, Story, code, ten};
-use crate::base::{Millis, Place};
-use crate::eval::{RouteNews, Tally};
+use crate::base::{Millis, Place, RunId};
+use crate::eval::{PastCall, RouteNews, Tally};
+use crate::run::OutsideSeen;
 use crate::supervise::{Input, Watched};
 
 fn place() -> Place {
@@ -55,6 +56,30 @@ fn an_undeclared_call_is_an_alarm_once_and_the_run_ends_with_7() {
 }
 
 #[test]
+fn a_way_around_the_proxy_is_an_alarm_of_its_own() {
+    let mut story = running();
+    let place = || Place::new("api.example", 443);
+    let around = |times| {
+        Input::Routed(RouteNews::Outside {
+            client: "eval-e".into(),
+            place: place(),
+            times,
+            by: "python3, pid 4711".to_owned(),
+        })
+    };
+    story.feed(refused(1)).feed(around(1));
+    story.feed(refused(2)).feed(around(1));
+    assert_snapshot!(story.told(), @r"
+        1.0s e outside api.example:443 Refused 1
+        1.0s alarm outside-call: `e` was kept from calling api.example:443, which is no endpoint and no declared external: declare it under `externals`, or find what leads there
+        1.0s e outside api.example:443 Connected 1
+        1.0s alarm outside-call: `e` calls api.example:443, which is no endpoint and no declared external (python3, pid 4711): declare it under `externals`, or find what leads there
+        1.0s e outside api.example:443 Refused 2
+        1.0s e outside api.example:443 Connected 2
+        ");
+}
+
+#[test]
 fn it_is_graver_than_what_else_went_wrong() {
     let mut story = running();
     story.feed(refused(1));
@@ -94,6 +119,50 @@ fn another_owner_knows_of_it_and_says_it_again_where_it_goes_on() {
         1.0s run ended 7: e: complete; not declared: e called 203.0.113.7:443 (6 times), e was kept from calling api.example:443 (3 times)
         1.0s -> finish 7: e: complete; not declared: e called 203.0.113.7:443 (6 times), e was kept from calling api.example:443 (3 times)
         ");
+}
+
+#[test]
+fn calls_of_an_earlier_run_are_held_against_its_results() {
+    let mut story = Story::new(EVAL);
+    let past = PastCall {
+        run: RunId::new("t-0-0000"),
+        place: place().to_string(),
+        seen: OutsideSeen::Connected,
+        times: 6,
+    };
+    story.brain.past_calls = [("e".into(), vec![past])].into();
+    story.begin(&[], &[]).comes_up("a").prepared("e", ten(4, 0));
+    story.client_runs("e").secs(1).skip();
+    story.dies("eval-e", code(0)).counted("e", ten(10, 0));
+    story.counted("e", ten(10, 0)).stopped("a");
+    assert_snapshot!(story.told(), @r"
+        1.0s eval-e #1 exited: code Some(0), signal None, reason None
+        1.0s e 10/10, 0 errors
+        1.0s -> count e
+        1.0s e ended: Complete
+        1.0s a #1 stop intended: Done
+        1.0s -> stop a #1
+        1.0s a #1 stopped
+        1.0s run ended 7: e: complete; not declared: e called 203.0.113.7:443 (6 times, in the run `t-0-0000`)
+        1.0s -> finish 7: e: complete; not declared: e called 203.0.113.7:443 (6 times, in the run `t-0-0000`)
+        ");
+}
+
+#[test]
+fn what_another_plan_declares_is_no_violation_any_more() {
+    let mut story = running();
+    story.feed(called(5));
+    let externals = "externals: { x: { url: \"https://203.0.113.7/v1\" } }";
+    let goal = story.all();
+    story.replan(&format!("{externals}{EVAL}")).owner(goal);
+    story.skip();
+    let seen = story.running("eval-e", false);
+    let server = story.running("a", true);
+    story.begin(&[("eval-e", seen), ("a", server)], &[]).skip();
+    story.dies("eval-e", code(0)).counted("e", ten(10, 0));
+    story.stopped("a");
+    let told = story.told();
+    assert!(told.contains("finish 0"), "{told}");
 }
 
 #[test]

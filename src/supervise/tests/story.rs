@@ -282,6 +282,7 @@ impl Story {
         let handle = Handle {
             launcher: LauncherKind::Process,
             native: "7".to_owned(),
+            address: None,
             port: None,
             log: format!("/logs/{unit}.log"),
         };

@@ -738,6 +738,7 @@ impl World {
             Ok(Handle {
                 launcher: LauncherKind::Process,
                 native: "7".to_owned(),
+                address: None,
                 port: None,
                 log: String::new(),
             })

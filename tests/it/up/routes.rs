@@ -93,6 +93,19 @@ fn a_call_to_an_undeclared_address_is_told_at_once_and_survives_the_controller()
     let friendly = |record: &Value| record.to_string().contains(&format!("calls {friend}"));
     assert!(!journal.iter().any(friendly));
     scene.assert_nothing_left();
+
+    // The results do not become better by being asked for once more.
+    let later = scene.expect(7, &["up", YAML]);
+    let here = later.err.replace(&stranger, "STRANGER");
+    assert!(here.contains("its client called STRANGER"), "{here}");
+    let nothing = "every question has its result already: nothing was started";
+    assert!(here.contains(nothing), "{here}");
+    let stranger = format!("  stranger: {{ url: \"http://{stranger}/v1\" }}\nclient_config:");
+    small::change(&scene, "client_config:", &stranger);
+    // What an evaluation requires is part of what its results depend on; this is declared and no more.
+    let requires = "requires: [chat, outside-0]\n    dataset:";
+    small::change(&scene, "dataset:", requires);
+    scene.expect(0, &["up", YAML]);
 }
 
 /// What a client learns of its way out: a line for each place, then its results.
@@ -260,5 +273,49 @@ fn books_show_calls_that_nobody_reports_and_calls_that_went_elsewhere() {
         fair        6     0         6       0  balanced
         by its own report a client called api.nobody.example:443, once: NOT DECLARED
         ");
+    scene.assert_nothing_left();
+}
+
+/// Holds a connection to each server that its configuration names, and works when it may: `go-PORT` is there.
+const HOLDER: &str = r#"
+import json, os, socket, sys, time
+places = [(place["ip_addr"], int(place["port"])) for place in json.load(open(sys.argv[3]))["Qwen/Qwen3-8B"]]
+lines = [socket.create_connection(place) for place in places]
+print("called", flush=True)
+while not all(os.path.exists("go-%s" % port) for _, port in places):
+    time.sleep(0.05)
+os.makedirs(sys.argv[2], exist_ok=True)
+for line in open(sys.argv[1]):
+    id = json.loads(line)["id"]
+    with open("%s/%s.json" % (sys.argv[2], id), "w") as file:
+        json.dump({"id": id, "status": "done"}, file)
+    print("SUM_DONE id=%s status=done" % id, flush=True)
+"#;
+
+#[test]
+fn servers_that_a_running_client_was_told_of_are_declared_until_it_is_started_anew() {
+    let scene = small::scene("plain", 4);
+    scene.write("client.py", HOLDER);
+    small::change(
+        &scene,
+        "command: [bash, client.sh, \"{dataset}\", \"{results}\"]",
+        "command: [python3, client.py, \"{dataset}\", \"{results}\", \"{config}\"]",
+    );
+    small::change(&scene, "first_result: 2s", "first_result: 60s");
+    small::change(&scene, "port: 8000", "port: 8000, replicas: 2");
+    let up = scene.go(scene.toolorch(&["up", YAML]));
+    until("the connections", || {
+        let log = scene.path("home/runs/small/latest/logs/eval-sums.log");
+        let log = std::fs::read_to_string(log).ok()?;
+        log.contains("called").then_some(())
+    });
+    up.signal(Signal::INT);
+    assert_eq!(up.end().code, 130);
+    // One server moves, the other is gone.
+    small::change(&scene, "port: 8000, replicas: 2", "port: 8100");
+    scene.write("go-8100", "");
+    let said = scene.expect(0, &["up", YAML]);
+    assert!(alarms(&scene, "outside-call").is_empty(), "{}", said.err);
+    assert_eq!(scene.results("out"), 4);
     scene.assert_nothing_left();
 }

@@ -1,0 +1,48 @@
+//! Results that were made while their client called undeclared places: a run that ended with 7 is not forgotten.
+
+use std::collections::BTreeMap;
+
+use super::printer::Printer;
+use crate::base::{EvalName, ExitStatus, RunId, clean};
+use crate::eval::{PastCall, declared};
+use crate::plan::Plan;
+use crate::supervise::EvalDesk;
+
+/// What is held against results, by evaluation; none where nothing is.
+pub(super) type Held = BTreeMap<EvalName, Vec<PastCall>>;
+
+/// Looks it up, and says it with what clears it. What `run` itself has seen is in its journal.
+pub(super) fn heed(
+    plan: &Plan,
+    desks: &mut [EvalDesk],
+    run: Option<&RunId>,
+    printer: Printer,
+) -> Result<Held, ExitStatus> {
+    let declared = declared(plan);
+    let mut held = Held::new();
+    for desk in desks {
+        let past = desk.past_calls().map_err(|why| {
+            printer.complain(&format!("error: {why}"));
+            ExitStatus::Refused
+        })?;
+        let mut calls = past.undeclared(&declared);
+        calls.retain(|call| Some(&call.run) != run);
+        if !calls.is_empty() {
+            say(desk, &calls, printer);
+            held.insert(desk.name().clone(), calls);
+        }
+    }
+    Ok(held)
+}
+
+fn say(desk: &EvalDesk, calls: &[PastCall], printer: Printer) {
+    let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
+    printer.say(&format!(
+        "NOT DECLARED: while the results of `{}` were made its client {}\n\
+         help: make them anew in another `results` folder, with the place under `externals` if the call is meant;\n\
+         \x20     to let them count as they are, remove `{}`",
+        desk.name(),
+        clean(&calls.join(", ")),
+        desk.past_calls_file().display(),
+    ));
+}
