@@ -2,8 +2,10 @@
 supervised() { alive "${S[super]-}" "${S[super_start]-}" && [[ ${S[boot]-} == "$BOOT" && ${S[host]-} == "$HOST" ]]; }
 verb_stop() {
   local deadline
+  trap '' PIPE # whoever asked may be gone
   here_and_now
   open_dir || D=
+  now_ms; deadline=$((NOW + GRACE_MS + 15000))
   load_fence; superseded && exit 73
   # Once program and supervisor are both gone, whoever took the port since may be anybody.
   CLAIM=0
@@ -11,14 +13,18 @@ verb_stop() {
   if [[ -n $D ]] && load_state && supervised && [[ ${S[phase]} != @(exited|refused) ]]; then
     printf 'grace=%s\nreason=\n' "$GRACE" >"$D/stopping"
     kill -TERM "${S[super]}" 2>/dev/null; kill -CONT "${S[super]}" 2>/dev/null
-    now_ms; deadline=$((NOW + GRACE_MS + 15000))
     while ((NOW < deadline)) && supervised; do nap 0.02; now_ms; done
   fi
   # A state that cannot be read names nobody to ask; whoever supervises goes with what it supervises.
   if [[ -n $D && -e $D/state ]] && ! load_state; then load_tree; end_all "$GRACE_MS"; fi
   if [[ -n $D ]]; then # nobody may start it while we look
     exec {LOCK}>>"$D/lock"
-    flock -w 10 "$LOCK" || { echo "toolorch: $U_UNIT: its supervisor (pid ${S[super]-}) does not give way" >&2; exit 1; }
+    # Held by another `stop`, of an earlier owner maybe, until all that it found is ended.
+    until flock -w 0.5 "$LOCK"; do
+      load_fence; superseded && exit 73
+      now_ms; ((NOW < deadline + 10000)) || { say "its supervisor (pid ${S[super]-}) or another \`stop\` does not give way"; exit 1; }
+    done
+    load_fence; superseded && exit 73 # what runs now may be a later owner's
     load_state; load_tree
   fi
   if ! end_all "$GRACE_MS"; then say "could not end pid $LEFT"; exit 1; fi
