@@ -36,6 +36,8 @@ pub struct RunState {
     pub epoch: Epoch,
     /// Who watches, or watched last.
     pub owner: Option<Owner>,
+    /// The YAML that its last owner followed, links resolved.
+    pub yaml: Option<String>,
     /// Units that were ever started or judged.
     pub units: BTreeMap<UnitId, UnitState>,
     /// Client configurations by name, as last written.
@@ -108,7 +110,8 @@ impl RunState {
                 self.plan_sha256.clone_from(plan_sha256);
                 self.since = at;
             }
-            Event::OwnerTook { host, pid } => {
+            Event::OwnerTook { host, pid, yaml } => {
+                self.yaml.clone_from(yaml);
                 self.phase = Phase::Running;
                 // What an earlier owner was alarmed of may be mended; who still sees it says it again.
                 self.alarms.clear();
@@ -156,7 +159,7 @@ impl RunState {
             Event::ServerCounted { served } => self.books.server_ended(served),
             Event::BooksClosed { servers, unread } => self.books.close(servers, unread),
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
-            Event::OwnerLeft { why } => {
+            Event::OwnerLeft { why, .. } => {
                 if let Some(owner) = &mut self.owner {
                     let why = why.clone();
                     owner.left = Some(Left { at, why });
@@ -172,6 +175,9 @@ impl RunState {
         for unit in self.units.values_mut() {
             if !unit.phase.may_live() {
                 unit.phase = UnitPhase::Planned;
+            }
+            // What an earlier owner was stopping comes to its end and is started anew, too.
+            if matches!(unit.phase, UnitPhase::Planned | UnitPhase::Stopping) {
                 unit.starts.clear();
             }
         }

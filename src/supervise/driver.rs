@@ -16,7 +16,7 @@ use super::{Brain, Input, Outcome};
 use crate::base::{Clock, ExitStatus, Generation, Millis, NodeName, RunId, Timestamp, UnitId};
 use crate::eval::RouteNews;
 use crate::facts::{Observation, RunningUnit, Signal};
-use crate::run::store::{Journal, StoreError, failpoint};
+use crate::run::store::{Journal, StoreError, failpoint, is_going_down};
 use crate::run::{Record, RunState, UnitPhase};
 use crate::world::{
     Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
@@ -185,7 +185,7 @@ impl<'a> Driver<'a> {
                 Some(input) = self.inputs.recv() => self.heed(input),
                 Some((unit, observation)) = self.news.recv() => self.learn(unit, observation),
                 Some(news) = self.route_news.recv() => vec![Input::Routed(news)],
-                Some(signal) = signals.recv() => vec![Input::Leave(signal)],
+                Some(signal) = signals.recv() => vec![Input::Leave(self.meant(signal))],
                 () = sleep(wake) => vec![Input::Tick],
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
                 _ = show.tick() => {
@@ -228,6 +228,14 @@ impl<'a> Driver<'a> {
             let _ = self.launchers.end_tmux(&self.ground.run).await;
         }
         Ok((outcome, self.ground.desks))
+    }
+
+    /// A polite kill may come from `toolorch down`.
+    fn meant(&self, signal: Signal) -> Signal {
+        match signal {
+            Signal::Terminate if is_going_down(self.journal.owner().dir()) => Signal::Down,
+            other => other,
+        }
     }
 
     fn until_wake(&self) -> Duration {

@@ -555,6 +555,7 @@ mod tests {
         ");
         story.tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),
+            to_down: false,
         });
         let left = Status::new(&plan(1), &story.state, story.now());
         insta::assert_snapshot!(left.head(&TimeZone::UTC), @r"

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 
-use super::super::{Ctx, check_all, preflight};
+use super::super::{Ctx, Ours, check_all, preflight};
 use super::{BASE, fine, said, said_of, said_with};
+use crate::base::UnitId;
 use crate::diag::human;
 use crate::facts::{Known, Listener, PathKind};
 use crate::plan::plan_tests::facts;
@@ -316,7 +317,7 @@ fn before_anything_starts() {
         plan: &plan,
         facts: &facts,
     };
-    let refused = preflight(&ctx, &BTreeSet::new());
+    let refused = preflight(&ctx, &Ours::default());
     assert_snapshot!(human(&refused, &parsed.document, false), @r"
     error[E0303]: port 80 for `s` is in use by pid 71 of root: `nginx -g daemon`
      --> a.yaml:7:23
@@ -342,6 +343,14 @@ fn before_anything_starts() {
 
     error: 3 errors in a.yaml
     ");
-    let ours = preflight(&ctx, &BTreeSet::from([71]));
-    assert!(ours.iter().all(|finding| finding.code.0 != "E0303"));
+    let busy = |ours: &Ours| preflight(&ctx, ours).iter().any(|f| f.code.0 == "E0303");
+    let unit = Ours {
+        units: BTreeSet::from([UnitId::new("s")]),
+        ..Ours::default()
+    };
+    assert!(busy(&unit), "somebody else took the port of a unit that lives");
+    assert!(!busy(&Ours {
+        pids: BTreeSet::from([71]),
+        ..Ours::default()
+    }));
 }

@@ -64,13 +64,19 @@ pub enum StoreError {
         who: String,
     },
     /// This toolorch owned the run until another one took it.
-    #[error("this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}")]
+    #[error("this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}{}", words(who))]
     Superseded {
         /// Our epoch.
         ours: Epoch,
         /// The epoch that the owner's file names now.
         theirs: Epoch,
+        /// Its process, host and since when; none where the file does not name it yet.
+        who: Option<String>,
     },
+}
+
+fn words(who: &Option<String>) -> String {
+    who.iter().map(|who| format!(": {who}")).collect()
 }
 
 impl StoreError {
