@@ -41,7 +41,9 @@ pub(super) fn refuse(
     let failed = |error| runs::store(&error, printer);
     let last = runs::home().latest(&cluster.plan.cluster).map_err(failed)?;
     // Looked at before the listeners: what ends in between has no port any more.
-    let ours = last.map(|run| ours(&cluster.plan, &run)).unwrap_or_default();
+    let ours = last
+        .map(|run| ours(&cluster.plan, &run))
+        .unwrap_or_default();
     let mut starting = cluster.plan.clone();
     starting.units.retain(|unit| goal.starts(unit));
     world::add_programs(&mut cluster.facts, &ask::programs(&starting));

@@ -186,3 +186,47 @@ impl RunState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Generation, LaunchId, UnitId};
+    use crate::run::StopWhy;
+
+    #[test]
+    fn a_stop_that_an_earlier_owner_began_uses_nothing_of_the_budget() {
+        let unit = UnitId::new("a");
+        let took = || Event::OwnerTook {
+            host: "here".to_owned(),
+            pid: 1,
+            yaml: None,
+        };
+        let intended = |generation| Event::LaunchIntended {
+            unit: UnitId::new("a"),
+            generation: Generation(generation),
+            launch: LaunchId::new(format!("l{generation}")),
+            script: None,
+        };
+        let down = Event::StopIntended {
+            unit: unit.clone(),
+            generation: Generation(2),
+            why: StopWhy::Down,
+        };
+        let mut state = RunState::default();
+        let mut starts = |epoch: u64, event: Event| {
+            state.apply(&Record {
+                v: Record::FORMAT,
+                seq: state.seq + 1,
+                at: Timestamp(state.seq),
+                epoch: Epoch(epoch),
+                event,
+            });
+            state.unit(&unit).starts.len()
+        };
+        starts(1, took());
+        starts(1, intended(1));
+        assert_eq!(starts(1, intended(2)), 2);
+        assert_eq!(starts(2, down), 2);
+        assert_eq!(starts(3, took()), 0);
+    }
+}

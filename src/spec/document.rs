@@ -95,3 +95,23 @@ impl Sources for Document {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, parse};
+
+    #[test]
+    fn the_name_is_read_of_what_has_errors() {
+        let name = |text: &str| {
+            let parsed = parse(Source::new("a.yaml", text.as_bytes()), &[]);
+            assert_eq!(parsed.spec, None);
+            parsed.document.cluster_name()
+        };
+        let small = Some("small".to_owned());
+        assert_eq!(name("version: 1\nname: small\nnodes: 3\n"), small);
+        assert_eq!(name("name: \"small\" # mine\nnodes: [}\n"), small);
+        assert_eq!(name("nodes: [}\nname:   small\n"), small);
+        assert_eq!(name("version: 1\nname: [small]\n"), None);
+        assert_eq!(name("nodes: [}\n  name: small\n"), None);
+    }
+}

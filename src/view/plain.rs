@@ -149,7 +149,11 @@ pub(super) fn sentence(event: &Event) -> String {
         ),
         Event::Routed { eval, looks, .. } => format!("{eval}: {looks} looks at its sockets"),
         Event::OwnerLeft { why, to_down } => {
-            let goes_on = if *to_down { "" } else { "; what was started goes on" };
+            let goes_on = if *to_down {
+                ""
+            } else {
+                "; what was started goes on"
+            };
             format!("no longer watched ({}){goes_on}", clean(why))
         }
         Event::RunEnded { code, summary } => format!("run ended, exit {code}: {}", clean(summary)),

@@ -1,16 +1,18 @@
 # ---- stop, status, observe, secrets --------------------------------------------------------------------
 supervised() { alive "${S[super]-}" "${S[super_start]-}" && [[ ${S[boot]-} == "$BOOT" && ${S[host]-} == "$HOST" ]]; }
 verb_stop() {
-  local deadline
+  local deadline known=
   trap '' PIPE # whoever asked may be gone
   here_and_now
   open_dir || D=
   now_ms; deadline=$((NOW + GRACE_MS + 15000))
+  # Read before the fence is looked at: a supervisor that a later owner starts is not in it.
+  [[ -n $D ]] && load_state && known=1
   load_fence; superseded && exit 73
   # Once program and supervisor are both gone, whoever took the port since may be anybody.
   CLAIM=0
-  [[ -n $D ]] && load_state && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && CLAIM=1
-  if [[ -n $D ]] && load_state && supervised && [[ ${S[phase]} != @(exited|refused) ]]; then
+  [[ -n $known ]] && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && CLAIM=1
+  if [[ -n $known ]] && supervised && [[ ${S[phase]} != @(exited|refused) ]]; then
     printf 'grace=%s\nreason=\n' "$GRACE" >"$D/stopping"
     kill -TERM "${S[super]}" 2>/dev/null; kill -CONT "${S[super]}" 2>/dev/null
     while ((NOW < deadline)) && supervised; do nap 0.02; now_ms; done

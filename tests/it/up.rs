@@ -10,12 +10,14 @@
 mod alive;
 mod control;
 mod crash;
+mod cut_short;
 mod drain;
 mod evals;
 mod faults;
 mod gpus;
 mod log_cluster;
 mod lost;
+mod meant;
 mod owners;
 mod quickstart;
 mod refusals;

@@ -304,7 +304,7 @@ fn before_anything_starts() {
         command: Some("nginx -g daemon".to_owned()),
         user: Some("root".to_owned()),
     };
-    facts.listeners = Known::Known(vec![listener]);
+    facts.listeners = Known::Known(vec![listener.clone()]);
     let parsed = parse(Source::new("a.yaml", yaml.as_bytes()), &[]);
     let spec = parsed.spec.unwrap();
     let (plan, report) = check_all(&spec, &facts);
@@ -343,14 +343,32 @@ fn before_anything_starts() {
 
     error: 3 errors in a.yaml
     ");
-    let busy = |ours: &Ours| preflight(&ctx, ours).iter().any(|f| f.code.0 == "E0303");
     let unit = Ours {
         units: BTreeSet::from([UnitId::new("s")]),
         ..Ours::default()
     };
-    assert!(busy(&unit), "somebody else took the port of a unit that lives");
-    assert!(!busy(&Ours {
+    let process = Ours {
         pids: BTreeSet::from([71]),
         ..Ours::default()
-    }));
+    };
+    let busy = |ours: &Ours| preflight(&ctx, ours).iter().any(|f| f.code.0 == "E0303");
+    assert!(!busy(&process));
+    assert!(
+        busy(&unit),
+        "somebody else took the port of a unit that lives"
+    );
+
+    // A process on its way out shows neither its mark nor its files, and listens still.
+    let mut facts = facts.clone();
+    facts.listeners = Known::Known(vec![Listener {
+        pid: None,
+        ..listener
+    }]);
+    let ctx = Ctx {
+        facts: &facts,
+        ..ctx
+    };
+    let busy = |ours: &Ours| preflight(&ctx, ours).iter().any(|f| f.code.0 == "E0303");
+    assert!(!busy(&unit));
+    assert!(busy(&Ours::default()));
 }

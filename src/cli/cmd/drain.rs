@@ -90,7 +90,10 @@ fn servers(plan: &Plan, target: &str, printer: Printer) -> Result<Vec<UnitId>, E
     if !there.is_empty() {
         return Ok(there);
     }
-    let group = plan.groups.iter().find(|group| group.name.as_str() == target);
+    let group = plan
+        .groups
+        .iter()
+        .find(|group| group.name.as_str() == target);
     let ends = group.iter().flat_map(|group| &group.endpoints);
     let named: Vec<UnitId> = ends.map(|end| end.unit.clone()).collect();
     if !named.is_empty() {
@@ -98,7 +101,11 @@ fn servers(plan: &Plan, target: &str, printer: Printer) -> Result<Vec<UnitId>, E
     }
     let nodes: BTreeSet<&str> = plan.servers().map(|unit| unit.node.as_str()).collect();
     let nodes: Vec<&str> = nodes.into_iter().collect();
-    let groups: Vec<&str> = plan.groups.iter().map(|group| group.name.as_str()).collect();
+    let groups: Vec<&str> = plan
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
     Err(refuse(format!(
         "`{target}` is neither a server, nor a model or service, nor a node with servers\nhelp: nodes: {}; models and services: {}; `toolorch status` names the servers",
         nodes.join(", "),

@@ -64,7 +64,10 @@ pub enum StoreError {
         who: String,
     },
     /// This toolorch owned the run until another one took it.
-    #[error("this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}{}", words(who))]
+    #[error(
+        "this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}{}",
+        words(who)
+    )]
     Superseded {
         /// Our epoch.
         ours: Epoch,
