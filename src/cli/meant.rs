@@ -58,8 +58,8 @@ fn of_yaml(runs: &[RunDir], file: &Path, printer: Printer) -> Result<ClusterName
     }
     let name = parsed.document.cluster_name();
     let named = runs.iter().map(RunDir::cluster);
-    let named = named.filter(|cluster| name.as_deref() == Some(cluster.as_str()));
-    let Some(cluster) = named.last().or_else(|| started_from(runs, file)) else {
+    let mut named = named.filter(|cluster| name.as_deref() == Some(cluster.as_str()));
+    let Some(cluster) = named.next_back().or_else(|| started_from(runs, file)) else {
         printer.complain(&format!(
             "error: `{shown}` has errors: toolorch check {shown}\nhelp: a cluster's name, or a run's, does as well: toolorch runs"
         ));

@@ -66,7 +66,7 @@ pub enum StoreError {
     /// This toolorch owned the run until another one took it.
     #[error(
         "this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}{}",
-        words(who)
+        words(who.as_deref())
     )]
     Superseded {
         /// Our epoch.
@@ -78,8 +78,8 @@ pub enum StoreError {
     },
 }
 
-fn words(who: &Option<String>) -> String {
-    who.iter().map(|who| format!(": {who}")).collect()
+fn words(who: Option<&str>) -> String {
+    who.map_or_else(String::new, |who| format!(": {who}"))
 }
 
 impl StoreError {
