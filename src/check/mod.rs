@@ -24,6 +24,6 @@ mod remote;
 mod rule_tests;
 mod words;
 
-pub use preflight::{busy_ports, preflight};
+pub use preflight::{Ours, busy_ports, preflight};
 pub use registry::{Ctx, check, check_all};
 pub use remote::refusal;

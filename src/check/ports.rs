@@ -1,6 +1,6 @@
 //! Ports: nobody's twice.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
@@ -8,7 +8,7 @@ use crate::facts::{Facts, Listener};
 use crate::plan::ports::listens_on;
 use crate::plan::{Plan, Unit};
 
-use super::Ctx;
+use super::{Ctx, Ours};
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
     let mut owner: HashMap<(&str, u16), &Unit> = HashMap::with_capacity(ctx.plan.units.len());
@@ -45,9 +45,8 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
 
 /// Ports of this machine that somebody else listens on now: refused before anything starts.
 ///
-/// Not a rule of `check`: while the cluster is up its own servers listen there. `ours` are process
-/// ids that belong to it.
-pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &BTreeSet<u32>) -> Report {
+/// Not a rule of `check`: while the cluster is up its own servers listen there.
+pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &Ours) -> Report {
     let Some(listeners) = facts.listeners.get() else {
         return Report::new();
     };
@@ -60,7 +59,10 @@ pub(super) fn busy(plan: &Plan, facts: &Facts, ours: &BTreeSet<u32>) -> Report {
         let Some(port) = unit.port else { continue };
         let at_port = by_port.get(&port.0).into_iter().flatten();
         let clash = at_port
-            .filter(|listener| !listener.pid.is_some_and(|pid| ours.contains(&pid)))
+            .filter(|listener| match listener.pid {
+                Some(pid) => !ours.pids.contains(&pid),
+                None => !ours.units.contains(&unit.id),
+            })
             .find(|listener| listens_on(&listener.address, &unit.address));
         if let Some(listener) = clash {
             let place = Place::Value(unit.origin.key("port"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::base::FieldPath;
+use crate::base::{FieldPath, UnitId};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::plan::ask::{notify_program, own_program};
 use crate::plan::paths;
@@ -10,9 +10,18 @@ use crate::spec::model::LauncherKind;
 
 use super::{Ctx, here, ports};
 
-/// Busy ports (with the owner's pid), missing programs, missing directories. `ours` are the process
-/// ids of this cluster's own servers, which may listen where they should.
-pub fn preflight(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
+/// What of this cluster's own is there already: it may listen where it should.
+#[derive(Debug, Clone, Default)]
+pub struct Ours {
+    /// Processes that carry the run's mark.
+    pub pids: BTreeSet<u32>,
+    /// Units whose script or process was seen a moment before. A process that ends keeps its port for a while in which
+    /// neither its mark nor its files can be seen.
+    pub units: BTreeSet<UnitId>,
+}
+
+/// Busy ports (with the owner's pid), missing programs, missing directories.
+pub fn preflight(ctx: &Ctx<'_>, ours: &Ours) -> Report {
     let mut report = ports::busy(ctx.plan, ctx.facts, ours);
     programs(ctx, &mut report);
     own_files(ctx, &mut report);
@@ -28,7 +37,7 @@ pub fn preflight(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
 }
 
 /// Busy ports alone: what can change between a look at the plan and its start.
-pub fn busy_ports(ctx: &Ctx<'_>, ours: &BTreeSet<u32>) -> Report {
+pub fn busy_ports(ctx: &Ctx<'_>, ours: &Ours) -> Report {
     ports::busy(ctx.plan, ctx.facts, ours)
 }
 

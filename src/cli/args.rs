@@ -305,18 +305,18 @@ pub(super) struct EvalArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct DownArgs {
-    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
-    #[arg(value_name = "CLUSTER.yaml")]
+    /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DrainArgs {
-    /// A node of the YAML, with all its servers, or one server, such as `answer-3`.
-    #[arg(value_name = "NODE|UNIT")]
+    /// A node, a model or a service of the YAML, with all its servers, or one server, such as `answer-3`.
+    #[arg(value_name = "NODE|MODEL|UNIT")]
     pub(super) target: String,
-    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
-    #[arg(value_name = "CLUSTER.yaml")]
+    /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
     /// Let them start again.
     #[arg(long)]
@@ -328,8 +328,8 @@ pub(super) struct DrainArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
-    #[arg(value_name = "CLUSTER.yaml")]
+    /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
     /// Show it again whenever it changes.
     #[arg(long, conflicts_with = "json")]
@@ -343,8 +343,8 @@ pub(super) struct StatusArgs {
 pub(super) struct LogsArgs {
     /// The unit, such as `orchestrator-0` or `eval-hle`.
     pub(super) unit: String,
-    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
-    #[arg(value_name = "CLUSTER.yaml")]
+    /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
     /// Go on as the log grows.
     #[arg(long, short)]
@@ -359,8 +359,8 @@ pub(super) struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
-    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
-    #[arg(value_name = "CLUSTER.yaml")]
+    /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
     /// One JSON object a line.
     #[arg(long)]

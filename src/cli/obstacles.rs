@@ -1,18 +1,19 @@
 //! What stands in the way of a start, found alike by `up`, which refuses, and by `plan`, which says so beforehand.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::load::Cluster;
 use super::printer::Printer;
-use super::runs;
-use crate::base::{EvalName, ExitStatus};
-use crate::check::{self, Ctx};
+use super::{orphans, owners, runs};
+use crate::base::{EvalName, ExitStatus, UnitId};
+use crate::check::{self, Ctx, Ours};
 use crate::diag::human;
-use crate::plan::Plan;
+use crate::facts::Observation;
+use crate::plan::{Plan, ask};
 use crate::run::store::{RunDir, StoreError};
 use crate::spec::Document;
-use crate::supervise::EvalDesk;
-use crate::world;
+use crate::supervise::{EvalDesk, Goal};
+use crate::world::{self, UnitDirs};
 
 /// What is known of the results of these evaluations.
 pub(super) fn desks(
@@ -40,16 +41,60 @@ pub(super) fn desks(
     Ok(desks)
 }
 
-/// Looks who listens on the ports of this plan; answers with the processes of the cluster's own run, which may.
-pub(super) fn look_at_ports(
+/// Servers of a run whose folder is gone hold ports and GPUs, and nobody watches them.
+pub(super) fn refuse_orphans(plan: &Plan, yaml: &Path, printer: Printer) -> Result<(), ExitStatus> {
+    let orphans = orphans::find(&runs::home(), Some(&plan.cluster));
+    let Some((run, units)) = orphans.first_key_value() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = units.iter().map(UnitId::as_str).collect();
+    printer.complain(&format!(
+        "error: the folder of run `{run}` is gone, but {} of it live: {}\nhelp: first end them: toolorch down {}\nnothing was started",
+        names.len(),
+        names.join(", "),
+        yaml.display()
+    ));
+    Err(ExitStatus::Refused)
+}
+
+/// What would stop the start is said before anything is started.
+pub(super) fn refuse(
     cluster: &mut Cluster,
-    plan: &Plan,
-) -> Result<BTreeSet<u32>, StoreError> {
-    let last = runs::home().latest(&plan.cluster)?;
-    let marked = |run: &RunDir| world::find_marked(&format!("{}/", run.id()));
-    let ports = plan.units.iter().filter_map(|unit| unit.port).collect();
+    document: &Document,
+    goal: &Goal,
+    printer: Printer,
+) -> Result<(), ExitStatus> {
+    let mut starting = cluster.plan.clone();
+    starting.units.retain(|unit| goal.starts(unit));
+    world::add_programs(&mut cluster.facts, &ask::programs(&starting));
+    let ours = look_at_ports(cluster, &starting).map_err(|error| runs::store(&error, printer))?;
+    let ctx = Ctx {
+        plan: &starting,
+        ..cluster.ctx()
+    };
+    let mut found = check::preflight(&ctx, &ours);
+    if !ours.pids.is_empty() {
+        found = owners::let_strangers_be(found, printer);
+    }
+    found.extend(check::refusal(&ctx));
+    if found.is_empty() {
+        return Ok(());
+    }
+    printer.complain(human(&found, document, printer.in_colour()).trim_end());
+    printer.complain("nothing was started");
+    Err(ExitStatus::Refused)
+}
+
+/// Looks who listens on the ports of this plan; answers with what of the cluster's own run is there, which may.
+fn look_at_ports(cluster: &mut Cluster, starting: &Plan) -> Result<Ours, StoreError> {
+    let last = runs::home().latest(&cluster.plan.cluster)?;
+    // Looked at before the listeners: what ends in between has no port any more.
+    let ours = last
+        .map(|run| ours(&cluster.plan, &run))
+        .unwrap_or_default();
+    let ports = starting.units.iter().filter_map(|unit| unit.port).collect();
     cluster.facts.listeners = world::listeners(&ports);
-    Ok(last.iter().flat_map(marked).collect())
+    Ok(ours)
 }
 
 /// What `up` would refuse and `check` does not see, in its words: results of another evaluation, ports that others hold.
@@ -84,4 +129,22 @@ pub(super) fn foreseen(
         said.push(shown.trim_end().to_owned());
     }
     Ok(said)
+}
+
+/// What of a run is there at this moment.
+fn ours(plan: &Plan, run: &RunDir) -> Ours {
+    let dirs = UnitDirs::of_run(run);
+    let at_work = |unit: &&UnitId| {
+        matches!(
+            dirs.observe(unit),
+            Observation::Running(_) | Observation::Unknown { .. }
+        )
+    };
+    let units = plan.units.iter().map(|unit| &unit.id);
+    Ours {
+        units: units.filter(at_work).cloned().collect(),
+        pids: world::find_marked(&format!("{}/", run.id()))
+            .into_iter()
+            .collect(),
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::meant::Meant;
 use super::orphans;
 use super::printer::Printer;
 use crate::base::{ClusterName, ExitStatus, Port, UnitId};
@@ -11,7 +12,6 @@ use crate::plan::Plan;
 use crate::plan::rehearsal::name_of;
 use crate::run::store::{Home, RunDir, StoreError, read_journal};
 use crate::run::{Record, RunState};
-use crate::spec::{self, Source};
 use crate::world::UnitDirs;
 
 /// A run as its directory tells it.
@@ -29,26 +29,37 @@ pub(super) fn home() -> Home {
     Home::find(&folder, variable.as_deref())
 }
 
-/// The last run of this YAML's cluster, or the only live run where no YAML is named.
+/// The run that a word means (see [`Meant`]), or the only live run where there is none.
 ///
 /// # Errors
 /// There is none, or more than one: said, with the list.
-pub(super) fn find(file: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
-    let dir = locate(file, printer)?;
+pub(super) fn find(word: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
+    let meant = meant(word, printer)?;
+    let dir = locate(meant.as_ref(), word, printer)?;
     read(dir).map_err(|error| store(&error, printer))
 }
 
-/// The same, also where the journal cannot be read: what is to be stopped stands in the plan. Answers
-/// with what is wrong with the journal, if anything is.
-pub(super) fn find_to_stop(
-    file: Option<&Path>,
+/// What a word means, where there is one.
+///
+/// # Errors
+/// It means nothing: said.
+pub(super) fn meant(word: Option<&Path>, printer: Printer) -> Result<Option<Meant>, ExitStatus> {
+    let meant = word.map(|word| Meant::of(&home(), word, printer));
+    meant.transpose()
+}
+
+/// The same, also where the journal cannot be read: units stand in the plan. Answers with what is wrong with the journal,
+/// if anything is.
+pub(super) fn find_anyway(
+    meant: Option<&Meant>,
+    word: Option<&Path>,
     printer: Printer,
 ) -> Result<(Found, Option<ExitStatus>), ExitStatus> {
-    to_stop(locate(file, printer)?, printer)
+    read_anyway(locate(meant, word, printer)?, printer)
 }
 
 /// The same of one run.
-pub(super) fn to_stop(
+pub(super) fn read_anyway(
     dir: RunDir,
     printer: Printer,
 ) -> Result<(Found, Option<ExitStatus>), ExitStatus> {
@@ -67,41 +78,53 @@ pub(super) fn to_stop(
     Ok((found, Some(status)))
 }
 
-fn locate(file: Option<&Path>, printer: Printer) -> Result<RunDir, ExitStatus> {
+fn locate(
+    meant: Option<&Meant>,
+    word: Option<&Path>,
+    printer: Printer,
+) -> Result<RunDir, ExitStatus> {
     let home = home();
-    // A run whose start was refused has no plan.
-    let started = |dir: &RunDir| dir.plan().exists();
-    match file {
-        Some(file) => {
-            let cluster = cluster_of(file, printer)?;
-            let failed = |error| store(&error, printer);
-            let mut latest = home.latest(&cluster).map_err(failed)?;
-            let over = |dir: &RunDir| dir.is_over().unwrap_or(false);
-            // A rehearsal that goes on is meant where nothing of the cluster itself does.
-            if latest.as_ref().is_none_or(over) {
-                let mut rehearsals = live(&home, Some(&name_of(&cluster)), printer)?;
-                latest = rehearsals.pop().or(latest);
-            }
-            // Nor is one that is over unknown where the cluster itself never ran.
-            if latest.is_none() {
-                latest = home.latest(&name_of(&cluster)).map_err(failed)?;
-            }
-            latest.filter(started).ok_or_else(|| {
-                let (kept, shown) = (home.path().display(), file.display());
-                let orphans = orphans::find(&home, Some(&cluster));
-                printer.complain(&match orphans.keys().next() {
-                    None => format!(
-                        "error: `{cluster}` has no run in `{kept}`\nhelp: start one: toolorch up {shown}; one that was started in another folder is kept there"
-                    ),
-                    Some(run) => format!(
-                        "error: the folder of run `{run}` is gone, but processes of it live\nhelp: end them: toolorch down {shown}"
-                    ),
-                });
-                ExitStatus::Usage
-            })
-        }
+    match meant {
+        Some(Meant::Run(dir)) => Ok(dir.clone()),
+        Some(Meant::Cluster(cluster)) => of_cluster(&home, cluster, word, printer),
         None => only_live(&home, printer),
     }
+}
+
+fn of_cluster(
+    home: &Home,
+    cluster: &ClusterName,
+    word: Option<&Path>,
+    printer: Printer,
+) -> Result<RunDir, ExitStatus> {
+    let failed = |error| store(&error, printer);
+    let mut latest = home.latest(cluster).map_err(failed)?;
+    let over = |dir: &RunDir| dir.is_over().unwrap_or(false);
+    // A rehearsal that goes on is meant where nothing of the cluster itself does.
+    if latest.as_ref().is_none_or(over) {
+        let mut rehearsals = live(home, Some(&name_of(cluster)), printer)?;
+        latest = rehearsals.pop().or(latest);
+    }
+    // Nor is one that is over unknown where the cluster itself never ran.
+    if latest.is_none() {
+        latest = home.latest(&name_of(cluster)).map_err(failed)?;
+    }
+    // A run whose start was refused has no plan.
+    let started = latest.filter(|dir| dir.plan().exists());
+    started.ok_or_else(|| {
+        let kept = home.path().display();
+        let shown = word.map_or_else(|| cluster.to_string(), |word| word.display().to_string());
+        let orphans = orphans::find(home, Some(cluster));
+        printer.complain(&match orphans.keys().next() {
+            None => format!(
+                "error: `{cluster}` has no run in `{kept}`\nhelp: start one: toolorch up {shown}; one that was started in another folder is kept there"
+            ),
+            Some(run) => format!(
+                "error: the folder of run `{run}` is gone, but processes of it live\nhelp: end them: toolorch down {shown}"
+            ),
+        });
+        ExitStatus::Usage
+    })
 }
 
 fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
@@ -187,7 +210,7 @@ fn only_live(home: &Home, printer: Printer) -> Result<RunDir, ExitStatus> {
     if live.is_empty() && clusters.len() == 1 {
         return started.pop().ok_or(ExitStatus::Usage);
     }
-    let names: Vec<&str> = live.iter().map(|run| run.cluster().as_str()).collect();
+    let names: Vec<&str> = live.iter().map(|run| run.id().as_str()).collect();
     printer.complain(&match (names.is_empty(), all) {
         (true, 0) => format!("error: there is no run in `{}`", home.path().display()),
         (true, _) => {
@@ -195,27 +218,11 @@ fn only_live(home: &Home, printer: Printer) -> Result<RunDir, ExitStatus> {
                 .to_owned()
         }
         (false, _) => format!(
-            "error: several runs are live: {}\nhelp: name the cluster's YAML",
+            "error: several runs are live: {}\nhelp: name one of them, or the cluster's YAML",
             names.join(", ")
         ),
     });
     Err(ExitStatus::Usage)
-}
-
-/// The cluster's name, even of a YAML with errors elsewhere.
-pub(super) fn cluster_of(file: &Path, printer: Printer) -> Result<ClusterName, ExitStatus> {
-    let shown = file.display();
-    let bytes = std::fs::read(file).map_err(|error| {
-        printer.complain(&format!("error: cannot read `{shown}`: {error}"));
-        ExitStatus::Usage
-    })?;
-    let parsed = spec::parse(Source::new(shown.to_string(), &bytes), &[]);
-    parsed.spec.map(|spec| spec.name).ok_or_else(|| {
-        printer.complain(&format!(
-            "error: `{shown}` has errors: toolorch check {shown}"
-        ));
-        ExitStatus::Usage
-    })
 }
 
 /// Says a failure of the store, and its exit code.

@@ -7,7 +7,8 @@ use futures_util::stream::iter;
 
 use super::printer::Printer;
 use crate::base::{Epoch, ExitStatus, Millis, RunId, UnitId};
-use crate::world::{self, Launchers};
+use crate::facts::Observation;
+use crate::world::{self, Launchers, UnitDirs};
 
 /// How often everything is stopped again while processes of the run show up.
 const ROUNDS: usize = 3;
@@ -54,6 +55,22 @@ impl Stop<'_> {
         found
     }
 
+    /// Says how many are to be stopped; the scripts of the others only look whether anything is left.
+    fn tell(&self, units: &[&(UnitId, Millis)]) {
+        let dirs = UnitDirs::new(self.run);
+        let marked = world::living_runs().remove(self.run).unwrap_or_default();
+        let lives = |unit: &UnitId| {
+            let seen = dirs.observe(unit);
+            marked.contains(unit)
+                || matches!(seen, Observation::Running(_) | Observation::Unknown { .. })
+        };
+        let living = units.iter().filter(|(unit, _)| lives(unit)).count();
+        if living > 0 {
+            let plural = if living == 1 { "" } else { "s" };
+            self.printer.say(&format!("stopping {living} unit{plural}"));
+        }
+    }
+
     async fn once(&self) -> Vec<String> {
         let launchers = Launchers::default();
         let client = |(unit, _): &&(UnitId, Millis)| unit.as_str().starts_with("eval-");
@@ -63,9 +80,7 @@ impl Stop<'_> {
             if group.is_empty() {
                 continue;
             }
-            let plural = if group.len() == 1 { "" } else { "s" };
-            self.printer
-                .say(&format!("stopping {} unit{plural}", group.len()));
+            self.tell(&group);
             let launchers = &launchers;
             let stops = group.into_iter().map(|(unit, grace)| async move {
                 let done = launchers

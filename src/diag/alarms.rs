@@ -60,10 +60,30 @@ const ROWS: &[AlarmInfo] = &[
          the outage is one that only you can end.",
     ),
     row(
+        "journal-failed",
+        "the journal cannot be written",
+        "Writing a line failed, and not for want of room: the alarm has the system's words. Nothing is started or stopped without \
+         its record; what runs is watched, and what happens is written down once that works again. See whether the folder of \
+         the run is there and its disk is mounted for writing.",
+    ),
+    row(
+        "journal-full",
+        "the disk of the journal is full",
+        "Nothing is started or stopped without its record; what runs is watched, `down` works, and what happens is written down \
+         when there is room. Make room on the disk of `$TOOLORCH_HOME`.",
+    ),
+    row(
         "journal-rebuilt",
         "the run's journal was damaged and is begun anew",
         "`up --rebuild` wrote a new journal from what runs and from the results. The damaged part is kept beside it. What only the \
          old one knew, such as the times of earlier starts, is lost.",
+    ),
+    row(
+        "model-gone",
+        "a server no longer knows the model that it proved to serve",
+        "It answered the same request when it became ready, and now says 404 twice in a row: its model was unloaded, or another \
+         program answers there. All of it is ended, and it is started again within its budget; the ready ladder refuses it if it \
+         still serves something else.",
     ),
     row(
         "no-retry",

@@ -172,4 +172,6 @@ pub enum Signal {
     Interrupt,
     /// A polite kill.
     Terminate,
+    /// A polite kill by `toolorch down`, which ends the run.
+    Down,
 }

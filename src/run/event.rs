@@ -55,6 +55,9 @@ pub enum Event {
         host: String,
         /// Its process id.
         pid: u32,
+        /// The YAML that it follows, links resolved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        yaml: Option<String>,
     },
     /// `toolorch down` took the run: it watches nothing, and what is known of units and evaluations stays.
     DownBegan {
@@ -355,6 +358,9 @@ pub enum Event {
     OwnerLeft {
         /// Why: a signal's name, `detached`.
         why: String,
+        /// It made room for `toolorch down`: nothing goes on.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        to_down: bool,
     },
     /// The run is over.
     RunEnded {

@@ -36,6 +36,8 @@ pub struct RunState {
     pub epoch: Epoch,
     /// Who watches, or watched last.
     pub owner: Option<Owner>,
+    /// The YAML that its last owner followed, links resolved.
+    pub yaml: Option<String>,
     /// Units that were ever started or judged.
     pub units: BTreeMap<UnitId, UnitState>,
     /// Client configurations by name, as last written.
@@ -108,7 +110,8 @@ impl RunState {
                 self.plan_sha256.clone_from(plan_sha256);
                 self.since = at;
             }
-            Event::OwnerTook { host, pid } => {
+            Event::OwnerTook { host, pid, yaml } => {
+                self.yaml.clone_from(yaml);
                 self.phase = Phase::Running;
                 // What an earlier owner was alarmed of may be mended; who still sees it says it again.
                 self.alarms.clear();
@@ -156,7 +159,7 @@ impl RunState {
             Event::ServerCounted { served } => self.books.server_ended(served),
             Event::BooksClosed { servers, unread } => self.books.close(servers, unread),
             Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
-            Event::OwnerLeft { why } => {
+            Event::OwnerLeft { why, .. } => {
                 if let Some(owner) = &mut self.owner {
                     let why = why.clone();
                     owner.left = Some(Left { at, why });
@@ -172,11 +175,58 @@ impl RunState {
         for unit in self.units.values_mut() {
             if !unit.phase.may_live() {
                 unit.phase = UnitPhase::Planned;
+            }
+            // What an earlier owner was stopping comes to its end and is started anew, too.
+            if matches!(unit.phase, UnitPhase::Planned | UnitPhase::Stopping) {
                 unit.starts.clear();
             }
         }
         for eval in self.evals.values_mut() {
             eval.verdict = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Generation, LaunchId, UnitId};
+    use crate::run::StopWhy;
+
+    #[test]
+    fn a_stop_that_an_earlier_owner_began_uses_nothing_of_the_budget() {
+        let unit = UnitId::new("a");
+        let took = || Event::OwnerTook {
+            host: "here".to_owned(),
+            pid: 1,
+            yaml: None,
+        };
+        let intended = |generation| Event::LaunchIntended {
+            unit: UnitId::new("a"),
+            generation: Generation(generation),
+            launch: LaunchId::new(format!("l{generation}")),
+            script: None,
+        };
+        let down = Event::StopIntended {
+            unit: unit.clone(),
+            generation: Generation(2),
+            why: StopWhy::Down,
+        };
+        let mut state = RunState::default();
+        let mut starts = |epoch: u64, event: Event| {
+            state.apply(&Record {
+                v: Record::FORMAT,
+                seq: state.seq + 1,
+                at: Timestamp(state.seq),
+                epoch: Epoch(epoch),
+                event,
+            });
+            state.unit(&unit).starts.len()
+        };
+        starts(1, took());
+        starts(1, intended(1));
+        assert_eq!(starts(1, intended(2)), 2);
+        assert_eq!(starts(2, down), 2);
+        assert_eq!(starts(3, took()), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! The YAML as it was read, `--set` included: texts, tree, and where a value comes from.
 
 use super::origin::Origin;
-use super::tree::Tree;
+use super::tree::{Kind, Tree};
 use crate::base::{FieldPath, Span};
 use crate::diag::{Found, Place, Sources};
 
@@ -26,6 +26,21 @@ impl Document {
     /// What the file says, with what the command line says in its place.
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// The cluster's name as far as it can be read: of a YAML with errors elsewhere, and of what is no YAML from the first
+    /// line that begins with `name:`.
+    pub fn cluster_name(&self) -> Option<String> {
+        if let Some(entry) = self.tree.root.get("name") {
+            return match &entry.value.kind {
+                Kind::Scalar(scalar) => Some(scalar.text.clone()),
+                Kind::Map(_) | Kind::Seq(_) => None,
+            };
+        }
+        let mut lines = self.text.lines();
+        let value = lines.find_map(|line| line.strip_prefix("name:"))?;
+        let value = value.split(" #").next()?.trim();
+        Some(value.trim_matches(['"', '\'']).to_owned())
     }
 
     /// Whether the user gave the value at `path`, in the file or on the command line.
@@ -78,5 +93,25 @@ impl Sources for Document {
                 span: Span::new(span.start - base..span.end - base),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, parse};
+
+    #[test]
+    fn the_name_is_read_of_what_has_errors() {
+        let name = |text: &str| {
+            let parsed = parse(Source::new("a.yaml", text.as_bytes()), &[]);
+            assert_eq!(parsed.spec, None);
+            parsed.document.cluster_name()
+        };
+        let small = Some("small".to_owned());
+        assert_eq!(name("version: 1\nname: small\nnodes: 3\n"), small);
+        assert_eq!(name("name: \"small\" # mine\nnodes: [}\n"), small);
+        assert_eq!(name("nodes: [}\nname:   small\n"), small);
+        assert_eq!(name("version: 1\nname: [small]\n"), None);
+        assert_eq!(name("nodes: [}\n  name: small\n"), None);
     }
 }

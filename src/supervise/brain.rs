@@ -382,7 +382,8 @@ impl Brain {
         outcome.kept = self.looks().next().is_some();
         let summary = outcome.summary.clone();
         if outcome.kept {
-            self.record(Event::OwnerLeft { why: summary }, now);
+            let (why, to_down) = (summary, false);
+            self.record(Event::OwnerLeft { why, to_down }, now);
         } else {
             let code = outcome.code.code();
             self.record(Event::RunEnded { code, summary }, now);
@@ -395,11 +396,12 @@ impl Brain {
         let (code, why) = match signal {
             Signal::Interrupt => (ExitStatus::Interrupted, "interrupted"),
             Signal::Terminate => (ExitStatus::Terminated, "terminated"),
+            Signal::Down => (ExitStatus::Terminated, "`toolorch down` ends the run"),
         };
         self.course = Course::Over;
         let (summary, kept) = (why.to_owned(), self.looks().next().is_some());
-        let why = summary.clone();
-        self.record(Event::OwnerLeft { why }, now);
+        let (why, to_down) = (summary.clone(), signal == Signal::Down);
+        self.record(Event::OwnerLeft { why, to_down }, now);
         self.ask(Effect::Finish(Outcome {
             code,
             summary,

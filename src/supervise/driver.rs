@@ -18,7 +18,7 @@ use crate::base::{
 };
 use crate::eval::{RouteNews, endpoints_so_far};
 use crate::facts::{Observation, RunningUnit, Signal};
-use crate::run::store::{Journal, StoreError, failpoint};
+use crate::run::store::{Journal, StoreError, failpoint, is_going_down};
 use crate::run::{Record, RunState, UnitPhase};
 use crate::world::{
     Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
@@ -201,7 +201,7 @@ impl<'a> Driver<'a> {
                 Some(input) = self.inputs.recv() => self.heed(input),
                 Some((unit, observation)) = self.news.recv() => self.learn(unit, observation),
                 Some(news) = self.route_news.recv() => vec![Input::Routed(news)],
-                Some(signal) = signals.recv() => vec![Input::Leave(signal)],
+                Some(signal) = signals.recv() => vec![Input::Leave(self.meant(signal))],
                 () = sleep(wake) => vec![Input::Tick],
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
                 _ = show.tick() => {
@@ -250,6 +250,14 @@ impl<'a> Driver<'a> {
             state,
             desks: self.ground.desks,
         })
+    }
+
+    /// A polite kill may come from `toolorch down`.
+    fn meant(&self, signal: Signal) -> Signal {
+        match signal {
+            Signal::Terminate if is_going_down(self.journal.owner().dir()) => Signal::Down,
+            other => other,
+        }
     }
 
     fn until_wake(&self) -> Duration {

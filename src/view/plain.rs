@@ -76,7 +76,7 @@ pub(super) fn sentence(event: &Event) -> String {
             version,
             ..
         } => format!("run {run} of {cluster} began, toolorch {version}"),
-        Event::OwnerTook { host, pid } => format!("watched by {}, pid {pid}", clean(host)),
+        Event::OwnerTook { host, pid, .. } => format!("watched by {}, pid {pid}", clean(host)),
         Event::DownBegan { host, pid } => {
             format!("`toolorch down` stops it, on {}, pid {pid}", clean(host))
         }
@@ -148,11 +148,13 @@ pub(super) fn sentence(event: &Event) -> String {
             servers.len()
         ),
         Event::Routed { eval, looks, .. } => format!("{eval}: {looks} looks at its sockets"),
-        Event::OwnerLeft { why } => {
-            format!(
-                "no longer watched ({}); what was started goes on",
-                clean(why)
-            )
+        Event::OwnerLeft { why, to_down } => {
+            let goes_on = if *to_down {
+                ""
+            } else {
+                "; what was started goes on"
+            };
+            format!("no longer watched ({}){goes_on}", clean(why))
         }
         Event::RunEnded { code, summary } => format!("run ended, exit {code}: {}", clean(summary)),
         event => of_unit(event),
@@ -398,6 +400,7 @@ mod tests {
         });
         story.tell(Event::OwnerLeft {
             why: "SIGTERM".to_owned(),
+            to_down: false,
         });
         story.tell(Event::RunEnded {
             code: 6,
@@ -495,6 +498,7 @@ mod tests {
         story.progress("hle", 1, 9).wait(1000).progress("hle", 2, 9);
         story.wait(1000).tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),
+            to_down: false,
         });
         insta::assert_snapshot!(shown(&story, Weight::Normal), @r"
         00:00:00 hle 1/9

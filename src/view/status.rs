@@ -575,6 +575,7 @@ mod tests {
         insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137; start 2 of 4 is due");
         story.tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),
+            to_down: false,
         });
         insta::assert_snapshot!(row(&story), @"  retrieval     ended with code 137");
     }
@@ -599,6 +600,7 @@ mod tests {
         insta::assert_snapshot!(head(&story, Some(Seen::Stopped { heard, left_ms })), @"its controller, pid 4242 on desk, is stopped since about 00:00:00: let it go on (kill -CONT 4242), or `toolorch up` takes over");
         story.tell(Event::OwnerLeft {
             why: "SIGINT".to_owned(),
+            to_down: false,
         });
         insta::assert_snapshot!(head(&story, None), @"nobody watches since 00:00:00: pid 4242 on desk left (SIGINT); what was started goes on; watch again: `toolorch up`");
     }

@@ -191,6 +191,7 @@ impl Story {
         story.tell(Event::OwnerTook {
             host: "desk".to_owned(),
             pid: 4242,
+            yaml: None,
         });
         story
     }

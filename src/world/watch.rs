@@ -256,6 +256,8 @@ impl Thread {
     fn without_record(&self, awaited: &Awaited) -> Exit {
         let log = self.dirs.of(&awaited.unit).join("supervisor.log");
         let said = self.dirs.last_line(&awaited.unit, &log);
+        // The script begins each line with its time.
+        let said = said.and_then(|line| Some(line.split_once(' ')?.1.to_owned()));
         Exit {
             generation: awaited.generation,
             launch: awaited.launch.clone(),

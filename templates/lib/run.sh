@@ -61,9 +61,18 @@ compare_environment() { # names in which the real environment differs from the i
   [[ -n $text ]] && printf %s "$text" >"$D/environ.diff"
 }
 take_place() { # the lock, then the fences: one supervisor per unit, and never an older one after a newer
+  local waited=
+  here_and_now
   exec {LOCK}>>"$D/lock"
-  flock -n "$LOCK" || { echo "toolorch: $U_UNIT: already supervised (lock \`$D/lock\` is held)" >&2; exit 75; }
-  here_and_now; load_fence
+  # A supervisor keeps it for as long as it lives, a `stop` that comes to its end for a moment.
+  until flock -w 0.2 "$LOCK"; do
+    waited+=.
+    if ((${#waited} > 50)) || { load_state && supervised && [[ ${S[phase]} != @(exited|refused) ]]; }; then
+      say "already supervised: lock \`$D/lock\` is held"; exit 75
+    fi
+  done
+  [[ -n $waited && -n $U_PORT ]] && peek_at "${PORT:-$U_PORT}" # what was seen before is past
+  load_fence
   if [[ -n $GENERATION && $GENERATION -le $GENERATION_SEEN ]]; then say "superseded: generation $GENERATION, but $GENERATION_SEEN was started already"; exit 73; fi
   superseded && exit 73
   if load_state && [[ ${S[phase]} == @(starting|running|stopping) && ${S[boot]} == "$BOOT" ]]; then

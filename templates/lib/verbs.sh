@@ -18,17 +18,20 @@ elsewhere() { # by hand, where no run was named: those of this cluster in which 
   return 0
 }
 verb_stop() {
-  local deadline
+  local deadline known=
+  trap '' PIPE # whoever asked may be gone
   here_and_now
   open_dir || D=
+  now_ms; deadline=$((NOW + GRACE_MS + 15000))
+  # Read before the fence is looked at: a supervisor that a later owner starts is not in it.
+  [[ -n $D ]] && load_state && known=1
   load_fence; superseded && exit 73
   # Once program and supervisor are both gone, whoever took the port since may be anybody.
   CLAIM=0
-  [[ -n $D ]] && load_state && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && CLAIM=1
-  if [[ -n $D ]] && load_state && supervised && [[ ${S[phase]} != @(exited|refused) ]]; then
+  [[ -n $known ]] && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && CLAIM=1
+  if [[ -n $known ]] && supervised && [[ ${S[phase]} != @(exited|refused) ]]; then
     printf 'grace=%s\nreason=\n' "$GRACE" >"$D/stopping"
     kill -TERM "${S[super]}" 2>/dev/null; kill -CONT "${S[super]}" 2>/dev/null
-    now_ms; deadline=$((NOW + GRACE_MS + 15000))
     while ((NOW < deadline)) && supervised; do nap 0.02; now_ms; done
   fi
   # A state that cannot be read names nobody to ask; whoever supervises goes with what it supervises.
@@ -36,12 +39,13 @@ verb_stop() {
   WITH_STARTS=1
   if [[ -n $D ]]; then # nobody may start it while we look
     exec {LOCK}>>"$D/lock"
-    if ! flock -n "$LOCK"; then # a start that hangs, or the last moments of a supervisor
+    # Held by a start that hangs, the last moments of a supervisor, or another `stop`, of an earlier owner maybe.
+    until flock -w 0.5 "$LOCK"; do
       load_fence; superseded && exit 73
       end_all "$GRACE_MS"
-      flock -w 10 "$LOCK" || { echo "toolorch: $U_UNIT: its supervisor (pid ${S[super]-}) does not give way" >&2; exit 1; }
-    fi
-    load_fence; superseded && exit 73
+      now_ms; ((NOW < deadline + 10000)) || { say "its supervisor (pid ${S[super]-}) or another \`stop\` does not give way"; exit 1; }
+    done
+    load_fence; superseded && exit 73 # what runs now may be a later owner's
     load_state; load_tree
   fi
   if ! end_all "$GRACE_MS"; then say "could not end pid $LEFT"; exit 1; fi

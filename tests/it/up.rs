@@ -10,6 +10,7 @@
 mod alive;
 mod control;
 mod crash;
+mod cut_short;
 mod drain;
 mod evals;
 mod faults;
@@ -17,6 +18,7 @@ mod gpus;
 mod late;
 mod log_cluster;
 mod lost;
+mod meant;
 mod owners;
 mod quickstart;
 mod refusals;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 
-use super::super::{Ctx, check_all, preflight};
+use super::super::{Ctx, Ours, check_all, preflight};
 use super::{BASE, fine, said, said_of, said_with};
+use crate::base::UnitId;
 use crate::diag::human;
 use crate::facts::{Known, Listener, PathKind};
 use crate::plan::plan_tests::facts;
@@ -322,7 +323,7 @@ fn before_anything_starts() {
         command: Some("nginx -g daemon".to_owned()),
         user: Some("root".to_owned()),
     };
-    facts.listeners = Known::Known(vec![listener]);
+    facts.listeners = Known::Known(vec![listener.clone()]);
     let parsed = parse(Source::new("a.yaml", yaml.as_bytes()), &[]);
     let spec = parsed.spec.unwrap();
     let (plan, report) = check_all(&spec, &facts);
@@ -335,7 +336,7 @@ fn before_anything_starts() {
         plan: &plan,
         facts: &facts,
     };
-    let refused = preflight(&ctx, &BTreeSet::new());
+    let refused = preflight(&ctx, &Ours::default());
     assert_snapshot!(human(&refused, &parsed.document, false), @r"
     error[E0303]: port 80 for `s` is in use by pid 71 of root: `nginx -g daemon`
      --> a.yaml:7:23
@@ -361,6 +362,32 @@ fn before_anything_starts() {
 
     error: 3 errors in a.yaml
     ");
-    let ours = preflight(&ctx, &BTreeSet::from([71]));
-    assert!(ours.iter().all(|finding| finding.code.0 != "E0303"));
+    let unit = Ours {
+        units: BTreeSet::from([UnitId::new("s")]),
+        ..Ours::default()
+    };
+    let process = Ours {
+        pids: BTreeSet::from([71]),
+        ..Ours::default()
+    };
+    let busy = |ours: &Ours| preflight(&ctx, ours).iter().any(|f| f.code.0 == "E0303");
+    assert!(!busy(&process));
+    assert!(
+        busy(&unit),
+        "somebody else took the port of a unit that lives"
+    );
+
+    // A process on its way out shows neither its mark nor its files, and listens still.
+    let mut facts = facts.clone();
+    facts.listeners = Known::Known(vec![Listener {
+        pid: None,
+        ..listener
+    }]);
+    let ctx = Ctx {
+        facts: &facts,
+        ..ctx
+    };
+    let busy = |ours: &Ours| preflight(&ctx, ours).iter().any(|f| f.code.0 == "E0303");
+    assert!(!busy(&unit));
+    assert!(busy(&Ours::default()));
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use crate::base::{Epoch, ExitStatus, Millis, UnitId};
 use crate::cli::args::DownArgs;
 use crate::cli::ledger::Ledger;
+use crate::cli::meant::Meant;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::cli::stopping::Stop;
@@ -18,23 +19,29 @@ use crate::run::{Event, Phase, StopWhy};
 use crate::world::{self, UnitDirs};
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let cluster = args
-        .file
-        .as_deref()
-        .map(|file| runs::cluster_of(file, printer));
-    let cluster = cluster.transpose()?;
+    let word = args.file.as_deref();
+    let meant = runs::meant(word, printer)?;
+    let cluster = match &meant {
+        Some(Meant::Run(dir)) => return run_in(dir.clone(), printer),
+        Some(Meant::Cluster(cluster)) => Some(cluster),
+        None => None,
+    };
+    let end_run = || {
+        let (found, unread) = runs::find_anyway(meant.as_ref(), word, printer)?;
+        end(found, unread, printer)
+    };
     let home = runs::home();
-    let orphans = orphans::find(&home, cluster.as_ref());
+    let orphans = orphans::find(&home, cluster);
     if orphans.is_empty() {
-        return end_run(args, printer);
+        return end_run();
     }
     let mut all = true;
     for (run, units) in orphans {
         all &= orphans::end(&home, &run, units, printer)?;
     }
-    let others = runs::live(&home, cluster.as_ref(), printer)?;
+    let others = runs::live(&home, cluster, printer)?;
     if !others.is_empty() {
-        end_run(args, printer)?;
+        end_run()?;
     }
     if all {
         Ok(ExitStatus::Done)
@@ -43,14 +50,9 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
     }
 }
 
-fn end_run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let (found, unread) = runs::find_to_stop(args.file.as_deref(), printer)?;
-    end(found, unread, printer)
-}
-
 /// Stops everything of this run, and proves it.
 pub(in crate::cli) fn run_in(dir: RunDir, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let (found, unread) = runs::to_stop(dir, printer)?;
+    let (found, unread) = runs::read_anyway(dir, printer)?;
     end(found, unread, printer)
 }
 

@@ -1,5 +1,6 @@
 //! `toolorch drain`: stop servers, and start them no more until that is undone.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -47,14 +48,19 @@ pub(in crate::cli) fn run(args: &DrainArgs, printer: Printer) -> Result<ExitStat
         confirm(&found, &units, args, printer)?;
     }
     let wish = Wish { found, units, ask };
-    wish.carry_out(printer)?;
+    let by = wish.carry_out(printer)?;
     let names = wish.names();
     let file = args.file.as_deref();
     printer.say(&match ask {
         Ask::Drain => format!("drained: {names}; back again: {}", undo(&args.target, file)),
-        Ask::Undrain => {
-            format!("no longer drained: {names}; whoever watches starts what is wanted")
-        }
+        Ask::Undrain => match by {
+            By::Controller => {
+                format!("no longer drained: {names}; the controller starts what is wanted")
+            }
+            By::Ourselves => format!(
+                "no longer drained: {names}; nobody watches: `toolorch up` with the YAML starts what is wanted"
+            ),
+        },
     });
     Ok(ExitStatus::Done)
 }
@@ -79,18 +85,32 @@ fn servers(plan: &Plan, target: &str, printer: Printer) -> Result<Vec<UnitId>, E
         }
         return Ok(vec![unit.id.clone()]);
     }
-    let there: Vec<UnitId> = (plan.servers())
-        .filter(|unit| unit.node.as_str() == target)
-        .map(|unit| unit.id.clone())
-        .collect();
-    if there.is_empty() {
-        let nodes: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
-        return Err(refuse(format!(
-            "`{target}` is neither a server nor a node with servers; nodes: {}; `toolorch status` names the servers",
-            nodes.join(", ")
-        )));
+    let on_node = plan.servers().filter(|unit| unit.node.as_str() == target);
+    let there: Vec<UnitId> = on_node.map(|unit| unit.id.clone()).collect();
+    if !there.is_empty() {
+        return Ok(there);
     }
-    Ok(there)
+    let group = plan
+        .groups
+        .iter()
+        .find(|group| group.name.as_str() == target);
+    let ends = group.iter().flat_map(|group| &group.endpoints);
+    let named: Vec<UnitId> = ends.map(|end| end.unit.clone()).collect();
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let nodes: BTreeSet<&str> = plan.servers().map(|unit| unit.node.as_str()).collect();
+    let nodes: Vec<&str> = nodes.into_iter().collect();
+    let groups: Vec<&str> = plan
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
+    Err(refuse(format!(
+        "`{target}` is neither a server, nor a model or service, nor a node with servers\nhelp: nodes: {}; models and services: {}; `toolorch status` names the servers",
+        nodes.join(", "),
+        groups.join(", ")
+    )))
 }
 
 fn still_to_do(state: &RunState, units: Vec<UnitId>, ask: Ask) -> Vec<UnitId> {
@@ -166,6 +186,14 @@ fn held(plan: &Plan, state: &RunState, units: &[UnitId], watched: bool) -> Vec<S
 /// A unit, and why it could not be stopped, if it could not.
 type Stopped = (UnitId, Result<(), String>);
 
+/// Who did what was asked.
+enum By {
+    /// The controller that watches.
+    Controller,
+    /// Nobody watches: this command.
+    Ourselves,
+}
+
 /// What is to be done, and to which run.
 struct Wish {
     found: Found,
@@ -180,17 +208,17 @@ impl Wish {
     }
 
     /// By the controller where one watches, else by ourselves.
-    fn carry_out(&self, printer: Printer) -> Result<(), ExitStatus> {
+    fn carry_out(&self, printer: Printer) -> Result<By, ExitStatus> {
         let failed = |error: StoreError| runs::store(&error, printer);
         match Owner::take(self.found.dir.path(), SystemClock.now()) {
-            Ok(owner) => self.ourselves(owner, printer),
+            Ok(owner) => self.ourselves(owner, printer).map(|()| By::Ourselves),
             Err(StoreError::Owned { .. }) => {
                 let request = Request::new(self.ask, self.units.clone());
                 let lying = request
                     .lay(&self.found.dir, SystemClock.now())
                     .map_err(failed)?;
                 printer.say("the controller that watches is asked");
-                self.await_done(&lying, printer)
+                self.await_done(&lying, printer).map(|()| By::Controller)
             }
             Err(error) => Err(failed(error)),
         }

@@ -19,7 +19,10 @@ const EVERY: Duration = Duration::from_millis(250);
 const WINDOW: u64 = 8 << 20;
 
 pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let found = runs::find(args.file.as_deref(), printer)?;
+    // A log can be read whatever became of the journal.
+    let word = args.file.as_deref();
+    let meant = runs::meant(word, printer)?;
+    let (found, _) = runs::find_anyway(meant.as_ref(), word, printer)?;
     let path = log_of(&found, &args.unit, printer)?;
     let failed = |error: std::io::Error| {
         printer.complain(&format!("error: cannot read `{}`: {error}", path.display()));
@@ -95,7 +98,10 @@ fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<PathBuf, ExitSt
         .find(|(id, _)| id.as_str() == unit)
         .and_then(|(_, state)| state.handle.as_ref())
         .map(|handle| PathBuf::from(&handle.log));
-    let path = recorded.unwrap_or_else(|| found.dir.logs().join(format!("{unit}.log")));
+    let of_state = || UnitDirs::new(found.dir.id()).log(&UnitId::new(unit));
+    let path = recorded
+        .or_else(|| of_state().map(PathBuf::from))
+        .unwrap_or_else(|| found.dir.logs().join(format!("{unit}.log")));
     if Path::new(&path).exists() {
         return Ok(path);
     }

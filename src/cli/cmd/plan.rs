@@ -6,7 +6,7 @@ use crate::cli::cmd::render::files_of;
 use crate::cli::load::load;
 use crate::cli::obstacles::foreseen;
 use crate::cli::printer::Printer;
-use crate::cli::{changes, runs};
+use crate::cli::{changes, origin, runs};
 use crate::plan::{Plan, origins, table};
 
 /// With errors it prints what it can, and exits 2.
@@ -59,6 +59,7 @@ fn beside_what_runs(
         return Ok(());
     }
     let run = runs::read(dir).map_err(failed)?;
+    origin::warn(run.dir.id(), &run.state, &args.cluster.file, printer);
     let files = files_of(plan, args.templates.as_deref(), printer)?;
     let changes = changes::beside(&run.dir, plan, &files, &run.state, printer)?;
     let mut lines = changes.lines();

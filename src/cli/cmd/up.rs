@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
-use crate::check::{self, Ctx};
 use crate::cli::args::{DownArgs, UpArgs};
 use crate::cli::audience::audience;
 use crate::cli::cmd::down;
@@ -13,12 +12,11 @@ use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
 use crate::cli::{
-    changes, closing, detach, obstacles, orphans, owners, past_calls, rebuild, runs, runtime,
-    templates,
+    changes, closing, detach, drained, obstacles, origin, owners, past_calls, rebuild, runs,
+    runtime, templates,
 };
-use crate::diag::human;
 use crate::facts::Observation;
-use crate::plan::{Plan, UnknownNames, ask, select};
+use crate::plan::{Plan, UnknownNames, select};
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{
     Durability, Journal, Mode, Owner, RunDir, StoreError, Watch, failpoint, make_dir, read_journal,
@@ -88,8 +86,9 @@ pub(in crate::cli) fn proceed(
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     templates::try_all(&cluster.plan, printer)?;
-    refuse_orphans(&cluster.plan, wanted, printer)?;
-    refuse_obstacles(&mut cluster, document, &goal, printer)?;
+    obstacles::refuse_orphans(&cluster.plan, &wanted.args.cluster.file, printer)?;
+    owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
+    obstacles::refuse(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, wanted, printer)?;
     world::raise_open_files();
     claim_results(&dir, &mut desks, printer)?;
@@ -325,8 +324,10 @@ fn take(
                 printer.complain(&format!("error: {why}"));
                 ExitStatus::Refused
             })?;
+        drained::say(dir, plan, printer);
     }
     owners::keep_place(dir).map_err(failed)?;
+    origin::warn(dir.id(), &state, &wanted.args.cluster.file, printer);
     // From here on an earlier owner that wakes up starts and stops nothing.
     dir.raise_fence(journal.owner().epoch()).map_err(failed)?;
     let changes = changes::beside(dir, plan, files, &state, printer)?;
@@ -369,6 +370,7 @@ fn take(
     events.push(Event::OwnerTook {
         host: process.host,
         pid: process.pid,
+        yaml: origin::recorded(&wanted.args.cluster.file),
     });
     events.extend(evidence.as_ref().map(rebuild::alarm));
     let mut untold = Vec::new();
@@ -387,51 +389,6 @@ fn take(
         wishes: changes::wishes(plan, files, changes, wanted.args.restart_eval),
         untold,
     })
-}
-
-/// Servers of a run whose folder is gone hold ports and GPUs, and nobody watches them.
-fn refuse_orphans(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(), ExitStatus> {
-    let orphans = orphans::find(&runs::home(), Some(&plan.cluster));
-    let Some((run, units)) = orphans.first_key_value() else {
-        return Ok(());
-    };
-    let names: Vec<&str> = units.iter().map(UnitId::as_str).collect();
-    printer.complain(&format!(
-        "error: the folder of run `{run}` is gone, but {} of it live: {}\nhelp: first end them: toolorch down {}\nnothing was started",
-        names.len(),
-        names.join(", "),
-        wanted.args.cluster.file.display()
-    ));
-    Err(ExitStatus::Refused)
-}
-
-/// What would stop the start is said before anything is started.
-fn refuse_obstacles(
-    cluster: &mut Cluster,
-    document: &Document,
-    goal: &Goal,
-    printer: Printer,
-) -> Result<(), ExitStatus> {
-    let failed = |error| runs::store(&error, printer);
-    let mut starting = cluster.plan.clone();
-    starting.units.retain(|unit| goal.starts(unit));
-    world::add_programs(&mut cluster.facts, &ask::programs(&starting));
-    let ours = obstacles::look_at_ports(cluster, &starting).map_err(failed)?;
-    let ctx = Ctx {
-        plan: &starting,
-        ..cluster.ctx()
-    };
-    let mut found = check::preflight(&ctx, &ours);
-    if !ours.is_empty() {
-        found = owners::let_strangers_be(found, printer);
-    }
-    found.extend(check::refusal(&ctx));
-    if found.is_empty() {
-        return Ok(());
-    }
-    printer.complain(human(&found, document, printer.in_colour()).trim_end());
-    printer.complain("nothing was started");
-    Err(ExitStatus::Refused)
 }
 
 fn drive(

@@ -243,13 +243,12 @@ impl RunDir {
 
     /// The file that `toolorch down` locks while it is at work.
     pub fn down_lock(&self) -> PathBuf {
-        self.path.join("down.lock")
+        down_lock(&self.path)
     }
 
     /// Whether `toolorch down` is at work.
     pub fn is_going_down(&self) -> bool {
-        let file = fs::File::open(self.down_lock());
-        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        is_going_down(&self.path)
     }
 
     /// Whether its journal says that it is over.
@@ -260,6 +259,16 @@ impl RunDir {
         let state = RunState::fold(&read_journal(&self.path)?);
         Ok(matches!(state.phase, Phase::Ended(_)))
     }
+}
+
+fn down_lock(run_dir: &Path) -> PathBuf {
+    run_dir.join("down.lock")
+}
+
+/// Whether `toolorch down` is at work on the run in this directory.
+pub fn is_going_down(run_dir: &Path) -> bool {
+    let file = fs::File::open(down_lock(run_dir));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// Refuses a directory in which others could put scripts that we would run; one that does not exist is none.

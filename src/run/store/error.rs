@@ -64,13 +64,22 @@ pub enum StoreError {
         who: String,
     },
     /// This toolorch owned the run until another one took it.
-    #[error("this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}")]
+    #[error(
+        "this toolorch no longer owns the run: epoch {ours} was superseded by {theirs}{}",
+        words(who.as_deref())
+    )]
     Superseded {
         /// Our epoch.
         ours: Epoch,
         /// The epoch that the owner's file names now.
         theirs: Epoch,
+        /// Its process, host and since when; none where the file does not name it yet.
+        who: Option<String>,
     },
+}
+
+fn words(who: Option<&str>) -> String {
+    who.map_or_else(String::new, |who| format!(": {who}"))
 }
 
 impl StoreError {

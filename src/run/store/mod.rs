@@ -13,7 +13,7 @@ mod reserve;
 mod salvage;
 
 pub use atomic::{Mode, Staged, make_dir, write_atomically};
-pub use dir::{Home, RunDir};
+pub use dir::{Home, RunDir, is_going_down};
 pub use error::StoreError;
 pub use failpoint::{FAILPOINTS, failpoint, failpoint_io};
 pub use journal::{Durability, Journal, SegmentRead, read_journal, read_segment};

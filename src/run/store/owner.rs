@@ -55,10 +55,16 @@ impl OwnerRecord {
         self.process.life(&own_process()) == Life::Stopped
     }
 
+    /// Its process, host and since when.
+    fn who(&self) -> String {
+        let ProcessId { pid, host, .. } = &self.process;
+        format!("process {pid} on `{host}`, since {}", self.since)
+    }
+
     /// The refusal of whoever else wants the run.
     pub fn owned(&self) -> StoreError {
-        let ProcessId { pid, host, .. } = &self.process;
-        let mut who = format!("process {pid} on `{host}`, since {}", self.since);
+        let pid = self.process.pid;
+        let mut who = self.who();
         if self.is_stopped() {
             let patience = TIME_TO_LIVE.as_secs();
             who = format!(
@@ -183,14 +189,14 @@ impl Owner {
         })?;
         let next = Epoch(ours.0 + 1);
         // A late heartbeat of an earlier owner can hide a later one's file, never its segment.
-        let theirs = if record.epoch > ours {
-            record.epoch
+        let (theirs, who) = if record.epoch > ours {
+            (record.epoch, Some(record.who()))
         } else if segment_path(&self.dir, next).exists() {
-            next
+            (next, None)
         } else {
             return Ok(());
         };
-        Err(StoreError::Superseded { ours, theirs })
+        Err(StoreError::Superseded { ours, theirs, who })
     }
 
     /// Says that this owner lives, if it has not said so for a third of [`TIME_TO_LIVE`].

@@ -149,6 +149,7 @@ impl Story {
         let took = Event::OwnerTook {
             host: "here".to_owned(),
             pid: 1,
+            yaml: None,
         };
         self.note(epoch, took);
         let state = RunState::fold(&self.records);
@@ -620,7 +621,7 @@ fn fact_of_run(event: &Event) -> String {
         Event::BooksClosed { servers, unread } => {
             format!("books closed: {}, unread {unread:?}", counts(servers))
         }
-        Event::OwnerLeft { why } => format!("owner left: {why}"),
+        Event::OwnerLeft { why, .. } => format!("owner left: {why}"),
         Event::RunEnded { code, summary } => format!("run ended {code}: {summary}"),
         event => format!("{event:?}"),
     }

@@ -287,6 +287,7 @@ impl World {
         self.note(Event::OwnerTook {
             host: "here".to_owned(),
             pid: 1,
+            yaml: None,
         });
         let state = RunState::fold(&self.records);
         assert_eq!(state, self.folded);

@@ -1,12 +1,13 @@
 //! Starts: exit codes, refusals, fences, double starts.
 
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use toolorch::render::context::SlowerContext;
 
-use super::lab::{Lab, kill, lives, variable, wait_for};
+use super::lab::{Lab, Said, kill, lives, variable, wait_for};
 
 #[test]
 fn the_programs_own_end_is_reported() {
@@ -87,6 +88,60 @@ fn a_second_supervisor_is_refused_and_changes_nothing() {
     assert!(said.err.contains("already supervised"), "{said:?}");
     assert_eq!(lab.read("state"), before);
     assert!(lives(running.program()));
+}
+
+/// The lock of the unit, as a `stop` holds it while it looks whether anything is left.
+fn hold_lock(lab: &Lab) -> File {
+    fs::create_dir_all(lab.file("")).unwrap();
+    for dir in [lab.file(""), lab.file("../"), lab.file("../../")] {
+        fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).unwrap();
+    }
+    let path = lab.file("lock");
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.unwrap();
+    file.lock().unwrap();
+    file
+}
+
+/// Until the verb waits for the lock, or ended.
+fn waits(child: &mut Child) {
+    wait_for("its wait for the lock", || {
+        if child.try_wait().unwrap().is_some() {
+            return Some(());
+        }
+        let pid = child.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        let flock = |pid: &str| {
+            let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+            comm.is_ok_and(|comm| comm == "flock\n")
+        };
+        children.split_whitespace().any(flock).then_some(())
+    });
+}
+
+#[test]
+fn a_start_waits_for_a_stop_that_comes_to_its_end() {
+    let lab = Lab::new(&["true"]);
+    let lock = hold_lock(&lab);
+    let mut start = lab.command("run").spawn().unwrap();
+    waits(&mut start);
+    drop(lock);
+    let said: Said = start.wait_with_output().unwrap().into();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(lab.states("generation phase"), "generation=1 phase=exited");
+}
+
+#[test]
+fn a_stop_that_waits_is_superseded_by_a_later_owner() {
+    let lab = Lab::new(&["true"]);
+    assert_eq!(lab.say("run --epoch 1").code, Some(0));
+    let lock = hold_lock(&lab);
+    let mut stop = lab.command("stop --epoch 1").spawn().unwrap();
+    waits(&mut stop);
+    fs::write(lab.file("../.epoch-2"), "").unwrap();
+    let said: Said = stop.wait_with_output().unwrap().into();
+    assert_eq!(said.code, Some(73), "{said:?}");
+    drop(lock);
 }
 
 #[test]

@@ -30,7 +30,13 @@ fn a_drained_server_stays_away_whoever_watches() {
     until("a result", || (scene.results("out") > 0).then_some(()));
 
     let unknown = scene.expect(2, &["drain", "nope", YAML]);
-    assert!(unknown.err.contains("nodes: box"), "{}", unknown.err);
+    assert!(
+        unknown
+            .err
+            .contains("help: nodes: box; models and services: chat;"),
+        "{}",
+        unknown.err
+    );
     let client = scene.expect(2, &["drain", "eval-sums", YAML]);
     assert!(
         client.err.contains("only servers can be drained"),

@@ -107,8 +107,9 @@ fn a_stopped_owner_is_replaced_and_does_nothing_when_it_wakes_up() {
     let said = first.end();
     assert_eq!(said.code, 75, "{}", said.err);
     assert!(
-        said.err
-            .contains("this toolorch no longer owns the run: epoch 1 was superseded by 2"),
+        said.err.contains(
+            "this toolorch no longer owns the run: epoch 1 was superseded by 2: process "
+        ),
         "{}",
         said.err
     );

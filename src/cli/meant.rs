@@ -1,0 +1,82 @@
+//! What a word on the command line means: a cluster by its YAML or its name, or one of its runs.
+
+use std::path::Path;
+
+use super::printer::Printer;
+use super::runs;
+use crate::base::{ClusterName, ExitStatus};
+use crate::run::RunState;
+use crate::run::store::{Home, RunDir, read_journal};
+use crate::spec::{self, Source};
+
+/// What it means.
+pub(super) enum Meant {
+    /// A cluster: its live run, else its last one.
+    Cluster(ClusterName),
+    /// This run.
+    Run(RunDir),
+}
+
+impl Meant {
+    /// Finds out. A YAML with errors must not keep anybody from stopping what was started by it: its name, or the run that
+    /// was started from that path, is enough.
+    ///
+    /// # Errors
+    /// It is nothing of all this: said.
+    pub(super) fn of(home: &Home, word: &Path, printer: Printer) -> Result<Self, ExitStatus> {
+        let runs = home.runs();
+        let runs = runs.map_err(|error| runs::store(&error, printer))?;
+        if !word.is_file()
+            && let Some(meant) = by_name(&runs, word)
+        {
+            return Ok(meant);
+        }
+        of_yaml(&runs, word, printer).map(Self::Cluster)
+    }
+}
+
+fn by_name(runs: &[RunDir], word: &Path) -> Option<Meant> {
+    let name = word.to_str()?;
+    if let Some(run) = runs.iter().find(|run| run.id().as_str() == name) {
+        return Some(Meant::Run(run.clone()));
+    }
+    let run = runs.iter().find(|run| run.cluster().as_str() == name)?;
+    Some(Meant::Cluster(run.cluster().clone()))
+}
+
+fn of_yaml(runs: &[RunDir], file: &Path, printer: Printer) -> Result<ClusterName, ExitStatus> {
+    let shown = file.display();
+    let bytes = std::fs::read(file).map_err(|error| {
+        printer.complain(&format!(
+            "error: cannot read `{shown}`: {error}\nhelp: a cluster's name, or a run's, does as well: toolorch runs"
+        ));
+        ExitStatus::Usage
+    })?;
+    let parsed = spec::parse(Source::new(shown.to_string(), &bytes), &[]);
+    if let Some(spec) = parsed.spec {
+        return Ok(spec.name);
+    }
+    let name = parsed.document.cluster_name();
+    let named = runs.iter().map(RunDir::cluster);
+    let mut named = named.filter(|cluster| name.as_deref() == Some(cluster.as_str()));
+    let Some(cluster) = named.next_back().or_else(|| started_from(runs, file)) else {
+        printer.complain(&format!(
+            "error: `{shown}` has errors: toolorch check {shown}\nhelp: a cluster's name, or a run's, does as well: toolorch runs"
+        ));
+        return Err(ExitStatus::Usage);
+    };
+    printer.complain(&format!(
+        "warning: `{shown}` has errors (toolorch check {shown}): what is known of `{cluster}` comes from its run"
+    ));
+    Ok(cluster.clone())
+}
+
+/// The cluster of the last run that follows this YAML.
+fn started_from<'a>(runs: &'a [RunDir], file: &Path) -> Option<&'a ClusterName> {
+    let path = file.canonicalize().ok()?;
+    let follows = |run: &&RunDir| {
+        let records = read_journal(run.path()).unwrap_or_default();
+        RunState::fold(&records).yaml.as_deref() == path.to_str()
+    };
+    runs.iter().rev().find(follows).map(RunDir::cluster)
+}
