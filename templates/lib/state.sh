@@ -41,10 +41,11 @@ own_dir() { # DIR: refuses what another user could have put there
   elif [[ ! -w $1 || ! -x $1 ]]; then WHY="\`$1\` is not writable"; fi
   [[ -z $WHY ]] || { echo "toolorch: $U_UNIT: state directory refused: $WHY" >&2; exit 78; }
 }
-open_dir() { # -> D.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
+open_dir() { # -> D, RUN_DIR.  `make`: make what is missing, or else false.  Exits 78 where the place cannot be trusted
   local base=${U_CALLER[TOOLORCH_STATE]-} dir missing='' i mode modes
   base=${base:-/tmp/toolorch-$UID}; [[ $base == /* ]] || base=$PWD/$base
   local dirs=("$base" "$base/$RUN" "$base/$RUN/$U_UNIT")
+  RUN_DIR=${dirs[1]}
   for dir in "${dirs[@]}"; do
     if [[ -e $dir || -L $dir ]]; then own_dir "$dir"; else missing=1; fi
   done

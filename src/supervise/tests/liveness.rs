@@ -293,7 +293,7 @@ fn a_refusal_is_an_answer() {
     let idle = Counters::default();
     for _ in 0..12 {
         story.secs(5).looked("m-0", Door::Answers, Some(idle));
-        story.pulsed("m-0", Pulse::Canary(Canary::Back(404)));
+        story.pulsed("m-0", Pulse::Canary(Canary::Back(401)));
     }
     for _ in 0..5 {
         story.secs(5).looked("m-0", Door::Silent, None);

@@ -138,7 +138,7 @@ fn a_stop_that_waits_is_superseded_by_a_later_owner() {
     let lock = hold_lock(&lab);
     let mut stop = lab.command("stop --epoch 1").spawn().unwrap();
     waits(&mut stop);
-    fs::write(lab.file("../.epoch-2"), "").unwrap();
+    fs::write(lab.path().join(".epoch-2"), "").unwrap();
     let said: Said = stop.wait_with_output().unwrap().into();
     assert_eq!(said.code, Some(73), "{said:?}");
     drop(lock);
