@@ -14,7 +14,7 @@ pub(super) const FAULTS: &[Fault] = &[
         id: "E1",
         what: "the client dies in silence: it goes on with what is missing",
         how: "kill -9",
-        tries: 10,
+        tries: 5,
         quick: 2,
         run: dies,
     },

@@ -56,7 +56,7 @@ fn first_to_end(mut both: [Going; 2]) -> (Going, Going) {
 }
 
 fn two_at_once(tries: usize, tally: &mut Tally) {
-    let mut single = Single::new("slow", 100 + 8 * tries);
+    let mut single = Single::new("slow", 100 + 3 * tries);
     for _ in 0..tries {
         let since = Instant::now();
         let (loser, winner) = first_to_end([single.up(), single.up()]);

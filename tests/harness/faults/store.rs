@@ -219,7 +219,7 @@ fn unrecorded(single: &Single) -> Vec<String> {
 
 fn full_disk(tries: usize, tally: &mut Tally) {
     for _ in 0..if is_root(tally) { tries } else { 0 } {
-        let mut single = Single::new("slow", 80);
+        let mut single = Single::new("slow", 200);
         let disk = Disk::new(single.scene.path("home"), 8192);
         let up = single.up();
         single.progress();
@@ -304,7 +304,7 @@ fn failing_sync(tries: usize, tally: &mut Tally) {
         return;
     }
     for round in 0..tries {
-        let mut single = Single::new("slow", 30);
+        let mut single = Single::new("slow", 80);
         let shell = format!(
             "exec strace -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:error=EIO:when={}..{} -- \"$@\"",
             3 + round,
