@@ -304,11 +304,12 @@ fn failing_sync(tries: usize, tally: &mut Tally) {
         return;
     }
     for round in 0..tries {
-        let mut single = Single::new("slow", 80);
+        let mut single = Single::new("slow", 40);
+        // From the seventh on they belong to the run's end.
         let shell = format!(
             "exec strace -qq -o /dev/null -e trace=fdatasync -e inject=fdatasync:error=EIO:when={}..{} -- \"$@\"",
-            3 + round,
-            4 + round
+            3 + round % 4,
+            4 + round % 4
         );
         let up = single.up_through(&shell);
         until("the word of it", || {
