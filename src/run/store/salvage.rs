@@ -44,7 +44,7 @@ pub fn salvage(run_dir: &Path) -> Result<Salvage, StoreError> {
     }
     let last = records.last().map_or(0, |last| last.seq);
     Ok(Salvage {
-        lost: last - records.len() as u64,
+        lost: last.saturating_sub(records.len() as u64),
         records,
     })
 }
