@@ -59,8 +59,8 @@ pub(super) struct FaultArgs {
     /// For how long, such as `30s`.
     #[arg(long = "for", value_name = "TIME")]
     pub(super) lasts: Option<String>,
-    /// The cluster's YAML; without it the only live run, else the last one of the only cluster.
-    #[arg(long, short, value_name = "CLUSTER.yaml")]
+    /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
+    #[arg(long, short, value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
     /// Yes, also in a run with servers that are not simulated.
     #[arg(long)]

@@ -8,8 +8,8 @@ use crate::eval::{PastCall, declared};
 use crate::plan::Plan;
 use crate::supervise::EvalDesk;
 
-/// What is held against results, by evaluation; none where nothing is.
-pub(super) type Held = BTreeMap<EvalName, Vec<PastCall>>;
+/// The undeclared calls of each evaluation that has any.
+pub(super) type Undeclared = BTreeMap<EvalName, Vec<PastCall>>;
 
 /// Looks it up, and says it with what clears it. What `run` itself has seen is in its journal.
 pub(super) fn heed(
@@ -17,9 +17,9 @@ pub(super) fn heed(
     desks: &mut [EvalDesk],
     run: Option<&RunId>,
     printer: Printer,
-) -> Result<Held, ExitStatus> {
+) -> Result<Undeclared, ExitStatus> {
     let declared = declared(plan);
-    let mut held = Held::new();
+    let mut undeclared = Undeclared::new();
     for desk in desks {
         let past = desk.past_calls().map_err(|why| {
             printer.complain(&format!("error: {why}"));
@@ -29,10 +29,10 @@ pub(super) fn heed(
         calls.retain(|call| Some(&call.run) != run);
         if !calls.is_empty() {
             say(desk, &calls, printer);
-            held.insert(desk.name().clone(), calls);
+            undeclared.insert(desk.name().clone(), calls);
         }
     }
-    Ok(held)
+    Ok(undeclared)
 }
 
 fn say(desk: &EvalDesk, calls: &[PastCall], printer: Printer) {

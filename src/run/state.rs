@@ -45,11 +45,22 @@ pub struct RunState {
     /// Evaluations.
     pub evals: BTreeMap<EvalName, EvalState>,
     /// Alarms of the last owner, oldest first.
-    pub alarms: Vec<(Timestamp, String)>,
+    pub alarms: Vec<AlarmState>,
     /// What servers counted while clients ran.
     pub books: Books,
     /// `toolorch down` ended it.
     pub taken_down: bool,
+}
+
+/// An alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmState {
+    /// When.
+    pub at: Timestamp,
+    /// Its stable word.
+    pub alarm: String,
+    /// What, in words.
+    pub text: String,
 }
 
 /// A controller that took the run.
@@ -158,7 +169,11 @@ impl RunState {
             } => self.books.open(eval, *mark, servers, unread),
             Event::ServerCounted { served } => self.books.server_ended(served),
             Event::BooksClosed { servers, unread } => self.books.close(servers, unread),
-            Event::Alarm { text, .. } => self.alarms.push((at, text.clone())),
+            Event::Alarm { alarm, text, .. } => self.alarms.push(AlarmState {
+                at,
+                alarm: alarm.clone(),
+                text: text.clone(),
+            }),
             Event::OwnerLeft { why, .. } => {
                 if let Some(owner) = &mut self.owner {
                     let why = why.clone();

@@ -132,7 +132,9 @@ pub struct EvalStatus {
 pub struct AlarmStatus {
     /// When.
     pub at: Iso,
-    /// What.
+    /// Its stable word, which `toolorch explain` knows.
+    pub alarm: String,
+    /// What, in words.
     pub text: String,
 }
 
@@ -168,9 +170,10 @@ impl Status {
             alarms: run
                 .alarms
                 .iter()
-                .map(|(at, text)| AlarmStatus {
-                    at: Iso(*at),
-                    text: clean(text),
+                .map(|told| AlarmStatus {
+                    at: Iso(told.at),
+                    alarm: clean(&told.alarm),
+                    text: clean(&told.text),
                 })
                 .collect(),
         }
@@ -218,12 +221,8 @@ impl Status {
             out.push_str("\nalarms\n");
         }
         for alarm in &self.alarms {
-            let _ = writeln!(
-                out,
-                "  {}  {}",
-                wall::moment(alarm.at.0, self.at.0, zone),
-                alarm.text
-            );
+            let at = wall::moment(alarm.at.0, self.at.0, zone);
+            let _ = writeln!(out, "  {at}  {}: {}", alarm.alarm, alarm.text);
         }
         out
     }
@@ -459,7 +458,7 @@ mod tests {
           frames        waits for hle
 
         alarms
-          Dec 31 00:10  answer-1 answers ten times slower than the others
+          Dec 31 00:10  slow: answer-1 answers ten times slower than the others
         ");
     }
 

@@ -72,7 +72,7 @@ ours() { # [quick] -> OURS, IS_OURS: all of ours that live.  quick: without the 
   local pid lead=${S[pid]-} lead_start=${S[start]-} session=0 more=1
   scan
   if [[ ${1-} == quick ]]; then MARK=(); else read_marks; fi
-  [[ -z ${WITH_STARTS-} ]] || read_starts
+  [[ -z ${STOPPING-} ]] || read_starts
   IS_OURS=() OURS=()
   # A process id cannot be used again while a session or group of that number lives, so the session is
   # ours unless another process sits at the leader's number now.

@@ -84,6 +84,8 @@ end_all() { # GRACE_MS: TERM, wait, KILL; true when nothing is left.  ENDED: how
   now_ms; deadline=$((NOW + $1)) last=$((NOW + $1 + 10000)) ENDED=0
   while :; do
     ours; for pid in "${OURS[@]}"; do RECORDED[$pid]=${P_START[$pid]}; done
+    # A later owner raises its fence before it starts anything: what was listed before we look at it is not its own.
+    if [[ -n ${STOPPING-} ]]; then load_fence; superseded && exit 73; fi
     if ((${#OURS[@]} == 0)); then NET=(); add_listener || return 0; fi
     now_ms
     for pid in "${OURS[@]}"; do

@@ -34,18 +34,16 @@ verb_stop() {
     kill -TERM "${S[super]}" 2>/dev/null; kill -CONT "${S[super]}" 2>/dev/null
     while ((NOW < deadline)) && supervised; do nap 0.02; now_ms; done
   fi
+  STOPPING=1
   # A state that cannot be read names nobody to ask; whoever supervises goes with what it supervises.
   if [[ -n $D && -e $D/state ]] && ! load_state; then load_tree; end_all "$GRACE_MS"; fi
-  WITH_STARTS=1
   if [[ -n $D ]]; then # nobody may start it while we look
     exec {LOCK}>>"$D/lock"
     # Held by a start that hangs, the last moments of a supervisor, or another `stop`, of an earlier owner maybe.
     until flock -w 0.5 "$LOCK"; do
-      load_fence; superseded && exit 73
       end_all "$GRACE_MS"
       now_ms; ((NOW < deadline + 10000)) || { say "its supervisor (pid ${S[super]-}) or another \`stop\` does not give way"; exit 1; }
     done
-    load_fence; superseded && exit 73 # what runs now may be a later owner's
     load_state; load_tree
   fi
   if ! end_all "$GRACE_MS"; then say "could not end pid $LEFT"; exit 1; fi

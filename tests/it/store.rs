@@ -541,6 +541,11 @@ fn in_short(state: &RunState) -> String {
             eval.done, eval.total, eval.verdict
         ));
     }
-    lines.extend(state.alarms.iter().map(|(at, text)| format!("{at} {text}")));
+    lines.extend(
+        state
+            .alarms
+            .iter()
+            .map(|told| format!("{} {}", told.at, told.text)),
+    );
     lines.join("\n")
 }

@@ -96,10 +96,10 @@ pub(in crate::cli) fn proceed(
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
     })?;
-    let held = past_calls::heed(&cluster.plan, &mut desks, Some(dir.id()), printer)?;
+    let past = past_calls::heed(&cluster.plan, &mut desks, Some(dir.id()), printer)?;
     let taken = take(&dir, &cluster.plan, &files, wanted, printer)?;
     companion.begins(&dir, &cluster.plan);
-    let work = Work { goal, desks, held };
+    let work = Work { goal, desks, past };
     drive(&cluster, work, taken, wanted, companion, printer)
 }
 
@@ -107,7 +107,7 @@ pub(in crate::cli) fn proceed(
 struct Work {
     goal: Goal,
     desks: Vec<EvalDesk>,
-    held: past_calls::Held,
+    past: past_calls::Undeclared,
 }
 
 fn checked(wanted: &Wanted, printer: Printer) -> Result<(Document, Cluster), ExitStatus> {
@@ -400,7 +400,7 @@ fn drive(
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let plan = cluster.plan.clone();
-    let Work { goal, desks, held } = work;
+    let Work { goal, desks, past } = work;
     let Taken {
         dir,
         journal,
@@ -428,7 +428,7 @@ fn drive(
     let epoch = journal.owner().epoch();
     let brain = Brain::new(plan.clone(), goal, state, epoch);
     let brain = brain.starting(at_once).wishing(wishes);
-    let brain = brain.with_past_calls(held);
+    let brain = brain.with_past_calls(past);
     let runtime = runtime::lasting().map_err(|error| {
         printer.complain(&format!(
             "error: the system gives no thread: {error}\nhelp: `ulimit -u` says how many processes and threads you may have"

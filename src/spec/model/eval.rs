@@ -97,12 +97,12 @@ pub struct ClientRestart {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// The limit of open files to ask for. Default: 65536.
+    /// The limit of open files to ask for; a higher one that is there already is left. Default: 65536.
     #[schemars(range(min = 1))]
     pub open_files: Option<u64>,
     /// Without a finished id, a line of output or a token for this long, it has stalled. Default: 30m.
     pub stall: Option<Duration>,
-    /// The client must show its first marker or result within this time. Default: 10m.
+    /// After each start the client must show a marker or finish a question within this time. Default: 10m.
     pub first_result: Option<Duration>,
 }
 

@@ -33,7 +33,7 @@ pub struct Service {
     pub restart: Option<Restart>,
     /// How it is started.
     pub launcher: Option<LauncherKind>,
-    /// The limit of open files to ask for. Default: 65536.
+    /// The limit of open files to ask for; a higher one that is there already is left. Default: 65536.
     pub open_files: Option<u64>,
     /// Clients need not know it: a rehearsal's own. No key of the YAML.
     #[serde(skip)]

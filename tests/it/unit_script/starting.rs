@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use toolorch::render::context::SlowerContext;
 
-use super::lab::{Lab, Said, kill, lives, variable, wait_for};
+use super::lab::{Lab, Said, kill, lives, python, variable, wait_for};
 
 #[test]
 fn the_programs_own_end_is_reported() {
@@ -142,6 +142,23 @@ fn a_stop_that_waits_is_superseded_by_a_later_owner() {
     let said: Said = stop.wait_with_output().unwrap().into();
     assert_eq!(said.code, Some(73), "{said:?}");
     drop(lock);
+}
+
+#[test]
+fn a_stop_that_is_superseded_on_its_way_ends_nothing_more() {
+    let deaf = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: open('told', 'w'))\nopen('ready', 'w')\nwhile True: time.sleep(60)";
+    let lab = Lab::new(&[python(), "-c", deaf]);
+    let running = lab.start("--epoch 1");
+    let there = |name: &str| lab.path().join(name).exists().then_some(());
+    wait_for("the program", || there("ready"));
+    kill("KILL", running.pid());
+    let stop = lab.command("stop --epoch 1 --grace 1").spawn().unwrap();
+    wait_for("the word to end", || there("told"));
+    fs::write(lab.path().join(".epoch-2"), "").unwrap();
+    let said: Said = stop.wait_with_output().unwrap().into();
+    assert_eq!(said.code, Some(73), "{said:?}");
+    assert!(lives(running.program()));
+    assert_eq!(lab.say("stop --epoch 2 --grace 0.1").code, Some(0));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn who_is_interrupted_leaves_everything_running_and_says_how_to_stop_it() {
 
 #[test]
 fn a_detached_controller_goes_on_until_down() {
-    let scene = small::scene("slow", 12);
+    let scene = small::scene("slow", 30);
     let said = scene.expect(0, &["up", YAML, "--detach"]);
     let (_, rest) = said.err.split_once("the controller runs as pid ").unwrap();
     let pid = rest.split(';').next().unwrap().to_owned();
@@ -112,12 +112,12 @@ fn a_detached_controller_goes_on_until_down() {
 
     // What was finished stays; the next `up` is a new run.
     let done = scene.results("out");
-    assert!((1..12).contains(&done), "{done}");
+    assert!((1..30).contains(&done), "{done}");
     let said = scene.expect(0, &["up", YAML]);
     assert!(said.err.contains("run small-2-"), "{}", said.err);
-    assert_eq!(scene.results("out"), 12);
+    assert_eq!(scene.results("out"), 30);
     let log = scene.read("home/runs/small/2/logs/eval-sums.log");
-    assert_eq!(log.matches("SUM_DONE").count(), 12 - done);
+    assert_eq!(log.matches("SUM_DONE").count(), 30 - done);
     scene.assert_nothing_left();
 }
 
