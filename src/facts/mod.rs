@@ -9,6 +9,7 @@ mod machine;
 mod observation;
 mod pulse;
 mod served;
+mod sighting;
 
 pub use dataset::{DatasetProblem, DatasetSummary};
 pub use degraded::Degraded;
@@ -21,3 +22,4 @@ pub use observation::{
 };
 pub use pulse::{Body, Canary, Counters, Door, Liveness, Look, Pulse};
 pub use served::{Served, finished};
+pub use sighting::{NodeSeen, UnitSeen};

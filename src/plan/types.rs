@@ -105,6 +105,13 @@ pub struct PlanNode {
     pub gpu: Option<String>,
 }
 
+impl PlanNode {
+    /// Commands reach it through another transport than this machine's own.
+    pub fn is_remote(&self) -> bool {
+        self.transport != TransportKind::Local
+    }
+}
+
 /// Whatever is started and watched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {

@@ -29,6 +29,11 @@ pub const BUILT_IN: [(&str, &str); 3] = [
 /// The file of the set that every unit script sources, and the name under which `--templates DIR` replaces it.
 pub const LIBRARY: &str = "lib/unit.sh";
 
+/// The file of the set that a controller runs on nodes that it reaches from elsewhere; it sources [`LIBRARY`].
+pub const NODE: &str = "lib/node.sh";
+/// Its text.
+pub const NODE_TEXT: &str = include_str!("../../templates/node.sh");
+
 /// The library, topic by topic; the names to drop come after the first. One file in the set, so that a start never
 /// meets half of another version.
 const TOPICS: [&str; 8] = [

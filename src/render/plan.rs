@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::{GroupContext, MemberContext, NodeContext, OptionContext, UnitContext};
-use super::engine::{LIBRARY, Renderer};
+use super::engine::{LIBRARY, NODE, NODE_TEXT, Renderer};
 use super::error::RenderError;
 use super::files::FileSet;
 use crate::base::{GpuIndex, NodeName, UnitId};
@@ -20,6 +20,9 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
     json.push(b'\n');
     files.add("plan.json", json, 0o644);
     files.add(LIBRARY, renderer.library().into(), 0o644);
+    if plan.nodes.iter().any(PlanNode::is_remote) {
+        files.add(NODE, NODE_TEXT.into(), 0o644);
+    }
     for unit in &plan.units {
         let text = renderer.unit(&UnitContext::of(plan, unit))?;
         files.add_script(format!("units/{}.sh", unit.id), text);

@@ -70,8 +70,8 @@ read_starts() { # who starts this unit, or supervises it, told by its words, wha
 }
 ours() { # [quick] -> OURS, IS_OURS: all of ours that live.  quick: without the markers
   local pid lead=${S[pid]-} lead_start=${S[start]-} session=0 more=1
-  scan
-  if [[ ${1-} == quick ]]; then MARK=(); else read_marks; fi
+  # A look at a whole node reads /proc once for all its units.
+  [[ -n ${SCANNED-} ]] || { scan; if [[ ${1-} == quick ]]; then MARK=(); else read_marks; fi; }
   [[ -z ${STOPPING-} ]] || read_starts
   IS_OURS=() OURS=()
   # A process id cannot be used again while a session or group of that number lives, so the session is

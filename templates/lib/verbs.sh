@@ -162,6 +162,7 @@ verb_observe() {
   if supervised; then seen=true; else seen=false; fi
   out+=",\"at\":$NOW,\"phase\":\"$PHASE\",\"supervised\":$seen"
   number "${S[pid]-}"; out+=",\"pid\":$JSON"; number "${S[start]-}"; out+=",\"start\":$JSON"
+  number "${S[super]-}"; out+=",\"supervisor\":$JSON"; json "${S[log]-}"; out+=",\"log\":$JSON"
   out+=",\"processes\":[${list#,}],\"listening\":[${PORTS#,}],\"fds\":$FDS,\"remotes\":[${REMOTES#,}],\"results\":$RESULTS,\"log_bytes\":${bytes:-null}"
   number "${S[exit_code]-}"; out+=",\"exit_code\":$JSON"; json "${S[signal]-}"; out+=",\"signal\":$JSON"
   case ${S[requested]-} in 1) JSON=true ;; 0) JSON=false ;; *) JSON=null ;; esac

@@ -7,5 +7,6 @@ mod ending;
 mod environment;
 pub(crate) mod lab;
 mod library;
+mod node;
 mod observing;
 mod starting;
