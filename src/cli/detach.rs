@@ -66,6 +66,7 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
         run: dir.id().clone(),
         // Two may come within a millisecond.
         concurrency: None,
+        passed: Vec::new(),
         launch: LaunchId::new(format!(
             "detached-{:x}-{}",
             SystemClock.now().0,
@@ -84,11 +85,11 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
         .build()
         .map_err(|error| error.to_string())?;
     failpoint("detach-before-spawn");
-    let script = runtime
+    let launched = runtime
         .block_on(Launchers::default().launch(&job))
         .map_err(|error| error.to_string())?;
     failpoint("detach-after-spawn");
-    Ok((job, script))
+    Ok((job, launched.pid))
 }
 
 /// The same call without `--detach`, with what its units take from this shell.

@@ -10,6 +10,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::driver_books::Ours;
 use super::driver_evals::EvalDesk;
+use super::driver_fleet::Paces;
 use super::driver_records::Backlog;
 use super::driver_routes;
 use super::{Brain, Input, Outcome};
@@ -21,8 +22,8 @@ use crate::facts::{Observation, RunningUnit, Signal};
 use crate::run::store::{Journal, StoreError, failpoint, is_going_down};
 use crate::run::{Record, RunState, UnitPhase};
 use crate::world::{
-    Asked, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, UnitDirs,
-    Watcher, Wrist, lasts, own_files,
+    Asked, Fleet, Launchers, News, PortWait, PortWatch, Prober, RouteWatch, SystemClock, Teller,
+    UnitDirs, Watcher, Wrist, lasts, own_files,
 };
 
 /// Ports are looked at in one pass for all units.
@@ -66,6 +67,8 @@ pub struct Ground {
     pub logs: PathBuf,
     /// The folder in which requests lie.
     pub requests: PathBuf,
+    /// The nodes that are reached from here.
+    pub fleet: Arc<Fleet>,
     /// The caller's environment, from which `pass` takes values.
     pub environment: BTreeMap<String, String>,
     /// The evaluations' results and client configurations.
@@ -120,6 +123,8 @@ pub struct Driver<'a> {
     pub(super) dirs: UnitDirs,
     pub(super) watcher: Watcher,
     pub(super) news: mpsc::UnboundedReceiver<News>,
+    /// Into that.
+    pub(super) teller: Teller,
     pub(super) inputs: mpsc::UnboundedReceiver<Input>,
     pub(super) sender: mpsc::UnboundedSender<Input>,
     pub(super) ports: PortWatch,
@@ -133,6 +138,8 @@ pub struct Driver<'a> {
     pub(super) backlog: Backlog,
     /// Where the life of ready servers is felt, by the start that it is of.
     pub(super) wrists: BTreeMap<UnitId, (Generation, Wrist)>,
+    /// How often nodes elsewhere are looked at.
+    pub(super) pace: Paces,
 }
 
 impl<'a> Driver<'a> {
@@ -147,22 +154,23 @@ impl<'a> Driver<'a> {
         audience: &'a mut dyn Audience,
     ) -> Result<Self, DriveError> {
         let dirs = UnitDirs::new(&ground.run);
-        let (watcher, news) = Watcher::new(dirs.clone())?;
+        let (watcher, teller, news) = Watcher::new(dirs.clone())?;
         let (sender, inputs) = mpsc::unbounded_channel();
         let (prober, asked) = Prober::counted();
         let (routes, route_news) = driver_routes::watch(brain.plan(), &ground.run);
         Ok(Self {
             endpoints_before: endpoints_so_far(brain.state()),
             backlog: Backlog::new(journal.owner().dir()),
+            pace: Paces::new(),
             brain,
             journal,
-            ground,
             audience,
-            launchers: Arc::default(),
+            launchers: Arc::new(Launchers::reaching(ground.fleet.clone())),
             prober,
             dirs,
             watcher,
             news,
+            teller,
             inputs,
             sender,
             ports: PortWatch::default(),
@@ -172,6 +180,7 @@ impl<'a> Driver<'a> {
             routes,
             route_news,
             wrists: BTreeMap::new(),
+            ground,
         })
     }
 
@@ -185,7 +194,8 @@ impl<'a> Driver<'a> {
     ) -> Result<Driven, DriveError> {
         self.beat();
         self.read_proxies();
-        let begin = self.look_around();
+        let begin = self.look_around().await;
+        self.begin_rounds();
         failpoint("adopt-after-look");
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
@@ -206,6 +216,7 @@ impl<'a> Driver<'a> {
                 _ = ports.tick(), if !waits.is_empty() => self.look_at_ports(&waits),
                 _ = show.tick() => {
                     self.show();
+                    self.set_pace();
                     outcome = self.catch_up()?;
                     Vec::new()
                 }
@@ -289,6 +300,7 @@ impl<'a> Driver<'a> {
             if let (Ok(pid), Some(launch)) = (handle.native.parse(), launch) {
                 self.await_end(unit, *generation, launch, pid);
             }
+            self.pace.nudge();
         }
         vec![input]
     }
@@ -298,7 +310,7 @@ impl<'a> Driver<'a> {
         if let Observation::Running(running) = &observation {
             let known = self.leaders.insert(unit.clone(), running.clone());
             let orphaned = known.is_none_or(|known| known.supervised) && !running.supervised;
-            if orphaned {
+            if orphaned && self.is_here(&unit) {
                 let (generation, launch) = (running.generation, running.launch.clone());
                 self.await_end(&unit, generation, launch, running.pid);
             }
@@ -309,6 +321,7 @@ impl<'a> Driver<'a> {
     fn port_waits(&self) -> Vec<PortWait> {
         self.brain
             .port_waits()
+            .filter(|unit| self.is_here(&unit.id))
             .filter_map(|unit| {
                 Some(PortWait {
                     unit: unit.id.clone(),
@@ -336,8 +349,10 @@ impl<'a> Driver<'a> {
             .collect()
     }
 
+    /// Units of this machine that are looked at; those of others are seen on the rounds.
     fn live_units(&self) -> Vec<UnitId> {
-        self.brain.looks().cloned().collect()
+        let units = self.brain.looks().filter(|unit| self.is_here(unit));
+        units.cloned().collect()
     }
 
     /// Every unit once, and a sign of life of our own.
@@ -362,13 +377,17 @@ impl<'a> Driver<'a> {
     }
 
     /// The first look: every unit of the plan, the results of every evaluation.
-    fn look_around(&mut self) -> Input {
+    async fn look_around(&mut self) -> Input {
+        let elsewhere = self.look_at_nodes().await;
         let units = self.brain.plan().units.iter().map(|unit| &unit.id);
-        let seen = units
+        let here = units
             .chain(self.brain.retired())
+            .filter(|unit| self.is_here(unit));
+        let seen = here
             .map(|unit| (unit.clone(), self.watcher.look(unit)))
             .collect();
-        let seen = self.without_state(seen);
+        let mut seen = self.without_state(seen);
+        seen.extend(elsewhere);
         let counted = self
             .ground
             .desks

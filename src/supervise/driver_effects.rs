@@ -145,7 +145,7 @@ impl Driver<'_> {
 
     /// In a thread of its own: a tree may have many processes, and each of them many files.
     fn look_at_files(&self, unit: UnitId, generation: Generation) {
-        let leader = self.leaders.get(&unit).map(|running| running.pid);
+        let leader = self.leader_here(&unit);
         let sender = self.sender.clone();
         tokio::task::spawn_blocking(move || {
             let seen = leader.and_then(look_at_files);
@@ -160,7 +160,7 @@ impl Driver<'_> {
     fn look_at_gpus(&self, unit: UnitId) {
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         tokio::spawn(async move {
-            let seen = launchers.look_at_gpus().await;
+            let seen = launchers.look_at_gpus(&unit).await;
             tracing::debug!(%unit, ?seen, "looked at GPUs");
             let _ = sender.send(Input::GpusSeen { unit, seen });
         });
@@ -191,10 +191,16 @@ impl Driver<'_> {
             epoch: Some(self.epoch()),
             launch: launch.clone(),
             concurrency,
+            passed: self.passed_to(&unit),
             scripts: self.ground.scripts.clone(),
             log: self.log_path(&id, generation),
         };
-        if let Err(result) = self.hand_over(&unit) {
+        let handed = if self.is_here(&id) {
+            self.hand_over(&unit.id, &job.passed)
+        } else {
+            Ok(())
+        };
+        if let Err(result) = handed {
             self.send(Input::LaunchDone {
                 unit: id,
                 generation,
@@ -203,28 +209,30 @@ impl Driver<'_> {
             return;
         }
         self.leaders.remove(&id);
-        self.watcher.follow(&id);
+        if self.is_here(&id) {
+            self.watcher.follow(&id);
+        }
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         failpoint(points(&unit, generation).0);
         tokio::spawn(start(launchers, sender, job, unit));
     }
 
-    /// Values that the unit takes from the caller, node-local and for it alone.
-    fn hand_over(&self, unit: &Unit) -> Result<(), String> {
-        self.dirs.make(&unit.id)?;
-        let values: Vec<(String, String)> = unit
-            .env
-            .pass
-            .iter()
-            .filter_map(|name| {
-                let value = self.ground.environment.get(name)?;
-                Some((name.clone(), value.clone()))
-            })
-            .collect();
+    /// Values that the unit takes from the caller.
+    fn passed_to(&self, unit: &Unit) -> Vec<(String, String)> {
+        let value = |name: &String| {
+            let value = self.ground.environment.get(name)?;
+            Some((name.clone(), value.clone()))
+        };
+        unit.env.pass.iter().filter_map(value).collect()
+    }
+
+    /// Puts them where it finds them, for it alone.
+    fn hand_over(&self, unit: &UnitId, values: &[(String, String)]) -> Result<(), String> {
+        self.dirs.make(unit)?;
         if values.is_empty() {
             return Ok(());
         }
-        self.dirs.put_secrets(&unit.id, &values)
+        self.dirs.put_secrets(unit, values)
     }
 
     pub(super) fn log_path(&self, unit: &UnitId, generation: Generation) -> PathBuf {
@@ -241,6 +249,9 @@ impl Driver<'_> {
 
     /// Watches a unit that ran before we came.
     fn watch(&mut self, unit: &UnitId) {
+        if !self.is_here(unit) {
+            return;
+        }
         self.watcher.follow(unit);
         let running = match self.watcher.look(unit) {
             Observation::Running(running) => Some(running),
@@ -266,6 +277,9 @@ impl Driver<'_> {
         launch: LaunchId,
         pid: u32,
     ) {
+        if !self.is_here(unit) {
+            return;
+        }
         self.watcher.await_end(Awaited {
             unit: unit.clone(),
             generation,
@@ -342,7 +356,7 @@ impl Driver<'_> {
         match self.wrists.get(id) {
             Some((known, wrist)) if *known == generation => Some(wrist.clone()),
             _ => {
-                let leader = self.leaders.get(id).map(|running| running.pid);
+                let leader = self.leader_here(id);
                 let state = self.brain.state().units.get(id);
                 let log = state.and_then(|state| Some(Path::new(&state.handle.as_ref()?.log)));
                 let wrist = Wrist::of(self.unit(id)?, leader, log)?;
@@ -396,12 +410,13 @@ async fn start(
 ) {
     let result = launchers.launch(&job).await;
     failpoint(points(&unit, job.generation).1);
-    let result = result.map_err(|error| error.to_string()).map(|pid| Handle {
+    let result = result.map_err(|error| error.to_string());
+    let result = result.map(|launched| Handle {
         launcher: unit.launcher,
-        native: pid.to_string(),
+        native: launched.pid.to_string(),
         address: unit.port.map(|_| unit.address.clone()),
         port: unit.port,
-        log: job.log.to_string_lossy().into_owned(),
+        log: launched.log.to_string_lossy().into_owned(),
     });
     let _ = sender.send(Input::LaunchDone {
         unit: job.unit,

@@ -33,7 +33,7 @@ impl Driver<'_> {
                 start,
                 adopted,
                 ..
-            } if self.is_client(unit) => {
+            } if self.is_client(unit) && self.is_here(unit) => {
                 let leader = Leader {
                     pid: *pid,
                     start: *start,

@@ -17,6 +17,7 @@ mod driver_beat;
 mod driver_books;
 mod driver_effects;
 mod driver_evals;
+mod driver_fleet;
 mod driver_past_calls;
 mod driver_records;
 mod driver_routes;

@@ -18,7 +18,7 @@ use crate::world::starts::starts;
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 32 * 1024;
 /// How much of it is searched for the cause. That stands above the tracebacks of all that died of it.
-const CAUSE_BYTES: u64 = 1024 * 1024;
+pub(super) const CAUSE_BYTES: u64 = 1024 * 1024;
 
 /// The owner's sign of life, beside the units' directories; no unit has such a name.
 const HEARTBEAT: &str = ".heartbeat";
@@ -252,12 +252,7 @@ impl UnitDirs {
     /// The last lines of a log of this unit, without what it was passed; an unreadable log has none.
     pub fn tail(&self, unit: &UnitId, log: &Path) -> Vec<String> {
         let text = end_of(log, TAIL_BYTES, &self.secrets(unit)).unwrap_or_default();
-        let lines: Vec<String> = text
-            .split(['\n', '\r'])
-            .map(shown)
-            .filter(|line| !line.trim().is_empty())
-            .collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+        last_lines(&text)
     }
 
     /// The last line of a log of this unit that says anything, without what it was passed.
@@ -271,8 +266,7 @@ impl UnitDirs {
 
     /// What a log of this unit says of its death, without what it was passed.
     fn cause(&self, unit: &UnitId, log: &Path) -> Option<LogCause> {
-        let text = end_of(log, CAUSE_BYTES, &self.secrets(unit))?;
-        LogCause::read(mask_keys(&text).split(['\n', '\r']))
+        cause_in(&end_of(log, CAUSE_BYTES, &self.secrets(unit))?)
     }
 
     fn judge(&self, unit: &UnitId, state: &StateFile) -> Observation {
@@ -406,6 +400,21 @@ impl StateFile {
 /// A line of a log, harmless to a terminal and without what looks like a key.
 fn shown(line: &str) -> String {
     mask_keys(&clean(line)).into_owned()
+}
+
+/// The last lines that say anything; the secrets of the text are masked.
+pub(super) fn last_lines(text: &str) -> Vec<String> {
+    let lines: Vec<String> = text
+        .split(['\n', '\r'])
+        .map(shown)
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
+}
+
+/// What the end of a log says of a death; the secrets of the text are masked.
+pub(super) fn cause_in(text: &str) -> Option<LogCause> {
+    LogCause::read(mask_keys(text).split(['\n', '\r']))
 }
 
 /// The end of a file with its secrets masked, also one that the cut runs through.

@@ -23,6 +23,9 @@ use crate::facts::{Exit, Observation};
 /// A unit was seen.
 pub type News = (UnitId, Observation);
 
+/// Where news are told.
+pub type Teller = mpsc::UnboundedSender<News>;
+
 /// One start of a unit and a process of it: the unit script, or the leader.
 #[derive(Debug, Clone)]
 pub struct Awaited {
@@ -50,15 +53,15 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher and what it will tell.
+    /// A watcher, and what it will tell; others may tell the same way.
     ///
     /// # Errors
     /// The system gives no inotify, epoll or eventfd instance.
-    pub fn new(dirs: UnitDirs) -> io::Result<(Self, mpsc::UnboundedReceiver<News>)> {
+    pub fn new(dirs: UnitDirs) -> io::Result<(Self, Teller, mpsc::UnboundedReceiver<News>)> {
         let (news, receiver) = mpsc::unbounded_channel();
         let (sender, orders) = orders::channel();
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let thread = Thread::new(dirs.clone(), orders, bell.clone(), news)?;
+        let thread = Thread::new(dirs.clone(), orders, bell.clone(), news.clone())?;
         std::thread::Builder::new()
             .name("watch".to_owned())
             .spawn(move || thread.run())?;
@@ -67,7 +70,7 @@ impl Watcher {
             orders: sender,
             bell,
         };
-        Ok((watcher, receiver))
+        Ok((watcher, news, receiver))
     }
 
     /// Follows a unit's state file. Its directory must be there.

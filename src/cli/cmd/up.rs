@@ -414,6 +414,7 @@ fn drive(
         sessions: tmux_sessions(&plan),
         logs: dir.logs(),
         requests: dir.requests(),
+        fleet: std::sync::Arc::default(),
         environment: environment(),
         desks,
     };

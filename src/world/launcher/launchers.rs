@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::RwLock;
 
 use super::{process, tmux};
 use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
 use crate::facts::GpuSeen;
 use crate::spec::model::LauncherKind;
+use crate::world::fleet::{Fleet, StationError};
 use crate::world::gpus;
-use crate::world::transport::{LocalTransport, Transport, TransportError};
+use crate::world::transport::{Command, LocalTransport, Transport, TransportError};
 
 /// One start of one unit.
 #[derive(Debug, Clone)]
@@ -32,9 +35,20 @@ pub struct LaunchJob {
     pub launch: LaunchId,
     /// A client's questions in flight, where they are not the plan's.
     pub concurrency: Option<u32>,
-    /// The folder with `units/` and `tmux/`.
+    /// What it takes from the caller, where it is not put here beforehand.
+    pub passed: Vec<(String, String)>,
+    /// The folder with `units/` and `tmux/`, on this machine.
     pub scripts: PathBuf,
-    /// Its log.
+    /// Its log, on this machine; on another one it stands elsewhere where that does not see this folder.
+    pub log: PathBuf,
+}
+
+/// What a start left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launched {
+    /// The process id of the unit script, on its node.
+    pub pid: u32,
+    /// Where its log is, on its node.
     pub log: PathBuf,
 }
 
@@ -44,6 +58,9 @@ pub enum LaunchError {
     /// The command did not run.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// Its node did not do its part.
+    #[error(transparent)]
+    Station(#[from] StationError),
     /// The command ran and refused.
     #[error("`{command}` failed with exit code {code}: {words}")]
     Refused {
@@ -59,10 +76,12 @@ pub enum LaunchError {
     Absent(&'static str),
 }
 
-/// The launchers of this machine's run.
+/// The launchers of a run, here and on its nodes.
 #[derive(Debug, Default)]
 pub struct Launchers {
     local: LocalTransport,
+    /// The nodes that are reached from here.
+    fleet: Arc<Fleet>,
     /// Sessions that have a window. tmux makes a session with its first window, and two starts at once would both try
     /// to; later ones need not wait for each other.
     sessions: RwLock<BTreeSet<String>>,
@@ -109,28 +128,62 @@ fn unit_script(scripts: &std::path::Path, unit: &UnitId) -> String {
 }
 
 impl Launchers {
-    /// Starts a unit; answers with the process id of its unit script.
-    ///
-    /// # Errors
-    /// What was tried and what went wrong.
-    pub async fn launch(&self, job: &LaunchJob) -> Result<u32, LaunchError> {
-        match job.launcher {
-            LauncherKind::Process => process::launch(&self.local, job).await,
-            LauncherKind::Tmux => self.launch_in_tmux(job).await,
-            LauncherKind::Slurm => Err(LaunchError::Absent("slurm")),
+    /// Launchers that reach these nodes.
+    pub fn reaching(fleet: Arc<Fleet>) -> Self {
+        Self {
+            fleet,
+            ..Self::default()
         }
     }
 
-    async fn launch_in_tmux(&self, job: &LaunchJob) -> Result<u32, LaunchError> {
+    /// Starts a unit; answers with the process id of its unit script and its log.
+    ///
+    /// # Errors
+    /// What was tried and what went wrong.
+    pub async fn launch(&self, job: &LaunchJob) -> Result<Launched, LaunchError> {
+        let Some(station) = self.fleet.of(&job.unit) else {
+            return self.launch_over(&self.local, job).await;
+        };
+        self.fleet
+            .equip(station.node(), job.epoch.unwrap_or_default())
+            .await?;
+        station.keep(&job.unit, &job.passed).await?;
+        let there = LaunchJob {
+            scripts: station.scripts().await?,
+            log: station.log(&job.log).await?,
+            ..job.clone()
+        };
+        self.launch_over(station.transport(), &there).await
+    }
+
+    async fn launch_over(
+        &self,
+        transport: &dyn Transport,
+        job: &LaunchJob,
+    ) -> Result<Launched, LaunchError> {
+        let pid = match job.launcher {
+            LauncherKind::Process => process::launch(transport, job).await?,
+            LauncherKind::Tmux => self.launch_in_tmux(transport, job).await?,
+            LauncherKind::Slurm => return Err(LaunchError::Absent("slurm")),
+        };
+        let log = job.log.clone();
+        Ok(Launched { pid, log })
+    }
+
+    async fn launch_in_tmux(
+        &self,
+        transport: &dyn Transport,
+        job: &LaunchJob,
+    ) -> Result<u32, LaunchError> {
         let session = job.session.as_deref().unwrap_or_default();
         {
             let known = self.sessions.read().await;
             if known.contains(session) {
-                return tmux::launch(&self.local, job).await;
+                return tmux::launch(transport, job).await;
             }
         }
         let mut known = self.sessions.write().await;
-        let pid = tmux::launch(&self.local, job).await?;
+        let pid = tmux::launch(transport, job).await?;
         known.insert(session.to_owned());
         Ok(pid)
     }
@@ -147,53 +200,59 @@ impl Launchers {
         scripts: &std::path::Path,
         grace: Millis,
     ) -> Result<(), LaunchError> {
-        let mut argv = [
-            "bash",
-            &unit_script(scripts, unit),
-            "stop",
-            "--run",
-            run.as_str(),
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        argv.extend(epoch_args(epoch));
+        let (transport, scripts): (&dyn Transport, _) = match self.fleet.of(unit) {
+            None => (&self.local, scripts.to_owned()),
+            Some(station) => (station.transport(), station.scripts().await?),
+        };
+        let script = unit_script(&scripts, unit);
+        let mut stop = Command::new(["bash", &script, "stop", "--run", run.as_str()]);
+        stop.argv.extend(epoch_args(epoch));
         let limit = Duration::from(grace) + Duration::from_secs(30);
         let command = format!("{unit}.sh stop");
-        expect_success(&self.local, &argv, limit, command).await
+        expect_success(transport, &stop, limit, command).await
     }
 
-    /// What is seen of the memory of this machine's GPUs; nothing where nobody can tell.
-    pub async fn look_at_gpus(&self) -> Vec<GpuSeen> {
-        gpus::look_at_gpus(&self.local).await
+    /// What is seen of the memory of the GPUs of this unit's node; nothing where nobody can tell.
+    pub async fn look_at_gpus(&self, unit: &UnitId) -> Vec<GpuSeen> {
+        match self.fleet.of(unit) {
+            None => gpus::look_at_gpus(&self.local).await,
+            // Who of those processes lives can only be told there.
+            Some(_) => Vec::new(),
+        }
     }
 
-    /// Ends the tmux server of a run, if it has one. Its units must be stopped before.
+    /// Ends the tmux servers of a run, here and on its nodes, if it has any. Its units must be stopped before.
     ///
     /// # Errors
     /// What was tried and what went wrong.
     pub async fn end_tmux(&self, run: &RunId) -> Result<(), LaunchError> {
-        tmux::end_server(&self.local, run).await
+        tmux::end_server(&self.local, run).await?;
+        let nodes = self
+            .fleet
+            .iter()
+            .map(|(station, _)| async move { tmux::end_server(station.transport(), run).await });
+        join_all(nodes).await.into_iter().collect()
     }
 }
 
 /// Runs a command that must end with 0.
 pub(super) async fn expect_success(
     transport: &dyn Transport,
-    argv: &[String],
+    what: &Command,
     limit: Duration,
     command: String,
 ) -> Result<(), LaunchError> {
-    run_checked(transport, argv, limit, command).await.map(drop)
+    run_checked(transport, what, limit, command).await.map(drop)
 }
 
 /// Runs a command that must end with 0, and answers with its output.
 pub(super) async fn run_checked(
     transport: &dyn Transport,
-    argv: &[String],
+    what: &Command,
     limit: Duration,
     command: String,
 ) -> Result<String, LaunchError> {
-    let done = transport.exec(argv, limit).await?;
+    let done = transport.exec(what, limit).await?;
     match done.code {
         Some(0) => Ok(done.stdout),
         code => Err(LaunchError::Refused {

@@ -4,4 +4,4 @@ mod launchers;
 mod process;
 mod tmux;
 
-pub use launchers::{LaunchError, LaunchJob, Launchers};
+pub use launchers::{LaunchError, LaunchJob, Launched, Launchers};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::launchers::{LaunchError, LaunchJob, expect_success, run_checked};
 use crate::base::RunId;
-use crate::world::transport::{Transport, TransportError};
+use crate::world::transport::{Command, Transport, TransportError};
 
 /// tmux answers in milliseconds; this long means that it hangs.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub(super) async fn launch(transport: &dyn Transport, job: &LaunchJob) -> Result<u32, LaunchError> {
     let session = job.session.as_deref().unwrap_or_default();
     let script = job.scripts.join("tmux").join(format!("{session}.sh"));
-    let mut argv = [
+    let mut start = Command::new([
         "bash",
         &script.to_string_lossy(),
         "start",
@@ -20,12 +20,10 @@ pub(super) async fn launch(transport: &dyn Transport, job: &LaunchJob) -> Result
         job.run.as_str(),
         job.unit.as_str(),
         "--",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    argv.extend(job.run_args());
+    ]);
+    start.argv.extend(job.run_args());
     let command = format!("tmux/{session}.sh start {}", job.unit);
-    let said = run_checked(transport, &argv, LIMIT, command.clone()).await?;
+    let said = run_checked(transport, &start, LIMIT, command.clone()).await?;
     pane_pid(&said, job).ok_or_else(|| LaunchError::Refused {
         command,
         code: 0,
@@ -43,7 +41,7 @@ fn pane_pid(said: &str, job: &LaunchJob) -> Option<u32> {
 
 /// Ends the server of a run by its socket, whatever its windows hold; fine if there is none.
 pub(super) async fn end_server(transport: &dyn Transport, run: &RunId) -> Result<(), LaunchError> {
-    let tmux = |verb: &str| ["tmux", "-L", &format!("toolorch-{run}"), verb].map(str::to_owned);
+    let tmux = |verb: &str| Command::new(["tmux", "-L", &format!("toolorch-{run}"), verb]);
     match transport.exec(&tmux("list-sessions"), LIMIT).await {
         // No tmux here.
         Err(TransportError::Start { .. }) => return Ok(()),
@@ -57,6 +55,6 @@ pub(super) async fn end_server(transport: &dyn Transport, run: &RunId) -> Result
     }
     // tmux leaves the socket of a server that ended where it was.
     let remove = r#"rm -f -- "${TMUX_TMPDIR:-/tmp}/tmux-$UID/toolorch-$0""#;
-    let argv = ["bash", "-c", remove, run.as_str()].map(str::to_owned);
+    let argv = Command::new(["bash", "-c", remove, run.as_str()]);
     expect_success(transport, &argv, LIMIT, "rm of the tmux socket".to_owned()).await
 }

@@ -6,6 +6,15 @@ use std::time::Duration;
 /// A future that a transport or launcher answers with.
 pub(in crate::world) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What is run, and what it reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Command {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Its standard input: secrets go this way, never as arguments.
+    pub stdin: Vec<u8>,
+}
+
 /// What a command left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -38,12 +47,22 @@ pub enum TransportError {
     },
 }
 
+impl Command {
+    /// A command that reads nothing.
+    pub fn new(argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            stdin: Vec::new(),
+        }
+    }
+}
+
 /// How commands reach a node. Each command is short; what lives long is started detached.
 pub trait Transport: Send + Sync {
     /// Runs a command to its end.
     fn exec<'a>(
         &'a self,
-        argv: &'a [String],
+        command: &'a Command,
         limit: Duration,
     ) -> Answer<'a, Result<Output, TransportError>>;
 

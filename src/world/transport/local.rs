@@ -3,9 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process;
 
-use super::{Answer, Output, Transport, TransportError};
+use super::{Answer, Command, Output, Transport, TransportError};
 
 /// Commands on this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,20 +15,14 @@ pub struct LocalTransport;
 impl Transport for LocalTransport {
     fn exec<'a>(
         &'a self,
-        argv: &'a [String],
+        command: &'a Command,
         limit: Duration,
     ) -> Answer<'a, Result<Output, TransportError>> {
         Box::pin(async move {
+            let argv = &command.argv;
             let program = program_of(argv);
-            let running = Command::new(&program)
-                .args(argv.iter().skip(1))
-                .stdin(Stdio::null())
-                // Ctrl-C is for us: what we began is brought to its end.
-                .process_group(0)
-                .kill_on_drop(true)
-                .output();
             tracing::debug!(?argv, "run");
-            match tokio::time::timeout(limit, running).await {
+            match tokio::time::timeout(limit, run(&program, command)).await {
                 Err(_) => Err(TransportError::TimedOut { program, limit }),
                 Ok(Err(source)) => Err(TransportError::Start { program, source }),
                 Ok(Ok(done)) => {
@@ -47,7 +42,7 @@ impl Transport for LocalTransport {
             let program = program_of(argv);
             // A child that is no group leader becomes a session's leader without a fork, so the
             // process id stays; tokio reaps it while we live, and init after us.
-            let child = Command::new("setsid")
+            let child = process::Command::new("setsid")
                 .args(argv)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -66,6 +61,32 @@ impl Transport for LocalTransport {
             Ok(pid)
         })
     }
+}
+
+async fn run(program: &str, command: &Command) -> std::io::Result<std::process::Output> {
+    let input = if command.stdin.is_empty() {
+        Stdio::null()
+    } else {
+        Stdio::piped()
+    };
+    let mut child = process::Command::new(program)
+        .args(command.argv.iter().skip(1))
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Ctrl-C is for us: what we began is brought to its end.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let stdin = child.stdin.take();
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // Whoever does not read it all says so by its exit code.
+            let _ = stdin.write_all(&command.stdin).await;
+        }
+    };
+    let (done, ()) = tokio::join!(child.wait_with_output(), feed);
+    done
 }
 
 fn program_of(argv: &[String]) -> String {

@@ -4,5 +4,5 @@ mod exec;
 mod local;
 
 pub(in crate::world) use exec::Answer;
-pub use exec::{Output, Transport, TransportError};
+pub use exec::{Command, Output, Transport, TransportError};
 pub use local::LocalTransport;

@@ -1,0 +1,116 @@
+//! The driver's eyes on nodes that are reached from here.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::driver::Driver;
+use crate::base::UnitId;
+use crate::facts::Observation;
+use crate::run::UnitPhase;
+use crate::world::{Pace, Station, StationError, begin_rounds};
+
+/// The pause between two looks at a node while something there begins or ends, and else: that a server of it is gone is also
+/// seen by those who ask it.
+const BUSY: Duration = Duration::from_millis(500);
+const CALM: Duration = Duration::from_secs(5);
+
+/// How often nodes are looked at.
+pub(super) struct Paces(watch::Sender<Pace>);
+
+impl Paces {
+    pub(super) fn new() -> Self {
+        let pause = BUSY;
+        Self(watch::Sender::new(Pace { pause, nudges: 0 }))
+    }
+
+    /// Something was done there: it is looked at soon.
+    pub(super) fn nudge(&self) {
+        self.0.send_modify(|pace| pace.nudges += 1);
+    }
+
+    fn set(&self, pause: Duration) {
+        self.0.send_if_modified(|pace| {
+            let differs = pace.pause != pause;
+            pace.pause = pause;
+            differs
+        });
+    }
+}
+
+impl Driver<'_> {
+    /// Its processes are processes of this machine.
+    pub(super) fn is_here(&self, unit: &UnitId) -> bool {
+        self.ground.fleet.of(unit).is_none()
+    }
+
+    /// The first process of a unit, if that is one of this machine.
+    pub(super) fn leader_here(&self, unit: &UnitId) -> Option<u32> {
+        let leader = self.leaders.get(unit).filter(|_| self.is_here(unit));
+        leader.map(|running| running.pid)
+    }
+
+    /// The first look at the nodes: scripts and fence are put there, then each unit is looked at. A node that does not
+    /// answer has units of which nothing is known.
+    pub(super) async fn look_at_nodes(&mut self) -> Vec<(UnitId, Observation)> {
+        let fleet = self.ground.fleet.clone();
+        let epoch = self.journal.owner().epoch();
+        let mut failed = fleet.equip_all(epoch).await;
+        let looks = fleet.iter().map(|(station, units)| {
+            let failed = failed.remove(station.node());
+            async move {
+                match failed {
+                    None => look(station, units).await,
+                    Some(error) => unseen(units, &error),
+                }
+            }
+        });
+        join_all(looks).await.concat()
+    }
+
+    /// From now on the nodes are looked at again and again.
+    pub(super) fn begin_rounds(&self) {
+        for (station, units) in self.ground.fleet.iter() {
+            let pace = self.pace.0.subscribe();
+            begin_rounds(station.clone(), units.to_vec(), self.teller.clone(), pace);
+        }
+    }
+
+    /// Where something begins or ends it is looked at more often.
+    pub(super) fn set_pace(&self) {
+        if self.ground.fleet.is_empty() {
+            return;
+        }
+        let busy = |phase: &UnitPhase| {
+            let begins = matches!(
+                phase,
+                UnitPhase::Intended | UnitPhase::Launched | UnitPhase::Started
+            );
+            begins || *phase == UnitPhase::Stopping
+        };
+        let mut units = self.brain.state().units.iter();
+        let busy = units.any(|(unit, state)| busy(&state.phase) && !self.is_here(unit));
+        self.pace.set(if busy { BUSY } else { CALM });
+    }
+}
+
+async fn look(station: &Station, units: &[UnitId]) -> Vec<(UnitId, Observation)> {
+    match station.look(units).await {
+        Err(error) => unseen(units, &error),
+        Ok(seen) => {
+            let mut seen = seen.map(|seen| seen.units).unwrap_or_default();
+            let observed = |unit: &UnitId| {
+                let seen = seen.remove(unit).map(|seen| seen.observation);
+                (unit.clone(), seen.unwrap_or(Observation::Never))
+            };
+            units.iter().map(observed).collect()
+        }
+    }
+}
+
+fn unseen(units: &[UnitId], error: &StationError) -> Vec<(UnitId, Observation)> {
+    let why = error.to_string();
+    let unseen = |unit: &UnitId| (unit.clone(), Observation::Unknown { why: why.clone() });
+    units.iter().map(unseen).collect()
+}

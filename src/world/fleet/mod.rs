@@ -1,0 +1,12 @@
+//! Nodes that are reached from elsewhere: what is put there, asked of them and told by them.
+
+mod greeting;
+mod rounds;
+mod station;
+mod stations;
+mod wire;
+
+pub use greeting::Greeting;
+pub use rounds::{Pace, begin_rounds};
+pub use station::{Marked, Station, StationError};
+pub use stations::Fleet;

@@ -1,0 +1,134 @@
+//! Looks at a node, again and again: nothing there tells us by itself when something happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::station::{Station, StationError};
+use crate::base::UnitId;
+use crate::facts::{Exit, Observation};
+use crate::world::unit_dir::{CAUSE_BYTES, cause_in, last_lines};
+use crate::world::watch::Teller;
+
+/// What did not change is told again this often, as units of this machine are.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+/// How often a node is looked at; a new value makes it looked at now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The pause between two looks.
+    pub pause: Duration,
+    /// Counts what should be seen soon: a start, a stop.
+    pub nudges: u64,
+}
+
+/// What is known of a node's units.
+struct Rounds {
+    station: Arc<Station>,
+    units: Vec<UnitId>,
+    news: Teller,
+    told: BTreeMap<UnitId, (Observation, Instant)>,
+    /// Exits whose logs were read.
+    read: BTreeMap<UnitId, Exit>,
+}
+
+/// Looks at these units of a node until nobody listens.
+pub fn begin_rounds(
+    station: Arc<Station>,
+    units: Vec<UnitId>,
+    news: Teller,
+    mut pace: watch::Receiver<Pace>,
+) {
+    let mut rounds = Rounds {
+        station,
+        units,
+        news,
+        told: BTreeMap::new(),
+        read: BTreeMap::new(),
+    };
+    tokio::spawn(async move {
+        loop {
+            let pause = pace.borrow_and_update().pause;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = pace.changed() => if changed.is_err() { return },
+            }
+            if !rounds.once().await {
+                return;
+            }
+        }
+    });
+}
+
+impl Rounds {
+    /// One look; answers whether anybody still listens.
+    async fn once(&mut self) -> bool {
+        match self.station.look(&self.units).await {
+            Ok(Some(mut seen)) => {
+                for unit in self.units.clone() {
+                    let seen = seen.units.remove(&unit).map(|seen| seen.observation);
+                    let seen = match seen.unwrap_or(Observation::Never) {
+                        Observation::Exited(exit) => self.with_last_words(&unit, exit).await,
+                        other => Ok(other),
+                    };
+                    let seen = seen.unwrap_or_else(|error| unknown(&error));
+                    if !self.tell(unit, seen) {
+                        return false;
+                    }
+                }
+                true
+            }
+            // A restart of the node takes what was there.
+            Ok(None) => self.tell_all(&Observation::Never),
+            Err(error) => self.tell_all(&unknown(&error)),
+        }
+    }
+
+    /// The exit with what its log says; each log is read once.
+    async fn with_last_words(
+        &mut self,
+        unit: &UnitId,
+        exit: Exit,
+    ) -> Result<Observation, StationError> {
+        let known =
+            |read: &&Exit| (&read.launch, read.generation) == (&exit.launch, exit.generation);
+        if let Some(read) = self.read.get(unit).filter(known) {
+            return Ok(Observation::Exited(read.clone()));
+        }
+        let text = self.station.tail(unit, CAUSE_BYTES).await?;
+        let exit = Exit {
+            tail: last_lines(&text),
+            cause: cause_in(&text).map(Box::new),
+            ..exit
+        };
+        self.read.insert(unit.clone(), exit.clone());
+        Ok(Observation::Exited(exit))
+    }
+
+    fn tell_all(&mut self, seen: &Observation) -> bool {
+        let units = self.units.clone();
+        units.into_iter().all(|unit| self.tell(unit, seen.clone()))
+    }
+
+    /// Tells what is new, and what has not been told for a while.
+    fn tell(&mut self, unit: UnitId, seen: Observation) -> bool {
+        let now = Instant::now();
+        let known = self.told.get(&unit);
+        let stale = |(known, at): &(Observation, Instant)| {
+            *known != seen || now.duration_since(*at) >= TELL_AGAIN
+        };
+        if !known.is_none_or(stale) {
+            return !self.news.is_closed();
+        }
+        self.told.insert(unit.clone(), (seen.clone(), now));
+        self.news.send((unit, seen)).is_ok()
+    }
+}
+
+fn unknown(error: &StationError) -> Observation {
+    Observation::Unknown {
+        why: error.to_string(),
+    }
+}

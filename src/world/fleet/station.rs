@@ -1,0 +1,343 @@
+//! One node that is reached through a transport, as far as a run is concerned.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::greeting::{self, Greeting};
+use super::wire;
+use crate::base::{Epoch, NodeName, Port, RunId, Secrets, UnitId, clean};
+use crate::facts::{Listener, NodeSeen};
+use crate::render::{FileSet, MANIFEST, NODE};
+use crate::world::transport::{Command, Output, Transport, TransportError};
+
+/// A look at all units of a node, with bash there as slow as it may be.
+const LOOK: Duration = Duration::from_secs(20);
+/// Scripts are some hundred kilobytes.
+const UPLOAD: Duration = Duration::from_secs(60);
+/// The end of a log.
+const TAIL: Duration = Duration::from_secs(20);
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StationError {
+    /// It could not be asked, or nobody knows what came of it.
+    #[error("node `{node}`: {source}")]
+    Transport {
+        /// Which.
+        node: NodeName,
+        /// What went wrong.
+        source: TransportError,
+    },
+    /// It said no.
+    #[error("node `{node}`: {words}")]
+    Refused {
+        /// Which.
+        node: NodeName,
+        /// What it said.
+        words: String,
+    },
+}
+
+/// A process of a run on a node, and the unit that it is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Marked {
+    /// Its process id there.
+    pub pid: u32,
+    /// Whose it is.
+    pub unit: UnitId,
+}
+
+/// A node that is reached through a transport.
+pub struct Station {
+    node: NodeName,
+    run: RunId,
+    transport: Arc<dyn Transport>,
+    /// A file of the run's folder and what it says: who sees the same there shares that folder.
+    nonce: (PathBuf, String),
+    greeting: OnceCell<Greeting>,
+}
+
+impl std::fmt::Debug for Station {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Station")
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Station {
+    /// The node of a run. Nothing is asked yet.
+    pub fn new(
+        node: NodeName,
+        run: RunId,
+        transport: Arc<dyn Transport>,
+        nonce: (PathBuf, String),
+    ) -> Self {
+        Self {
+            node,
+            run,
+            transport,
+            nonce,
+            greeting: OnceCell::new(),
+        }
+    }
+
+    /// Its name in the YAML.
+    pub fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// How commands reach it.
+    pub fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    /// Who and where we are there; asked once, and again after a failure. Directories are made with [`Station::equip`].
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn greeting(&self) -> Result<&Greeting, StationError> {
+        self.greeting.get_or_try_init(|| self.greet(false)).await
+    }
+
+    async fn greet(&self, make: bool) -> Result<Greeting, StationError> {
+        let nonce = self.nonce.0.to_string_lossy();
+        let make = if make { "make" } else { "" };
+        let words = [
+            "bash",
+            "-c",
+            greeting::SCRIPT,
+            "bash",
+            self.run.as_str(),
+            &nonce,
+            make,
+        ];
+        let answer = self.ask(&words, Vec::new(), LOOK).await?;
+        Greeting::read(&answer)
+            .ok_or_else(|| self.refused(format!("it answered `{}`", answer.trim())))
+    }
+
+    /// Puts the scripts of its units there, unless they are there already, and raises the fence: from then on no earlier
+    /// owner starts or stops anything there.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn equip(&self, files: &FileSet, epoch: Epoch) -> Result<(), StationError> {
+        let there = self.greet(true).await?;
+        let scripts = there.scripts(self.run.as_str());
+        let scripts = scripts.to_string_lossy();
+        let list = files.get(MANIFEST).map_or(&[][..], |file| &file.bytes);
+        if there.manifest != crate::base::sha256(list) {
+            let words = ["bash", "-c", wire::UNPACK, "bash", &scripts];
+            self.ask(&words, wire::pack(files), UPLOAD).await?;
+        }
+        let fence = format!("{scripts}/.epoch-{epoch}");
+        self.ask(&["touch", "--", &fence], Vec::new(), LOOK).await?;
+        Ok(())
+    }
+
+    /// The folder of its scripts there.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn scripts(&self) -> Result<PathBuf, StationError> {
+        Ok(self.greeting().await?.scripts(self.run.as_str()))
+    }
+
+    /// The log of a start, where the controller would put it at `here`.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn log(&self, here: &std::path::Path) -> Result<PathBuf, StationError> {
+        let greeting = self.greeting().await?;
+        Ok(greeting.log(self.run.as_str(), here, &self.nonce.1))
+    }
+
+    /// Looks at these units; at all that ever had a state there where none is named. None where nothing of the run was
+    /// ever put.
+    ///
+    /// # Errors
+    /// [`StationError`]: then nothing is known of any of them.
+    pub async fn look(&self, units: &[UnitId]) -> Result<Option<NodeSeen>, StationError> {
+        let mut words = vec!["look", self.run.as_str()];
+        words.extend(units.iter().map(UnitId::as_str));
+        let said = self.node_script(&words, Vec::new(), LOOK).await?;
+        let seen = said.map(|text| NodeSeen::read(&text)).transpose();
+        seen.map_err(|why| self.refused(why))
+    }
+
+    /// Processes of the run, and starts that are under way.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn marks(&self) -> Result<Vec<Marked>, StationError> {
+        let said = self
+            .node_script(&["marks", self.run.as_str()], Vec::new(), LOOK)
+            .await?;
+        let said = said.unwrap_or_default();
+        let mut marked: Vec<Marked> = said.lines().filter_map(marked).collect();
+        marked.sort_unstable();
+        marked.dedup();
+        Ok(marked)
+    }
+
+    /// Who listens on these ports there.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn listeners(&self, ports: &[Port]) -> Result<Vec<Listener>, StationError> {
+        let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        let mut words = vec!["listeners"];
+        words.extend(ports.iter().map(String::as_str));
+        let said = self.node_script(&words, Vec::new(), LOOK).await?;
+        Ok(said
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter_map(listener)
+            .collect())
+    }
+
+    /// Keeps the values that a unit takes from the caller, for its eyes only.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn keep(
+        &self,
+        unit: &UnitId,
+        values: &[(String, String)],
+    ) -> Result<(), StationError> {
+        let pairs = values
+            .iter()
+            .flat_map(|(name, value)| [name, "=", value, "\0"].concat().into_bytes());
+        let words = ["keep", self.run.as_str(), unit.as_str()];
+        self.node_script(&words, pairs.collect(), LOOK)
+            .await
+            .map(drop)
+    }
+
+    /// The owner's sign of life.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn beat(&self, line: &str) -> Result<(), StationError> {
+        let words = ["beat", self.run.as_str()];
+        self.node_script(&words, line.as_bytes().to_vec(), LOOK)
+            .await
+            .map(drop)
+    }
+
+    /// The end of a unit's last log, without what the unit was passed.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn tail(&self, unit: &UnitId, bytes: u64) -> Result<String, StationError> {
+        let passed = ["passed", self.run.as_str(), unit.as_str()];
+        let passed = self.node_script(&passed, Vec::new(), TAIL).await?;
+        let secrets = Secrets::parse(passed.unwrap_or_default().as_bytes());
+        // The cut may run through one.
+        let margin = u64::try_from(secrets.longest()).unwrap_or_default();
+        let wanted = (bytes + margin).to_string();
+        let words = ["tail", self.run.as_str(), unit.as_str(), &wanted];
+        let text = self
+            .node_script(&words, Vec::new(), TAIL)
+            .await?
+            .unwrap_or_default();
+        let whole = (text.len() as u64) < bytes + margin;
+        let from = if whole { 0 } else { secrets.longest() };
+        Ok(String::from_utf8_lossy(&secrets.mask_from(text.as_bytes(), from)).into_owned())
+    }
+
+    /// Removes what the run left there.
+    ///
+    /// # Errors
+    /// Something of it lives there, or [`StationError`].
+    pub async fn clear(&self) -> Result<(), StationError> {
+        self.node_script(&["clear", self.run.as_str()], Vec::new(), LOOK)
+            .await
+            .map(drop)
+    }
+
+    /// Runs `lib/node.sh`. Where it is not there nothing of the run is, and there is no answer.
+    async fn node_script(
+        &self,
+        words: &[&str],
+        stdin: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Option<String>, StationError> {
+        const IF_THERE: &str = r#"[[ -f $0 ]] || { echo absent; exit; }; exec bash "$0" "$@""#;
+        let script = self.scripts().await?.join(NODE);
+        let script = script.to_string_lossy();
+        let mut argv = vec!["bash", "-c", IF_THERE, &*script];
+        argv.extend(words);
+        let said = self.ask(&argv, stdin, limit).await?;
+        Ok(Some(said).filter(|said| said != "absent\n"))
+    }
+
+    async fn ask(
+        &self,
+        words: &[&str],
+        stdin: Vec<u8>,
+        limit: Duration,
+    ) -> Result<String, StationError> {
+        let argv = words.iter().map(|&word| word.to_owned()).collect();
+        let command = Command { argv, stdin };
+        match self.transport.exec(&command, limit).await {
+            Ok(Output {
+                code: Some(0),
+                stdout,
+                ..
+            }) => Ok(stdout),
+            Ok(Output { code, stderr, .. }) => {
+                let words = clean(stderr.trim());
+                let words = words
+                    .strip_prefix("toolorch: ")
+                    .unwrap_or(&words)
+                    .to_owned();
+                Err(self.refused(match code {
+                    _ if !words.is_empty() => words,
+                    Some(code) => format!("it ended with {code} and no word"),
+                    None => "a signal ended it".to_owned(),
+                }))
+            }
+            Err(source) => {
+                let node = self.node.clone();
+                Err(StationError::Transport { node, source })
+            }
+        }
+    }
+
+    fn refused(&self, words: String) -> StationError {
+        StationError::Refused {
+            node: self.node.clone(),
+            words,
+        }
+    }
+}
+
+fn marked(line: &str) -> Option<Marked> {
+    let (pid, unit) = line.split_once(' ')?;
+    let pid = pid.parse().ok()?;
+    Some(Marked {
+        pid,
+        unit: UnitId::new(unit),
+    })
+}
+
+fn listener(line: &str) -> Option<Listener> {
+    let mut words = line.splitn(5, ' ');
+    let port = Port(words.next()?.parse().ok()?);
+    let address = words.next()?.trim_matches(['[', ']']).to_owned();
+    let user = words.next()?.to_owned();
+    let pid = words.next()?.parse().ok();
+    let command = words.next().filter(|text| !text.is_empty()).map(clean);
+    Some(Listener {
+        port,
+        address,
+        pid,
+        command,
+        user: Some(format!("user id {user}")),
+    })
+}

@@ -1,0 +1,100 @@
+//! The nodes of a run that are reached from elsewhere, and whose units stand there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::station::{Station, StationError};
+use crate::base::{Epoch, NodeName, UnitId};
+use crate::plan::Plan;
+use crate::render::{FileSet, LIBRARY, NODE, tmux_sessions};
+
+/// All of them; empty where everything runs on this machine.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    posts: BTreeMap<NodeName, Post>,
+    of_unit: BTreeMap<UnitId, NodeName>,
+}
+
+/// A node with what stands there.
+#[derive(Debug)]
+struct Post {
+    station: Arc<Station>,
+    units: Vec<UnitId>,
+    files: FileSet,
+}
+
+impl Fleet {
+    /// The remote nodes of a plan, each with its part of the scripts.
+    pub fn new(plan: &Plan, files: &FileSet, stations: Vec<Station>) -> Self {
+        let mut fleet = Self::default();
+        let sessions = tmux_sessions(plan);
+        for station in stations {
+            let node = station.node().clone();
+            let there = plan.units.iter().filter(|unit| unit.node == node);
+            let units: Vec<UnitId> = there.map(|unit| unit.id.clone()).collect();
+            fleet
+                .of_unit
+                .extend(units.iter().map(|unit| (unit.clone(), node.clone())));
+            let post = Post {
+                files: part(files, &units, sessions.get(&node)),
+                station: Arc::new(station),
+                units,
+            };
+            fleet.posts.insert(node, post);
+        }
+        fleet
+    }
+
+    /// Everything runs on this machine.
+    pub fn is_empty(&self) -> bool {
+        self.posts.is_empty()
+    }
+
+    /// The node of a unit; none if it is this machine.
+    pub fn of(&self, unit: &UnitId) -> Option<&Arc<Station>> {
+        Some(&self.posts.get(self.of_unit.get(unit)?)?.station)
+    }
+
+    /// Each node with its units.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<Station>, &[UnitId])> {
+        self.posts
+            .values()
+            .map(|post| (&post.station, post.units.as_slice()))
+    }
+
+    /// Puts the scripts on the node of a unit, and raises the fence there.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn equip(&self, node: &NodeName, epoch: Epoch) -> Result<(), StationError> {
+        match self.posts.get(node) {
+            Some(post) => post.station.equip(&post.files, epoch).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same on all nodes at once; answers with those that could not be.
+    pub async fn equip_all(&self, epoch: Epoch) -> BTreeMap<NodeName, StationError> {
+        let equipped = self.posts.values().map(|post| async move {
+            let done = post.station.equip(&post.files, epoch).await;
+            done.err().map(|error| (post.station.node().clone(), error))
+        });
+        join_all(equipped).await.into_iter().flatten().collect()
+    }
+}
+
+/// What of the scripts a node needs.
+fn part(files: &FileSet, units: &[UnitId], session: Option<&String>) -> FileSet {
+    let mut part = FileSet::new();
+    let session = session.map(|session| format!("tmux/{session}.sh"));
+    let paths = [LIBRARY.to_owned(), NODE.to_owned()].into_iter();
+    let paths = paths.chain(session);
+    for path in paths.chain(units.iter().map(|unit| format!("units/{unit}.sh"))) {
+        if let Some(file) = files.get(&path) {
+            part.add(path, file.bytes.clone(), file.mode);
+        }
+    }
+    part.with_manifest()
+}
