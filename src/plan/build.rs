@@ -256,7 +256,7 @@ impl Builder<'_> {
             argv,
             env,
             slower: Vec::new(),
-            cwd: Some(paths::anchored(".", &self.facts.yaml_dir)),
+            cwd: Some(paths::anchored(site.cwd(), &self.facts.yaml_dir)),
             cache_dir: env::cache_dir(self.spec, common.name, model, id.as_str()),
             open_files: OPEN_FILES,
             grace: GRACE,
@@ -288,7 +288,7 @@ impl Builder<'_> {
             env::fill_set(&mut env, &values, &origin, Some(&mut self.report));
             let argv =
                 env::fill_command(&service.command, &values, &origin, Some(&mut self.report));
-            let cwd = service.cwd.as_deref().unwrap_or(".");
+            let cwd = service.cwd.as_deref().unwrap_or(site.cwd());
             group.endpoints.push(Endpoint {
                 unit: id.clone(),
                 host: site.address.clone(),

@@ -46,6 +46,11 @@ impl Site<'_> {
         }
     }
 
+    /// Where its units run unless they say otherwise: the YAML's folder, which other machines need not have.
+    pub(crate) fn cwd(&self) -> &'static str {
+        if self.is_here() { "." } else { "~" }
+    }
+
     /// Whether its processes are processes of this machine, so that what is known about this
     /// machine holds there.
     pub(crate) fn is_here(&self) -> bool {

@@ -4,6 +4,8 @@ mod greeting;
 mod rounds;
 mod station;
 mod stations;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use greeting::Greeting;

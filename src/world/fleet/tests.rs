@@ -1,0 +1,182 @@
+//! A node is played by this machine with a state directory of its own: the same bash, another way there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+
+use super::{Fleet, Pace, Station, begin_rounds};
+use crate::base::{Epoch, Generation, LaunchId, NodeName, RunId, UnitId};
+use crate::facts::Observation;
+use crate::plan::plan_tests::clean;
+use crate::render::{Renderer, render_plan};
+use crate::spec::model::LauncherKind;
+use crate::world::transport::{Answer, Command, LocalTransport, Output, Transport, TransportError};
+use crate::world::{LaunchJob, Launchers};
+
+const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: 8000, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
+
+/// This machine, with another folder for state.
+struct Elsewhere(PathBuf);
+
+impl Elsewhere {
+    fn at(&self, argv: &[String]) -> Vec<String> {
+        let place = format!("TOOLORCH_STATE={}", self.0.display());
+        let words = ["env".to_owned(), place];
+        words.into_iter().chain(argv.iter().cloned()).collect()
+    }
+}
+
+impl Transport for Elsewhere {
+    fn exec<'a>(
+        &'a self,
+        command: &'a Command,
+        limit: Duration,
+    ) -> Answer<'a, Result<Output, TransportError>> {
+        Box::pin(async move {
+            let argv = self.at(&command.argv);
+            let stdin = command.stdin.clone();
+            LocalTransport.exec(&Command { argv, stdin }, limit).await
+        })
+    }
+
+    fn spawn<'a>(&'a self, argv: &'a [String]) -> Answer<'a, Result<u32, TransportError>> {
+        Box::pin(async move { LocalTransport.spawn(&self.at(argv)).await })
+    }
+}
+
+/// A fleet of one node.
+struct Yard {
+    dir: TempDir,
+    fleet: Arc<Fleet>,
+    run: RunId,
+}
+
+impl Yard {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunId::new(format!("fleet-{}", dir.path().file_name().unwrap().display()).replace("-.", "-"));
+        let plan = clean(YAML);
+        let files = render_plan(&plan, &Renderer::new(&std::collections::BTreeMap::new()).unwrap());
+        let nonce = dir.path().join("nonce");
+        std::fs::write(&nonce, "n-1").unwrap();
+        let elsewhere = Elsewhere(dir.path().join("state"));
+        let station = Station::new(
+            NodeName::new("far"),
+            run.clone(),
+            Arc::new(elsewhere),
+            (nonce, "n-1".to_owned()),
+        );
+        Self {
+            fleet: Arc::new(Fleet::new(&plan, &files.unwrap(), vec![station])),
+            dir,
+            run,
+        }
+    }
+
+    fn station(&self) -> &Arc<Station> {
+        self.fleet.of(&UnitId::new("s")).unwrap()
+    }
+
+    fn job(&self, generation: u64) -> LaunchJob {
+        LaunchJob {
+            run: self.run.clone(),
+            unit: UnitId::new("s"),
+            session: None,
+            launcher: LauncherKind::Process,
+            generation: Generation(generation),
+            epoch: Some(Epoch(1)),
+            launch: LaunchId::new(format!("l{generation}")),
+            concurrency: None,
+            passed: vec![("KEY".to_owned(), "it's secret".to_owned())],
+            scripts: self.dir.path().join("scripts"),
+            log: self.dir.path().join("logs/s.log"),
+        }
+    }
+
+    async fn seen(&self) -> Observation {
+        let units = [UnitId::new("s")];
+        let seen = self.station().look(&units).await.unwrap();
+        seen.unwrap().units.remove(&units[0]).unwrap().observation
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_there_until_something_is_put_there() {
+    let yard = Yard::new();
+    assert_eq!(yard.station().look(&[]).await.unwrap(), None);
+    assert_eq!(yard.station().marks().await.unwrap(), []);
+    assert!(!yard.dir.path().join("state").exists(), "a look makes nothing");
+    assert!(yard.fleet.equip_all(Epoch(3)).await.is_empty());
+    assert_eq!(yard.seen().await, Observation::Never);
+    let scripts = yard.station().scripts().await.unwrap();
+    assert!(scripts.join(".epoch-3").exists());
+    yard.station().clear().await.unwrap();
+    assert!(!scripts.exists());
+}
+
+#[tokio::test]
+async fn a_unit_is_started_seen_stopped_and_never_started_by_an_earlier_owner() {
+    let yard = Yard::new();
+    let launchers = Launchers::reaching(yard.fleet.clone());
+    let launched = launchers.launch(&yard.job(1)).await.unwrap();
+    // The folder is shared: the log is where the controller reads it.
+    assert_eq!(launched.log, yard.job(1).log);
+    let since = Instant::now();
+    let running = loop {
+        match yard.seen().await {
+            Observation::Running(running) => break running,
+            other => assert!(since.elapsed() < Duration::from_secs(20), "{other:?}"),
+        }
+    };
+    assert_eq!((running.generation.0, running.supervisor), (1, launched.pid));
+    let marked = yard.station().marks().await.unwrap();
+    assert!(marked.iter().any(|marked| marked.pid == running.pid), "{marked:?}");
+    let tail = yard.station().tail(&UnitId::new("s"), 100).await.unwrap();
+    assert_eq!(tail, "the key is [KEY]\n");
+    let cut = yard.station().tail(&UnitId::new("s"), 3).await.unwrap();
+    assert!(!"secret\n".ends_with(&cut), "{cut}");
+
+    let stop = |epoch| {
+        let (unit, scripts) = (UnitId::new("s"), yard.dir.path().join("scripts"));
+        let (launchers, run) = (&launchers, &yard.run);
+        async move { launchers.stop(run, &unit, Some(Epoch(epoch)), &scripts, crate::base::Millis(2000)).await }
+    };
+    yard.fleet.equip(&NodeName::new("far"), Epoch(2)).await.unwrap();
+    let refused = stop(1).await.unwrap_err().to_string();
+    assert!(refused.contains("superseded: epoch 1, but epoch 2 owns this run"), "{refused}");
+    stop(2).await.unwrap();
+    assert!(matches!(yard.seen().await, Observation::Exited(_)));
+    assert_eq!(yard.station().marks().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn rounds_tell_of_an_end_with_its_last_words() {
+    let yard = Yard::new();
+    let launchers = Launchers::reaching(yard.fleet.clone());
+    launchers.launch(&yard.job(1)).await.unwrap();
+    let (teller, mut news) = mpsc::unbounded_channel();
+    let pace = watch::Sender::new(Pace {
+        pause: Duration::from_millis(50),
+        nudges: 0,
+    });
+    begin_rounds(yard.station().clone(), vec![UnitId::new("s")], teller, pace.subscribe());
+    let mut next = async || tokio::time::timeout(Duration::from_secs(20), news.recv()).await.unwrap().unwrap().1;
+    let running = loop {
+        if let Observation::Running(running) = next().await {
+            break running;
+        }
+    };
+    crate::world::process(running.pid).map(|found| crate::world::send_signal(found.pid, found.start, rustix::process::Signal::KILL));
+    let exit = loop {
+        if let Observation::Exited(exit) = next().await {
+            break exit;
+        }
+    };
+    assert_eq!((exit.code, exit.signal.as_deref()), (Some(137), Some("SIGKILL")));
+    assert_eq!(exit.tail, ["the key is [KEY]"]);
+    drop(pace);
+    assert_eq!(news.recv().await, None, "the rounds end with their driver");
+}
