@@ -28,6 +28,17 @@ impl Brain {
         self.record(slowed, now);
     }
 
+    /// An owner that comes finds a client that died meanwhile: the same holds.
+    pub(super) fn died_unwatched(&mut self, unit: &UnitId, now: Timestamp) {
+        let exit = self.state.unit(unit).exit;
+        let died = exit.is_some_and(|exit| !exit.requested && exit.code != Some(0));
+        if let Some(eval) = self.eval_of(unit).filter(|_| died)
+            && self.verdict(&eval).is_none()
+        {
+            self.slow_down(&eval, now);
+        }
+    }
+
     /// With how many questions in flight this client starts, where that is not the plan's number. A changed YAML, with
     /// another number or without the step, begins anew.
     pub(super) fn slowed(&self, unit: &UnitId) -> Option<u32> {

@@ -251,10 +251,11 @@ impl UnitDirs {
 
     /// The last lines of a log of this unit, without what it was passed; an unreadable log has none.
     pub fn tail(&self, unit: &UnitId, log: &Path) -> Vec<String> {
-        let text = end_of(log, TAIL_BYTES, &self.secrets(unit)).unwrap_or_default();
+        let secrets = self.secrets(unit);
+        let text = end_of(log, TAIL_BYTES, &secrets).unwrap_or_default();
         let lines: Vec<String> = text
             .split(['\n', '\r'])
-            .map(shown)
+            .map(|line| shown(line, &secrets))
             .filter(|line| !line.trim().is_empty())
             .collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
@@ -262,17 +263,20 @@ impl UnitDirs {
 
     /// The last line of a log of this unit that says anything, without what it was passed.
     pub fn last_line(&self, unit: &UnitId, log: &Path) -> Option<String> {
-        let text = end_of(log, 2048, &self.secrets(unit))?;
-        text.split(['\n', '\r'])
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .map(shown)
+        let secrets = self.secrets(unit);
+        let text = end_of(log, 2048, &secrets)?;
+        let mut lines = text.split(['\n', '\r']).rev();
+        let last = lines.find(|line| !line.trim().is_empty())?;
+        Some(shown(last, &secrets))
     }
 
     /// What a log of this unit says of its death, without what it was passed.
     fn cause(&self, unit: &UnitId, log: &Path) -> Option<LogCause> {
-        let text = end_of(log, CAUSE_BYTES, &self.secrets(unit))?;
-        LogCause::read(mask_keys(&text).split(['\n', '\r']))
+        let secrets = self.secrets(unit);
+        let text = end_of(log, CAUSE_BYTES, &secrets)?;
+        let mut cause = LogCause::read(mask_keys(&text).split(['\n', '\r']))?;
+        cause.line = shown(&cause.line, &secrets);
+        Some(cause)
     }
 
     fn judge(&self, unit: &UnitId, state: &StateFile) -> Observation {
@@ -403,9 +407,10 @@ impl StateFile {
     }
 }
 
-/// A line of a log, harmless to a terminal and without what looks like a key.
-fn shown(line: &str) -> String {
-    mask_keys(&clean(line)).into_owned()
+/// A line of a log, harmless to a terminal and without what looks like a key. An escape sequence may run through a secret,
+/// which is whole only when that is gone.
+fn shown(line: &str, secrets: &Secrets) -> String {
+    mask_keys(&secrets.mask_text(&clean(line))).into_owned()
 }
 
 /// The end of a file with its secrets masked, also one that the cut runs through.
@@ -424,6 +429,26 @@ fn end_of(path: &Path, bytes: u64, secrets: &Secrets) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_an_escape_sequence_runs_through_is_masked() {
+        let root = tempfile::tempdir().unwrap();
+        let dirs = UnitDirs::below(root.path(), &RunId::new("r"));
+        let unit = UnitId::new("u");
+        let key = ("KEY".to_owned(), "hunter-canary-7".to_owned());
+        fs::create_dir(root.path().join("r")).unwrap();
+        dirs.put_secrets(&unit, &[key]).unwrap();
+        let log = root.path().join("log");
+        let words = "RuntimeError: bad key \x1b[31mhunt\x1b[1mer-canary-7\x1b[0m";
+        fs::write(&log, words).unwrap();
+        let masked = "RuntimeError: bad key [KEY]";
+        assert_eq!(dirs.last_line(&unit, &log).unwrap(), masked);
+        assert_eq!(dirs.tail(&unit, &log), [masked]);
+        let oom = format!("torch.OutOfMemoryError: CUDA out of memory. {words}");
+        fs::write(&log, oom).unwrap();
+        let cause = dirs.cause(&unit, &log).unwrap();
+        assert!(cause.line.ends_with(masked), "{}", cause.line);
+    }
 
     #[test]
     fn the_cause_is_found_above_what_died_of_it() {

@@ -252,6 +252,31 @@ fn a_stalled_client_is_stopped_and_started_again() {
 }
 
 #[test]
+fn a_death_that_nobody_watched_lowers_it_too() {
+    let steps =
+        "concurrency: 64, restart: { concurrency: [32] }, command: [client, \"{concurrency}\"]";
+    let mut story = Story::new(&EVAL.replace("command: [client]", steps));
+    story
+        .begin(&[], &[])
+        .comes_up("a")
+        .prepared("e", ten(0, 0))
+        .client_runs("e")
+        .counted("e", ten(1, 0));
+    let server = story.running("a", true);
+    let client = story.ended("eval-e", signal("SIGKILL", 9));
+    let goal = story.all();
+    story.owner(goal);
+    let seen = [("a", server), ("eval-e", client)];
+    story.begin(&seen, &[("e", ten(1, 0))]).passes("a").secs(60);
+    story.prepared("e", ten(1, 0));
+    let told = story.told();
+    assert!(
+        told.contains("-> launch eval-e #2 with 32 in flight"),
+        "{told}"
+    );
+}
+
+#[test]
 fn another_number_in_the_yaml_ends_a_lowering() {
     let steps =
         "concurrency: 64, restart: { concurrency: [32] }, command: [client, \"{concurrency}\"]";
