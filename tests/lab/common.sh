@@ -12,7 +12,7 @@
 : "${LAB_MAX_SESSIONS=10}"            # of sshd_config, on every host
 : "${LAB_MAX_STARTUPS=10:30:100}"
 : "${LAB_SLURMD_TIMEOUT=5}"           # seconds of silence after which slurmctld takes a node for down (some 16 in all)
-: "${LAB_CRED_EXPIRE=5}"              # a requeued job is held back this long and a second; 120 where nobody says so
+: "${LAB_CRED_EXPIRE=5}"              # a requeued job is held back this long and a second; SLURM takes less than 5 for 120
 : "${LAB_ACCOUNTING=no}"              # yes: slurmdbd with MariaDB, for sacct; some ten seconds more
 : "${LAB_OWNER=$PPID}"                # the process with which the lab ends; `none` for one that stays
 

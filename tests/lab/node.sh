@@ -97,6 +97,15 @@ boot() {
     plug_in "$pid"
     touch "$LAB/run/$node.cable"
     wait_for 10 test -e "$LAB/run/$node.up" || die "$node does not come up"
+    [[ $role != bastion ]] || plug_in_again
+}
+
+# With the bastion went the cables of those behind it, both ends of each.
+plug_in_again() {
+    local inner
+    for inner in "${inner_nodes[@]}"; do
+        [[ ! -e $LAB/run/$inner.up ]] || "$LAB/lib/node.sh" local "$LAB" "$inner" plug_in "$(number "$inner")"
+    done
 }
 
 crash() {

@@ -69,6 +69,8 @@ accounting() {
     if [[ $LAB_ACCOUNTING == yes ]]; then
         echo AccountingStorageType=accounting_storage/slurmdbd
         echo AccountingStorageHost=login01
+        # Not a password: the socket of the munged by which slurmdbd knows its clients.
+        echo "AccountingStoragePass=$socket"
     else
         echo AccountingStorageType=accounting_storage/none
     fi

@@ -132,7 +132,7 @@ impl Lab {
     }
 
     /// Sends a signal to what [`Lab::go`] started, which the child itself only waits for.
-    pub(crate) fn signal(&self, going: &Going, signal: Signal) {
+    pub(crate) fn signal(going: &Going, signal: Signal) {
         let waiting = going.child.id();
         let program = until("the program", || {
             let children = format!("/proc/{waiting}/task/{waiting}/children");

@@ -75,7 +75,7 @@ fn the_program_runs_inside_with_nothing_of_the_callers_environment() {
     until("the program", || {
         going.out().contains("ready").then_some(())
     });
-    lab.signal(&going, Signal::TERM);
+    Lab::signal(&going, Signal::TERM);
     let said = going.end();
     assert_eq!((said.code, said.out.as_str()), (3, "ready\ntold\n"));
 }

@@ -108,6 +108,10 @@ fn a_link_behind_the_bastion_is_cut_there() {
     lab.crash("inner01");
     lab.boot("inner01");
     assert_eq!(ssh().out, "inner01\n");
+    lab.crash("bastion");
+    assert_eq!(ssh().code, 255);
+    lab.boot("bastion");
+    assert_eq!(ssh().out, "inner01\n");
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn sshd_has_the_limits_that_were_asked_for() {
         "{}",
         said.err
     );
-    lab.signal(&silent, rustix::process::Signal::KILL);
+    Lab::signal(&silent, rustix::process::Signal::KILL);
     silent.end();
     until("room", || (ssh(&lab, "true").code == 0).then_some(()));
 

@@ -23,7 +23,7 @@ pub(crate) struct Shape {
     pub(crate) max_startups: String,
     /// Seconds; a node is down after some three times as many.
     pub(crate) slurmd_timeout: usize,
-    /// Seconds; a requeued job is held back for one more.
+    /// Seconds, five at least; a requeued job is held back for one more.
     pub(crate) cred_expire: usize,
     /// With slurmdbd, for `sacct`.
     pub(crate) accounting: bool,

@@ -72,10 +72,7 @@ fn jobs_run_on_all_nodes_each_with_its_gpus() {
 
 #[test]
 fn jobs_of_a_lower_partition_give_way_and_are_queued_again() {
-    let lab = Lab::shaped(&Shape {
-        cred_expire: 1,
-        ..Shape::default()
-    });
+    let lab = Lab::up();
     let submit = |partition: &str| {
         lab.exec([
             "sbatch",
@@ -131,5 +128,21 @@ fn daemons_die_and_what_they_started_lives() {
     until("the end", || {
         let said = lab.run(["ssh", "gpu-31-10", "pgrep -xc sleep"]);
         (said.out == "0\n").then_some(())
+    });
+}
+
+#[test]
+#[ignore = "needs slurmdbd and MariaDB, 150 MB that nothing else needs"]
+fn accounting_knows_jobs_that_ended() {
+    let lab = Lab::shaped(&Shape {
+        accounting: true,
+        ..Shape::slurm()
+    });
+    let said = lab.run(["sbatch", "--wait", "--parsable", "--wrap", "exit 3"]);
+    assert_eq!(said.code, 3);
+    let job = said.out.trim_end();
+    until("the row", || {
+        let rows = lab.run(["sacct", "-XnP", "-j", job, "-oState,ExitCode"]);
+        (rows.out == "FAILED|3:0\n").then_some(())
     });
 }
