@@ -115,6 +115,7 @@ keep() {
         unshare --mount --net --uts --pid --ipc --propagation private --fork --kill-child \
         "$LAB/lib/init.sh" "$LAB" &
     lab=$!
+    echo "$lab" >"$LAB/run/unshare.pid"
     exec {never}<> <(:)
     until gone "$lab"; do
         if ! started "$LAB_OWNER" || [[ $STARTED != "$owner" ]]; then break; fi
@@ -135,7 +136,7 @@ started() { # PID -> STARTED: since when it runs; fails once it has ended
 
 down() {
     local name pid
-    for name in login01 keeper; do
+    for name in login01 unshare keeper; do
         pid=$(pid_of "$name")
         ours "$pid" || continue
         kill -KILL "$pid" 2>/dev/null || true

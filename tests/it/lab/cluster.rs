@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -181,9 +182,24 @@ impl Lab {
         self.must("slurmd", &[node], [service.word()]);
     }
 
+    /// Killed within five seconds of a change, it has forgotten the change: see [`Lab::written_down`].
     #[track_caller]
     pub(crate) fn slurmctld(&self, service: Service) {
         self.must("slurmctld", &[], [service.word()]);
+    }
+
+    /// Waits until slurmctld has written down what it knows of a job of `tester`, which it does every five seconds. One
+    /// that is killed before takes a running job for pending: its node then ends it, and starts it anew under the same id.
+    pub(crate) fn written_down(&self, job: &str) {
+        let mark = format!("written-down-{job}");
+        let comment = format!("Comment={mark}");
+        self.exec(["scontrol", "update", &format!("JobId={job}"), &comment]);
+        until("slurmctld's state", || {
+            let state = fs::read(self.path("slurm/state/job_state")).unwrap_or_default();
+            String::from_utf8_lossy(&state)
+                .contains(&mark)
+                .then_some(())
+        });
     }
 
     /// Ends it, and says so if that fails. `Drop` does the same.
@@ -194,7 +210,7 @@ impl Lab {
     }
 
     /// The ends of all logs.
-    pub(crate) fn logs(&self) -> String {
+    fn logs(&self) -> String {
         let mut text = String::new();
         for entry in fs::read_dir(self.path("log")).into_iter().flatten() {
             let path = entry.unwrap().path();
@@ -215,14 +231,8 @@ impl Lab {
     ) -> String {
         let words = here(self, words);
         let said = ended(self.bounded(verb).args(place).args(&words));
-        assert_eq!(
-            said.code,
-            0,
-            "{verb} {place:?} {words:?}\n{}{}\n{}",
-            said.out,
-            said.err,
-            self.logs()
-        );
+        let (code, out, err) = (said.code, &said.out, &said.err);
+        assert_eq!(code, 0, "{verb} {place:?} {words:?}\n{out}{err}");
         said.out.trim_end_matches('\n').to_owned()
     }
 
@@ -263,6 +273,8 @@ impl Drop for Lab {
     fn drop(&mut self) {
         let said = ended(&mut self.bounded("down"));
         if std::thread::panicking() {
+            // Whatever failed, a command or a wait: this is what the daemons have to say about it.
+            let _ = std::io::stderr().write_all(self.logs().as_bytes());
             if std::env::var_os("TOOLORCH_E2E_KEEP").is_some() {
                 self.dir.disable_cleanup(true);
             }

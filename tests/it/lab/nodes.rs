@@ -4,15 +4,24 @@ use super::{Lab, Link, Shape, Sshd};
 use crate::up::scene::{Said, until};
 
 const NODE: &str = "research-secure-05";
-const QUICK: [&str; 3] = ["ssh", "-oBatchMode=yes", "-oConnectTimeout=1"];
+const INNER: &str = "inner01";
 
 fn ssh(lab: &Lab, command: &str) -> Said {
-    lab.run(QUICK.iter().chain(&[NODE, command]))
+    lab.run(["ssh", "-oBatchMode=yes", NODE, command])
 }
 
-fn answers(lab: &Lab) {
-    let said = ssh(lab, "hostname");
-    assert_eq!(said.out, format!("{NODE}\n"), "{}{}", said.err, lab.logs());
+#[track_caller]
+fn answers(lab: &Lab, node: &str) {
+    let said = lab.run(["ssh", "-oBatchMode=yes", node, "hostname"]);
+    assert_eq!(said.out, format!("{node}\n"), "{}", said.err);
+}
+
+/// Nobody answers, and nobody says so.
+#[track_caller]
+fn silent(lab: &Lab, node: &str) {
+    let said = lab.run(["ssh", "-oBatchMode=yes", "-oConnectTimeout=1", node, "true"]);
+    assert_eq!(said.code, 255);
+    assert!(said.err.contains("timed out"), "{}", said.err);
 }
 
 #[test]
@@ -51,10 +60,10 @@ fn a_power_cut_is_silent_and_a_reboot_is_seen() {
     // Not `closed by remote host`: nobody was left to close it.
     assert_eq!(said.code, 255);
     assert!(said.err.contains("not responding"), "{}", said.err);
-    assert_eq!(ssh(&lab, "true").code, 255);
+    silent(&lab, NODE);
 
     lab.boot(NODE);
-    answers(&lab);
+    answers(&lab, NODE);
     assert_eq!(lab.exec(["ls", "shared"]), "shared");
     assert_eq!(lab.on(NODE, ["ls", "/tmp"]), "");
     assert_eq!(ssh(&lab, "pgrep -x sleep").code, 1, "nothing survives");
@@ -65,53 +74,39 @@ fn a_power_cut_is_silent_and_a_reboot_is_seen() {
 #[test]
 fn a_link_is_cut_loses_and_heals() {
     let lab = Lab::shaped(&Shape::plain(&[NODE]));
-    let quiet = |lab: &Lab| {
-        let said = ssh(lab, "true");
-        assert_eq!(said.code, 255);
-        assert!(said.err.contains("timed out"), "{}", said.err);
-    };
-    answers(&lab);
+    answers(&lab, NODE);
     lab.link(NODE, Link::Down);
-    quiet(&lab);
+    silent(&lab, NODE);
     lab.link(NODE, Link::Up);
-    answers(&lab);
+    answers(&lab, NODE);
     lab.link(NODE, Link::Drop);
-    quiet(&lab);
+    silent(&lab, NODE);
     lab.link(NODE, Link::Carry);
-    answers(&lab);
+    answers(&lab, NODE);
     lab.link(NODE, Link::Loss(1.0));
-    quiet(&lab);
+    silent(&lab, NODE);
     lab.link(NODE, Link::Carry);
-    answers(&lab);
+    answers(&lab, NODE);
 }
 
 #[test]
 fn a_link_behind_the_bastion_is_cut_there() {
     let lab = Lab::shaped(&Shape {
-        inner: vec!["inner01".to_owned()],
+        inner: vec![INNER.to_owned()],
         ..Shape::plain(&[])
     });
-    let ssh = || {
-        lab.run([
-            "ssh",
-            "-oBatchMode=yes",
-            "-oConnectTimeout=1",
-            "inner01",
-            "hostname",
-        ])
-    };
-    assert_eq!(ssh().out, "inner01\n");
-    lab.link("inner01", Link::Down);
-    assert_eq!(ssh().code, 255);
-    lab.link("inner01", Link::Up);
-    assert_eq!(ssh().out, "inner01\n");
-    lab.crash("inner01");
-    lab.boot("inner01");
-    assert_eq!(ssh().out, "inner01\n");
+    answers(&lab, INNER);
+    lab.link(INNER, Link::Down);
+    silent(&lab, INNER);
+    lab.link(INNER, Link::Up);
+    answers(&lab, INNER);
+    lab.crash(INNER);
+    lab.boot(INNER);
+    answers(&lab, INNER);
     lab.crash("bastion");
-    assert_eq!(ssh().code, 255);
+    silent(&lab, INNER);
     lab.boot("bastion");
-    assert_eq!(ssh().out, "inner01\n");
+    answers(&lab, INNER);
 }
 
 #[test]
@@ -126,14 +121,14 @@ fn sshd_goes_comes_cuts_and_changes_its_key() {
     assert!(said.err.contains("Connection refused"), "{}", said.err);
     assert_eq!(lab.on(NODE, ["pgrep", "-xc", "sleep"]), "1");
     lab.sshd(NODE, Sshd::Start);
-    answers(&lab);
+    answers(&lab, NODE);
 
     lab.sshd(NODE, Sshd::Cut);
     let said = going.end();
     assert_eq!(said.code, 255);
     assert!(said.err.contains("closed by remote host"), "{}", said.err);
     assert_eq!(lab.on(NODE, ["pgrep", "-xc", "sleep"]), "1");
-    answers(&lab);
+    answers(&lab, NODE);
 
     lab.sshd(NODE, Sshd::NewKey);
     let said = ssh(&lab, "true");

@@ -53,10 +53,10 @@ fn jobs_run_on_all_nodes_each_with_its_gpus() {
         lab.exec(["cat", job])
     };
     assert_eq!([shown(&jobs[0]), shown(&jobs[1])], ["0,1,2,3", "4,5,6,7"]);
-    assert_eq!(
-        lab.exec(["squeue", "-h", "-j", &jobs[2], "-o", "%T %r"]),
-        "PENDING Resources"
-    );
+    until("what it waits for", || {
+        let said = lab.run(["squeue", "-h", "-j", &jobs[2], "-o", "%T %r"]);
+        (said.out == "PENDING Resources\n").then_some(())
+    });
     lab.exec(["scancel", &jobs[0]]);
     assert_eq!(shown(&jobs[2]), "0,1,2,3");
     let refused = lab.run(["sbatch", "--gres=gpu:9", "--wrap", "true"]);
@@ -107,6 +107,7 @@ fn daemons_die_and_what_they_started_lives() {
         let said = lab.run(["ssh", "gpu-31-10", "pgrep -xc sleep"]);
         (said.out == "1\n").then_some(())
     });
+    lab.written_down(&job);
     lab.slurmctld(Service::Kill);
     let away = lab.run(["scontrol", "ping"]);
     assert!(away.out.contains("is DOWN"), "{}{}", away.out, away.err);
