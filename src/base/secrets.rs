@@ -76,10 +76,20 @@ impl Secrets {
     }
 }
 
-/// A value as it is, each of its lines, and as JSON, as a part of a URL and in base 64.
+/// A value as it is, each of its lines, and as JSON, as a text of Python, as a part of a URL, in base 16 and in base 64, also
+/// in the middle of more, as in `Authorization: Basic`.
 fn forms_of(value: &[u8]) -> Vec<Vec<u8>> {
-    let mut forms = vec![value.to_vec(), percent(value), base64(value)];
+    let mut forms = vec![
+        value.to_vec(),
+        percent(value),
+        base64(value),
+        of_python(value),
+    ];
     forms.extend(value.split(|byte| *byte == b'\n').map(<[u8]>::to_vec));
+    forms.extend([0, 1, 2].map(|before| inner_base64(value, before)));
+    let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    forms.push(digits.to_uppercase().into_bytes());
+    forms.push(digits.into_bytes());
     if let Ok(json) = serde_json::to_string(&String::from_utf8_lossy(value)) {
         forms.push(json.as_bytes()[1..json.len() - 1].to_vec());
     }
@@ -97,6 +107,24 @@ fn percent(value: &[u8]) -> Vec<u8> {
         }
     }
     out.into_bytes()
+}
+
+/// As `repr` writes a text in which both quotes stand.
+fn of_python(value: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(value);
+    let escaped = text.replace('\\', "\\\\").replace('\'', "\\'");
+    let escaped = escaped.replace('\n', "\\n").replace('\t', "\\t");
+    escaped.replace('\r', "\\r").into_bytes()
+}
+
+/// The digits that are the value's alone where so many bytes stand before it, and others after it.
+fn inner_base64(value: &[u8], before: usize) -> Vec<u8> {
+    let mut padded = vec![0; before];
+    padded.extend_from_slice(value);
+    // A digit has six bits.
+    let (first, end) = ((8 * before).div_ceil(6), 8 * padded.len() / 6);
+    let digits = base64(&padded);
+    digits.get(first..end).unwrap_or_default().to_vec()
 }
 
 /// Without the padding, which some leave out.
@@ -136,12 +164,24 @@ mod tests {
             "it's a \\\"key\\\"\\nof two lines",
             "it%27s%20a%20%22key%22%0Aof%20two%20lines",
             "aXQncyBhICJrZXkiCm9mIHR3byBsaW5lcw",
+            "it\\'s a \"key\"\\nof two lines",
+            "69742773206120226b6579220a6f662074776f206c696e6573",
             "of two lines",
         ] {
             let shown = secrets.mask_text(&format!("<{form}> fast"));
             assert_eq!(shown, "<[HF_TOKEN]> fast", "{form}");
         }
-        assert_eq!(format!("{secrets:?}"), "Secrets(6 forms)");
+        // In base 64 with more around it, as `user:KEY`.
+        for (form, left) in [
+            ("dWl0J3MgYSAia2V5IgpvZiB0d28gbGluZXM=", "dW[HF_TOKEN]M="),
+            (
+                "dXNlcjppdCdzIGEgImtleSIKb2YgdHdvIGxpbmVz",
+                "dXNlcjp[HF_TOKEN]",
+            ),
+            ("aXQncyBhICJrZXkiCm9mIHR3byBsaW5lc2Fi", "[HF_TOKEN]2Fi"),
+        ] {
+            assert_eq!(secrets.mask_text(form), left);
+        }
     }
 
     #[test]
@@ -152,7 +192,7 @@ mod tests {
         assert_eq!(secrets.mask_from(text, 13), b" cd");
         assert_eq!(secrets.mask_from(text, 99), b"");
         assert_eq!(Secrets::default().mask_from(text, 14), b"cd");
-        assert_eq!(secrets.longest(), 14, "in base 64");
+        assert_eq!(secrets.longest(), 20, "in base 16");
     }
 
     proptest! {

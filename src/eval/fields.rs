@@ -21,6 +21,50 @@ pub(super) struct Fields {
 /// # Errors
 /// The parser's words, with the column where it matters.
 pub(super) fn read(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    read_strictly(text, &wanted).or_else(|why| match without_numbers_of_python(text) {
+        Some(text) => read_strictly(&text, &wanted),
+        None => Err(why),
+    })
+}
+
+/// Python's `json.dump` writes `NaN`, `Infinity` and `-Infinity` unless it is told not to, and its `json.load` reads them. The
+/// text with `null` for each; none if there is none.
+fn without_numbers_of_python(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut found) = (text, false);
+    while let Some(at) = rest.find(['"', 'N', 'I', '-']) {
+        let (before, here) = rest.split_at(at);
+        out.push_str(before);
+        let word = ["NaN", "Infinity", "-Infinity"]
+            .into_iter()
+            .find(|word| here.starts_with(word));
+        let length = match word {
+            Some(word) => word.len(),
+            None if here.starts_with('"') => length_of_text(here),
+            None => 1,
+        };
+        let (token, after) = here.split_at(length);
+        out.push_str(if word.is_some() { "null" } else { token });
+        found |= word.is_some();
+        rest = after;
+    }
+    out.push_str(rest);
+    found.then_some(out)
+}
+
+/// How long the text in quotes at the start is, quotes included.
+fn length_of_text(json: &str) -> usize {
+    let mut escaped = false;
+    let end = json.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(json.len(), |end| end + 2)
+}
+
+fn read_strictly(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, String> {
     let mut parser = serde_json::Deserializer::from_str(text);
     parser
         .deserialize_map(Keep { wanted })
@@ -73,6 +117,23 @@ mod tests {
         assert_eq!(fields.keys, ["id", "deep", "id"]);
         assert_eq!(fields.values["id"], 8);
         assert_eq!(fields.values.len(), 1);
+    }
+
+    #[test]
+    fn what_python_writes_for_numbers_that_are_none_is_read() {
+        let text = "\u{feff}{\"id\": NaN, \"a\": [Infinity, -Infinity, -1, \"NaN \\\"NaN\\\\\"], \"b\": 2}";
+        let fields = read(text, |key| key != "b").unwrap();
+        assert_eq!(fields.values["id"], Value::Null);
+        let expected = serde_json::json!([null, null, -1, "NaN \"NaN\\"]);
+        assert_eq!(fields.values["a"], expected);
+        for bad in [
+            r#"{"a": NaN"#,
+            r#"{"a": Nan}"#,
+            r#"{NaN: 1}"#,
+            r#"{"a": "NaN}"#,
+        ] {
+            assert!(read(bad, |_| true).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub struct EvalState {
     pub degraded: BTreeMap<Generation, Degraded>,
     /// How far the one retry of results in error is.
     pub retry: Retry,
-    /// Questions in flight where its client died or stalled and fewer are asked since.
-    pub slowed: Option<u32>,
+    /// Its client died or stalled, and fewer questions are in flight since.
+    pub slowed: Option<Slowed>,
     /// Its client is stopped until what it requires is there again.
     pub held: Option<Held>,
     /// How it ended.
@@ -93,6 +93,15 @@ impl Retry {
             Self::Intended(ids) | Self::Begun(ids) => ids,
         }
     }
+}
+
+/// Fewer questions in flight than the YAML names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slowed {
+    /// How many.
+    pub concurrency: u32,
+    /// How many the YAML named when that began; none where that was not recorded.
+    pub instead_of: Option<u32>,
 }
 
 /// An outage for which an evaluation is held.
@@ -172,8 +181,15 @@ impl RunState {
                 let state = self.evals.entry(eval.clone()).or_default();
                 state.degraded.insert(*generation, degraded.clone());
             }
-            Event::EvalSlowed { eval, concurrency } => {
-                self.evals.entry(eval.clone()).or_default().slowed = Some(*concurrency);
+            Event::EvalSlowed {
+                eval,
+                concurrency,
+                instead_of,
+            } => {
+                self.evals.entry(eval.clone()).or_default().slowed = Some(Slowed {
+                    concurrency: *concurrency,
+                    instead_of: *instead_of,
+                });
             }
             Event::EvalHeld {
                 eval,

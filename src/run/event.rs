@@ -240,6 +240,9 @@ pub enum Event {
         eval: EvalName,
         /// How many.
         concurrency: u32,
+        /// How many the YAML named then: with another number there, this is over.
+        #[serde(default)]
+        instead_of: Option<u32>,
     },
     /// A client is stopped until what it requires is there again.
     EvalHeld {

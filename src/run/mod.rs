@@ -10,7 +10,7 @@ mod unit_state;
 
 pub use books::{Books, BooksMark, Sum};
 pub use changes::{Changes, OtherFormat, places, script_path};
-pub use eval_state::{EvalState, Held, Retry, Routing};
+pub use eval_state::{EvalState, Held, Retry, Routing, Slowed};
 pub use event::{Event, GaveUp, Handle, OutsideSeen, Record, StopWhy, Verdict, Waits};
 pub use state::{AlarmState, ConfigState, Left, Owner, Phase, RunState};
 pub use unit_state::{RungState, UnitPhase, UnitState};

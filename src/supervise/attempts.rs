@@ -180,6 +180,7 @@ impl Brain {
         let work = self.eval_work(eval);
         work.stage = Stage::Running;
         work.at_start = work.counts;
+        work.judged_from = work.counts;
         work.signs = Signs::default();
         work.attempt_began = now;
         work.moved = now;

@@ -65,6 +65,10 @@ pub(super) struct EvalWork {
     pub(super) attempt_began: Timestamp,
     /// When a result or a line of output last came.
     pub(super) moved: Timestamp,
+    /// What stood when results began to tell of the client and not of an outage.
+    pub(super) judged_from: Counts,
+    /// When something that it requires was last seen not to be there.
+    pub(super) unserved: Option<Timestamp>,
     /// Since when something that it requires is not there.
     pub(super) outage: Option<Timestamp>,
     /// What stood when it last stalled.
@@ -384,7 +388,7 @@ impl Brain {
     pub(super) fn is_served(&self, eval: &EvalPlan) -> bool {
         let mut required =
             (self.plan.groups.iter()).filter(|group| eval.requires.contains(&group.name));
-        required.all(|group| self.readiness(group).0 >= group.min_ready)
+        required.all(|group| self.readiness(group).0 >= self.wanted_of(group))
     }
 
     /// How many servers of a group are ready, and how many are on their way.

@@ -61,7 +61,9 @@ impl Brain {
             }
             let work = self.eval_work(&name);
             let Some(why) = missing else {
-                work.outage = None;
+                if work.outage.take().is_some() {
+                    work.unserved = Some(now);
+                }
                 continue;
             };
             let since = *work.outage.get_or_insert(now);

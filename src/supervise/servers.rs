@@ -53,6 +53,7 @@ impl Brain {
                         },
                         now,
                     );
+                    self.died_unwatched(&unit, now);
                     self.anew(&unit);
                 }
             }
@@ -95,7 +96,14 @@ impl Brain {
         let lives = state.phase.may_live() && state.phase != UnitPhase::Stopping;
         if let (true, Some(launch)) = (lives, state.launch.clone()) {
             let (unit, exit) = (unit.clone(), lost(state.generation, launch));
-            self.record(Event::Exited { unit, exit }, now);
+            self.record(
+                Event::Exited {
+                    unit: unit.clone(),
+                    exit,
+                },
+                now,
+            );
+            self.died_unwatched(&unit, now);
         }
     }
 

@@ -7,29 +7,50 @@ use crate::run::Event;
 impl Brain {
     /// The next lower number in flight, where the YAML has one, holds from the next start on.
     pub(super) fn slow_down(&mut self, eval: &EvalName, now: Timestamp) {
-        let slowed = self.state.evals.get(eval).and_then(|state| state.slowed);
-        let Some(client) = self
-            .plan
-            .eval(eval)
-            .and_then(|plan| self.plan.unit(&plan.unit))
-        else {
+        let Some(plan) = self.plan.eval(eval) else {
             return;
         };
+        let Some(client) = self.plan.unit(&plan.unit) else {
+            return;
+        };
+        let (slowed, instead_of) = (self.slowed(&client.id), plan.concurrency);
         let steps = client.slower.iter().map(|step| step.concurrency);
         let lower = |number: &u32| slowed.is_none_or(|slowed| *number < slowed);
         let Some(concurrency) = { steps }.find(lower) else {
             return;
         };
         let eval = eval.clone();
-        self.record(Event::EvalSlowed { eval, concurrency }, now);
+        let slowed = Event::EvalSlowed {
+            eval,
+            concurrency,
+            instead_of,
+        };
+        self.record(slowed, now);
     }
 
-    /// With how many questions in flight this client starts, where that is not the plan's number; a step that a changed
-    /// YAML no longer has is forgotten.
+    /// An owner that comes finds a client that died meanwhile: the same holds.
+    pub(super) fn died_unwatched(&mut self, unit: &UnitId, now: Timestamp) {
+        let exit = self.state.unit(unit).exit;
+        let died = exit.is_some_and(|exit| !exit.requested && exit.code != Some(0));
+        if let Some(eval) = self.eval_of(unit).filter(|_| died)
+            && self.verdict(&eval).is_none()
+        {
+            self.slow_down(&eval, now);
+        }
+    }
+
+    /// With how many questions in flight this client starts, where that is not the plan's number. A changed YAML, with
+    /// another number or without the step, begins anew.
     pub(super) fn slowed(&self, unit: &UnitId) -> Option<u32> {
         let client = self.plan.unit(unit)?;
-        let slowed = self.state.evals.get(&self.eval_of(unit)?)?.slowed?;
-        let known = |number: &u32| client.slower.iter().any(|step| step.concurrency == *number);
-        Some(slowed).filter(known)
+        let eval = self.eval_of(unit)?;
+        let slowed = self.state.evals.get(&eval)?.slowed?;
+        let now = self.plan.eval(&eval)?.concurrency;
+        let unchanged = slowed.instead_of.is_none_or(|then| Some(then) == now);
+        let known = client
+            .slower
+            .iter()
+            .any(|step| step.concurrency == slowed.concurrency);
+        (unchanged && known).then_some(slowed.concurrency)
     }
 }

@@ -15,6 +15,8 @@ use crate::run::{StopWhy, Verdict};
 pub(super) const COUNT_EVERY: Millis = Millis(1_000);
 /// This many results, all in error, show that the rest would go the same way.
 const HOPELESS: usize = 8;
+/// What was asked during an outage fails for so long after it.
+const AFTERMATH: Millis = Millis(15_000);
 /// A client whose results are complete may take this long to end by itself.
 const LINGER: Millis = Millis(60_000);
 /// Results that cannot be read when a client has ended are tried again for so long.
@@ -115,10 +117,22 @@ impl EvalWork {
         self.gained().0 == 0 && self.signs.markers == 0
     }
 
+    /// Results of an outage, and of the moments after it, say nothing about the rest: they are not judged.
+    fn heed_outage(&mut self, served: bool, now: Timestamp) {
+        if !served || self.outage.is_some() {
+            self.unserved = Some(now);
+        }
+        if self.unserved.is_some_and(|at| now.since(at) < AFTERMATH) {
+            self.judged_from = self.counts;
+        }
+    }
+
     /// What shows that the rest of this attempt would be in vain.
     fn hopeless(&self) -> Option<String> {
-        let (done, errors) = self.gained();
-        let toolless = self.counts.toolless.saturating_sub(self.at_start.toolless);
+        let (now, before) = (&self.counts, &self.judged_from);
+        let done = now.done.saturating_sub(before.done);
+        let errors = now.errors.saturating_sub(before.errors);
+        let toolless = now.toolless.saturating_sub(before.toolless);
         match done {
             few if few < HOPELESS || errors + toolless < done => None,
             all if errors == all => Some(format!("all its {all} results are errors")),
@@ -130,7 +144,7 @@ impl EvalWork {
     }
 
     /// Why a running client is stopped, if it is.
-    fn trouble(&mut self, plan: &EvalPlan, served: bool, now: Timestamp) -> Option<Ending> {
+    fn trouble(&mut self, plan: &EvalPlan, now: Timestamp) -> Option<Ending> {
         if self.counts.finished {
             let since = *self.finished_since.get_or_insert(now);
             let lingers = now.since(since) >= LINGER;
@@ -142,8 +156,7 @@ impl EvalWork {
             let why = format!("no result and no marker within {limit} of its start");
             return Some(Ending::stopped(Some(why), ""));
         }
-        // In an outage errors say nothing about the rest.
-        if let Some(why) = self.hopeless().filter(|_| served) {
+        if let Some(why) = self.hopeless() {
             return Some(Ending::stopped(Some(why), ""));
         }
         let stalled = now.since(self.moved) >= plan.stall;
@@ -193,6 +206,8 @@ impl Brain {
             let text = format!("the results of `{eval}` cannot be read: {why}");
             self.alarm("results-unreadable", None, text, now);
         }
+        let served = (self.plan.eval(eval)).is_some_and(|plan| self.is_served(plan));
+        self.eval_work(eval).heed_outage(served, now);
         let counting = &mut self.eval_work(eval).counting;
         if std::mem::take(counting) == Counting::AskedTooSoon {
             return self.count(eval.clone());
@@ -225,8 +240,7 @@ impl Brain {
         if work.outage.is_some() && !work.counts.is_whole() {
             return;
         }
-        let served = self.is_served(&plan);
-        let Some(ending) = self.eval_work(eval).trouble(&plan, served, now) else {
+        let Some(ending) = self.eval_work(eval).trouble(&plan, now) else {
             return;
         };
         if ending.permanent.is_none() && !self.eval_work(eval).counts.finished {
@@ -330,10 +344,6 @@ impl Brain {
         if unreadable.is_none() && ending.by != By::Bereft && self.held_at_its_end(eval, now) {
             return;
         }
-        let served = self
-            .plan
-            .eval(eval)
-            .is_some_and(|plan| self.is_served(plan));
         let work = self.eval_work(eval);
         let counts = work.counts;
         let missing = counts.total.saturating_sub(counts.done);
@@ -363,8 +373,7 @@ impl Brain {
             let log = format!("its log says why: toolorch logs eval-{eval}");
             Some(format!("{how} before it finished {more} question; {log}"))
         } else {
-            let hopeless = work.hopeless().filter(|_| served);
-            hopeless.map(|all| format!("{how}, and {all}"))
+            work.hopeless().map(|all| format!("{how}, and {all}"))
         };
         if let Some(why) = why {
             return self.end_eval(eval, Verdict::Incomplete { missing, why }, now);

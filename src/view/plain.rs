@@ -108,7 +108,9 @@ pub(super) fn sentence(event: &Event) -> String {
             let results = if *ids == 1 { "result" } else { "results" };
             format!("{eval}: {ids} {results} in error to be asked again")
         }
-        Event::EvalSlowed { eval, concurrency } => {
+        Event::EvalSlowed {
+            eval, concurrency, ..
+        } => {
             format!("{eval}: {concurrency} questions in flight from its next start on")
         }
         Event::EvalHeld { eval, why, .. } => format!("{eval} held: {}", clean(why)),

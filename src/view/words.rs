@@ -9,7 +9,7 @@ use crate::facts::{Degraded, Exit, Liveness};
 use crate::knowledge::failures::is_chatter;
 use crate::plan::{EvalPlan, Plan, Start, Unit};
 use crate::run::{
-    EvalState, GaveUp, Phase, RunState, StopWhy, UnitPhase, UnitState, Verdict, Waits,
+    EvalState, GaveUp, Phase, RunState, Slowed, StopWhy, UnitPhase, UnitState, Verdict, Waits,
 };
 use crate::supervise;
 
@@ -313,6 +313,14 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
         (None, phase) if phase.may_live() => {
             if client.generation.0 > 1 {
                 parts.push(format!("attempt {}", client.generation));
+            }
+            let slowed = state
+                .slowed
+                .filter(|slowed| slowed.instead_of == eval.concurrency);
+            if let Some(Slowed { concurrency, .. }) = slowed {
+                parts.push(format!(
+                    "{concurrency} in flight, it died or stalled with more"
+                ));
             }
             if parts.is_empty() {
                 parts.push("running".to_owned());

@@ -13,6 +13,7 @@ mod gpus;
 mod launcher;
 mod ledgers;
 mod links;
+mod log_end;
 mod names;
 mod notify;
 mod open_files;

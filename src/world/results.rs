@@ -253,6 +253,8 @@ struct Seen {
     version: Version,
     /// The round in which it was last there.
     round: u64,
+    /// Its bytes were read; else they are asked for at each look.
+    read: bool,
 }
 
 impl ResultFiles {
@@ -301,22 +303,30 @@ impl ResultFiles {
         let round = self.round;
         if let Some(seen) = self.seen.get_mut(&name)
             && seen.version == version
+            && seen.read
         {
             seen.round = round;
             return;
         }
         let read = if is_file {
-            read_limited(&entry.path(), version.size())
+            read_patiently(&entry.path(), version.size())
         } else {
             Err(io::Error::other("it is no regular file"))
         };
+        // Its disk or server may have had a bad moment: what could not be read is read again before it is set aside.
+        let is_read = read.is_ok();
         let parsed = match read {
             Ok(bytes) => parse_result(&bytes, &self.valid),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => Parsed::Torn(format!("it cannot be read: {error}")),
         };
         listing.results.insert(id.to_owned(), parsed);
-        self.seen.insert(name, Seen { version, round });
+        let seen = Seen {
+            version,
+            round,
+            read: is_read,
+        };
+        self.seen.insert(name, seen);
     }
 
     fn set_aside_torn(&self, listing: &Listing, results: &ResultsPlan) -> Result<usize, FileError> {
@@ -372,6 +382,15 @@ fn files_in(folder: &Path) -> usize {
 
 /// More than this is no result of one question; read whole, a few of them would fill the memory.
 const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// Reads a result; a network file system may fail once and not twice.
+fn read_patiently(path: &Path, size: u64) -> io::Result<Vec<u8>> {
+    let once = || read_limited(path, size);
+    once().or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Err(error),
+        _ => once().or_else(|_| once()),
+    })
+}
 
 fn read_limited(path: &Path, size: u64) -> io::Result<Vec<u8>> {
     if size > LARGEST {

@@ -4,18 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Generation, LaunchId, Millis, RunId, Secrets, UnitId, clean, mask_keys};
 use crate::facts::{Exit, Heartbeat, LogCause, Observation, RunningUnit};
 use crate::run::store::{Mode, RunDir, boot_id, write_atomically};
+use crate::world::log_end::LogEnd;
 use crate::world::procfs::{Process, find_process, marks, process};
 use crate::world::starts::starts;
 
 /// How much of a log's end is kept with the record of a death.
-const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 32 * 1024;
 /// How much of it is searched for the cause. That stands above the tracebacks of all that died of it.
 pub(super) const CAUSE_BYTES: u64 = 1024 * 1024;
@@ -251,22 +250,22 @@ impl UnitDirs {
 
     /// The last lines of a log of this unit, without what it was passed; an unreadable log has none.
     pub fn tail(&self, unit: &UnitId, log: &Path) -> Vec<String> {
-        let text = end_of(log, TAIL_BYTES, &self.secrets(unit)).unwrap_or_default();
-        last_lines(&text)
+        let end = self.log_end(unit, log, TAIL_BYTES);
+        end.map(|end| end.lines()).unwrap_or_default()
     }
 
     /// The last line of a log of this unit that says anything, without what it was passed.
     pub fn last_line(&self, unit: &UnitId, log: &Path) -> Option<String> {
-        let text = end_of(log, 2048, &self.secrets(unit))?;
-        text.split(['\n', '\r'])
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .map(shown)
+        self.log_end(unit, log, 2048)?.last_line()
+    }
+
+    fn log_end(&self, unit: &UnitId, log: &Path, bytes: u64) -> Option<LogEnd> {
+        LogEnd::read(log, bytes, self.secrets(unit))
     }
 
     /// What a log of this unit says of its death, without what it was passed.
     fn cause(&self, unit: &UnitId, log: &Path) -> Option<LogCause> {
-        cause_in(&end_of(log, CAUSE_BYTES, &self.secrets(unit))?)
+        self.log_end(unit, log, CAUSE_BYTES)?.cause()
     }
 
     fn judge(&self, unit: &UnitId, state: &StateFile) -> Observation {
@@ -397,42 +396,29 @@ impl StateFile {
     }
 }
 
-/// A line of a log, harmless to a terminal and without what looks like a key.
-fn shown(line: &str) -> String {
-    mask_keys(&clean(line)).into_owned()
-}
-
-/// The last lines that say anything; the secrets of the text are masked.
-pub(super) fn last_lines(text: &str) -> Vec<String> {
-    let lines: Vec<String> = text
-        .split(['\n', '\r'])
-        .map(shown)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].to_vec()
-}
-
-/// What the end of a log says of a death; the secrets of the text are masked.
-pub(super) fn cause_in(text: &str) -> Option<LogCause> {
-    LogCause::read(mask_keys(text).split(['\n', '\r']))
-}
-
-/// The end of a file with its secrets masked, also one that the cut runs through.
-fn end_of(path: &Path, bytes: u64, secrets: &Secrets) -> Option<String> {
-    let mut file = fs::File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    let margin = u64::try_from(secrets.longest()).ok()?;
-    let start = length.saturating_sub(bytes + margin);
-    file.seek(SeekFrom::Start(start)).ok()?;
-    let mut end = Vec::new();
-    file.take(bytes + margin).read_to_end(&mut end).ok()?;
-    let from = if start > 0 { secrets.longest() } else { 0 };
-    Some(String::from_utf8_lossy(&secrets.mask_from(&end, from)).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_an_escape_sequence_runs_through_is_masked() {
+        let root = tempfile::tempdir().unwrap();
+        let dirs = UnitDirs::below(root.path(), &RunId::new("r"));
+        let unit = UnitId::new("u");
+        let key = ("KEY".to_owned(), "hunter-canary-7".to_owned());
+        fs::create_dir(root.path().join("r")).unwrap();
+        dirs.put_secrets(&unit, &[key]).unwrap();
+        let log = root.path().join("log");
+        let words = "RuntimeError: bad key \x1b[31mhunt\x1b[1mer-canary-7\x1b[0m";
+        fs::write(&log, words).unwrap();
+        let masked = "RuntimeError: bad key [KEY]";
+        assert_eq!(dirs.last_line(&unit, &log).unwrap(), masked);
+        assert_eq!(dirs.tail(&unit, &log), [masked]);
+        let oom = format!("torch.OutOfMemoryError: CUDA out of memory. {words}");
+        fs::write(&log, oom).unwrap();
+        let cause = dirs.cause(&unit, &log).unwrap();
+        assert!(cause.line.ends_with(masked), "{}", cause.line);
+    }
 
     #[test]
     fn the_cause_is_found_above_what_died_of_it() {

@@ -26,7 +26,7 @@
 #   `unset`, `pass` and `set`.
 #
 # Ours = the marker TOOLORCH_UNIT in the environment, the program's session and process group, its
-#   descendants (recorded while it lives), and whoever came to listen on our port.  However the
+#   descendants (recorded while it lives).  Whoever else listens on our port is somebody else's.  However the
 #   program ends, the rest of ours is ended too, so that no worker keeps a GPU.
 # It survives the terminal, tmux and the ssh connection (HUP is not a reason to stop).
 #

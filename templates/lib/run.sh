@@ -117,7 +117,7 @@ claim_results() { # results have one writer: by hand we take them as a controlle
   [[ $text =~ \"unit\":\"([A-Za-z0-9._-]+)\" ]] && unit=${BASH_REMATCH[1]}
   flock -n "$CLAIMED"
   if (($? == 1)); then how='is watched'
-  elif [[ $run != "$RUN" ]] && lives "$run" "$unit"; then how="runs as pid $PID"; fi
+  elif [[ $run != "$RUN" ]] && { lives "$run" "$unit" || marked "$run/$unit"; }; then how="runs as pid $PID"; fi
   if [[ -n $how ]]; then
     say "\`${unit:-another}\` of the run \`$run\` writes to \`$place\`, and $how: go on with that run, or end it (\`toolorch down\`, or \`stop --run $run\`)"; exit 75
   fi

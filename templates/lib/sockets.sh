@@ -59,24 +59,6 @@ port_taken() { # -> WHY, when somebody listens where we would
   done
   return 1
 }
-add_listener() { # who listens on our port, and came after us, is ours although it shed every other sign
-  local entry port inode uid address lead_start=${S[start]-}
-  [[ ${CLAIM-1} == 1 ]] || return 1
-  [[ -n ${S[port]-} && -n $lead_start && ${S[phase]-} == @(running|stopping) && ${S[boot]-} == "$BOOT" ]] || return 1
-  ((${#NET[@]})) || read_net
-  listeners "${S[port]}"
-  for entry in "${LISTEN[@]}"; do
-    read -r port inode uid address <<<"$entry"
-    conflicts "$address" || continue
-    if ((${#OURS[@]})) && socket_owner "$inode" "${OURS[@]}"; then continue; fi
-    socket_owner "$inode" "${PIDS[@]}" || continue
-    # Not what somebody runs at a terminal, not another unit's, nothing older than our own program.
-    [[ ${P_TTY[$OWNER]-1} == 0 && -z ${MARK[$OWNER]-} && ${P_START[$OWNER]} -ge $lead_start ]] || continue
-    IS_OURS[$OWNER]=1; OURS+=("$OWNER"); RECORDED[$OWNER]=${P_START[$OWNER]} FOUND=$inode
-    return 0
-  done
-  return 1
-}
 
 # ---- Ending all that is ours --------------------------------------------------------------------------
 end_all() { # GRACE_MS: TERM, wait, KILL; true when nothing is left.  ENDED: how many there were
@@ -86,7 +68,7 @@ end_all() { # GRACE_MS: TERM, wait, KILL; true when nothing is left.  ENDED: how
     ours; for pid in "${OURS[@]}"; do RECORDED[$pid]=${P_START[$pid]}; done
     # A later owner raises its fence before it starts anything: what was listed before we look at it is not its own.
     if [[ -n ${STOPPING-} ]]; then load_fence; superseded && exit 73; fi
-    if ((${#OURS[@]} == 0)); then NET=(); add_listener || return 0; fi
+    ((${#OURS[@]})) || return 0
     now_ms
     for pid in "${OURS[@]}"; do
       if ((NOW >= deadline)); then kill -KILL "$pid" 2>/dev/null

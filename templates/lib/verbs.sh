@@ -8,6 +8,11 @@ lives() { # RUN UNIT: whether it lives here -> PID
   )
   [[ -n $PID ]]
 }
+marked() { # RUN/UNIT: the same by the mark alone, wherever its state is kept -> PID
+  scan; read_marks
+  for PID in "${!MARK[@]}"; do [[ ${MARK[$PID]} == "$1"/* && ${P_STATE[$PID]} != [ZX] ]] && return; done
+  return 1
+}
 elsewhere() { # by hand, where no run was named: those of this cluster in which the unit lives
   local dir run numbers='-+([0-9])-*'
   [[ $RUN == "hand-$U_CLUSTER" ]] || return 0
@@ -18,7 +23,7 @@ elsewhere() { # by hand, where no run was named: those of this cluster in which 
   return 0
 }
 verb_stop() {
-  local deadline known=
+  local deadline known='' ran=''
   trap '' PIPE # whoever asked may be gone
   here_and_now
   open_dir || D=
@@ -26,9 +31,7 @@ verb_stop() {
   # Read before the fence is looked at: a supervisor that a later owner starts is not in it.
   [[ -n $D ]] && load_state && known=1
   load_fence; superseded && exit 73
-  # Once program and supervisor are both gone, whoever took the port since may be anybody.
-  CLAIM=0
-  [[ -n $known ]] && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && CLAIM=1
+  [[ -n $known ]] && { supervised || alive "${S[pid]-}" "${S[start]-}"; } && ran=1
   if [[ -n $known ]] && supervised && [[ ${S[phase]} != @(exited|refused) ]]; then
     printf 'grace=%s\nreason=\n' "$GRACE" >"$D/stopping"
     kill -TERM "${S[super]}" 2>/dev/null; kill -CONT "${S[super]}" 2>/dev/null
@@ -51,7 +54,7 @@ verb_stop() {
     S[phase]=exited S[exit_code]= S[signal]= S[requested]=1 S[reason]="ended without its supervisor, the exit code is unknown"
     now_ms; S[ended_at]=$NOW; umask 077; save_state
   fi
-  if ! ((CLAIM)) && [[ $RUN == "hand-$U_CLUSTER" ]]; then
+  if [[ -z $ran && $RUN == "hand-$U_CLUSTER" ]]; then
     echo "toolorch: $U_UNIT: it did not run in run $RUN" >&2; elsewhere
   fi
   exit 0
@@ -86,7 +89,7 @@ remote() { # ADDRESS:PORT in hex -> TEXT
   for i in 0 8 16 24; do w=${h:i:8}; printf -v TEXT '%s%x:%x:' "$TEXT" $((16#${w:6:2}${w:4:2})) $((16#${w:2:2}${w:0:2})); done
   TEXT="[${TEXT%:}]:$p"
 }
-look_at_sockets() { # -> PORTS, REMOTES (JSON lists); adds a listener that shed every other sign to OURS
+look_at_sockets() { # -> PORTS, REMOTES (JSON lists)
   local inodes inode entry f dirs; local -A mine=() port=() seen=()
   PORTS='' REMOTES=''
   if ((${#OURS[@]})); then
@@ -94,9 +97,8 @@ look_at_sockets() { # -> PORTS, REMOTES (JSON lists); adds a listener that shed 
     mapfile -t inodes < <(find "${dirs[@]/%//fd}" -maxdepth 1 -lname 'socket:*' -printf '%l\n' 2>/dev/null)
     for inode in "${inodes[@]}"; do inode=${inode#*[}; mine[${inode%]}]=1; done
   fi
-  [[ ${#mine[@]} -gt 0 || -n ${S[port]-} ]] || return
+  ((${#mine[@]})) || return
   read_net "${!mine[@]}"
-  add_listener && mine[$FOUND]=1
   listeners
   for entry in "${LISTEN[@]}"; do
     f=($entry)

@@ -12,6 +12,7 @@ mod failpoints;
 mod faults;
 mod golden;
 mod knowledge;
+mod lab;
 mod pages;
 mod recordings;
 mod render;

@@ -14,6 +14,7 @@ use crate::cli::stopping::Stop;
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
 use crate::cli::{changes, detach, orphans};
 use crate::facts::{Known, Listener, Observation};
+use crate::render::LIBRARY;
 use crate::run::store::{RunDir, failpoint};
 use crate::run::{Event, Phase, StopWhy};
 use crate::world::{self, UnitDirs};
@@ -146,7 +147,8 @@ fn stop(
 ) -> Result<(Vec<String>, Vec<u32>), ExitStatus> {
     let scripts = found.dir.scripts();
     let gone = |(unit, _): &(UnitId, Millis)| !scripts.join(format!("units/{unit}.sh")).exists();
-    let spare = units.iter().any(gone).then(|| {
+    let without_library = !scripts.join(LIBRARY).exists();
+    let spare = (without_library || units.iter().any(gone)).then(|| {
         let names: Vec<&UnitId> = units.iter().map(|(unit, _)| unit).collect();
         stop_scripts(&found.plan.cluster, &names)
     });

@@ -252,6 +252,62 @@ fn a_stalled_client_is_stopped_and_started_again() {
 }
 
 #[test]
+fn a_death_that_nobody_watched_lowers_it_too() {
+    let steps =
+        "concurrency: 64, restart: { concurrency: [32] }, command: [client, \"{concurrency}\"]";
+    let mut story = Story::new(&EVAL.replace("command: [client]", steps));
+    story
+        .begin(&[], &[])
+        .comes_up("a")
+        .prepared("e", ten(0, 0))
+        .client_runs("e")
+        .counted("e", ten(1, 0));
+    let server = story.running("a", true);
+    let client = story.ended("eval-e", signal("SIGKILL", 9));
+    let goal = story.all();
+    story.owner(goal);
+    let seen = [("a", server), ("eval-e", client)];
+    story.begin(&seen, &[("e", ten(1, 0))]).passes("a").secs(60);
+    story.prepared("e", ten(1, 0));
+    let told = story.told();
+    assert!(
+        told.contains("-> launch eval-e #2 with 32 in flight"),
+        "{told}"
+    );
+}
+
+#[test]
+fn another_number_in_the_yaml_ends_a_lowering() {
+    let steps =
+        "concurrency: 64, restart: { concurrency: [32] }, command: [client, \"{concurrency}\"]";
+    let yaml = EVAL.replace("command: [client]", steps);
+    let launch = |number: &str| {
+        let mut story = Story::new(&yaml);
+        story
+            .begin(&[], &[])
+            .comes_up("a")
+            .prepared("e", ten(0, 0))
+            .client_runs("e")
+            .counted("e", ten(1, 0))
+            .dies("eval-e", signal("SIGKILL", 9))
+            .counted("e", ten(1, 0));
+        let servers = story.running("a", true);
+        let client = story.ended("eval-e", signal("SIGKILL", 9));
+        story.replan(&yaml.replace("concurrency: 64", number));
+        let goal = story.all();
+        story.owner(goal);
+        let seen = [("a", servers), ("eval-e", client)];
+        story.begin(&seen, &[("e", ten(1, 0))]).passes("a").secs(60);
+        story.prepared("e", ten(1, 0));
+        let told = story.told();
+        let line = told.lines().rfind(|line| line.contains("-> launch eval-e"));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    assert_snapshot!(launch("concurrency: 64"), @"1m 00s -> launch eval-e #2 with 32 in flight");
+    assert_snapshot!(launch("concurrency: 48"), @"1m 00s -> launch eval-e #2");
+}
+
+#[test]
 fn each_death_or_stall_lowers_what_is_in_flight() {
     let steps =
         "concurrency: 64, restart: { concurrency: [32, 16] }, command: [client, \"{concurrency}\"]";

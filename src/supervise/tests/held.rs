@@ -452,3 +452,42 @@ fn a_client_that_waits_for_servers_at_work_has_not_stalled_and_a_second_stall_en
      1h 28m -> stop b #1
     "#);
 }
+
+/// Each of these errors was the outage's.
+#[test]
+fn errors_of_a_short_outage_do_not_end_the_evaluation() {
+    let mut story = running();
+    count(&mut story, 1, 0, 0);
+    story.dies("a", signal("SIGKILL", 9)).secs(5).launched("a");
+    story.comes_up("a").skip();
+    // What was in flight fails in the moments after, too.
+    count(&mut story, 3, 8, 8);
+    count(&mut story, 10, 9, 9);
+    assert_snapshot!(without_counts(&mut story), @r"
+     8.0s e 8/10, 8 errors
+    11.0s e 9/10, 9 errors
+    ");
+}
+
+/// Those that come when all has been there for a while are the client's own.
+#[test]
+fn errors_long_after_an_outage_end_it() {
+    let mut story =
+        running_on(&CLASS.replace("results: out", "results: out, finished: { count: 100 }"));
+    count(&mut story, 1, 0, 0);
+    story.dies("a", signal("SIGKILL", 9)).secs(5).launched("a");
+    story.comes_up("a").skip();
+    let hundred = |done| Counts {
+        total: 100,
+        ..ten(done, done)
+    };
+    for second in 0..30 {
+        story.secs(1).counted("e", hundred(4 + second));
+    }
+    let told = without_counts(&mut story);
+    let stops: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("intended"))
+        .collect();
+    assert_snapshot!(stops.join("\n"), @"  29.0s eval-e #1 stop intended: NoProgress");
+}

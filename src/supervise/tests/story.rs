@@ -569,7 +569,9 @@ fn fact_of_run(event: &Event) -> String {
         },
         Event::EvalDegraded { eval, degraded, .. } => format!("{eval}: {degraded:?}"),
         Event::RetryIntended { eval, ids } => format!("{eval} retry of {ids} intended"),
-        Event::EvalSlowed { eval, concurrency } => format!("{eval} slowed to {concurrency}"),
+        Event::EvalSlowed {
+            eval, concurrency, ..
+        } => format!("{eval} slowed to {concurrency}"),
         Event::EvalHeld { eval, why, .. } => format!("{eval} held: {why}"),
         Event::EvalResumed { eval, set_aside } => {
             format!("{eval} resumed, {set_aside} set aside")

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::station::{Station, StationError};
 use crate::base::UnitId;
 use crate::facts::{Exit, Observation};
-use crate::world::unit_dir::{CAUSE_BYTES, cause_in, last_lines};
+use crate::world::unit_dir::CAUSE_BYTES;
 use crate::world::watch::Teller;
 
 /// What did not change is told again this often, as units of this machine are.
@@ -97,10 +97,10 @@ impl Rounds {
         if let Some(read) = self.read.get(unit).filter(known) {
             return Ok(Observation::Exited(read.clone()));
         }
-        let text = self.station.tail(unit, CAUSE_BYTES).await?;
+        let end = self.station.log_end(unit, CAUSE_BYTES).await?;
         let exit = Exit {
-            tail: last_lines(&text),
-            cause: cause_in(&text).map(Box::new),
+            tail: end.lines(),
+            cause: end.cause().map(Box::new),
             ..exit
         };
         self.read.insert(unit.clone(), exit.clone());

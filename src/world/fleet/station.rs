@@ -11,6 +11,7 @@ use super::wire;
 use crate::base::{Epoch, NodeName, Port, RunId, Secrets, UnitId, clean};
 use crate::facts::{Listener, NodeSeen};
 use crate::render::{FileSet, MANIFEST, NODE};
+use crate::world::log_end::LogEnd;
 use crate::world::transport::{Command, Output, Transport, TransportError};
 
 /// A look at all units of a node, with bash there as slow as it may be.
@@ -229,25 +230,23 @@ impl Station {
             .map(drop)
     }
 
-    /// The end of a unit's last log, without what the unit was passed.
+    /// The end of a unit's last log.
     ///
     /// # Errors
     /// [`StationError`].
-    pub async fn tail(&self, unit: &UnitId, bytes: u64) -> Result<String, StationError> {
+    pub(in crate::world) async fn log_end(
+        &self,
+        unit: &UnitId,
+        bytes: u64,
+    ) -> Result<LogEnd, StationError> {
         let passed = ["passed", self.run.as_str(), unit.as_str()];
         let passed = self.node_script(&passed, Vec::new(), TAIL).await?;
         let secrets = Secrets::parse(passed.unwrap_or_default().as_bytes());
-        // The cut may run through one.
-        let margin = u64::try_from(secrets.longest()).unwrap_or_default();
-        let wanted = (bytes + margin).to_string();
-        let words = ["tail", self.run.as_str(), unit.as_str(), &wanted];
-        let text = self
-            .node_script(&words, Vec::new(), TAIL)
-            .await?
-            .unwrap_or_default();
-        let whole = (text.len() as u64) < bytes + margin;
-        let from = if whole { 0 } else { secrets.longest() };
-        Ok(String::from_utf8_lossy(&secrets.mask_from(text.as_bytes(), from)).into_owned())
+        let wanted = LogEnd::wanted(bytes, &secrets);
+        let words = ["tail", self.run.as_str(), unit.as_str(), &wanted.to_string()];
+        let text = self.node_script(&words, Vec::new(), TAIL).await?.unwrap_or_default();
+        let whole = (text.len() as u64) < wanted;
+        Ok(LogEnd::of(text.as_bytes(), whole, secrets))
     }
 
     /// Removes what the run left there.

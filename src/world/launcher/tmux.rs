@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::launchers::{LaunchError, LaunchJob, expect_success, run_checked};
 use crate::base::RunId;
-use crate::world::transport::{Command, Transport, TransportError};
+use crate::world::transport::{Command, Transport};
 
 /// tmux answers in milliseconds; this long means that it hangs.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -39,22 +39,23 @@ fn pane_pid(said: &str, job: &LaunchJob) -> Option<u32> {
     })
 }
 
-/// Ends the server of a run by its socket, whatever its windows hold; fine if there is none.
+/// Ends the server of the run `$0`, wherever `TMUX_TMPDIR` was when it began: its words tell it, and its environment where its
+/// socket is, which tmux leaves behind.
+const END: &str = r#"
+shopt -s nullglob
+sockets=("${TMUX_TMPDIR:-/tmp}")
+for dir in /proc/[1-9]*; do
+  [[ -O $dir ]] && mapfile -d '' -t words <"$dir/cmdline" || continue
+  [[ ${words[0]##*/} == tmux && ${words[1]} == -L && ${words[2]} == "toolorch-$0" ]] || continue
+  mapfile -d '' -t variables <"$dir/environ"
+  for variable in "${variables[@]}"; do [[ $variable == TMUX_TMPDIR=?* ]] && sockets+=("${variable#*=}"); done
+  kill -TERM "${dir#/proc/}"
+done 2>/dev/null
+for dir in "${sockets[@]}"; do rm -f -- "$dir/tmux-$UID/toolorch-$0"; done
+"#;
+
+/// Ends the server of a run, whatever its windows hold; fine if there is none.
 pub(super) async fn end_server(transport: &dyn Transport, run: &RunId) -> Result<(), LaunchError> {
-    let tmux = |verb: &str| Command::new(["tmux", "-L", &format!("toolorch-{run}"), verb]);
-    match transport.exec(&tmux("list-sessions"), LIMIT).await {
-        // No tmux here.
-        Err(TransportError::Start { .. }) => return Ok(()),
-        // No server of this run.
-        Ok(answer) if answer.code != Some(0) => {}
-        Err(error) => return Err(error.into()),
-        Ok(_) => {
-            let command = "tmux kill-server".to_owned();
-            expect_success(transport, &tmux("kill-server"), LIMIT, command).await?;
-        }
-    }
-    // tmux leaves the socket of a server that ended where it was.
-    let remove = r#"rm -f -- "${TMUX_TMPDIR:-/tmp}/tmux-$UID/toolorch-$0""#;
-    let argv = Command::new(["bash", "-c", remove, run.as_str()]);
-    expect_success(transport, &argv, LIMIT, "rm of the tmux socket".to_owned()).await
+    let end = Command::new(["bash", "-c", END, run.as_str()]);
+    expect_success(transport, &end, LIMIT, "end of the tmux server".to_owned()).await
 }

@@ -131,3 +131,19 @@ fn stop_and_status_name_the_runs_in_which_it_lives() {
     stop(&lab, child);
     assert!(!say(&lab, "stop").err.contains("it runs in"));
 }
+
+#[test]
+fn a_client_whose_state_is_out_of_sight_is_found_by_its_mark() {
+    let lab = lab();
+    let child = controlled(&lab);
+    belongs_to_run(&lab);
+    // As when /tmp was tidied, or TOOLORCH_STATE is another.
+    let state = lab.path().join("state").join(run(&lab));
+    let aside = lab.path().join("aside");
+    fs::rename(&state, &aside).unwrap();
+    let said = say(&lab, "run");
+    assert_eq!(said.code, Some(75), "{said:?}");
+    assert!(said.err.contains("runs as pid"), "{said:?}");
+    fs::rename(&aside, &state).unwrap();
+    stop(&lab, child);
+}

@@ -215,6 +215,23 @@ fn damage_keeps_nothing_alive() {
     let down = scene.expect(0, &["down", YAML]);
     assert!(down.took.as_secs() < 20, "{:?}", down.took);
     scene.assert_nothing_left();
+
+    // What all scripts share is gone.
+    let scene = orphaned();
+    std::fs::remove_dir_all(scene.path("home/runs/small/1/scripts/lib")).unwrap();
+    scene.expect(0, &["down", YAML]);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn a_tmux_server_is_found_from_another_shell() {
+    let scene = small::scene("slow", 3);
+    scene.expect(0, &["up", YAML, "--no-eval", "--set", "launcher=tmux"]);
+    let mut down = scene.toolorch(&["down", YAML]);
+    down.env_remove("TMUX_TMPDIR");
+    let said = scene.go(down).end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    scene.assert_nothing_left();
 }
 
 #[test]

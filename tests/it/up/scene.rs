@@ -161,24 +161,8 @@ impl Scene {
     }
 
     /// Starts a command; its output goes to files, so that nobody need read it meanwhile.
-    pub(crate) fn go(&self, mut command: Command) -> Going {
-        let (_, out) = tempfile::NamedTempFile::new_in(self.dir.path())
-            .unwrap()
-            .keep()
-            .unwrap();
-        let err = out.with_extension("err");
-        let child = command
-            .stdout(File::create(&out).unwrap())
-            .stderr(File::create(&err).unwrap())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        Going {
-            child,
-            out,
-            err,
-            began: Instant::now(),
-        }
+    pub(crate) fn go(&self, command: Command) -> Going {
+        Going::start(command, self.dir.path())
     }
 
     /// The names of all runs, such as `quickstart-1-3f2a`.
@@ -291,6 +275,27 @@ impl Drop for Scene {
 }
 
 impl Going {
+    /// Starts a command whose output goes to files in this folder.
+    pub(crate) fn start(mut command: Command, folder: &Path) -> Self {
+        let (_, out) = tempfile::NamedTempFile::new_in(folder)
+            .unwrap()
+            .keep()
+            .unwrap();
+        let err = out.with_extension("err");
+        let child = command
+            .stdout(File::create(&out).unwrap())
+            .stderr(File::create(&err).unwrap())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            out,
+            err,
+            began: Instant::now(),
+        }
+    }
+
     /// Sends a signal to the program alone.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.child.id(), signal);
@@ -333,7 +338,8 @@ impl Going {
     }
 }
 
-fn code(status: ExitStatus) -> i32 {
+/// As a shell would say it: 128 and the signal's number for what a signal ended.
+pub(crate) fn code(status: ExitStatus) -> i32 {
     let signal = status.signal().map(|signal| 128 + signal);
     status.code().or(signal).unwrap()
 }

@@ -1,0 +1,19 @@
+//! A cluster of namespaces with real sshd, slurmctld, slurmd and munged, and proof that it is one.
+//!
+//! [`Lab`] is `tests/lab/lab.sh` as a value. Whatever needs ssh or SLURM is tested in one of its own; at most two are up at
+//! a time (`.config/nextest.toml`).
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
+mod cluster;
+mod life;
+mod nodes;
+mod people;
+mod shape;
+mod slurm;
+mod traces;
+
+pub(crate) use cluster::{Lab, Link, Service, Sshd};
+pub(crate) use shape::Shape;
