@@ -1,0 +1,58 @@
+//! Why there is no connection, or why it broke: in words that become a [`TransportError`].
+
+use super::TransportError;
+
+/// Where something was tried: address and port, and which host on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spot(pub(super) String);
+
+/// Why there is no connection, or why it broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LinkError {
+    /// It can be tried again.
+    Unreachable { at: Spot, why: String },
+    /// A person has to act.
+    Refused { at: Spot, why: String, fix: String },
+    /// It was asked, and the answer is missing.
+    Unknown { why: String },
+}
+
+impl LinkError {
+    pub(super) fn unreachable(at: &Spot, why: impl Into<String>) -> Self {
+        Self::Unreachable {
+            at: at.clone(),
+            why: why.into(),
+        }
+    }
+
+    pub(super) fn refused(at: &Spot, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Refused {
+            at: at.clone(),
+            why: why.into(),
+            fix: fix.into(),
+        }
+    }
+
+    /// As the caller of a command on a node hears it.
+    pub(super) fn told(self, node: &str, program: &str) -> TransportError {
+        let node = node.to_owned();
+        match self {
+            Self::Unreachable { at, why } => TransportError::Unreachable {
+                node,
+                at: at.0,
+                why,
+            },
+            Self::Refused { at, why, fix } => TransportError::Refused {
+                node,
+                at: at.0,
+                why,
+                fix,
+            },
+            Self::Unknown { why } => TransportError::Unknown {
+                program: program.to_owned(),
+                node: Some(node),
+                why,
+            },
+        }
+    }
+}
