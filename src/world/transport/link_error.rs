@@ -1,6 +1,7 @@
 //! Why there is no connection, or why it broke: in words that become a [`TransportError`].
 
 use super::TransportError;
+use crate::plan::SshTarget;
 
 /// Where something was tried: address and port, and which host on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,18 @@ pub(super) enum LinkError {
     Refused { at: Spot, why: String, fix: String },
     /// It was asked, and the answer is missing.
     Unknown { why: String },
+}
+
+impl Spot {
+    /// Before there is an address.
+    pub(super) fn configured(target: &SshTarget) -> Self {
+        Self(format!("`{}`, as ssh is configured", target.host))
+    }
+
+    /// Where only `ssh` itself knows.
+    pub(super) fn system_ssh() -> Self {
+        Self("by the system's ssh".to_owned())
+    }
 }
 
 impl LinkError {

@@ -90,7 +90,7 @@ fn add_hops(
     config: Option<&Path>,
     depth: usize,
 ) -> Result<(), LinkError> {
-    let spot = Spot(target.host.clone());
+    let spot = Spot::configured(target);
     if depth > MOST_HOPS {
         let fix = "correct `ProxyJump` in ~/.ssh/config, or say `jump` in the YAML";
         return Err(LinkError::refused(
@@ -163,7 +163,7 @@ fn jump_target(text: &str) -> Option<SshTarget> {
 impl Answers {
     /// Asks `ssh`.
     pub(super) fn of(target: &SshTarget, config: Option<&Path>) -> Result<Self, LinkError> {
-        let spot = Spot(target.host.clone());
+        let spot = Spot::configured(target);
         let asked = Command::new("ssh")
             .arg("-G")
             .args(options(target, config))

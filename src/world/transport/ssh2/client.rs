@@ -40,7 +40,7 @@ impl Ssh2 {
         let (wake, woken) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
-        let (says, doing) = watch::channel((Spot(target.host.clone()), "starting".to_owned()));
+        let (says, doing) = watch::channel((Spot::configured(&target), "starting".to_owned()));
         let dialer = Dialer {
             target: target.clone(),
             config: settings.config.clone(),

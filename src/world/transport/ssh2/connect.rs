@@ -80,7 +80,7 @@ impl Dialer {
     /// A connection to the target, and the target as it was found; nothing of it outlives a failure.
     pub(super) fn connect(&self, deadline: Instant) -> Result<(Link, Hop), LinkError> {
         self.says(
-            &Spot(self.target.host.clone()),
+            &Spot::configured(&self.target),
             "reading what ssh knows of it",
         );
         let hops = hops(&self.target, self.config.as_deref())?;

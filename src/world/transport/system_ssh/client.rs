@@ -24,8 +24,8 @@ use crate::world::transport::{Answer, Command as Asked, TransportError};
 const AT_ONCE: usize = 8;
 /// What `ssh` still has to say after it ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How often sshd may have too many logins at once.
-const ATTEMPTS: u32 = 6;
+/// How long sshd may have too many logins at once.
+const BUSY: Duration = Duration::from_secs(30);
 
 /// A host by the system's `ssh`.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl SystemSsh {
 
     async fn ask(&self, script: Script, limit: Duration) -> Result<Reply, LinkError> {
         let deadline = Instant::now() + limit;
-        let spot = Spot(self.target.host.clone());
+        let spot = Spot::system_ssh();
         let late = |_| {
             let why = format!(
                 "{}: still waiting for earlier commands to end",
@@ -76,8 +76,7 @@ impl SystemSsh {
     /// Makes the connection that all share: of many that start at once, each would make one. What fails here is
     /// nothing that anybody asked for.
     async fn open(&self, deadline: Instant, limit: Duration) -> Result<(), LinkError> {
-        let unreachable =
-            |why: String| LinkError::unreachable(&Spot(self.target.host.clone()), why);
+        let unreachable = |why: String| LinkError::unreachable(&Spot::system_ssh(), why);
         let mut is_open = self.is_open.lock().await;
         if !*is_open {
             let nothing = Script::exec(&Asked::new(["true"]), &self.target.host);
@@ -98,20 +97,21 @@ impl SystemSsh {
         limit: Duration,
     ) -> Result<Reply, LinkError> {
         let line = self.line.get_or_try_init(|| self.command_line()).await?;
-        let mut attempt = 0;
+        let last = deadline.min(Instant::now() + BUSY);
+        let mut wait = Duration::from_millis(50);
         loop {
             let mut command = Command::new("ssh");
             command.args(line).arg(SHELL);
-            let run = Run::start(command, script, &self.target.host)?;
+            let run = Run::start(command, script)?;
             // In a task of its own: dropping the answer must not end what was asked in the middle.
             let running = tokio::spawn(run.to_end(deadline, limit));
             let ended = running.await.map_err(|error| LinkError::Unknown {
                 why: error.to_string(),
             })?;
             match ended {
-                Err(End::Busy(_)) if attempt < ATTEMPTS && Instant::now() < deadline => {
-                    attempt += 1;
-                    tokio::time::sleep(jitter(Duration::from_millis(100) * attempt)).await;
+                Err(End::Busy(_)) if Instant::now() + wait < last => {
+                    tokio::time::sleep(jitter(wait)).await;
+                    wait = (wait * 2).min(Duration::from_secs(1));
                 }
                 Err(End::Busy(why) | End::Failed(why)) => return Err(why),
                 Ok(reply) => return Ok(reply),
@@ -145,7 +145,6 @@ impl Carrier for SystemSsh {
 /// One `ssh` at work.
 struct Run {
     child: Child,
-    host: String,
     input: Vec<u8>,
     stdout: Capture,
     stderr: Capture,
@@ -160,7 +159,7 @@ enum End {
 }
 
 impl Run {
-    fn start(mut command: Command, script: &Script, host: &str) -> Result<Self, LinkError> {
+    fn start(mut command: Command, script: &Script) -> Result<Self, LinkError> {
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -171,11 +170,10 @@ impl Run {
             .map_err(|error| {
                 let why = format!("cannot run `ssh`: {error}");
                 let fix = "install OpenSSH's client (apt install openssh-client), or say `transport: ssh2`";
-                LinkError::refused(&Spot(host.to_owned()), why, fix)
+                LinkError::refused(&Spot::system_ssh(), why, fix)
             })?;
         Ok(Self {
             child,
-            host: host.to_owned(),
             input: script.bytes.clone(),
             stdout: Capture::of(script),
             stderr: Capture::of(script),
@@ -251,10 +249,10 @@ impl Run {
             return End::Failed(LinkError::Unknown { why });
         }
         match exit {
-            Some(255) | None if is_busy(&said) => End::Busy(meaning(&said, &self.host)),
-            Some(255) | None => End::Failed(meaning(&said, &self.host)),
+            Some(255) | None if is_busy(&said) => End::Busy(meaning(&said)),
+            Some(255) | None => End::Failed(meaning(&said)),
             Some(_) => End::Failed(crate::world::transport::remote::no_shell(
-                &Spot(self.host.clone()),
+                &Spot::system_ssh(),
                 &format!("{} {}", self.stderr.words(), self.stdout.words()),
             )),
         }

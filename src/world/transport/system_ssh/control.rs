@@ -20,7 +20,7 @@ pub(super) fn command_line(
     target: &SshTarget,
     config: Option<&Path>,
 ) -> Result<Vec<String>, LinkError> {
-    let spot = Spot(target.host.clone());
+    let spot = Spot::system_ssh();
     if target.host_key_sha256.is_some() {
         let why =
             "`host_key_sha256` is set, and ssh itself compares host keys only with its known_hosts";

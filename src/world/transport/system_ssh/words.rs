@@ -55,8 +55,8 @@ pub(super) fn is_busy(stderr: &str) -> bool {
 }
 
 /// What 255 means, if bash has not said that it runs.
-pub(super) fn meaning(stderr: &str, target: &str) -> LinkError {
-    let spot = Spot(target.to_owned());
+pub(super) fn meaning(stderr: &str) -> LinkError {
+    let spot = Spot::system_ssh();
     let line = |words: &str| {
         let found = stderr.lines().find(|line| line.contains(words));
         cut(
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn told(stderr: &str) -> String {
-        meaning(stderr, "gpu31").told("gpu31", "bash").to_string()
+        meaning(stderr).told("gpu31", "bash").to_string()
     }
 
     #[test]
