@@ -32,7 +32,7 @@ async fn ask(transport: &dyn Transport, query: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::base::GpuIndex;
-    use crate::world::transport::{Answer, Output, TransportError};
+    use crate::world::transport::{Answer, NodeFile, Output, TransportError};
 
     /// A node whose `nvidia-smi` ends with this code, or hangs.
     struct Node(Option<i32>);
@@ -41,7 +41,11 @@ mod tests {
         fn exec<'a>(
             &'a self,
             command: &'a Command,
+<<<<<<< HEAD
             limit: Duration,
+=======
+            _: Duration,
+>>>>>>> ssh
         ) -> Answer<'a, Result<Output, TransportError>> {
             let argv = &command.argv;
             let query = argv[1].split_once('=').unwrap();
@@ -62,11 +66,15 @@ mod tests {
             };
             let program = argv[0].clone();
             let said = match code {
-                None => Err(TransportError::TimedOut { program, limit }),
+                None => Err(TransportError::Unknown {
+                    program,
+                    node: None,
+                    why: "it hangs".to_owned(),
+                }),
                 code => Ok(Output {
                     code,
                     stdout,
-                    stderr: String::new(),
+                    ..Output::default()
                 }),
             };
             Box::pin(async move { said })
@@ -74,6 +82,14 @@ mod tests {
 
         fn spawn<'a>(&'a self, argv: &'a [String]) -> Answer<'a, Result<u32, TransportError>> {
             panic!("{argv:?}")
+        }
+
+        fn put_all<'a>(
+            &'a self,
+            files: &'a [NodeFile],
+            _: Duration,
+        ) -> Answer<'a, Result<(), TransportError>> {
+            panic!("{files:?}")
         }
     }
 

@@ -252,7 +252,11 @@ pub(super) async fn run_checked(
     limit: Duration,
     command: String,
 ) -> Result<String, LaunchError> {
+<<<<<<< HEAD
     let done = transport.exec(what, limit).await?;
+=======
+    let done = transport.exec(&Command::new(argv), limit).await?;
+>>>>>>> ssh
     match done.code {
         Some(0) => Ok(done.stdout),
         code => Err(LaunchError::Refused {
