@@ -1,14 +1,11 @@
-//! Units on other machines: planned and rendered, not yet started.
-//!
-//! `spec` says which written keys come later; this is what follows without a key, because a node
-//! that is not this machine is reached over ssh.
+//! Clients on other machines: planned and rendered, not yet started.
 
 use std::collections::HashSet;
 
 use crate::base::{FieldPath, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
-use crate::plan::PlanNode;
-use crate::spec::model::{LauncherKind, TransportKind};
+use crate::plan::{PlanNode, UnitKind};
+use crate::spec::model::LauncherKind;
 
 use super::Ctx;
 
@@ -16,17 +13,15 @@ use super::Ctx;
 const SHOWN: usize = 8;
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
-    let title = "units on other machines are planned and rendered, not yet started";
+    let title = "evaluations on other machines are planned and rendered, not yet started";
     report.extend(labelled(ctx, Diagnostic::note(Code("N0330"), title)));
 }
 
-/// The error with which a command refuses that would have to start units on other machines.
+/// The error with which a command refuses that would have to start clients on other machines.
 pub fn refusal(ctx: &Ctx<'_>) -> Option<Diagnostic> {
-    let title = "units on other machines cannot be started by this release";
-    let finding = Diagnostic::error(Code("E0331"), title).help(
-        "run toolorch on that machine, or render the scripts and start them there by hand; \
-         for a node that is this machine say `transport: local`",
-    );
+    let title = "evaluations on other machines cannot be started by this release";
+    let finding = Diagnostic::error(Code("E0331"), title)
+        .help("leave `node` out: the client runs where toolorch does; for a node that is this machine say `transport: local`");
     labelled(ctx, finding)
 }
 
@@ -42,16 +37,16 @@ fn labelled(ctx: &Ctx<'_>, finding: Diagnostic) -> Option<Diagnostic> {
     }))
 }
 
-/// Nodes of other machines on which something is started by ssh, in the order of the plan.
+/// Nodes of other machines on which a client is started by ssh, in the order of the plan.
 fn remote_nodes<'a>(ctx: &Ctx<'a>) -> Vec<&'a NodeName> {
     let by_ssh = ctx
         .plan
         .units
         .iter()
+        .filter(|unit| matches!(unit.kind, UnitKind::Eval { .. }))
         .filter(|unit| unit.launcher != LauncherKind::Slurm);
     let used: HashSet<&NodeName> = by_ssh.map(|unit| &unit.node).collect();
-    let remote =
-        |node: &&PlanNode| node.transport != TransportKind::Local && used.contains(&node.name);
+    let remote = |node: &&PlanNode| node.is_remote() && used.contains(&node.name);
     ctx.plan
         .nodes
         .iter()

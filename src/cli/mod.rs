@@ -10,6 +10,7 @@ mod companion;
 mod detach;
 mod drained;
 mod exit;
+mod fleet;
 mod ledger;
 mod load;
 mod look;

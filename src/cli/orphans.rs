@@ -1,6 +1,7 @@
 //! Runs whose folder was removed while something of them still runs: nobody watches it, and no plan names it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::detach::CONTROLLER;
 use super::printer::Printer;
@@ -53,6 +54,7 @@ pub(super) fn end(
             epoch: None,
             scripts: folder.path(),
             units,
+            fleet: Arc::default(),
             printer,
         };
         if !stop.units.is_empty() {

@@ -1,6 +1,7 @@
 //! Stops units through their scripts: clients first, so that none sees its servers go.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -8,7 +9,7 @@ use futures_util::stream::iter;
 use super::printer::Printer;
 use crate::base::{Epoch, ExitStatus, Millis, RunId, UnitId};
 use crate::facts::Observation;
-use crate::world::{self, Launchers, UnitDirs};
+use crate::world::{self, Fleet, Launchers, UnitDirs};
 
 /// How often everything is stopped again while processes of the run show up.
 const ROUNDS: usize = 3;
@@ -24,6 +25,8 @@ pub(super) struct Stop<'a> {
     pub(super) scripts: &'a Path,
     /// Each with the time between TERM and KILL.
     pub(super) units: Vec<(UnitId, Millis)>,
+    /// The nodes that are reached from here.
+    pub(super) fleet: Arc<Fleet>,
     pub(super) printer: Printer,
 }
 
@@ -36,6 +39,10 @@ impl Stop<'_> {
             .build()
             .map_err(|_| ExitStatus::Internal)?;
         Ok(runtime.block_on(async {
+            if let Some(epoch) = self.epoch {
+                // Who cannot be reached is named when its units are to be stopped.
+                self.fleet.raise_fences(epoch).await;
+            }
             let mut failures = self.once().await;
             for _ in 0..ROUNDS {
                 // A script that was on its way when it was asked to stop shows only now.
@@ -43,6 +50,10 @@ impl Stop<'_> {
                     break;
                 }
                 failures = self.once().await;
+            }
+            failures.extend(self.fleet.left().await);
+            if failures.is_empty() {
+                self.fleet.clear_all().await;
             }
             failures
         }))
@@ -72,7 +83,7 @@ impl Stop<'_> {
     }
 
     async fn once(&self) -> Vec<String> {
-        let launchers = Launchers::default();
+        let launchers = Launchers::reaching(self.fleet.clone());
         let client = |(unit, _): &&(UnitId, Millis)| unit.as_str().starts_with("eval-");
         let (clients, servers): (Vec<_>, Vec<_>) = self.units.iter().partition(client);
         let mut failures = Vec::new();

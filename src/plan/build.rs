@@ -368,6 +368,7 @@ fn nodes(sites: &Sites<'_>, units: &[Unit]) -> Vec<PlanNode> {
             name: site.name.clone(),
             address: site.address.clone(),
             transport: site.transport,
+            ssh: site.ssh(),
             gpus: site.gpus.clone(),
             gpu: site.gpu.map(str::to_owned),
         })
@@ -377,6 +378,7 @@ fn nodes(sites: &Sites<'_>, units: &[Unit]) -> Vec<PlanNode> {
             name: NodeName::new(CONTROLLER),
             address: "localhost".to_owned(),
             transport: TransportKind::Local,
+            ssh: None,
             gpus: Vec::new(),
             gpu: None,
         });

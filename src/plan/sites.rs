@@ -7,8 +7,9 @@ use crate::base::{FieldPath, GpuIndex, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Node, NodeChoice, Pool, Slurm, TransportKind};
+use crate::spec::model::{Node, NodeChoice, Pool, Slurm, Ssh, TransportKind};
 
+use super::access::{Access, SshTarget};
 use super::similar::{MaybeFix as _, did_you_mean};
 
 /// One place where units can run.
@@ -20,6 +21,8 @@ pub(crate) struct Site<'a> {
     pub address: String,
     /// How commands reach it.
     pub transport: TransportKind,
+    /// What the YAML says of the way there.
+    pub way: Option<&'a Ssh>,
     /// Its GPUs.
     pub gpus: Vec<GpuIndex>,
     /// Their kind.
@@ -43,6 +46,14 @@ impl Site<'_> {
             "0.0.0.0"
         } else {
             &self.address
+        }
+    }
+
+    /// Where commands to it go, if it is another machine.
+    pub(crate) fn ssh(&self) -> Option<SshTarget> {
+        match Access::of(self.key, self.transport, self.way) {
+            Access::Local => None,
+            Access::Ssh2(target) | Access::SystemSsh(target) => Some(target),
         }
     }
 
@@ -143,6 +154,7 @@ fn of_node<'a>(name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
         name: name.clone(),
         address: address.to_owned(),
         transport,
+        way: node.ssh.as_ref(),
         gpus: once(node.gpus.indices()),
         gpu: node.gpu.as_deref(),
         key: name,
@@ -165,6 +177,7 @@ fn of_pool<'a>(name: &'a NodeName, pool: &'a Pool, index: u32) -> Site<'a> {
         name: NodeName::new(site.as_str()),
         address: site,
         transport: TransportKind::Local,
+        way: None,
         gpus: (0..pool.gpus).map(GpuIndex).collect(),
         gpu: pool.gpu.as_deref(),
         key: name,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
 };
+use super::{Access, SshTarget};
 use crate::spec::model::{
     AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, OnMove, RetryErrors, Slurm,
     TransportKind, WhenDone,
@@ -99,6 +100,9 @@ pub struct PlanNode {
     pub address: String,
     /// How commands reach it.
     pub transport: TransportKind,
+    /// Where they go, if it is another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshTarget>,
     /// Its GPUs.
     pub gpus: Vec<GpuIndex>,
     /// Their kind.
@@ -108,7 +112,16 @@ pub struct PlanNode {
 impl PlanNode {
     /// Commands reach it through another transport than this machine's own.
     pub fn is_remote(&self) -> bool {
-        self.transport != TransportKind::Local
+        self.access() != Access::Local
+    }
+
+    /// How commands reach it, and where they go.
+    pub fn access(&self) -> Access {
+        match (self.transport, self.ssh.clone()) {
+            (TransportKind::Ssh2, Some(target)) => Access::Ssh2(target),
+            (TransportKind::SystemSsh, Some(target)) => Access::SystemSsh(target),
+            (TransportKind::Local, _) | (_, None) => Access::Local,
+        }
     }
 }
 

@@ -45,8 +45,6 @@ const LATER: &[Later] = &[
     site("launcher", &["slurm"], "SLURM"),
     site("env.container", &[], "containers"),
     site("vllm.env.container", &[], "containers"),
-    site("nodes.*.transport", &["ssh2", "system-ssh"], "ssh"),
-    site("nodes.*.ssh", &[], "ssh"),
     site("nodes.*.reach", &["tunnel"], "tunnels"),
     site("nodes.*.launcher", &["slurm"], "SLURM"),
     site("nodes.*.slurm_name", &[], "SLURM"),

@@ -255,6 +255,7 @@ impl<'a> Driver<'a> {
             self.backlog.close();
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
             let _ = self.launchers.end_tmux(&self.ground.run).await;
+            self.ground.fleet.clear_all().await;
         }
         Ok(Driven {
             outcome,

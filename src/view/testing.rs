@@ -74,6 +74,7 @@ pub(crate) fn plan(replicas: usize) -> Plan {
             name: NodeName::new("node-a"),
             address: "127.0.5.1".to_owned(),
             transport: TransportKind::Local,
+            ssh: None,
             gpus: vec![GpuIndex(0)],
             gpu: None,
         }],

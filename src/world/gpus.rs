@@ -41,11 +41,7 @@ mod tests {
         fn exec<'a>(
             &'a self,
             command: &'a Command,
-<<<<<<< HEAD
-            limit: Duration,
-=======
             _: Duration,
->>>>>>> ssh
         ) -> Answer<'a, Result<Output, TransportError>> {
             let argv = &command.argv;
             let query = argv[1].split_once('=').unwrap();

@@ -64,13 +64,9 @@ pub use routes::{Leader, RouteWatch};
 pub use scrape::scrape;
 pub use signals::{end_at_signals, signals};
 pub use starts::{end_starts, starts};
-<<<<<<< HEAD
-pub use transport::{Command, LocalTransport, Output, Transport, TransportError};
-=======
 pub use transport::{
     Command, LocalTransport, NodeFile, Output, Question, Responder, SshSettings, Transport,
     TransportError, Transports,
 };
->>>>>>> ssh
 pub use unit_dir::{UnitDirs, living_runs, state_root};
 pub use watch::{Awaited, News, Teller, Watcher};

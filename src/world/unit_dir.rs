@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::base::{Generation, LaunchId, Millis, RunId, Secrets, UnitId, clean, mask_keys};
+use crate::base::{Generation, LaunchId, Millis, RunId, Secrets, UnitId};
 use crate::facts::{Exit, Heartbeat, LogCause, Observation, RunningUnit};
 use crate::run::store::{Mode, RunDir, boot_id, write_atomically};
 use crate::world::log_end::LogEnd;

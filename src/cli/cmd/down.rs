@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
 
 use crate::base::{Epoch, ExitStatus, Millis, UnitId};
 use crate::cli::args::DownArgs;
@@ -12,12 +13,12 @@ use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::cli::stopping::Stop;
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
-use crate::cli::{changes, detach, orphans};
+use crate::cli::{changes, detach, fleet, orphans};
 use crate::facts::{Known, Listener, Observation};
-use crate::render::LIBRARY;
+use crate::render::{FileSet, LIBRARY};
 use crate::run::store::{RunDir, failpoint};
 use crate::run::{Event, Phase, StopWhy};
-use crate::world::{self, UnitDirs};
+use crate::world::{self, Fleet, UnitDirs};
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let word = args.file.as_deref();
@@ -68,17 +69,24 @@ fn end(
     }
     let (found, mut ledger) = Ledger::open(found, unread, printer)?;
     let dirs = UnitDirs::of_run(&found.dir);
+    let fleet = fleet::of(&found.plan, &FileSet::new(), &found.dir, printer)?;
     let starting: BTreeSet<UnitId> = world::starts(found.dir.id())
         .into_iter()
         .map(|(_, unit)| unit)
         .collect();
     let may_live = |unit: &UnitId| starting.contains(unit) || may_live(&found, unit);
     let there: Vec<(UnitId, Millis)> = (units_of(&found).into_iter())
-        .filter(|(unit, _)| dirs.observe(unit) != Observation::Never || may_live(unit))
+        .filter(|(unit, _)| {
+            let elsewhere = fleet.of(unit).is_some();
+            elsewhere || dirs.observe(unit) != Observation::Never || may_live(unit)
+        })
         .collect();
     let living: Vec<UnitId> = (there.iter())
         .map(|(unit, _)| unit.clone())
-        .filter(|unit| !matches!(dirs.observe(unit), Observation::Exited(_)) || may_live(unit))
+        .filter(|unit| {
+            let lives = !matches!(dirs.observe(unit), Observation::Exited(_)) && fleet.of(unit).is_none();
+            lives || may_live(unit)
+        })
         .collect();
     for unit in &living {
         ledger.note(Event::StopIntended {
@@ -88,7 +96,7 @@ fn end(
         });
     }
     failpoint("down-before-stop");
-    let (mut problems, processes) = stop(&found, there, ledger.epoch(), printer)?;
+    let (mut problems, processes) = stop(&found, there, ledger.epoch(), fleet, printer)?;
     failpoint("down-after-stop");
     world::end_notified(found.dir.id());
     for unit in living {
@@ -143,6 +151,7 @@ fn stop(
     found: &Found,
     units: Vec<(UnitId, Millis)>,
     epoch: Option<Epoch>,
+    fleet: Arc<Fleet>,
     printer: Printer,
 ) -> Result<(Vec<String>, Vec<u32>), ExitStatus> {
     let scripts = found.dir.scripts();
@@ -163,6 +172,7 @@ fn stop(
             .as_ref()
             .map_or(scripts.as_path(), |spare| spare.path()),
         units,
+        fleet,
         printer,
     };
     let problems = stop.everything()?;

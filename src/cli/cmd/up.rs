@@ -1,6 +1,7 @@
 //! `toolorch up`: all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
 use crate::cli::args::{DownArgs, UpArgs};
@@ -12,7 +13,7 @@ use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
 use crate::cli::{
-    changes, closing, detach, drained, obstacles, origin, owners, past_calls, rebuild, runs,
+    changes, closing, detach, drained, fleet, obstacles, origin, owners, past_calls, rebuild, runs,
     runtime, templates,
 };
 use crate::facts::Observation;
@@ -26,7 +27,7 @@ use crate::run::{Event, Phase, Record, Retry, RunState};
 use crate::spec::model::WhenDone;
 use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Wishes};
-use crate::world::{self, SystemClock, UnitDirs, WriteError};
+use crate::world::{self, Fleet, SystemClock, UnitDirs, WriteError};
 
 /// What `up`, `eval` and `rehearse` have in common.
 pub(in crate::cli) struct Wanted {
@@ -291,6 +292,8 @@ struct Taken {
     wishes: Wishes,
     /// What was recorded before anybody could be told.
     untold: Vec<Record>,
+    /// The nodes that are reached from here.
+    fleet: Arc<Fleet>,
 }
 
 /// Takes the run: owner, journal, plan and scripts.
@@ -383,6 +386,7 @@ fn take(
     }
     failpoint("take-recorded");
     Ok(Taken {
+        fleet: fleet::of(plan, &all, dir, printer)?,
         dir: dir.clone(),
         journal,
         state,
@@ -407,6 +411,7 @@ fn drive(
         state,
         wishes,
         untold,
+        fleet,
     } = taken;
     let ground = Ground {
         run: dir.id().clone(),
@@ -414,7 +419,7 @@ fn drive(
         sessions: tmux_sessions(&plan),
         logs: dir.logs(),
         requests: dir.requests(),
-        fleet: std::sync::Arc::default(),
+        fleet,
         environment: environment(),
         desks,
     };

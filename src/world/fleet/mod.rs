@@ -6,7 +6,6 @@ mod station;
 mod stations;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 pub use greeting::Greeting;
 pub use rounds::{Pace, begin_rounds};

@@ -7,12 +7,11 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::greeting::{self, Greeting};
-use super::wire;
 use crate::base::{Epoch, NodeName, Port, RunId, Secrets, UnitId, clean};
 use crate::facts::{Listener, NodeSeen};
 use crate::render::{FileSet, MANIFEST, NODE};
 use crate::world::log_end::LogEnd;
-use crate::world::transport::{Command, Output, Transport, TransportError};
+use crate::world::transport::{Command, NodeFile, Output, Transport, TransportError};
 
 /// A look at all units of a node, with bash there as slow as it may be.
 const LOOK: Duration = Duration::from_secs(20);
@@ -132,12 +131,32 @@ impl Station {
         let scripts = scripts.to_string_lossy();
         let list = files.get(MANIFEST).map_or(&[][..], |file| &file.bytes);
         if there.manifest != crate::base::sha256(list) {
-            let words = ["bash", "-c", wire::UNPACK, "bash", &scripts];
-            self.ask(&words, wire::pack(files), UPLOAD).await?;
+            // The list comes last: a set that was cut short never looks whole.
+            let (list, scripts): (Vec<NodeFile>, Vec<NodeFile>) = files
+                .iter()
+                .map(|(path, file)| NodeFile {
+                    path: format!("{scripts}/{path}"),
+                    bytes: file.bytes.clone(),
+                    mode: file.mode & 0o700,
+                })
+                .partition(|file| file.path.ends_with(MANIFEST));
+            let sent = self.transport.put_all(&[scripts, list].concat(), UPLOAD).await;
+            sent.map_err(|source| self.failed(source))?;
         }
         let fence = format!("{scripts}/.epoch-{epoch}");
         self.ask(&["touch", "--", &fence], Vec::new(), LOOK).await?;
         Ok(())
+    }
+
+    /// From now on no earlier owner starts or stops anything there; nothing is made where nothing is.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn raise_fence(&self, epoch: Epoch) -> Result<(), StationError> {
+        const RAISE: &str = r#"[[ ! -d $1 ]] || touch -- "$1/.epoch-$2""#;
+        let scripts = self.scripts().await?;
+        let words = ["bash", "-c", RAISE, "bash", &scripts.to_string_lossy(), &epoch.to_string()];
+        self.ask(&words, Vec::new(), LOOK).await.map(drop)
     }
 
     /// The folder of its scripts there.
@@ -281,8 +300,7 @@ impl Station {
         stdin: Vec<u8>,
         limit: Duration,
     ) -> Result<String, StationError> {
-        let argv = words.iter().map(|&word| word.to_owned()).collect();
-        let command = Command { argv, stdin };
+        let command = Command::new(words.iter().copied()).with_stdin(stdin);
         match self.transport.exec(&command, limit).await {
             Ok(Output {
                 code: Some(0),
@@ -301,11 +319,13 @@ impl Station {
                     None => "a signal ended it".to_owned(),
                 }))
             }
-            Err(source) => {
-                let node = self.node.clone();
-                Err(StationError::Transport { node, source })
-            }
+            Err(source) => Err(self.failed(source)),
         }
+    }
+
+    fn failed(&self, source: TransportError) -> StationError {
+        let node = self.node.clone();
+        StationError::Transport { node, source }
     }
 
     fn refused(&self, words: String) -> StationError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::station::{Station, StationError};
+use super::station::{Marked, Station, StationError};
 use crate::base::{Epoch, NodeName, UnitId};
 use crate::plan::Plan;
 use crate::render::{FileSet, LIBRARY, NODE, tmux_sessions};
@@ -73,6 +73,39 @@ impl Fleet {
             Some(post) => post.station.equip(&post.files, epoch).await,
             None => Ok(()),
         }
+    }
+
+    /// Removes what a run that is over left on its nodes; one that does not answer keeps it.
+    pub async fn clear_all(&self) {
+        let cleared = self.posts.values().map(|post| async {
+            if let Err(error) = post.station.clear().await {
+                tracing::warn!(%error, "what the run left there stays");
+            }
+        });
+        join_all(cleared).await;
+    }
+
+    /// Raises the fence on all nodes at once; answers with those that could not be asked.
+    pub async fn raise_fences(&self, epoch: Epoch) -> Vec<StationError> {
+        let raised = self.posts.values().map(|post| post.station.raise_fence(epoch));
+        join_all(raised).await.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// What of the run still lives on its nodes, and which could not be asked: then nobody knows.
+    pub async fn left(&self) -> Vec<String> {
+        let looks = self.posts.values().map(|post| async {
+            let node = post.station.node();
+            match post.station.marks().await {
+                Ok(marked) => {
+                    let left = marked.iter().map(|Marked { pid, unit }| {
+                        format!("process {pid} of `{unit}` still lives on node `{node}`")
+                    });
+                    left.collect()
+                }
+                Err(error) => vec![format!("{error}: what of the run lives there is not known")],
+            }
+        });
+        join_all(looks).await.concat()
     }
 
     /// The same on all nodes at once; answers with those that could not be.

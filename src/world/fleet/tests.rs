@@ -13,7 +13,9 @@ use crate::facts::Observation;
 use crate::plan::plan_tests::clean;
 use crate::render::{Renderer, render_plan};
 use crate::spec::model::LauncherKind;
-use crate::world::transport::{Answer, Command, LocalTransport, Output, Transport, TransportError};
+use crate::world::transport::{
+    Answer, Command, LocalTransport, NodeFile, Output, Transport, TransportError,
+};
 use crate::world::{LaunchJob, Launchers};
 
 const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: 8000, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
@@ -44,6 +46,14 @@ impl Transport for Elsewhere {
 
     fn spawn<'a>(&'a self, argv: &'a [String]) -> Answer<'a, Result<u32, TransportError>> {
         Box::pin(async move { LocalTransport.spawn(&self.at(argv)).await })
+    }
+
+    fn put_all<'a>(
+        &'a self,
+        files: &'a [NodeFile],
+        limit: Duration,
+    ) -> Answer<'a, Result<(), TransportError>> {
+        LocalTransport.put_all(files, limit)
     }
 }
 

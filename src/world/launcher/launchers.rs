@@ -200,12 +200,20 @@ impl Launchers {
         scripts: &std::path::Path,
         grace: Millis,
     ) -> Result<(), LaunchError> {
-        let (transport, scripts): (&dyn Transport, _) = match self.fleet.of(unit) {
-            None => (&self.local, scripts.to_owned()),
-            Some(station) => (station.transport(), station.scripts().await?),
+        /// A node on which nothing was ever started has no scripts.
+        const IF_THERE: &str = r#"[[ -f $0 ]] || exit 0; exec bash "$0" "$@""#;
+        let (transport, mut stop): (&dyn Transport, _) = match self.fleet.of(unit) {
+            None => {
+                let script = unit_script(scripts, unit);
+                (&self.local, Command::new(["bash", &script]))
+            }
+            Some(station) => {
+                let script = unit_script(&station.scripts().await?, unit);
+                let stop = Command::new(["bash", "-c", IF_THERE, &script]);
+                (station.transport(), stop)
+            }
         };
-        let script = unit_script(&scripts, unit);
-        let mut stop = Command::new(["bash", &script, "stop", "--run", run.as_str()]);
+        stop.argv.extend(["stop", "--run", run.as_str()].map(str::to_owned));
         stop.argv.extend(epoch_args(epoch));
         let limit = Duration::from(grace) + Duration::from_secs(30);
         let command = format!("{unit}.sh stop");
@@ -252,11 +260,7 @@ pub(super) async fn run_checked(
     limit: Duration,
     command: String,
 ) -> Result<String, LaunchError> {
-<<<<<<< HEAD
     let done = transport.exec(what, limit).await?;
-=======
-    let done = transport.exec(&Command::new(argv), limit).await?;
->>>>>>> ssh
     match done.code {
         Some(0) => Ok(done.stdout),
         code => Err(LaunchError::Refused {

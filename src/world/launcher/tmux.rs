@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use super::launchers::{LaunchError, LaunchJob, expect_success, run_checked};
 use crate::base::RunId;
-<<<<<<< HEAD
 use crate::world::transport::{Command, Transport};
-=======
-use crate::world::transport::{Command, Transport, TransportError};
->>>>>>> ssh
 
 /// tmux answers in milliseconds; this long means that it hangs.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -60,26 +56,6 @@ for dir in "${sockets[@]}"; do rm -f -- "$dir/tmux-$UID/toolorch-$0"; done
 
 /// Ends the server of a run, whatever its windows hold; fine if there is none.
 pub(super) async fn end_server(transport: &dyn Transport, run: &RunId) -> Result<(), LaunchError> {
-<<<<<<< HEAD
     let end = Command::new(["bash", "-c", END, run.as_str()]);
     expect_success(transport, &end, LIMIT, "end of the tmux server".to_owned()).await
-=======
-    let tmux = |verb: &str| ["tmux", "-L", &format!("toolorch-{run}"), verb].map(str::to_owned);
-    let list = Command::new(tmux("list-sessions"));
-    match transport.exec(&list, LIMIT).await {
-        // No tmux here.
-        Err(TransportError::Start { .. }) => return Ok(()),
-        // No server of this run.
-        Ok(answer) if answer.code != Some(0) => {}
-        Err(error) => return Err(error.into()),
-        Ok(_) => {
-            let command = "tmux kill-server".to_owned();
-            expect_success(transport, &tmux("kill-server"), LIMIT, command).await?;
-        }
-    }
-    // tmux leaves the socket of a server that ended where it was.
-    let remove = r#"rm -f -- "${TMUX_TMPDIR:-/tmp}/tmux-$UID/toolorch-$0""#;
-    let argv = ["bash", "-c", remove, run.as_str()].map(str::to_owned);
-    expect_success(transport, &argv, LIMIT, "rm of the tmux socket".to_owned()).await
->>>>>>> ssh
 }
