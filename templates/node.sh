@@ -55,8 +55,9 @@ node_marks() {
     mapfile -d '' -t words 2>/dev/null <"/proc/$file"
     line=" ${words[*]} " pid=${file%%/*}
     [[ ${P_STATE[$pid]} != [ZX] ]] || continue
-    [[ $line =~ $run_words || $line =~ $start_words ]] && printf '%s %s\n' "$pid" "${BASH_REMATCH[1]}"
+    if [[ $line =~ $run_words || $line =~ $start_words ]]; then printf '%s %s\n' "$pid" "${BASH_REMATCH[1]}"; fi
   done
+  return 0
 }
 node_listeners() {
   local port entry inode uid address command
