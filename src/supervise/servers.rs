@@ -66,6 +66,12 @@ impl Brain {
             UnitPhase::Intended | UnitPhase::Launched if state.since + EMERGE > now => {
                 self.ask(Effect::Watch { unit: unit.clone() });
                 let until = state.since + EMERGE;
+                let awaited = Event::StartAwaited {
+                    unit: unit.clone(),
+                    generation: state.generation,
+                    length: until.since(now),
+                };
+                self.record(awaited, now);
                 self.tasks.insert(unit.clone(), Task::Emerging { until });
             }
             UnitPhase::Intended => {
