@@ -89,9 +89,10 @@ fn routing(plan: &Plan, run: &RunState, desks: &[EvalDesk]) -> String {
     }
     reports.logged = asked && !unlogged;
     // Without an evaluation nobody reports anything.
-    let accounts = match asked {
-        true => accounts(plan, &run.books, &reports),
-        false => Vec::new(),
+    let accounts = if asked {
+        accounts(plan, &run.books, &reports)
+    } else {
+        Vec::new()
     };
     let elsewhere = reported_elsewhere(&declared(plan), &reports.calls);
     routing_text(plan, run, &accounts, &elsewhere)

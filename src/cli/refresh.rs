@@ -8,7 +8,7 @@ use crate::run::store::host_name;
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::spec::model::TransportKind;
 use crate::supervise::EvalDesk;
-use crate::world::{SystemClock, UnitDirs, read_dataset, starts};
+use crate::world::{SystemClock, UnitDirs, living_runs, read_dataset, starts};
 
 /// The state with what one look adds: units that ended since, results that came since.
 pub(super) fn as_seen_now(found: &Found) -> RunState {
@@ -26,7 +26,7 @@ pub(super) fn as_seen_now(found: &Found) -> RunState {
             _ => unseen.push(id),
         }
     }
-    for id in gone(found, &dirs, unseen) {
+    for id in gone(found, unseen) {
         let Some(unit) = state.units.get_mut(id) else {
             continue;
         };
@@ -54,7 +54,7 @@ pub(super) fn as_seen_now(found: &Found) -> RunState {
 
 /// Of units whose last start has no state, since it left none or that was cleared away, those of which neither a process nor a
 /// script is to be found. That can be told where they were started, and of units of that machine.
-fn gone<'a>(found: &Found, dirs: &UnitDirs, mut units: Vec<&'a UnitId>) -> Vec<&'a UnitId> {
+fn gone<'a>(found: &Found, mut units: Vec<&'a UnitId>) -> Vec<&'a UnitId> {
     let owner = found.state.owner.as_ref();
     let here = owner.is_some_and(|owner| owner.host == host_name());
     let local = |unit: &UnitId| {
@@ -67,9 +67,10 @@ fn gone<'a>(found: &Found, dirs: &UnitDirs, mut units: Vec<&'a UnitId>) -> Vec<&
     if units.is_empty() {
         return units;
     }
-    let (running, starts) = (dirs.find_running(), starts(found.dir.id()));
+    let living = living_runs().remove(found.dir.id()).unwrap_or_default();
+    let starts = starts(found.dir.id());
     let starting = |unit: &UnitId| starts.iter().any(|(_, starting)| starting == unit);
-    units.retain(|unit| !running.contains_key(*unit) && !starting(unit));
+    units.retain(|unit| !living.contains(*unit) && !starting(unit));
     units
 }
 
