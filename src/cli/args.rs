@@ -67,9 +67,9 @@ pub(super) enum Command {
     Probe(ClusterArgs),
     /// Write the client's model configuration from what is ready.
     Config(ConfigArgs),
-    /// Explain a diagnostic's code.
+    /// Explain a diagnostic's code, an alarm or an exit code.
     Explain {
-        /// The code, such as E0102; none lists all.
+        /// Such as E0102, `held` or 75; none lists all.
         code: Option<String>,
     },
     /// Fill in templates, for another toolorch: `world/fill.rs`.
@@ -92,7 +92,7 @@ pub(super) enum Command {
     #[command(hide = true)]
     EgressProxy(EgressProxyArgs),
     /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = super::args_sim::VLLM)]
     Sim(super::args_sim::SimCommand),
     /// For tests of this program.
     #[cfg(feature = "failpoints")]

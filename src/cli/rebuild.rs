@@ -57,6 +57,7 @@ pub(super) fn journal(
         cluster: dir.cluster().clone(),
         plan_sha256: plan_sha256.unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        rebuilt: true,
     }];
     let dirs = UnitDirs::of_run(dir);
     let mut marked = dirs.find_running();

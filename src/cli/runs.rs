@@ -11,7 +11,7 @@ use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::plan::rehearsal::name_of;
 use crate::run::store::{Home, RunDir, StoreError, read_journal};
-use crate::run::{Record, RunState};
+use crate::run::{Phase, Record, RunState};
 use crate::world::UnitDirs;
 
 /// A run as its directory tells it.
@@ -49,7 +49,7 @@ pub(super) fn meant(word: Option<&Path>, printer: Printer) -> Result<Option<Mean
 }
 
 /// The same, also where the journal cannot be read: units stand in the plan. Answers with what is wrong with the journal,
-/// if anything is.
+/// if anything is, which was said.
 pub(super) fn find_anyway(
     meant: Option<&Meant>,
     word: Option<&Path>,
@@ -63,19 +63,34 @@ pub(super) fn read_anyway(
     dir: RunDir,
     printer: Printer,
 ) -> Result<(Found, Option<ExitStatus>), ExitStatus> {
+    let (found, wrong) = readable(dir, printer)?;
+    let wrong = wrong.map(|error| store(&error, printer));
+    Ok((found, wrong))
+}
+
+/// The same for those who need no more than the plan: a journal that cannot be read is worth a warning.
+pub(super) fn find_plan(word: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
+    let meant = meant(word, printer)?;
+    let (found, wrong) = readable(locate(meant.as_ref(), word, printer)?, printer)?;
+    if let Some(error) = wrong {
+        printer.complain(&format!("warning: {error}"));
+    }
+    Ok(found)
+}
+
+fn readable(dir: RunDir, printer: Printer) -> Result<(Found, Option<StoreError>), ExitStatus> {
     let error = match read(dir.clone()) {
         Ok(found) => return Ok((found, None)),
         Err(error) => error,
     };
-    let status = store(&error, printer);
-    let plan = read_plan(&dir).map_err(|_| status)?;
+    let plan = read_plan(&dir).map_err(|_| store(&error, printer))?;
     let found = Found {
         dir,
         plan,
         records: Vec::new(),
         state: RunState::default(),
     };
-    Ok((found, Some(status)))
+    Ok((found, Some(error)))
 }
 
 fn locate(
@@ -109,22 +124,46 @@ fn of_cluster(
     if latest.is_none() {
         latest = home.latest(&name_of(cluster)).map_err(failed)?;
     }
-    // A run whose start was refused has no plan.
-    let started = latest.filter(|dir| dir.plan().exists());
-    started.ok_or_else(|| {
-        let kept = home.path().display();
-        let shown = word.map_or_else(|| cluster.to_string(), |word| word.display().to_string());
-        let orphans = orphans::find(home, Some(cluster));
-        printer.complain(&match orphans.keys().next() {
-            None => format!(
-                "error: `{cluster}` has no run in `{kept}`\nhelp: start one: toolorch up {shown}; one that was started in another folder is kept there"
-            ),
-            Some(run) => format!(
-                "error: the folder of run `{run}` is gone, but processes of it live\nhelp: end them: toolorch down {shown}"
-            ),
-        });
-        ExitStatus::Usage
-    })
+    match latest {
+        Some(dir) if dir.plan().exists() => Ok(dir),
+        other => Err(without_plan(home, cluster, other.as_ref(), word, printer)),
+    }
+}
+
+/// A run that cannot be read is none, whose start was refused, or one whose plan or folder is gone.
+fn without_plan(
+    home: &Home,
+    cluster: &ClusterName,
+    latest: Option<&RunDir>,
+    word: Option<&Path>,
+    printer: Printer,
+) -> ExitStatus {
+    let (kept, shown) = (home.path().display(), word.map(Path::display));
+    let yaml = word.filter(|word| word.is_file()).map(Path::display);
+    let yaml = yaml.map_or_else(|| "CLUSTER.yaml".to_owned(), |yaml| yaml.to_string());
+    let goes_on = |dir: &&RunDir| {
+        let records = read_journal(dir.path()).unwrap_or_default();
+        RunState::fold(&records).phase == Phase::Running
+    };
+    if let Some(dir) = latest.filter(goes_on) {
+        let (run, plan) = (dir.id(), dir.plan());
+        printer.complain(&format!(
+            "error: the plan of run `{run}` is gone: `{}`\nhelp: write it anew and go on with what runs: toolorch up {yaml}",
+            plan.display()
+        ));
+        return ExitStatus::JournalDamaged;
+    }
+    let orphans = orphans::find(home, Some(cluster));
+    printer.complain(&match orphans.keys().next() {
+        None => format!(
+            "error: `{cluster}` has no run in `{kept}`\nhelp: start one: toolorch up {yaml}; one that was started in another folder is kept there"
+        ),
+        Some(run) => format!(
+            "error: the folder of run `{run}` is gone, but processes of it live\nhelp: end them: toolorch down {}",
+            shown.map_or_else(|| cluster.to_string(), |shown| shown.to_string())
+        ),
+    });
+    ExitStatus::Usage
 }
 
 fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
@@ -145,7 +184,11 @@ fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
             found: format,
             known: Plan::FORMAT,
         }),
-        _ => serde_json::from_slice(&bytes).map_err(|error| failed(error.into())),
+        _ => serde_json::from_slice(&bytes).map_err(|error| StoreError::Damaged {
+            path: path.clone(),
+            line: error.line(),
+            why: error.to_string(),
+        }),
     }
 }
 

@@ -93,6 +93,21 @@ impl UnitDirs {
         Ok(())
     }
 
+    /// The same by a controller at the end of its run: where it is detached, its own script removes the rest when it has ended.
+    ///
+    /// # Errors
+    /// As [`UnitDirs::clear`].
+    pub fn clear_at_the_end(&self, controller: &UnitId) -> Result<(), String> {
+        self.clear(controller)?;
+        let own = self.of(controller);
+        if own.exists() {
+            let over = own.join("over");
+            fs::write(&over, "")
+                .map_err(|error| format!("cannot write `{}`: {error}", over.display()))?;
+        }
+        Ok(())
+    }
+
     /// Makes the directory of a unit, ours alone.
     ///
     /// # Errors

@@ -20,9 +20,7 @@ const WINDOW: u64 = 8 << 20;
 
 pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     // A log can be read whatever became of the journal.
-    let word = args.file.as_deref();
-    let meant = runs::meant(word, printer)?;
-    let (found, _) = runs::find_anyway(meant.as_ref(), word, printer)?;
+    let found = runs::find_plan(args.file.as_deref(), printer)?;
     let path = log_of(&found, &args.unit, printer)?;
     let failed = |error: std::io::Error| {
         printer.complain(&format!("error: cannot read `{}`: {error}", path.display()));

@@ -365,6 +365,7 @@ fn take(
             cluster: plan.cluster.clone(),
             plan_sha256: sha256(bytes),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            rebuilt: false,
         });
     }
     events.push(Event::OwnerTook {
