@@ -41,8 +41,9 @@ fn title(plan: &Plan) -> String {
     let proxies: HashSet<&UnitId> = (plan.evals.iter())
         .filter_map(|eval| eval.egress.as_ref())
         .collect();
-    let servers = plan.servers().filter(|unit| !proxies.contains(&unit.id));
-    let nodes: HashSet<&NodeName> = servers.clone().map(|unit| &unit.node).collect();
+    let mut servers: Vec<&Unit> = plan.servers().collect();
+    servers.retain(|unit| !proxies.contains(&unit.id));
+    let nodes: HashSet<&NodeName> = servers.iter().map(|unit| &unit.node).collect();
     let proxies = match proxies.len() {
         0 => String::new(),
         1 => ", 1 egress proxy".to_owned(),
@@ -51,7 +52,7 @@ fn title(plan: &Plan) -> String {
     format!(
         "{}: {} on {}, {}{proxies}",
         plan.cluster,
-        count(servers.count(), "server"),
+        count(servers.len(), "server"),
         count(nodes.len(), "node"),
         count(plan.evals.len(), "evaluation"),
     )

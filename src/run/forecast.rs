@@ -127,6 +127,8 @@ pub enum Act {
         errors: usize,
         /// By which rule.
         rule: RetryErrors,
+        /// Only when nothing else is left to ask.
+        later: bool,
     },
     /// Everything of the run is taken down: `when_done` says so, and nothing is left to do.
     TakenDown,
@@ -172,6 +174,7 @@ impl Act {
                 | Self::LeftAlone { .. }
                 | Self::Unseen { .. }
                 | Self::HeldAgainst { .. }
+                | Self::AskedAgain { later: true, .. }
         )
     }
 
@@ -267,8 +270,10 @@ impl Outlook<'_> {
         let (unit, state) = (planned.id.clone(), self.state.unit(&planned.id));
         let replaced = self.changes.replaced.get(&unit);
         let seen = self.seen(&unit);
+        let ending = state.phase == UnitPhase::Stopping;
         match seen {
-            Observation::Unknown { why } => Some(Act::Unseen {
+            // Its script is at work to end it.
+            Observation::Unknown { why } if !ending || state.drained => Some(Act::Unseen {
                 unit,
                 why: why.clone(),
             }),
@@ -282,7 +287,7 @@ impl Outlook<'_> {
                 }
             }
             Observation::Running(_) if state.drained => Some(Act::Stopped { unit }),
-            Observation::Running(_) if state.phase == UnitPhase::Stopping => {
+            Observation::Running(_) if ending => {
                 let why = self.cut_short().to_owned();
                 Some(Act::Restarted { unit, why })
             }
@@ -318,9 +323,9 @@ impl Outlook<'_> {
 
     fn cut_short(&self) -> &'static str {
         if self.state.taken_down {
-            "a `down` was cut short"
+            "`down` cut short"
         } else {
-            "its stop was cut short"
+            "stop cut short"
         }
     }
 
@@ -336,7 +341,7 @@ impl Outlook<'_> {
                 how_it_ended(exit)
             }
             (UnitPhase::Intended, Observation::Never | Observation::Exited(_)) => {
-                "its start was cut short".to_owned()
+                "start cut short".to_owned()
             }
             (UnitPhase::Exited | UnitPhase::Stopped | UnitPhase::Planned, Observation::Never) => {
                 recorded.map_or_else(|| "it does not run".to_owned(), how_it_ended)
@@ -350,8 +355,9 @@ impl Outlook<'_> {
         let (unit, state) = (eval.unit.clone(), self.state.unit(&eval.unit));
         let wanted = self.results.get(&eval.name);
         let replaced = self.changes.replaced.contains_key(&unit);
+        let ending = state.phase == UnitPhase::Stopping;
         match (self.seen(&unit), wanted) {
-            (Observation::Unknown { why }, _) => acts.push(Act::Unseen {
+            (Observation::Unknown { why }, _) if !ending => acts.push(Act::Unseen {
                 unit,
                 why: why.clone(),
             }),
@@ -366,6 +372,7 @@ impl Outlook<'_> {
                 let none = BTreeSet::new();
                 let away = if seen.finished { &none } else { away };
                 self.running_client(eval, away, acts);
+                acts.extend(self.asked_again(eval, seen, true));
             }
             (_, Some(seen)) => self.next_client(eval, seen, acts),
             _ => {}
@@ -374,7 +381,8 @@ impl Outlook<'_> {
 
     fn running_client(&self, eval: &EvalPlan, away: &BTreeSet<&UnitId>, acts: &mut Vec<Act>) {
         let unit = eval.unit.clone();
-        let unknown = self.state.unknown_to(self.plan, &eval.name);
+        let mut unknown = self.state.unknown_to(self.plan, &eval.name);
+        unknown.retain(|unit| !self.state.unit(unit).drained);
         let why = self.renewal(eval, &unknown);
         if !why.is_empty() {
             let why = why.join(", ");
@@ -433,13 +441,16 @@ impl Outlook<'_> {
                 total: seen.total,
             });
         }
-        if self.is_due(&eval.name, seen) {
-            acts.push(Act::AskedAgain {
-                eval: eval.name.clone(),
-                errors: seen.due,
-                rule: eval.retry_errors,
-            });
-        }
+        acts.extend(self.asked_again(eval, seen, !seen.finished));
+    }
+
+    fn asked_again(&self, eval: &EvalPlan, seen: &ResultsSeen, later: bool) -> Option<Act> {
+        self.is_due(&eval.name, seen).then(|| Act::AskedAgain {
+            eval: eval.name.clone(),
+            errors: seen.due,
+            rule: eval.retry_errors,
+            later,
+        })
     }
 }
 

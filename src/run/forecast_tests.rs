@@ -159,14 +159,18 @@ impl Case {
 
     fn lines(&self) -> String {
         let forecast = self.forecast();
-        let lines = forecast.lines("t.yaml");
-        match forecast.changes_nothing() {
-            true => [&lines[..], &["nothing changes".to_owned()]]
-                .concat()
-                .join("\n"),
-            false => lines.join("\n"),
-        }
+        let nothing = forecast.changes_nothing();
+        let nothing = nothing.then(|| "nothing changes".to_owned());
+        let lines = forecast.lines("t.yaml").into_iter().chain(nothing);
+        lines.collect::<Vec<_>>().join("\n  ")
     }
+}
+
+/// What is said of each case, by its name.
+fn told(cases: &[(&str, Case)]) -> String {
+    let told = cases.iter();
+    let told = told.map(|(name, case)| format!("{name}\n  {}", case.lines()));
+    told.collect::<Vec<_>>().join("\n")
 }
 
 fn intended(unit: &str) -> Event {
@@ -226,103 +230,97 @@ fn where_all_lives_nothing_changes() {
     assert_snapshot!(Case::new().lines(), @"nothing changes");
 }
 
-/// The client has nothing left to do with it: what is said of `a` alone.
-fn server(case: Case) -> String {
-    let lines = case.sees("eval-e", running("l")).lines();
-    let held = "client held if `a` is without a server for 10s: eval-e; questions in flight are asked again";
-    lines.replace(&format!("\n{held}"), " HELD")
-}
-
 #[test]
 fn a_server_that_does_not_run_is_started_again_and_what_became_of_it_is_said() {
-    let ended = |exit| Case::new().sees("a", Observation::Exited(exit));
-    let never = || Case::new().sees("a", Observation::Never);
+    // The client can do without it.
+    let case = || Case::new().planned("[a, b]", "[b]");
+    let ended = |exit| case().sees("a", Observation::Exited(exit));
+    let never = || case().sees("a", Observation::Never);
     let lost = Observation::Lost {
         generation: Generation(1),
         launch: LaunchId::new("l"),
     };
-    let unit = UnitId::new("a");
     let stop = || Exit {
         requested: true,
         ..exit(Some(143), None)
     };
     let noticed = Event::Exited {
-        unit,
+        unit: UnitId::new("a"),
         exit: exit(Some(3), None),
     };
-    let mut given_back = never().event(stopping("a")).event(stopped("a"));
-    given_back.before = plan_of(
-        &YAML
-            .replace("  a: { node: n, port: 9001, command: [a] }\n", "")
-            .replace("[a, b]", "[b]"),
-    );
+    let downed = || ended(stop()).event(down()).event(stopping("a"));
+    let unseen = Observation::Unknown {
+        why: "no /proc".to_owned(),
+    };
+    let mut back = ended(stop()).event(stopping("a")).event(stopped("a"));
+    let without = "  a: { node: n, port: 9001, command: [a] }\n";
+    back.before = plan_of(&YAML.replace(without, "").replace("[a, b]", "[b]"));
     let mut alone = never();
     alone.asked.start_servers = false;
-    let said = [
-        ended(exit(Some(137), Some("SIGKILL"))),
-        ended(exit(Some(1), None)),
-        Case::new().sees("a", lost),
-        never(),
-        never().event(intended("a")),
-        never().event(noticed),
-        ended(exit(Some(1), None)).event(gave_up("a")),
-        ended(stop()),
-        ended(stop()).event(down()).event(stopping("a")),
-        ended(stop())
-            .event(down())
-            .event(stopping("a"))
-            .event(stopped("a")),
-        Case::new().event(stopping("a")),
-        given_back,
-        alone,
-        never().event(drained("a")),
-        Case::new().event(drained("a")),
-        Case::new().sees("a", running("other")),
-        Case::new().sees(
-            "a",
-            Observation::Unknown {
-                why: "no /proc".to_owned(),
-            },
+    let said = told(&[
+        ("killed", ended(exit(Some(137), Some("SIGKILL")))),
+        ("ended", ended(exit(Some(1), None))),
+        ("ended, with its script", case().sees("a", lost)),
+        ("ended, and its state is gone", never()),
+        ("ended, as its owner saw", never().event(noticed)),
+        ("not yet started", never().event(intended("a"))),
+        ("given up", ended(exit(Some(1), None)).event(gave_up("a"))),
+        ("stopped by hand", ended(stop())),
+        ("stopped by a `down`", downed()),
+        ("the same, recorded", downed().event(stopped("a"))),
+        ("being stopped", case().event(stopping("a"))),
+        ("taken out of the plan, and back", back),
+        ("no servers are to be started", alone),
+        ("drained", never().event(drained("a"))),
+        ("drained, and it lives", case().event(drained("a"))),
+        ("started by nobody", case().sees("a", running("other"))),
+        ("not seen", case().sees("a", unseen.clone())),
+        (
+            "not seen while it is stopped",
+            case().event(stopping("a")).sees("a", unseen),
         ),
-    ]
-    .map(server);
-    assert_snapshot!(said.join("\n--\n"), @r"
-    started again: a (SIGKILL ended it) HELD
-    --
-    started again: a (exit code 1) HELD
-    --
-    started again: a (its process is gone) HELD
-    --
-    started again: a (its process is gone) HELD
-    --
-    started again: a (its start was cut short) HELD
-    --
-    started again: a (exit code 3) HELD
-    --
-    started again: a (given up) HELD
-    --
-    started again: a (it was stopped) HELD
-    --
-    started again: a (a `down` was cut short) HELD
-    --
-    started again: a (a `down` was cut short) HELD
-    --
-    restarted: a (its stop was cut short) HELD
-    --
-    started in addition: a HELD
-    --
-    not there, and not started: a HELD
-    --
-    client held if `a` is without a server for 10s: eval-e; questions in flight are asked again
-    stays drained: a; back again: toolorch drain --undo
-    --
-    stopped: a HELD
-    --
-    left alone, since the journal does not know it: a (toolorch down ends it)
-    nothing changes
-    --
-    waited for, since it cannot be looked at: a (no /proc)
-    nothing changes
+    ]);
+    assert_snapshot!(said, @r"
+    killed
+      started again: a (SIGKILL ended it)
+    ended
+      started again: a (exit code 1)
+    ended, with its script
+      started again: a (its process is gone)
+    ended, and its state is gone
+      started again: a (its process is gone)
+    ended, as its owner saw
+      started again: a (exit code 3)
+    not yet started
+      started again: a (start cut short)
+    given up
+      started again: a (given up)
+    stopped by hand
+      started again: a (it was stopped)
+    stopped by a `down`
+      started again: a (`down` cut short)
+    the same, recorded
+      started again: a (`down` cut short)
+    being stopped
+      restarted: a (stop cut short)
+    taken out of the plan, and back
+      started in addition: a
+    no servers are to be started
+      not there, and not started: a
+      nothing changes
+    drained
+      stays drained: a; back again: toolorch drain --undo
+      nothing changes
+    drained, and it lives
+      stopped: a
+    started by nobody
+      left alone, since the journal does not know it: a (toolorch down ends it)
+      nothing changes
+    not seen
+      waited for, since it cannot be looked at: a (no /proc)
+      nothing changes
+    not seen while it is stopped
+      started again: a (stop cut short)
     ");
 }
 
@@ -331,9 +329,10 @@ fn the_first_start_of_a_run_is_no_addition() {
     let mut case = Case::new();
     case.state = RunState::default();
     case.seen.clear();
-    assert_snapshot!(case.lines(), @r"
-    started: a, b
-    client started: eval-e (4 of 10 results missing)
+    assert_snapshot!(told(&[("nothing ran", case)]), @r"
+    nothing ran
+      started: a, b
+      client started: eval-e (4 of 10 results missing)
     ");
 }
 
@@ -347,8 +346,8 @@ fn a_client_is_restarted_for_what_it_knows_and_for_what_it_is() {
         case.plan = plan_of(&YAML.replace(more, &added).replace("[a, b]", "[a, b, c]"));
         case
     };
-    let mut told = with_c();
-    told.asked.restart_evals = true;
+    let mut renewed = with_c();
+    renewed.asked.restart_evals = true;
     let ignoring = "results: out, on_move: ignore";
     let stays = YAML
         .replace(moved.0, moved.1)
@@ -357,62 +356,69 @@ fn a_client_is_restarted_for_what_it_knows_and_for_what_it_is() {
     ignores.plan = plan_of(&stays);
     let mut unwanted = Case::new().replaced("eval-e", "command");
     unwanted.results.clear();
-    let said = [
-        Case::new()
-            .replaced("a", "command, port")
-            .planned(moved.0, moved.1),
-        Case::new()
-            .replaced("eval-e", "command")
-            .planned(moved.0, moved.1),
-        Case::new().replaced("a", "variables"),
-        ignores,
-        with_c(),
-        told,
-        Case::new().event(stopping("eval-e")),
-        Case::new().event(Event::EvalHeld {
-            eval: EvalName::new("e"),
-            unit: UnitId::new("eval-e"),
-            since: Timestamp(1),
-            why: String::new(),
-        }),
-        Case::new()
-            .replaced("a", "variables")
-            .missing(0)
-            .event(intended("x")),
-        Case::new().sees("eval-e", running("other")),
-        unwanted,
-    ];
-    let said = said.map(|case| case.lines());
-    assert_snapshot!(said.join("\n--\n"), @r"
-    restarted: a (command, port)
-    client restarted: eval-e (a moves); questions in flight are asked again
-    --
-    client restarted: eval-e (command, a moves); questions in flight are asked again
-    --
-    restarted: a (variables)
-    client held if `a` is without a server for 10s: eval-e; questions in flight are asked again
-    --
-    restarted: a (command, port)
-    client held if `a` is without a server for 10s: eval-e; questions in flight are asked again
-    --
-    started in addition: c
-    client held if `c` is without a server for 10s: eval-e; questions in flight are asked again
-    unused by the running client of `e`: c; to make it use them: toolorch up --restart-eval
-    --
-    started in addition: c
-    client restarted: eval-e (c is new); questions in flight are asked again
-    --
-    client restarted: eval-e (its stop was cut short); questions in flight are asked again
-    --
-    client restarted: eval-e (it was held); questions in flight are asked again
-    --
-    nothing is started: every question has its result already
-    only with `toolorch up t.yaml --no-eval`: restarted: a (variables)
-    --
-    left alone, since the journal does not know it: eval-e (toolorch down ends it)
-    nothing changes
-    --
-    stopped: eval-e
+    let both = Case::new().replaced("a", "command, port");
+    let own = Case::new().replaced("eval-e", "command");
+    let held = Event::EvalHeld {
+        eval: EvalName::new("e"),
+        unit: UnitId::new("eval-e"),
+        since: Timestamp(1),
+        why: String::new(),
+    };
+    let whole = Case::new().replaced("a", "variables").results(ResultsSeen {
+        due: 1,
+        finished: true,
+        ..ResultsSeen::default()
+    });
+    let said = told(&[
+        ("a server moves", both.planned(moved.0, moved.1)),
+        ("and its own settings", own.planned(moved.0, moved.1)),
+        (
+            "a server is replaced in its place",
+            Case::new().replaced("a", "variables"),
+        ),
+        ("the same, with an answer to every question", whole),
+        ("it does not heed a move", ignores),
+        ("a server is new", with_c()),
+        ("the same, with --restart-eval", renewed),
+        ("it is being stopped", Case::new().event(stopping("eval-e"))),
+        ("it is held", Case::new().event(held)),
+        (
+            "started by nobody",
+            Case::new().sees("eval-e", running("other")),
+        ),
+        ("nobody wants it", unwanted),
+    ]);
+    assert_snapshot!(said, @r"
+    a server moves
+      restarted: a (command, port)
+      client restarted: eval-e (a moves); questions in flight are asked again
+    and its own settings
+      client restarted: eval-e (command, a moves); questions in flight are asked again
+    a server is replaced in its place
+      restarted: a (variables)
+      client held if `a` is without a server for 10s: eval-e; questions in flight are asked again
+    the same, with an answer to every question
+      restarted: a (variables)
+      asked again when nothing else is left: 1 result of `e` in error (`retry_errors: infra`)
+    it does not heed a move
+      restarted: a (command, port)
+      client held if `a` is without a server for 10s: eval-e; questions in flight are asked again
+    a server is new
+      started in addition: c
+      client held if `c` is without a server for 10s: eval-e; questions in flight are asked again
+      unused by the running client of `e`: c; to make it use them: toolorch up --restart-eval
+    the same, with --restart-eval
+      started in addition: c
+      client restarted: eval-e (c is new); questions in flight are asked again
+    it is being stopped
+      client restarted: eval-e (stop cut short); questions in flight are asked again
+    it is held
+      client restarted: eval-e (it was held); questions in flight are asked again
+    started by nobody
+      left alone, since the journal does not know it: eval-e (toolorch down ends it)
+      nothing changes
+    nobody wants it
+      stopped: eval-e
     ");
 }
 
@@ -431,31 +437,36 @@ fn a_client_that_does_not_run_is_started_for_what_is_missing_or_in_error() {
         eval: EvalName::new("e"),
         ids,
     };
-    let said = [
-        gone(),
-        gone().results(due(4)),
-        gone().results(due(0)),
-        gone().results(by_file),
-        gone().results(due(0)).event(retried(3)),
-        gone()
-            .event(retried(3))
-            .event(intended("eval-e"))
-            .results(due(0)),
-    ];
-    let said = said.map(|case| case.lines());
-    assert_snapshot!(said.join("\n--\n"), @r"
-    client started: eval-e (4 of 10 results missing)
-    --
-    client started: eval-e (4 of 10 results missing)
-    asked again: 3 results of `e` in error (`retry_errors: infra`)
-    --
-    asked again: 3 results of `e` in error (`retry_errors: infra`)
-    --
-    client started: eval-e
-    --
-    asked again: 3 results of `e` in error (`retry_errors: infra`)
-    --
-    nothing is started: every question has its result already
+    let begun = gone().event(retried(3)).event(intended("eval-e"));
+    let said = told(&[
+        ("missing", gone()),
+        ("missing and in error", gone().results(due(4))),
+        ("in error", gone().results(due(0))),
+        (
+            "to be asked again already",
+            gone().results(due(0)).event(retried(3)),
+        ),
+        ("asked again already", begun.results(due(0))),
+        ("in error, and its client runs", Case::new().results(due(4))),
+        ("nobody knows how many", gone().results(by_file)),
+    ]);
+    assert_snapshot!(said, @r"
+    missing
+      client started: eval-e (4 of 10 results missing)
+    missing and in error
+      client started: eval-e (4 of 10 results missing)
+      asked again when nothing else is left: 3 results of `e` in error (`retry_errors: infra`)
+    in error
+      asked again: 3 results of `e` in error (`retry_errors: infra`)
+    to be asked again already
+      asked again: 3 results of `e` in error (`retry_errors: infra`)
+    asked again already
+      nothing is started: every question has its result already
+    in error, and its client runs
+      asked again when nothing else is left: 3 results of `e` in error (`retry_errors: infra`)
+      nothing changes
+    nobody knows how many
+      client started: eval-e
     ");
 }
 
@@ -474,27 +485,27 @@ fn complete_results_keep_everything_from_happening() {
     let down = YAML.replace("when_done: keep", "when_done: down");
     let mut ends = moved();
     ends.plan = plan_of(&down);
-    let said = [
-        moved(),
-        moved().results(held.clone()),
-        ends,
-        Case::new().missing(0),
-    ];
-    let said = said.map(|case| case.lines());
-    assert_snapshot!(said.join("\n--\n"), @r"
-    nothing is started: every question has its result already
-    only with `toolorch up t.yaml --no-eval`: restarted: a (port)
-    only with `toolorch up t.yaml --no-eval`: stopped: b
-    --
-    nothing is started: every question has its result already
-    ends with exit code 7: calls to undeclared places are held against the results of `e`
-    only with `toolorch up t.yaml --no-eval`: restarted: a (port)
-    only with `toolorch up t.yaml --no-eval`: stopped: b
-    --
-    nothing is started: every question has its result already
-    taken down: all that runs, since `when_done` says so
-    --
-    nothing is started: every question has its result already
+    let said = told(&[
+        ("much is changed", moved()),
+        ("calls are held against them", moved().results(held.clone())),
+        ("nothing is kept", ends),
+        ("nothing is changed", Case::new().missing(0)),
+    ]);
+    assert_snapshot!(said, @r"
+    much is changed
+      nothing is started: every question has its result already
+      only with `toolorch up t.yaml --no-eval`: restarted: a (port)
+      only with `toolorch up t.yaml --no-eval`: stopped: b
+    calls are held against them
+      nothing is started: every question has its result already
+      ends with exit code 7: calls to undeclared places are held against the results of `e`
+      only with `toolorch up t.yaml --no-eval`: restarted: a (port)
+      only with `toolorch up t.yaml --no-eval`: stopped: b
+    nothing is kept
+      nothing is started: every question has its result already
+      taken down: all that runs, since `when_done` says so
+    nothing is changed
+      nothing is started: every question has its result already
     ");
     let json = serde_json::to_string(&moved().results(held).forecast()).unwrap();
     assert_snapshot!(json, @r#"{"complete":true,"acts":[{"is":"held-against","eval":"e"}],"without_evals":[{"is":"restarted","unit":"a","why":"port"},{"is":"stopped","unit":"b"}]}"#);

@@ -87,8 +87,18 @@ fn words(act: &Act) -> Words {
             missing,
             total,
         } => line(8, "client started", client(unit, *missing, *total), ""),
-        Act::AskedAgain { eval, errors, rule } => {
-            line(9, "asked again", in_error(eval, *errors, *rule), "")
+        Act::AskedAgain {
+            eval,
+            errors,
+            rule,
+            later,
+        } => {
+            let head = if *later {
+                "asked again when nothing else is left"
+            } else {
+                "asked again"
+            };
+            line(9, head, in_error(eval, *errors, *rule), "")
         }
         Act::Unused { unit, eval } => {
             let head = format!("unused by the running client of `{eval}`");

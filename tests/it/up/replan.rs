@@ -54,7 +54,7 @@ fn assert_each_asked_once(scene: &Scene, questions: usize, clients: &[&str]) {
 
 #[test]
 fn a_moved_server_is_started_again_and_its_client_follows() {
-    let scene = interrupted(16);
+    let scene = interrupted(40);
     assert_eq!(beside(&scene), "nothing would change");
     let before = server(&scene);
     change(&scene, "port: 8000", "port: 8100");
@@ -72,7 +72,7 @@ fn a_moved_server_is_started_again_and_its_client_follows() {
     );
     let config: Value = serde_json::from_str(&scene.read("config.json")).unwrap();
     assert_eq!(config["Qwen/Qwen3-8B"][0]["port"], 8100);
-    assert_each_asked_once(&scene, 16, &["eval-sums.log", "eval-sums.2.log"]);
+    assert_each_asked_once(&scene, 40, &["eval-sums.log", "eval-sums.2.log"]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_added_replica_waits_for_a_client_that_knows_it() {
 
 #[test]
 fn a_removed_replica_is_stopped_and_nothing_else() {
-    let scene = small::scene("slow", 16);
+    let scene = small::scene("slow", 40);
     change(&scene, "port: 8000", "port: 8000, replicas: 2");
     let up = scene.go(scene.toolorch(&["up", YAML]));
     until("results", || (scene.results("out") > 2).then_some(()));
@@ -132,7 +132,7 @@ fn a_removed_replica_is_stopped_and_nothing_else() {
     );
     assert_eq!(header(&scene.expect(0, &["up", YAML])), foreseen);
     assert_eq!((starts(&scene, "chat-0"), starts(&scene, "chat-1")), (1, 1));
-    assert_each_asked_once(&scene, 16, &["eval-sums.log", "eval-sums.2.log"]);
+    assert_each_asked_once(&scene, 40, &["eval-sums.log", "eval-sums.2.log"]);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn kill_unit(scene: &Scene, unit: &str) {
 
 #[test]
 fn what_died_unseen_and_what_complete_results_keep_from_happening_is_said_beforehand() {
-    let scene = small::scene("slow", 24);
+    let scene = small::scene("slow", 12);
     change(&scene, "when_done: down", "when_done: keep");
     let up = scene.go(scene.toolorch(&["up", YAML]));
     until("results", || (scene.results("out") > 2).then_some(()));
@@ -178,10 +178,10 @@ fn what_died_unseen_and_what_complete_results_keep_from_happening_is_said_before
     up.end();
     kill_unit(&scene, "chat-0");
     kill_unit(&scene, "eval-sums");
-    let missing = 24 - scene.results("out");
+    let missing = 12 - scene.results("out");
     let foreseen = beside(&scene);
     let words = format!(
-        "started again: chat-0 (SIGKILL ended it)\nclient started: eval-sums ({missing} of 24 results missing)"
+        "started again: chat-0 (SIGKILL ended it)\nclient started: eval-sums ({missing} of 12 results missing)"
     );
     assert_eq!(foreseen, words);
     assert_eq!(header(&scene.expect(0, &["up", YAML])), foreseen);
