@@ -9,30 +9,67 @@ use crate::run::RunState;
 use crate::run::store::{RunDir, StoreError, Watch, host_name, read_journal};
 use crate::world::{SystemClock, UnitDirs, find_marked, starts, state_root};
 
-/// Refuses where [`watched`] does, and where units of the run live and keep their state elsewhere: a second place has
-/// locks of its own, and a unit could be started twice.
+/// What keeps a run from being taken from here.
+pub(super) enum Obstacle {
+    /// Somebody watches it.
+    Owned(StoreError),
+    /// Its units live where nobody here can see them, or keep their state elsewhere: a second place has locks of its own,
+    /// and a unit could be started twice.
+    Elsewhere(String),
+}
+
+impl Obstacle {
+    /// What it is, and what to do.
+    pub(super) fn into_words(self) -> String {
+        match self {
+            Self::Owned(owned) => owned.to_string(),
+            Self::Elsewhere(why) => why,
+        }
+    }
+}
+
+/// What keeps the cluster's run from being taken from here, if anything does.
+///
+/// # Errors
+/// What is written of its owners cannot be read.
+pub(super) fn obstacle(
+    cluster: &ClusterName,
+    rebuild: bool,
+) -> Result<Option<Obstacle>, StoreError> {
+    let Some(run) = runs::home().latest(cluster)? else {
+        return Ok(None);
+    };
+    if let Some(obstacle) = watched(&run, rebuild)? {
+        return Ok(Some(obstacle));
+    }
+    let (here, there) = (state_root(), run.state_root());
+    let there = there.filter(|there| *there != here && lives(&run));
+    Ok(there.map(|there| {
+        Obstacle::Elsewhere(format!(
+            "`{}` keeps the state of its units in `{}`, and TOOLORCH_STATE says `{}`\nhelp: what of it runs goes on; watch it with TOOLORCH_STATE={}, or end it first: toolorch down",
+            run.id(),
+            there.display(),
+            here.display(),
+            there.display()
+        ))
+    }))
+}
+
+/// Refuses where there is one.
 pub(super) fn refuse(
     cluster: &ClusterName,
     rebuild: bool,
     printer: Printer,
 ) -> Result<(), ExitStatus> {
     let failed = |error| runs::store(&error, printer);
-    let Some(run) = runs::home().latest(cluster).map_err(failed)? else {
-        return Ok(());
-    };
-    watched(&run, rebuild, printer)?;
-    let (here, there) = (state_root(), run.state_root());
-    let Some(there) = there.filter(|there| *there != here && lives(&run)) else {
-        return Ok(());
-    };
-    printer.complain(&format!(
-        "error: `{}` keeps the state of its units in `{}`, and TOOLORCH_STATE says `{}`\nhelp: what of it runs goes on; watch it with TOOLORCH_STATE={}, or end it first: toolorch down\nnothing was started",
-        run.id(),
-        there.display(),
-        here.display(),
-        there.display()
-    ));
-    Err(ExitStatus::Refused)
+    match obstacle(cluster, rebuild).map_err(failed)? {
+        None => Ok(()),
+        Some(Obstacle::Owned(owned)) => Err(failed(owned)),
+        Some(Obstacle::Elsewhere(why)) => {
+            printer.complain(&format!("error: {why}\nnothing was started"));
+            Err(ExitStatus::Refused)
+        }
+    }
 }
 
 fn lives(run: &RunDir) -> bool {
@@ -60,25 +97,24 @@ pub(super) fn let_strangers_be(found: Report, printer: Printer) -> Report {
     rest
 }
 
-/// Refuses where somebody watches the cluster's run, or where its units live on another machine and nobody here can see
-/// them: what cannot be seen is not dead, and must not be started twice.
-fn watched(run: &RunDir, rebuild: bool, printer: Printer) -> Result<(), ExitStatus> {
-    let failed = |error| runs::store(&error, printer);
+/// Somebody watches the run, or its units live on another machine and nobody here can see them: what cannot be seen is
+/// not dead, and must not be started twice.
+fn watched(run: &RunDir, rebuild: bool) -> Result<Option<Obstacle>, StoreError> {
     let last = match Watch::look(run.path(), SystemClock.now()) {
-        Ok(Watch::Alive(owner)) => return Err(failed(owner.owned())),
+        Ok(Watch::Alive(owner)) => return Ok(Some(Obstacle::Owned(owner.owned()))),
         Ok(Watch::Gone(owner)) => owner,
-        Ok(Watch::Nobody) => return Ok(()),
-        Err(StoreError::Damaged { .. }) if rebuild => return Ok(()),
-        Err(error) => return Err(failed(error)),
+        Ok(Watch::Nobody) => return Ok(None),
+        Err(StoreError::Damaged { .. }) if rebuild => return Ok(None),
+        Err(error) => return Err(error),
     };
     let there = last.process.host;
     if there == host_name() {
-        return Ok(());
+        return Ok(None);
     }
     let state = match read_journal(run.path()) {
         Ok(records) => RunState::fold(&records),
         Err(StoreError::Damaged { .. }) if rebuild => RunState::default(),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(error),
     };
     let units = state.units.iter();
     let living: Vec<&str> = units
@@ -86,13 +122,12 @@ fn watched(run: &RunDir, rebuild: bool, printer: Printer) -> Result<(), ExitStat
         .map(|(unit, _)| UnitId::as_str(unit))
         .collect();
     if living.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    printer.complain(&format!(
-        "error: `{}` was started on `{there}`, and {} units of it may live there: {}\nhelp: go on there, or end it there: toolorch down\nnothing was started",
+    Ok(Some(Obstacle::Elsewhere(format!(
+        "`{}` was started on `{there}`, and {} units of it may live there: {}\nhelp: go on there, or end it there: toolorch down",
         run.id(),
         living.len(),
         living.join(", ")
-    ));
-    Err(ExitStatus::Refused)
+    ))))
 }

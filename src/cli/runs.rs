@@ -166,7 +166,11 @@ fn without_plan(
     ExitStatus::Usage
 }
 
-fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
+/// The plan that a run followed last.
+///
+/// # Errors
+/// It cannot be read, or a newer toolorch wrote it.
+pub(super) fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
     #[derive(serde::Deserialize)]
     struct Form {
         format: u32,
@@ -223,6 +227,17 @@ pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
         records,
         state,
     })
+}
+
+/// The run that an `up` goes on with, if it goes on with one that was started.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn going_on(cluster: &ClusterName) -> Result<Option<Found>, StoreError> {
+    match home().latest(cluster)? {
+        Some(dir) if dir.plan().exists() && !dir.is_over()? => read(dir).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Runs that were started and are not over: of this cluster, where one is named.
