@@ -322,7 +322,7 @@ impl Outlook<'_> {
     }
 
     fn cut_short(&self) -> &'static str {
-        if self.state.taken_down {
+        if self.state.down.is_some() {
             "`down` cut short"
         } else {
             "stop cut short"
@@ -336,7 +336,7 @@ impl Outlook<'_> {
         match (&state.phase, seen) {
             (UnitPhase::GaveUp(_), _) => "given up".to_owned(),
             (UnitPhase::Stopping, _) => self.cut_short().to_owned(),
-            (UnitPhase::Stopped, _) if self.state.taken_down => self.cut_short().to_owned(),
+            (UnitPhase::Stopped, _) if self.state.down.is_some() => self.cut_short().to_owned(),
             (_, Observation::Exited(exit)) if state.launch.as_ref() == Some(&exit.launch) => {
                 how_it_ended(exit)
             }
