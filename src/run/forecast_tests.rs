@@ -257,7 +257,7 @@ fn a_server_that_does_not_run_is_started_again_and_what_became_of_it_is_said() {
     back.before = plan_of(&YAML.replace(without, "").replace("[a, b]", "[b]"));
     let mut alone = never();
     alone.asked.start_servers = false;
-    let said = told(&[
+    let said = told(&vec![
         ("killed", ended(exit(Some(137), Some("SIGKILL")))),
         ("ended", ended(exit(Some(1), None))),
         ("ended, with its script", case().sees("a", lost)),
