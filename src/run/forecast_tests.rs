@@ -167,8 +167,8 @@ impl Case {
 }
 
 /// What is said of each case, by its name.
-fn told(cases: &[(&str, Case)]) -> String {
-    let told = cases.iter();
+fn told<'a>(cases: impl IntoIterator<Item = (&'a str, Case)>) -> String {
+    let told = cases.into_iter();
     let told = told.map(|(name, case)| format!("{name}\n  {}", case.lines()));
     told.collect::<Vec<_>>().join("\n")
 }
@@ -257,7 +257,7 @@ fn a_server_that_does_not_run_is_started_again_and_what_became_of_it_is_said() {
     back.before = plan_of(&YAML.replace(without, "").replace("[a, b]", "[b]"));
     let mut alone = never();
     alone.asked.start_servers = false;
-    let said = told(&vec![
+    let said = told(vec![
         ("killed", ended(exit(Some(137), Some("SIGKILL")))),
         ("ended", ended(exit(Some(1), None))),
         ("ended, with its script", case().sees("a", lost)),
@@ -329,7 +329,7 @@ fn the_first_start_of_a_run_is_no_addition() {
     let mut case = Case::new();
     case.state = RunState::default();
     case.seen.clear();
-    assert_snapshot!(told(&[("nothing ran", case)]), @r"
+    assert_snapshot!(told([("nothing ran", case)]), @r"
     nothing ran
       started: a, b
       client started: eval-e (4 of 10 results missing)
@@ -369,7 +369,7 @@ fn a_client_is_restarted_for_what_it_knows_and_for_what_it_is() {
         finished: true,
         ..ResultsSeen::default()
     });
-    let said = told(&[
+    let said = told(vec![
         ("a server moves", both.planned(moved.0, moved.1)),
         ("and its own settings", own.planned(moved.0, moved.1)),
         (
@@ -438,7 +438,7 @@ fn a_client_that_does_not_run_is_started_for_what_is_missing_or_in_error() {
         ids,
     };
     let begun = gone().event(retried(3)).event(intended("eval-e"));
-    let said = told(&[
+    let said = told(vec![
         ("missing", gone()),
         ("missing and in error", gone().results(due(4))),
         ("in error", gone().results(due(0))),
@@ -485,7 +485,7 @@ fn complete_results_keep_everything_from_happening() {
     let down = YAML.replace("when_done: keep", "when_done: down");
     let mut ends = moved();
     ends.plan = plan_of(&down);
-    let said = told(&[
+    let said = told(vec![
         ("much is changed", moved()),
         ("calls are held against them", moved().results(held.clone())),
         ("nothing is kept", ends),
