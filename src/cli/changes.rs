@@ -9,7 +9,7 @@ use crate::base::{ExitStatus, UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::FileSet;
-use crate::run::store::RunDir;
+use crate::run::store::{RunDir, read_regular, read_regular_text};
 use crate::run::{Changes, RunState, script_path};
 use crate::supervise::Wishes;
 use crate::world::{UnitDirs, living_runs};
@@ -22,7 +22,7 @@ pub(super) fn beside(
     state: &RunState,
     printer: Printer,
 ) -> Result<Changes, ExitStatus> {
-    let there = |path: &str| std::fs::read(dir.scripts().join(path)).ok();
+    let there = |path: &str| read_regular(&dir.scripts().join(path)).ok();
     let live = live_units(dir, plan, state);
     Changes::between(plan, files, state, &live, there).map_err(|why| {
         printer.complain(&format!("error: {why}"));
@@ -59,7 +59,7 @@ pub(super) fn with_retired(
     let mut all = files.clone();
     for unit in &changes.retired {
         let path = script_path(unit);
-        let script = match std::fs::read_to_string(dir.scripts().join(&path)) {
+        let script = match read_regular_text(&dir.scripts().join(&path)) {
             Ok(script) => script,
             Err(_) => stop_only(&plan.cluster, unit)?,
         };

@@ -1,9 +1,12 @@
 //! What a run looks like now where nobody watches it: the journal ends with its last owner.
 
+use std::path::Path;
+
+use super::owners;
 use super::runs::Found;
 use crate::base::{Clock, Timestamp, UnitId};
 use crate::facts::{Exit, Observation};
-use crate::plan::EvalPlan;
+use crate::plan::{EvalPlan, ResultsPlan};
 use crate::run::{Event, Record, RunState};
 use crate::supervise::EvalDesk;
 use crate::world::{SystemClock, UnitDirs, read_dataset};
@@ -13,10 +16,12 @@ pub(super) fn as_seen_now(found: &Found) -> RunState {
     let now = SystemClock.now();
     let dirs = UnitDirs::of_run(&found.dir);
     let mut state = found.state.clone();
+    // What lives elsewhere is seen there alone.
+    let here = matches!(owners::elsewhere(&found.dir), Ok(None));
     let ended: Vec<Event> = state
         .units
         .iter()
-        .filter(|(_, unit)| unit.phase.may_live())
+        .filter(|(_, unit)| here && unit.phase.may_live())
         .filter_map(|(id, _)| ended(id, dirs.observe(id)))
         .collect();
     let counted = found
@@ -70,6 +75,14 @@ fn count(found: &Found, eval: &EvalPlan) -> Option<Event> {
         .unwrap_or_default();
     let mut desk = EvalDesk::new(&found.plan, eval, &ids).ok()?;
     let counts = desk.count(None).0.ok()?;
+    // The folder was moved: what the plan names is not there any more.
+    let place = match &eval.results {
+        ResultsPlan::Dir { dir, .. } => dir,
+        ResultsPlan::Jsonl { file } => file,
+    };
+    if !Path::new(place).exists() {
+        return None;
+    }
     Some(Event::EvalProgress {
         eval: eval.name.clone(),
         done: counts.done,

@@ -233,8 +233,13 @@ fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(),
     let Some(run) = runs::home().latest(&plan.cluster).map_err(failed)? else {
         return Ok(());
     };
-    let marked = || world::find_marked(&format!("{}/", run.id()));
-    if run.is_over().map_err(failed)? || marked().is_empty() {
+    if run.is_over().map_err(failed)? {
+        return Ok(());
+    }
+    if let Some(there) = owners::elsewhere(&run).map_err(failed)? {
+        printer.say(&there.words(&run));
+    }
+    if !owners::is_alive(run.id()) {
         return Ok(());
     }
     let file = &wanted.args.cluster.file;
@@ -246,7 +251,7 @@ fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(),
         )),
         _ if plan.when_done == WhenDone::Down => {
             let file = Some(file.clone());
-            down::run(&DownArgs { file }, printer)?;
+            down::run(&DownArgs { file, gone: None }, printer)?;
         }
         _ => printer.say(&format!(
             "servers of `{}` keep running; to stop: toolorch down {}",
@@ -279,7 +284,7 @@ fn run_dir(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<RunDir, Exi
         rebuild::prepare(&run).map_err(failed)?;
         return Ok(run);
     }
-    home.current(&plan.cluster).map_err(failed)
+    runs::current(&plan.cluster).map_err(failed)
 }
 
 /// A run that is ours.

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::NotRegular;
 use crate::base::{Epoch, ExitStatus};
 
 /// What went wrong with the files of a run.
@@ -112,10 +113,21 @@ impl StoreError {
                 Some("make it writable for this user; TOOLORCH_HOME says where runs are kept")
             }
             Some(ErrorKind::FileTooLarge) => Some("let files grow: `ulimit -f unlimited`"),
+            _ if self.is_in_the_way() => Some("move it away"),
             _ if matches!(self, Self::Damaged { .. }) => Some(
                 "`toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs",
             ),
             _ => None,
+        }
+    }
+
+    /// Something else stands in the place of a file of ours.
+    fn is_in_the_way(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => {
+                NotRegular::is(source) || source.kind() == ErrorKind::IsADirectory
+            }
+            _ => false,
         }
     }
 

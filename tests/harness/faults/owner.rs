@@ -29,7 +29,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         id: "B3",
         what: "`up` on another login node while the owner lives: 75, and who has it",
-        how: "another host name (`unshare --uts`)",
+        how: "another host name that sees other processes (`unshare --uts --pid`)",
         tries: 3,
         quick: 1,
         run: elsewhere,
@@ -106,8 +106,8 @@ fn stopped_owner(tries: usize, tally: &mut Tally) {
     }
 }
 
-/// On a machine of another name.
-const OTHER: &str = "exec unshare --uts bash -c 'echo login2 >/proc/sys/kernel/hostname && exec \"$@\"' bash \"$@\"";
+/// On a machine of another name, which does not see the processes of this one.
+const OTHER: &str = "exec unshare --uts --pid --fork --kill-child --mount-proc bash -c 'echo login2 >/proc/sys/kernel/hostname && exec \"$@\"' bash \"$@\"";
 
 fn elsewhere(tries: usize, tally: &mut Tally) {
     if !rustix::process::getuid().is_root() {
