@@ -88,15 +88,15 @@ pub(super) struct Elsewhere {
 /// nor be said to be gone. None while a controller watches: that one can be asked.
 ///
 /// # Errors
-/// The run's owner or its journal cannot be read.
+/// The run's directory cannot be listed.
 pub(super) fn elsewhere(run: &RunDir) -> Result<Option<Elsewhere>, StoreError> {
     let here = own_process();
     let last = match Watch::look(run.path(), SystemClock.now()) {
         Ok(Watch::Alive(_)) => return Ok(None),
         Ok(Watch::Gone(owner)) if owner.process.is_seen_from(&here) => return Ok(None),
         Ok(Watch::Gone(owner)) => Some(owner.process.host),
-        Ok(Watch::Nobody) | Err(StoreError::Damaged { .. }) => None,
-        Err(error) => return Err(error),
+        // The journal knows it, too.
+        Ok(Watch::Nobody) | Err(_) => None,
     };
     // What can be seen is here, whatever this machine was called.
     if is_alive(run.id()) {
@@ -104,8 +104,7 @@ pub(super) fn elsewhere(run: &RunDir) -> Result<Option<Elsewhere>, StoreError> {
     }
     let (state, whole) = match read_journal(run.path()) {
         Ok(records) => (RunState::fold(&records), true),
-        Err(StoreError::Damaged { .. }) => (RunState::fold(&salvage(run.path())?.records), false),
-        Err(error) => return Err(error),
+        Err(_) => (RunState::fold(&salvage(run.path())?.records), false),
     };
     let host = match (last, &state.owner) {
         (Some(host), _) => host,

@@ -99,10 +99,11 @@ fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<PathBuf, ExitSt
         .and_then(|(_, state)| state.handle.as_ref())
         .map(|handle| PathBuf::from(&handle.log));
     let of_state = || UnitDirs::of_run(&found.dir).log(&UnitId::new(unit));
-    let path = recorded
-        .or_else(|| of_state().map(PathBuf::from))
-        .map(|path| found.dir.log_now(&path))
-        .unwrap_or_else(|| found.dir.logs().join(format!("{unit}.log")));
+    let begun = recorded.or_else(|| of_state().map(PathBuf::from));
+    let path = match begun {
+        Some(path) => found.dir.log_now(&path),
+        None => found.dir.logs().join(format!("{unit}.log")),
+    };
     if Path::new(&path).exists() {
         return Ok(path);
     }

@@ -32,7 +32,10 @@ impl NotRegular {
 
     /// Whether an error is of this kind.
     pub fn is(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+        error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Self>())
+            .is_some()
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::scene::{Going, until};
 use crate::single::Single;
+use crate::small::YAML;
 use crate::tally::{Fault, Tally};
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -28,7 +29,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         id: "B3",
-        what: "`up` on another login node while the owner lives: 75, and who has it",
+        what: "another login node: `up` ends with 75 while the owner lives, and with it `down`, `drain` and `eval` with 3 while units may",
         how: "another host name that sees other processes (`unshare --uts --pid`)",
         tries: 3,
         quick: 1,
@@ -147,6 +148,15 @@ fn elsewhere(tries: usize, tally: &mut Tally) {
         "{}",
         refused.err
     );
+    // Nor can anybody there end them, or say that they are gone.
+    for words in [
+        &["eval", YAML][..],
+        &["down", YAML],
+        &["drain", "chat", YAML, "--yes"],
+    ] {
+        let said = single.through(OTHER, words).end();
+        assert_eq!(said.code, 3, "{words:?}: {}", said.err);
+    }
     assert_eq!(single.leaders(), before);
     single.scale = 1;
     let up = single.up();
