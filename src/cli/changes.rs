@@ -8,7 +8,7 @@ use crate::base::{UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::FileSet;
-use crate::run::store::RunDir;
+use crate::run::store::{RunDir, read_regular, read_regular_text};
 use crate::run::{Changes, OtherFormat, RunState, script_path};
 use crate::supervise::Wishes;
 use crate::world::{UnitDirs, living_runs};
@@ -20,7 +20,7 @@ pub(super) fn between(
     files: &FileSet,
     state: &RunState,
 ) -> Result<(Changes, BTreeMap<UnitId, Observation>), OtherFormat> {
-    let there = |path: &str| std::fs::read(dir.scripts().join(path)).ok();
+    let there = |path: &str| read_regular(&dir.scripts().join(path)).ok();
     let seen = look(dir, plan, state);
     let is_live = |(_, seen): &(&UnitId, &Observation)| matches!(seen, Observation::Running(_));
     let mut live: BTreeSet<UnitId> = seen
@@ -71,7 +71,7 @@ pub(super) fn with_retired(
     let mut all = files.clone();
     for unit in &changes.retired {
         let path = script_path(unit);
-        let script = match std::fs::read_to_string(dir.scripts().join(&path)) {
+        let script = match read_regular_text(&dir.scripts().join(&path)) {
             Ok(script) => script,
             Err(_) => stop_only(&plan.cluster, unit)?,
         };

@@ -4,6 +4,7 @@ use super::args::{DownArgs, UpArgs};
 use super::cmd::down;
 use super::cmd::render::files_of;
 use super::forecast::{self, Next, UP};
+use super::owners;
 use super::past_calls::Undeclared;
 use super::printer::Printer;
 use super::runs::{self, Found};
@@ -12,7 +13,7 @@ use crate::plan::Plan;
 use crate::run::store::Watch;
 use crate::spec::model::WhenDone;
 use crate::supervise::EvalDesk;
-use crate::world::{self, SystemClock};
+use crate::world::SystemClock;
 
 /// Says what the results keep from happening. A run whose client finished while nobody watched still has its servers:
 /// they end as `when_done` says.
@@ -26,8 +27,11 @@ pub(super) fn leave(
     let Some(run) = runs::going_on(&plan.cluster).map_err(failed)? else {
         return Ok(());
     };
+    if let Some(there) = owners::elsewhere(&run.dir).map_err(failed)? {
+        printer.say(&there.words(&run.dir));
+    }
     say_kept_back(&run, plan, args, desks, printer)?;
-    if world::find_marked(&format!("{}/", run.dir.id())).is_empty() {
+    if !owners::is_alive(run.dir.id()) {
         return Ok(());
     }
     let file = &args.cluster.file;
@@ -39,7 +43,7 @@ pub(super) fn leave(
         )),
         _ if plan.when_done == WhenDone::Down => {
             let file = Some(file.clone());
-            down::run(&DownArgs { file }, printer)?;
+            down::run(&DownArgs { file, gone: None }, printer)?;
         }
         _ => printer.say(&format!(
             "servers of `{}` keep running; to stop: toolorch down {}",

@@ -30,9 +30,7 @@ pub(super) fn detach(
     plan: &Plan,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
-    let dir = runs::home()
-        .current(&plan.cluster)
-        .map_err(|error| runs::store(&error, printer))?;
+    let dir = runs::current(&plan.cluster).map_err(|error| runs::store(&error, printer))?;
     if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
         return Err(runs::store(&owner.owned(), printer));
     }

@@ -1,9 +1,12 @@
 //! What a run looks like now where nobody watches it: the journal ends with its last owner.
 
+use std::path::Path;
+
+use super::owners;
 use super::runs::Found;
 use crate::base::{Clock, Timestamp, UnitId};
 use crate::facts::{Exit, Observation};
-use crate::plan::EvalPlan;
+use crate::plan::{EvalPlan, ResultsPlan};
 use crate::run::store::host_name;
 use crate::run::{Event, Record, RunState, UnitPhase};
 use crate::spec::model::TransportKind;
@@ -16,8 +19,10 @@ pub(super) fn as_seen_now(found: &Found) -> RunState {
     let dirs = UnitDirs::of_run(&found.dir);
     let mut state = found.state.clone();
     let (mut events, mut unseen) = (Vec::new(), Vec::new());
+    // What lives elsewhere is seen there alone.
+    let here = matches!(owners::elsewhere(&found.dir), Ok(None));
     let living = found.state.units.iter();
-    for (id, unit) in living.filter(|(_, unit)| unit.phase.may_live()) {
+    for (id, unit) in living.filter(|(_, unit)| here && unit.phase.may_live()) {
         let seen = dirs.observe(id);
         match seen {
             // Unknown is not gone.
@@ -112,6 +117,14 @@ fn count(found: &Found, eval: &EvalPlan) -> Option<Event> {
         .unwrap_or_default();
     let mut desk = EvalDesk::new(&found.plan, eval, &ids).ok()?;
     let counts = desk.count(None).0.ok()?;
+    // The folder was moved: what the plan names is not there any more.
+    let place = match &eval.results {
+        ResultsPlan::Dir { dir, .. } => dir,
+        ResultsPlan::Jsonl { file } => file,
+    };
+    if !Path::new(place).exists() {
+        return None;
+    }
     Some(Event::EvalProgress {
         eval: eval.name.clone(),
         done: counts.done,

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::meant::Meant;
-use super::orphans;
 use super::printer::Printer;
+use super::{orphans, owners};
 use crate::base::{ClusterName, ExitStatus, Port, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::plan::rehearsal::name_of;
-use crate::run::store::{Home, RunDir, StoreError, read_journal};
+use crate::run::store::{Home, RunDir, StoreError, read_journal, read_regular};
 use crate::run::{Phase, Record, RunState};
 use crate::world::UnitDirs;
 
@@ -99,11 +99,13 @@ fn locate(
     printer: Printer,
 ) -> Result<RunDir, ExitStatus> {
     let home = home();
-    match meant {
-        Some(Meant::Run(dir)) => Ok(dir.clone()),
-        Some(Meant::Cluster(cluster)) => of_cluster(&home, cluster, word, printer),
-        None => only_live(&home, printer),
-    }
+    let dir = match meant {
+        Some(Meant::Run(dir)) => dir.clone(),
+        Some(Meant::Cluster(cluster)) => of_cluster(&home, cluster, word, printer)?,
+        None => only_live(&home, printer)?,
+    };
+    owners::be_original(&dir, printer)?;
+    Ok(dir)
 }
 
 fn of_cluster(
@@ -123,6 +125,10 @@ fn of_cluster(
     // Nor is one that is over unknown where the cluster itself never ran.
     if latest.is_none() {
         latest = home.latest(&name_of(cluster)).map_err(failed)?;
+    }
+    // Of what was copied here only the history is told.
+    if latest.is_none() {
+        latest = home.runs_of(cluster).map_err(failed)?.pop();
     }
     match latest {
         Some(dir) if dir.plan().exists() => Ok(dir),
@@ -181,7 +187,7 @@ pub(super) fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
         path: path.clone(),
         source,
     };
-    let bytes = std::fs::read(&path).map_err(failed)?;
+    let bytes = read_regular(&path).map_err(failed)?;
     match serde_json::from_slice::<Form>(&bytes) {
         Ok(Form { format }) if format > Plan::FORMAT => Err(StoreError::Newer {
             path: path.clone(),
@@ -196,13 +202,21 @@ pub(super) fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
     }
 }
 
+/// The live run of a cluster, or a new one.
+///
+/// # Errors
+/// A directory cannot be made, or the last run's journal is damaged.
+pub(super) fn current(cluster: &ClusterName) -> Result<RunDir, StoreError> {
+    home().current(cluster, owners::is_alive)
+}
+
 /// Ports of units of this cluster that run at this moment; none if nothing can be read.
 pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
     let Ok(Some(dir)) = home().latest(cluster) else {
         return BTreeMap::new();
     };
     let dirs = UnitDirs::of_run(&dir);
-    let plan: Option<Plan> = std::fs::read(dir.plan())
+    let plan: Option<Plan> = read_regular(&dir.plan())
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     plan.iter()
@@ -216,8 +230,9 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
 /// Reads a run's directory.
 ///
 /// # Errors
-/// The journal is damaged, or a file cannot be read.
+/// The journal is damaged, or a file cannot be read, or is none.
 pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
+    dir.check_files()?;
     let records = read_journal(dir.path())?;
     let plan = read_plan(&dir)?;
     let state = RunState::fold(&records);
@@ -249,6 +264,7 @@ pub(super) fn live(
     let mut runs = home.runs().map_err(|error| store(&error, printer))?;
     runs.retain(|run| {
         cluster.is_none_or(|name| name == run.cluster())
+            && run.copy_of().is_none()
             && run.plan().exists()
             && !run.is_over().unwrap_or(false)
     });

@@ -42,6 +42,9 @@ pub struct Status {
     pub living: usize,
     /// Where nobody watches: the unit that stops itself next, if nothing moves.
     pub idle_stop: Option<IdleStop>,
+    /// The host on which its units live or lived, where they cannot be seen from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units_on: Option<String>,
     /// Models and services, in the order of the plan.
     pub groups: Vec<GroupStatus>,
     /// Evaluations, in the order of the plan.
@@ -169,6 +172,7 @@ impl Status {
                 .filter(|unit| unit.phase.may_live())
                 .count(),
             idle_stop: None,
+            units_on: None,
             groups: plan
                 .groups
                 .iter()
@@ -203,6 +207,13 @@ impl Status {
     #[must_use]
     pub fn with_idle_stop(mut self, stop: Option<IdleStop>) -> Self {
         self.idle_stop = stop;
+        self
+    }
+
+    /// Adds on which host its units live or lived that cannot be seen from here.
+    #[must_use]
+    pub fn with_units_on(mut self, host: &str) -> Self {
+        self.units_on = Some(clean(host));
         self
     }
 
@@ -266,6 +277,12 @@ impl Status {
         };
         if self.phase == "running" {
             let _ = writeln!(out, "{}", self.watcher.text(self.living, self.at.0, zone));
+            if let Some(host) = &self.units_on {
+                let _ = writeln!(
+                    out,
+                    "its units live on `{host}`: from here only what was recorded last can be told"
+                );
+            }
             if let Some(IdleStop { unit, left_ms }) = &self.idle_stop {
                 let _ = writeln!(
                     out,

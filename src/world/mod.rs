@@ -60,7 +60,7 @@ pub use results_claim::{ClaimError, ResultsClaim, claim_results};
 pub use routes::{Leader, RouteWatch};
 pub use scrape::scrape;
 pub use signals::{end_at_signals, signals};
-pub use starts::{end_starts, starts};
+pub use starts::{end_starts, is_kept_elsewhere, starts};
 pub use transport::{LocalTransport, Output, Transport, TransportError};
 pub use unit_dir::{UnitDirs, living_runs, state_root};
 pub use watch::{Awaited, News, Watcher};

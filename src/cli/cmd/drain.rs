@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::{Clock, Epoch, ExitStatus, Millis, UnitId};
 use crate::cli::args::DrainArgs;
+use crate::cli::owners;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
@@ -32,6 +33,7 @@ pub(in crate::cli) fn run(args: &DrainArgs, printer: Printer) -> Result<ExitStat
         ));
         return Err(ExitStatus::Usage);
     }
+    owners::be_here(&found.dir, "nothing was drained", printer)?;
     let ask = if args.undo { Ask::Undrain } else { Ask::Drain };
     let named = servers(&found.plan, &args.target, printer)?;
     let units = still_to_do(&found.state, named, ask);

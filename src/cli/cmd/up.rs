@@ -256,7 +256,7 @@ fn run_dir(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<RunDir, Exi
         rebuild::prepare(&run).map_err(failed)?;
         return Ok(run);
     }
-    home.current(&plan.cluster).map_err(failed)
+    runs::current(&plan.cluster).map_err(failed)
 }
 
 /// A run that is ours.

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::NotRegular;
 use crate::base::{Epoch, ExitStatus};
 
 /// What went wrong with the files of a run.
@@ -124,10 +125,21 @@ impl StoreError {
             _ if matches!(self, Self::Damaged { path, .. } if path.ends_with("plan.json")) => {
                 Some("`toolorch up` with the YAML writes it anew and goes on with what runs")
             }
+            _ if self.is_in_the_way() => Some("move it away"),
             _ if matches!(self, Self::Damaged { .. }) => Some(
                 "`toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs",
             ),
             _ => None,
+        }
+    }
+
+    /// Something else stands in the place of a file of ours.
+    fn is_in_the_way(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => {
+                NotRegular::is(source) || source.kind() == ErrorKind::IsADirectory
+            }
+            _ => false,
         }
     }
 
