@@ -89,6 +89,7 @@ impl Fleet {
             cluster: ClusterName::new(cluster),
             plan_sha256: String::new(),
             version: String::new(),
+            rebuilt: false,
         });
         for (number, port) in (0..self.count()).zip(self.ports()) {
             let pid = hosts.0[usize::from(number / self.each)].id();

@@ -71,7 +71,7 @@ impl Scene {
     /// The run of this cluster, made if it is not there.
     pub(crate) fn run_dir(&self, cluster: &str) -> RunDir {
         let home = Home::find(Path::new("/"), Some(&self.path("home")));
-        home.current(&ClusterName::new(cluster)).unwrap()
+        home.current(&ClusterName::new(cluster), |_| false).unwrap()
     }
 
     /// The journal so far.

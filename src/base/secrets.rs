@@ -87,9 +87,7 @@ fn forms_of(value: &[u8]) -> Vec<Vec<u8>> {
     ];
     forms.extend(value.split(|byte| *byte == b'\n').map(<[u8]>::to_vec));
     forms.extend([0, 1, 2].map(|before| inner_base64(value, before)));
-    let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-    forms.push(digits.to_uppercase().into_bytes());
-    forms.push(digits.into_bytes());
+    forms.extend([b"0123456789abcdef", b"0123456789ABCDEF"].map(|digits| base16(value, digits)));
     if let Ok(json) = serde_json::to_string(&String::from_utf8_lossy(value)) {
         forms.push(json.as_bytes()[1..json.len() - 1].to_vec());
     }
@@ -107,6 +105,16 @@ fn percent(value: &[u8]) -> Vec<u8> {
         }
     }
     out.into_bytes()
+}
+
+fn base16(value: &[u8], digits: &[u8; 16]) -> Vec<u8> {
+    let two = |byte: &u8| {
+        [
+            digits[usize::from(byte >> 4)],
+            digits[usize::from(byte & 15)],
+        ]
+    };
+    value.iter().flat_map(two).collect()
 }
 
 /// As `repr` writes a text in which both quotes stand.

@@ -67,9 +67,9 @@ pub(super) enum Command {
     Probe(ClusterArgs),
     /// Write the client's model configuration from what is ready.
     Config(ConfigArgs),
-    /// Explain a diagnostic's code.
+    /// Explain a diagnostic's code, an alarm or an exit code.
     Explain {
-        /// The code, such as E0102; none lists all.
+        /// Such as E0102, `held` or 75; none lists all.
         code: Option<String>,
     },
     /// Fill in templates, for another toolorch: `world/fill.rs`.
@@ -92,7 +92,7 @@ pub(super) enum Command {
     #[command(hide = true)]
     EgressProxy(EgressProxyArgs),
     /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = super::args_sim::VLLM)]
     Sim(super::args_sim::SimCommand),
     /// For tests of this program.
     #[cfg(feature = "failpoints")]
@@ -308,6 +308,9 @@ pub(super) struct DownArgs {
     /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
     #[arg(value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
+    /// The host on which the run was started is gone for good, and all that ran there with it: it is over without a look.
+    #[arg(long, value_name = "HOST")]
+    pub(super) gone: Option<String>,
 }
 
 #[derive(Debug, Args)]

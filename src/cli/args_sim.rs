@@ -6,6 +6,11 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::base::Millis;
 
+/// Clap does not list what it does not read itself.
+pub(super) const VLLM: &str = "\
+And the simulated vLLM, whose command line is vLLM's:
+  vllm serve MODEL …  `toolorch sim vllm serve --help` lists its options";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum SimCommand {
     /// Let something go wrong with a unit of a run.

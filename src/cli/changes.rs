@@ -3,43 +3,55 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::detach::CONTROLLER;
-use super::printer::Printer;
 use super::unit_scripts::stop_only;
-use crate::base::{ExitStatus, UnitId, sha256};
+use crate::base::{UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::FileSet;
-use crate::run::store::RunDir;
-use crate::run::{Changes, RunState, script_path};
+use crate::run::store::{RunDir, read_regular, read_regular_text};
+use crate::run::{Changes, OtherFormat, RunState, script_path};
 use crate::supervise::Wishes;
 use crate::world::{UnitDirs, living_runs};
 
-/// What the plan changes in this run, and the units that live.
-pub(super) fn beside(
+/// What the plan changes in this run, and how its units look.
+pub(super) fn between(
     dir: &RunDir,
     plan: &Plan,
     files: &FileSet,
     state: &RunState,
-    printer: Printer,
-) -> Result<Changes, ExitStatus> {
-    let there = |path: &str| std::fs::read(dir.scripts().join(path)).ok();
-    let live = live_units(dir, plan, state);
-    Changes::between(plan, files, state, &live, there).map_err(|why| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Usage
-    })
+) -> Result<(Changes, BTreeMap<UnitId, Observation>), OtherFormat> {
+    let there = |path: &str| read_regular(&dir.scripts().join(path)).ok();
+    let seen = look(dir, plan, state);
+    let is_live = |(_, seen): &(&UnitId, &Observation)| matches!(seen, Observation::Running(_));
+    let mut live: BTreeSet<UnitId> = seen
+        .iter()
+        .filter(is_live)
+        .map(|(unit, _)| unit.clone())
+        .collect();
+    live.extend(marked(dir));
+    Ok((Changes::between(plan, files, state, &live, there)?, seen))
 }
 
-/// Units that live at this moment: of the run, of its plan, and whatever carries the run's mark.
-fn live_units(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeSet<UnitId> {
+/// Looks at each unit of the run and of the plan, as its owner will; one whose state is gone is found by its mark.
+fn look(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeMap<UnitId, Observation> {
     let dirs = UnitDirs::of_run(dir);
     let planned = plan.units.iter().map(|unit| &unit.id);
-    let known = planned
+    let mut seen: BTreeMap<UnitId, Observation> = planned
         .chain(state.units.keys())
-        .filter(|unit| matches!(dirs.observe(unit), Observation::Running(_)));
-    let mut live: BTreeSet<UnitId> = known.cloned().collect();
-    live.extend(marked(dir));
-    live
+        .map(|unit| (unit.clone(), dirs.observe(unit)))
+        .collect();
+    let lost = |(unit, seen): (&UnitId, &Observation)| {
+        *seen == Observation::Never && state.unit(unit).phase.may_live()
+    };
+    if seen.iter().any(lost) {
+        for (unit, running) in dirs.find_running() {
+            let entry = seen.get_mut(&unit);
+            if let Some(entry) = entry.filter(|entry| lost((&unit, entry))) {
+                *entry = Observation::Running(running);
+            }
+        }
+    }
+    seen
 }
 
 /// Units of which a process carries the run's mark; the controller itself is none.
@@ -59,7 +71,7 @@ pub(super) fn with_retired(
     let mut all = files.clone();
     for unit in &changes.retired {
         let path = script_path(unit);
-        let script = match std::fs::read_to_string(dir.scripts().join(&path)) {
+        let script = match read_regular_text(&dir.scripts().join(&path)) {
             Ok(script) => script,
             Err(_) => stop_only(&plan.cluster, unit)?,
         };

@@ -4,11 +4,11 @@ use super::detach::CONTROLLER;
 use super::past_calls;
 use super::printer::Printer;
 use crate::base::{Clock, Epoch, ExitStatus, UnitId};
-use crate::eval::{Reports, accounts, declared, reported_elsewhere};
+use crate::eval::{Lost, Reports, accounts, declared, reported_elsewhere};
 use crate::plan::{EvalPlan, Plan};
 use crate::report::{Summary, routing_text, summary_text};
 use crate::run::store::RunDir;
-use crate::run::{EvalState, RunState};
+use crate::run::{EvalState, Retry, RunState};
 use crate::supervise::{Driven, EvalDesk};
 use crate::view::{Ending, summary};
 use crate::world::{SystemClock, UnitDirs, end_starts, logged_calls};
@@ -81,25 +81,37 @@ fn routing(plan: &Plan, run: &RunState, desks: &[EvalDesk]) -> String {
         let logged = log.and_then(|log| logged_calls(log.as_ref(), mark.call_log));
         asked = true;
         unlogged |= logged.is_none();
-        reports.cut |= cut_off(eval, run);
+        reports.lost = reports.lost.into_iter().chain(lost(eval, run)).min();
         reports.running |= eval.is_some_and(|eval| run.unit(&eval.unit).phase.may_live());
         reports
             .calls
             .extend(logged.unwrap_or_else(|| desk.calls_after(mark.results)));
     }
     reports.logged = asked && !unlogged;
-    let accounts = accounts(plan, &run.books, &reports);
+    // Without an evaluation nobody reports anything.
+    let accounts = if asked {
+        accounts(plan, &run.books, &reports)
+    } else {
+        Vec::new()
+    };
     let elsewhere = reported_elsewhere(&declared(plan), &reports.calls);
     routing_text(plan, run, &accounts, &elsewhere)
 }
 
-/// Whether a client of the evaluation did not come to its own end.
-fn cut_off(eval: Option<&EvalPlan>, run: &RunState) -> bool {
-    let Some(eval) = eval else { return false };
+/// What results may leave out of the calls of an evaluation's clients.
+fn lost(eval: Option<&EvalPlan>, run: &RunState) -> Option<Lost> {
+    let eval = eval?;
     let state = run.evals.get(&eval.name);
-    let again = state.is_some_and(|state| state.routing.clients > 1);
-    let exit = run.unit(&eval.unit).exit;
-    again || exit.is_none_or(|exit| exit.code != Some(0))
+    let clients = state.map_or(0, |state| state.routing.clients);
+    let retried = state.is_some_and(|state| matches!(state.retry, Retry::Begun(_)));
+    let own_end = (run.unit(&eval.unit).exit).is_some_and(|exit| exit.code == Some(0));
+    match clients {
+        _ if !own_end => Some(Lost::CutOff),
+        0 | 1 => None,
+        // The first one had asked all that it could: a retry comes when nothing else is left.
+        2 if retried => Some(Lost::AskedAgain),
+        _ => Some(Lost::CutOff),
+    }
 }
 
 /// Nothing of a run that is over starts any more, however late its script comes to run.
@@ -108,7 +120,7 @@ pub(super) fn shut(dir: &RunDir, last: Epoch) {
     // Left-overs harm nobody: the next run has a directory of its own.
     let _ = dir.raise_fence(Epoch(last.0 + 1));
     end_starts(dir.id(), &controller);
-    let _ = UnitDirs::of_run(dir).clear(&controller);
+    let _ = UnitDirs::of_run(dir).clear_at_the_end(&controller);
 }
 
 /// Prints how a drive ended, also where the last of it could not be recorded.

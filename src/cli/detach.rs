@@ -1,6 +1,7 @@
 //! `up --detach`: the controller goes on in the background, as a unit like any other.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::context::{UnitContext, Variable};
 use crate::run::store::{RunDir, Watch, failpoint, make_dir, read_journal};
-use crate::run::{Event, Record};
+use crate::run::{Event, Phase, Record, RunState};
 use crate::spec::model::LauncherKind;
 use crate::world::{self, LaunchJob, Launchers, SystemClock, TIME_SCALE, UnitDirs};
 
@@ -29,9 +30,7 @@ pub(super) fn detach(
     plan: &Plan,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
-    let dir = runs::home()
-        .current(&plan.cluster)
-        .map_err(|error| runs::store(&error, printer))?;
+    let dir = runs::current(&plan.cluster).map_err(|error| runs::store(&error, printer))?;
     if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
         return Err(runs::store(&owner.owned(), printer));
     }
@@ -39,8 +38,9 @@ pub(super) fn detach(
         printer.complain(&format!("error: {why}\nnothing was started"));
         ExitStatus::Refused
     })?;
+    let file = args.cluster.file.display();
     start(args, plan, &dir)
-        .and_then(|(job, script)| follow(&dir, &job, script, printer))
+        .and_then(|(job, script)| follow(&dir, &job, script, &file, printer))
         .map_err(|why| {
             printer.complain(&format!("error: cannot start the controller: {why}"));
             ExitStatus::Internal
@@ -150,6 +150,7 @@ fn follow(
     dir: &RunDir,
     job: &LaunchJob,
     script: u32,
+    file: &dyn Display,
     printer: Printer,
 ) -> Result<Result<ExitStatus, ExitStatus>, String> {
     let dirs = UnitDirs::of_run(dir);
@@ -160,7 +161,7 @@ fn follow(
                 if running.launch == job.launch && owns(dir, running.pid) =>
             {
                 printer.say(&format!(
-                    "the controller runs as pid {}; its log is `{}`\nlook: toolorch status    stop: toolorch down",
+                    "the controller runs as pid {}; its log is `{}`\nlook: toolorch status {file}    stop: toolorch down {file}",
                     running.pid,
                     job.log.display()
                 ));
@@ -175,8 +176,15 @@ fn follow(
                 let status = code.and_then(ExitStatus::from_code);
                 return Ok(status.ok_or(ExitStatus::Internal));
             }
-            // Another was first: our script found its lock held, and went.
+            // Another was first: our script found its lock held, and went. Or all is over already, and it went with that.
             _ if world::process(script).is_none() => {
+                if let Some(status) = ended(dir) {
+                    printer.say(&format!(
+                        "its work is over; its log is `{}`",
+                        job.log.display()
+                    ));
+                    return Ok(Ok(status));
+                }
                 if let Ok(Watch::Alive(owner)) = Watch::look(dir.path(), SystemClock.now()) {
                     return Ok(Err(runs::store(&owner.owned(), printer)));
                 }
@@ -190,6 +198,14 @@ fn follow(
         PATIENCE.as_secs(),
         job.log.display()
     ))
+}
+
+/// How the run ended, if it is over.
+fn ended(dir: &RunDir) -> Option<ExitStatus> {
+    match RunState::fold(&read_journal(dir.path()).ok()?).phase {
+        Phase::Ended(code) => ExitStatus::from_code(code),
+        _ => None,
+    }
 }
 
 /// Whether the journal says that this process took the run: it comes after every refusal.

@@ -114,7 +114,7 @@ fn take_over(found: &Found, printer: Printer) -> Result<Owner, ExitStatus> {
             .map_err(|error| runs::store(&error, printer))?;
         if let Watch::Alive(owner) = watch {
             let there = owner.process;
-            if there.host != own_process().host {
+            if !there.is_seen_from(&own_process()) {
                 printer.complain(&format!(
                     "error: a controller on `{}` watches this run (pid {})\nhelp: run `toolorch down` there",
                     there.host, there.pid

@@ -1,13 +1,18 @@
 //! One look at every server of a run: each climbs its ladder once, all at the same time.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::printer::Printer;
 use super::runs::Found;
-use crate::base::{ExitStatus, UnitId};
-use crate::facts::{Observation, ProbeOutcome};
+use crate::base::{Clock, ExitStatus, UnitId};
+use crate::facts::{Observation, ProbeOutcome, Served};
 use crate::plan::{Rung, Unit};
-use crate::world::{Prober, UnitDirs};
+use crate::run::Phase;
+use crate::run::store::Probed;
+use crate::world::{Asked, Prober, SystemClock, UnitDirs, base_of};
 
 /// What one look at a server brought.
 pub(super) struct Look {
@@ -19,7 +24,7 @@ pub(super) struct Look {
     pub(super) refuted: Option<(String, String)>,
 }
 
-/// Looks at all servers.
+/// Looks at all servers, and tells the run's owner how many of the requests that they count are ours.
 ///
 /// # Errors
 /// The HTTP client does not start.
@@ -32,11 +37,39 @@ pub(super) fn at_servers(found: &Found, printer: Printer) -> Result<Vec<Look>, E
         .enable_all()
         .build()
         .map_err(|error| internal(error.to_string()))?;
-    let prober = Prober::default();
+    let ((prober, asked), began) = (Prober::counted(), SystemClock.now());
     let dirs = UnitDirs::of_run(&found.dir);
-    Ok(runtime.block_on(join_all(
-        found.plan.servers().map(|unit| look(&prober, &dirs, unit)),
-    )))
+    let looks = found.plan.servers().map(|unit| look(&prober, &dirs, unit));
+    let looks = runtime.block_on(join_all(looks));
+    let sent = sent(found, asked);
+    let told = sent.is_empty() || matches!(found.state.phase, Phase::Ended(_));
+    if !told && let Err(why) = Probed::new(began, sent).tell(&found.dir) {
+        printer.complain(&format!(
+            "warning: {why}: the books of this run will show these requests as nobody's"
+        ));
+    }
+    Ok(looks)
+}
+
+/// Requests of ours that servers count among those they finished.
+fn sent(found: &Found, mut asked: UnboundedReceiver<Asked>) -> Vec<Served> {
+    let mut sent: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    while let Ok(one) = asked.try_recv() {
+        let (answered, unsure) = sent.entry(one.base).or_default();
+        *answered += u64::from(one.answered);
+        *unsure += u64::from(!one.answered);
+    }
+    let of = |unit: &Unit| {
+        let (answered, unsure) = sent.get(&base_of(unit)?).copied()?;
+        Some(Served {
+            unit: unit.id.clone(),
+            generation: found.state.unit(&unit.id).generation,
+            finished: answered,
+            ours: answered,
+            unsure,
+        })
+    };
+    found.plan.servers().filter_map(of).collect()
 }
 
 async fn look(prober: &Prober, dirs: &UnitDirs, unit: &Unit) -> Look {

@@ -37,7 +37,9 @@ impl Meant {
 
 fn by_name(runs: &[RunDir], word: &Path) -> Option<Meant> {
     let name = word.to_str()?;
-    if let Some(run) = runs.iter().find(|run| run.id().as_str() == name) {
+    let named = || runs.iter().filter(|run| run.id().as_str() == name);
+    let own = named().find(|run| run.copy_of().is_none());
+    if let Some(run) = own.or_else(|| named().next()) {
         return Some(Meant::Run(run.clone()));
     }
     let run = runs.iter().find(|run| run.cluster().as_str() == name)?;

@@ -101,20 +101,11 @@ fn look_at_ports(cluster: &mut Cluster, starting: &Plan) -> Result<Ours, StoreEr
 pub(super) fn foreseen(
     cluster: &mut Cluster,
     document: &Document,
+    desks: &mut [EvalDesk],
     printer: Printer,
 ) -> Result<Vec<String>, ExitStatus> {
-    world::add_git_facts(&mut cluster.facts, &cluster.asked);
-    (cluster.plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
-    let all: Vec<EvalName> = cluster
-        .plan
-        .evals
-        .iter()
-        .map(|eval| eval.name.clone())
-        .collect();
-    let mut said = Vec::new();
-    for mut desk in desks(cluster, &all, printer)? {
-        said.extend(desk.identity().err());
-    }
+    let identities = desks.iter_mut().map(|desk| desk.identity().err());
+    let mut said: Vec<String> = identities.flatten().collect();
     let plan = cluster.plan.clone();
     let ours = look_at_ports(cluster, &plan).map_err(|error| runs::store(&error, printer))?;
     let busy = check::busy_ports(

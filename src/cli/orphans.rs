@@ -1,4 +1,4 @@
-//! Runs whose folder was removed while something of them still runs: nobody watches it, and no plan names it.
+//! Runs whose folder was removed, not moved, while something of them still runs: nobody watches it, and no plan names it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,9 @@ pub(super) fn find(
     let mut living = world::living_runs();
     living.retain(|id, _| {
         home.run_named(id).is_some_and(|run| {
-            !run.path().exists() && cluster.is_none_or(|name| name == run.cluster())
+            !run.path().exists()
+                && cluster.is_none_or(|name| name == run.cluster())
+                && !world::is_kept_elsewhere(id)
         })
     });
     living

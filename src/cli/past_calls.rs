@@ -18,6 +18,21 @@ pub(super) fn heed(
     run: Option<&RunId>,
     printer: Printer,
 ) -> Result<Undeclared, ExitStatus> {
+    let mut undeclared = find(plan, desks, printer)?;
+    for calls in undeclared.values_mut() {
+        calls.retain(|call| Some(&call.run) != run);
+    }
+    undeclared.retain(|_, calls| !calls.is_empty());
+    say(desks, &undeclared, printer);
+    Ok(undeclared)
+}
+
+/// Looks it up.
+pub(super) fn find(
+    plan: &Plan,
+    desks: &mut [EvalDesk],
+    printer: Printer,
+) -> Result<Undeclared, ExitStatus> {
     let declared = declared(plan);
     let mut undeclared = Undeclared::new();
     for desk in desks {
@@ -25,17 +40,24 @@ pub(super) fn heed(
             printer.complain(&format!("error: {why}"));
             ExitStatus::Refused
         })?;
-        let mut calls = past.undeclared(&declared);
-        calls.retain(|call| Some(&call.run) != run);
+        let calls = past.undeclared(&declared);
         if !calls.is_empty() {
-            say(desk, &calls, printer);
             undeclared.insert(desk.name().clone(), calls);
         }
     }
     Ok(undeclared)
 }
 
-fn say(desk: &EvalDesk, calls: &[PastCall], printer: Printer) {
+/// Says it, with what clears it.
+pub(super) fn say(desks: &[EvalDesk], undeclared: &Undeclared, printer: Printer) {
+    for desk in desks {
+        if let Some(calls) = undeclared.get(desk.name()) {
+            say_of(desk, calls, printer);
+        }
+    }
+}
+
+fn say_of(desk: &EvalDesk, calls: &[PastCall], printer: Printer) {
     let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
     printer.say(&format!(
         "NOT DECLARED: while the results of `{}` were made its client {}\n\

@@ -7,7 +7,7 @@ use crate::base::{Generation, Timestamp, UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::run::store::{
-    Journal, Owner, RunDir, Salvage, StoreError, Watch, read_journal, salvage,
+    Journal, Owner, RunDir, Salvage, StoreError, Watch, read_journal, read_regular, salvage,
     set_damaged_owner_aside,
 };
 use crate::run::{Event, Handle, Record, RunState};
@@ -51,12 +51,13 @@ pub(super) fn journal(
     now: Timestamp,
     evidence: &Salvage,
 ) -> Result<(Journal, Vec<Record>), StoreError> {
-    let plan_sha256 = std::fs::read(dir.plan()).map(|bytes| sha256(&bytes));
+    let plan_sha256 = read_regular(&dir.plan()).map(|bytes| sha256(&bytes));
     let mut events = vec![Event::RunStarted {
         run: dir.id().clone(),
         cluster: dir.cluster().clone(),
         plan_sha256: plan_sha256.unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        rebuilt: true,
     }];
     let dirs = UnitDirs::of_run(dir);
     let mut marked = dirs.find_running();

@@ -1,35 +1,82 @@
 //! What a run looks like now where nobody watches it: the journal ends with its last owner.
 
+use std::path::Path;
+
+use super::owners;
 use super::runs::Found;
 use crate::base::{Clock, Timestamp, UnitId};
 use crate::facts::{Exit, Observation};
-use crate::plan::EvalPlan;
-use crate::run::{Event, Record, RunState};
+use crate::plan::{EvalPlan, ResultsPlan};
+use crate::run::store::host_name;
+use crate::run::{Event, Record, RunState, UnitPhase};
+use crate::spec::model::TransportKind;
 use crate::supervise::EvalDesk;
-use crate::world::{SystemClock, UnitDirs, read_dataset};
+use crate::world::{SystemClock, UnitDirs, living_runs, read_dataset, starts};
 
 /// The state with what one look adds: units that ended since, results that came since.
 pub(super) fn as_seen_now(found: &Found) -> RunState {
     let now = SystemClock.now();
     let dirs = UnitDirs::of_run(&found.dir);
     let mut state = found.state.clone();
-    let ended: Vec<Event> = state
-        .units
-        .iter()
-        .filter(|(_, unit)| unit.phase.may_live())
-        .filter_map(|(id, _)| ended(id, dirs.observe(id)))
-        .collect();
+    let (mut events, mut unseen) = (Vec::new(), Vec::new());
+    // What lives elsewhere is seen there alone.
+    let here = matches!(owners::elsewhere(&found.dir), Ok(None));
+    let living = found.state.units.iter();
+    for (id, unit) in living.filter(|(_, unit)| here && unit.phase.may_live()) {
+        let seen = dirs.observe(id);
+        match seen {
+            // Unknown is not gone.
+            Observation::Running(_) | Observation::Unknown { .. } => {}
+            seen if seen.launch() == unit.launch.as_ref() => events.extend(ended(id, seen)),
+            _ => unseen.push(id),
+        }
+    }
+    for id in gone(found, unseen) {
+        let Some(unit) = state.units.get_mut(id) else {
+            continue;
+        };
+        match unit.launch.clone() {
+            Some(launch) if unit.phase != UnitPhase::Intended => {
+                let generation = unit.generation;
+                events.extend(ended(id, Observation::Lost { generation, launch }));
+            }
+            // Its owner did not come to start it.
+            _ => unit.phase = UnitPhase::Planned,
+        }
+    }
     let counted = found
         .plan
         .evals
         .iter()
         .filter_map(|eval| count(found, eval));
-    for event in ended.into_iter().chain(counted) {
+    for event in events.into_iter().chain(counted) {
         tell(&mut state, event, now);
     }
     // Nobody is there who would start it again.
     state.units.values_mut().for_each(|unit| unit.died = None);
     state
+}
+
+/// Of units whose last start has no state, since it left none or that was cleared away, those of which neither a process nor a
+/// script is to be found. That can be told where they were started, and of units of that machine.
+fn gone<'a>(found: &Found, mut units: Vec<&'a UnitId>) -> Vec<&'a UnitId> {
+    let owner = found.state.owner.as_ref();
+    let here = owner.is_some_and(|owner| owner.host == host_name());
+    let local = |unit: &UnitId| {
+        let unit = found.plan.unit(unit);
+        let mut nodes = found.plan.nodes.iter();
+        let node = nodes.find(|node| unit.is_some_and(|unit| unit.node == node.name));
+        node.is_none_or(|node| node.transport == TransportKind::Local)
+    };
+    units.retain(|unit| here && local(unit));
+    if units.is_empty() {
+        return units;
+    }
+    let living = living_runs().remove(found.dir.id()).unwrap_or_default();
+    let starts = starts(found.dir.id());
+    let starting = |unit: &UnitId| starts.iter().any(|(_, starting)| starting == unit);
+    units.retain(|unit| !living.contains(*unit) && !starting(unit));
+    units
 }
 
 fn tell(state: &mut RunState, event: Event, at: Timestamp) {
@@ -70,6 +117,14 @@ fn count(found: &Found, eval: &EvalPlan) -> Option<Event> {
         .unwrap_or_default();
     let mut desk = EvalDesk::new(&found.plan, eval, &ids).ok()?;
     let counts = desk.count(None).0.ok()?;
+    // The folder was moved: what the plan names is not there any more.
+    let place = match &eval.results {
+        ResultsPlan::Dir { dir, .. } => dir,
+        ResultsPlan::Jsonl { file } => file,
+    };
+    if !Path::new(place).exists() {
+        return None;
+    }
     Some(Event::EvalProgress {
         eval: eval.name.clone(),
         done: counts.done,

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::meant::Meant;
-use super::orphans;
 use super::printer::Printer;
+use super::{orphans, owners};
 use crate::base::{ClusterName, ExitStatus, Port, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::plan::rehearsal::name_of;
-use crate::run::store::{Home, RunDir, StoreError, read_journal};
-use crate::run::{Record, RunState};
+use crate::run::store::{Home, RunDir, StoreError, read_journal, read_regular};
+use crate::run::{Phase, Record, RunState};
 use crate::world::UnitDirs;
 
 /// A run as its directory tells it.
@@ -49,7 +49,7 @@ pub(super) fn meant(word: Option<&Path>, printer: Printer) -> Result<Option<Mean
 }
 
 /// The same, also where the journal cannot be read: units stand in the plan. Answers with what is wrong with the journal,
-/// if anything is.
+/// if anything is, which was said.
 pub(super) fn find_anyway(
     meant: Option<&Meant>,
     word: Option<&Path>,
@@ -63,19 +63,34 @@ pub(super) fn read_anyway(
     dir: RunDir,
     printer: Printer,
 ) -> Result<(Found, Option<ExitStatus>), ExitStatus> {
+    let (found, wrong) = readable(dir, printer)?;
+    let wrong = wrong.map(|error| store(&error, printer));
+    Ok((found, wrong))
+}
+
+/// The same for those who need no more than the plan: a journal that cannot be read is worth a warning.
+pub(super) fn find_plan(word: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
+    let meant = meant(word, printer)?;
+    let (found, wrong) = readable(locate(meant.as_ref(), word, printer)?, printer)?;
+    if let Some(error) = wrong {
+        printer.complain(&format!("warning: {error}"));
+    }
+    Ok(found)
+}
+
+fn readable(dir: RunDir, printer: Printer) -> Result<(Found, Option<StoreError>), ExitStatus> {
     let error = match read(dir.clone()) {
         Ok(found) => return Ok((found, None)),
         Err(error) => error,
     };
-    let status = store(&error, printer);
-    let plan = read_plan(&dir).map_err(|_| status)?;
+    let plan = read_plan(&dir).map_err(|_| store(&error, printer))?;
     let found = Found {
         dir,
         plan,
         records: Vec::new(),
         state: RunState::default(),
     };
-    Ok((found, Some(status)))
+    Ok((found, Some(error)))
 }
 
 fn locate(
@@ -84,11 +99,13 @@ fn locate(
     printer: Printer,
 ) -> Result<RunDir, ExitStatus> {
     let home = home();
-    match meant {
-        Some(Meant::Run(dir)) => Ok(dir.clone()),
-        Some(Meant::Cluster(cluster)) => of_cluster(&home, cluster, word, printer),
-        None => only_live(&home, printer),
-    }
+    let dir = match meant {
+        Some(Meant::Run(dir)) => dir.clone(),
+        Some(Meant::Cluster(cluster)) => of_cluster(&home, cluster, word, printer)?,
+        None => only_live(&home, printer)?,
+    };
+    owners::be_original(&dir, printer)?;
+    Ok(dir)
 }
 
 fn of_cluster(
@@ -109,25 +126,57 @@ fn of_cluster(
     if latest.is_none() {
         latest = home.latest(&name_of(cluster)).map_err(failed)?;
     }
-    // A run whose start was refused has no plan.
-    let started = latest.filter(|dir| dir.plan().exists());
-    started.ok_or_else(|| {
-        let kept = home.path().display();
-        let shown = word.map_or_else(|| cluster.to_string(), |word| word.display().to_string());
-        let orphans = orphans::find(home, Some(cluster));
-        printer.complain(&match orphans.keys().next() {
-            None => format!(
-                "error: `{cluster}` has no run in `{kept}`\nhelp: start one: toolorch up {shown}; one that was started in another folder is kept there"
-            ),
-            Some(run) => format!(
-                "error: the folder of run `{run}` is gone, but processes of it live\nhelp: end them: toolorch down {shown}"
-            ),
-        });
-        ExitStatus::Usage
-    })
+    // Of what was copied here only the history is told.
+    if latest.is_none() {
+        latest = home.runs_of(cluster).map_err(failed)?.pop();
+    }
+    match latest {
+        Some(dir) if dir.plan().exists() => Ok(dir),
+        other => Err(without_plan(home, cluster, other.as_ref(), word, printer)),
+    }
 }
 
-fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
+/// A run that cannot be read is none, whose start was refused, or one whose plan or folder is gone.
+fn without_plan(
+    home: &Home,
+    cluster: &ClusterName,
+    latest: Option<&RunDir>,
+    word: Option<&Path>,
+    printer: Printer,
+) -> ExitStatus {
+    let (kept, shown) = (home.path().display(), word.map(Path::display));
+    let yaml = word.filter(|word| word.is_file()).map(Path::display);
+    let yaml = yaml.map_or_else(|| "CLUSTER.yaml".to_owned(), |yaml| yaml.to_string());
+    let goes_on = |dir: &&RunDir| {
+        let records = read_journal(dir.path()).unwrap_or_default();
+        RunState::fold(&records).phase == Phase::Running
+    };
+    if let Some(dir) = latest.filter(goes_on) {
+        let (run, plan) = (dir.id(), dir.plan());
+        printer.complain(&format!(
+            "error: the plan of run `{run}` is gone: `{}`\nhelp: write it anew and go on with what runs: toolorch up {yaml}",
+            plan.display()
+        ));
+        return ExitStatus::JournalDamaged;
+    }
+    let orphans = orphans::find(home, Some(cluster));
+    printer.complain(&match orphans.keys().next() {
+        None => format!(
+            "error: `{cluster}` has no run in `{kept}`\nhelp: start one: toolorch up {yaml}; one that was started in another folder is kept there"
+        ),
+        Some(run) => format!(
+            "error: the folder of run `{run}` is gone, but processes of it live\nhelp: end them: toolorch down {}",
+            shown.map_or_else(|| cluster.to_string(), |shown| shown.to_string())
+        ),
+    });
+    ExitStatus::Usage
+}
+
+/// The plan that a run followed last.
+///
+/// # Errors
+/// It cannot be read, or a newer toolorch wrote it.
+pub(super) fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
     #[derive(serde::Deserialize)]
     struct Form {
         format: u32,
@@ -138,15 +187,27 @@ fn read_plan(dir: &RunDir) -> Result<Plan, StoreError> {
         path: path.clone(),
         source,
     };
-    let bytes = std::fs::read(&path).map_err(failed)?;
+    let bytes = read_regular(&path).map_err(failed)?;
     match serde_json::from_slice::<Form>(&bytes) {
         Ok(Form { format }) if format > Plan::FORMAT => Err(StoreError::Newer {
             path: path.clone(),
             found: format,
             known: Plan::FORMAT,
         }),
-        _ => serde_json::from_slice(&bytes).map_err(|error| failed(error.into())),
+        _ => serde_json::from_slice(&bytes).map_err(|error| StoreError::Damaged {
+            path: path.clone(),
+            line: error.line(),
+            why: error.to_string(),
+        }),
     }
+}
+
+/// The live run of a cluster, or a new one.
+///
+/// # Errors
+/// A directory cannot be made, or the last run's journal is damaged.
+pub(super) fn current(cluster: &ClusterName) -> Result<RunDir, StoreError> {
+    home().current(cluster, owners::is_alive)
 }
 
 /// Ports of units of this cluster that run at this moment; none if nothing can be read.
@@ -155,7 +216,7 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
         return BTreeMap::new();
     };
     let dirs = UnitDirs::of_run(&dir);
-    let plan: Option<Plan> = std::fs::read(dir.plan())
+    let plan: Option<Plan> = read_regular(&dir.plan())
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
     plan.iter()
@@ -169,8 +230,9 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
 /// Reads a run's directory.
 ///
 /// # Errors
-/// The journal is damaged, or a file cannot be read.
+/// The journal is damaged, or a file cannot be read, or is none.
 pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
+    dir.check_files()?;
     let records = read_journal(dir.path())?;
     let plan = read_plan(&dir)?;
     let state = RunState::fold(&records);
@@ -182,6 +244,17 @@ pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
     })
 }
 
+/// The run that an `up` goes on with, if it goes on with one that was started.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn going_on(cluster: &ClusterName) -> Result<Option<Found>, StoreError> {
+    match home().latest(cluster)? {
+        Some(dir) if dir.plan().exists() && !dir.is_over()? => read(dir).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Runs that were started and are not over: of this cluster, where one is named.
 pub(super) fn live(
     home: &Home,
@@ -191,6 +264,7 @@ pub(super) fn live(
     let mut runs = home.runs().map_err(|error| store(&error, printer))?;
     runs.retain(|run| {
         cluster.is_none_or(|name| name == run.cluster())
+            && run.copy_of().is_none()
             && run.plan().exists()
             && !run.is_over().unwrap_or(false)
     });

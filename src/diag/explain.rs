@@ -1,8 +1,8 @@
-//! `toolorch explain WORD`: codes of diagnostics, and words of alarms.
+//! `toolorch explain WORD`: codes of diagnostics, words of alarms, and exit codes.
 
-use super::{alarms, codes};
+use super::{alarms, codes, exits};
 
-/// The page of a code or an alarm as plain text; what resembles it if there is none.
+/// The page of a code, an alarm or an exit code as plain text; what resembles it if there is none.
 ///
 /// # Errors
 /// Up to three codes or words that differ from `word` by little, best first; may be empty.
@@ -13,13 +13,14 @@ pub fn explain(word: &str) -> Result<String, Vec<&'static str>> {
     }
     match alarms::find(word) {
         Some(row) => Ok(page(row.word, row.title, row.text)),
-        None => Err(similar(word)),
+        None => exits::explain(word).ok_or_else(|| similar(word)),
     }
 }
 
-/// All codes and alarms, a line for each.
+/// All codes, alarms and exit codes, a line for each.
 pub fn list() -> String {
-    format!("{}\nalarms of a run\n{}", codes::list(), alarms::list())
+    let (codes, alarms, exits) = (codes::list(), alarms::list(), exits::list());
+    format!("{codes}\nalarms of a run\n{alarms}\nexit codes\n{exits}")
 }
 
 fn similar(word: &str) -> Vec<&'static str> {
@@ -53,6 +54,17 @@ mod tests {
     fn an_alarm_is_explained_by_its_word() {
         assert!(explain("outside-call").is_ok_and(|page| page.starts_with("outside-call: ")));
         assert!(list().contains("outside-call "));
+    }
+
+    #[test]
+    fn an_exit_code_is_explained_by_its_number() {
+        insta::assert_snapshot!(explain("75").unwrap(), @r"
+        exit code 75: another toolorch owns this run
+
+        Another toolorch watches the run, and there is one at a time. `toolorch status` says which; `toolorch down` ends the run with it.
+        ");
+        assert!(explain("7").is_ok_and(|page| page.contains("`outside-call`")));
+        assert!(explain("42").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod codes;
 mod diagnostic;
+pub mod exits;
 mod explain;
 mod github;
 mod human;

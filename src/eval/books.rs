@@ -12,12 +12,21 @@ use crate::run::{Books, Sum};
 pub struct Reports {
     /// The calls of all clients, since their books were opened.
     pub calls: Vec<Call>,
-    /// A client was cut off: what it had asked for questions that it did not finish may be in no result.
-    pub cut: bool,
+    /// Calls of which the results that are there may say nothing.
+    pub lost: Option<Lost>,
     /// A client still runs.
     pub running: bool,
     /// They come from call logs, which have each attempt, also of questions that were not finished.
     pub logged: bool,
+}
+
+/// Why calls are in no result. The graver comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lost {
+    /// A client was cut off: what it had asked for questions that it did not finish is in none.
+    CutOff,
+    /// Results in error were asked again, and newer ones took their place.
+    AskedAgain,
 }
 
 /// The account of one model.
@@ -112,8 +121,15 @@ fn doubt(books: &Books, reports: &Reports, is_one: impl Fn(&BTreeSet<UnitId>) ->
         Some("the client reports no calls")
     } else if !complete {
         Some("the client's results leave calls out; its call log would have them all")
-    } else if reports.cut && !reports.logged {
-        Some("a client was cut off, and what it had asked for unfinished questions is in no result")
+    } else if let (Some(lost), false) = (reports.lost, reports.logged) {
+        Some(match lost {
+            Lost::CutOff => {
+                "a client was cut off, and what it had asked for unfinished questions is in no result"
+            }
+            Lost::AskedAgain => {
+                "results in error were asked again, and what had been asked for them is in no result"
+            }
+        })
     } else if books.gap {
         Some("another controller watched before, and what it asked is not known")
     } else {

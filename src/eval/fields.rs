@@ -129,7 +129,7 @@ mod tests {
         for bad in [
             r#"{"a": NaN"#,
             r#"{"a": Nan}"#,
-            r#"{NaN: 1}"#,
+            "{NaN: 1}",
             r#"{"a": "NaN}"#,
         ] {
             assert!(read(bad, |_| true).is_err(), "{bad}");

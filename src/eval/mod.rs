@@ -20,7 +20,7 @@ mod results;
 mod retry;
 mod routes;
 
-pub use books::{Account, Balance, Reports, accounts, reported_elsewhere};
+pub use books::{Account, Balance, Lost, Reports, accounts, reported_elsewhere};
 pub use call_log::logged_call;
 pub use calls::{Call, calls_of};
 pub use cause::Cause;

@@ -67,7 +67,8 @@ pub fn named(id: &str) -> Option<&'static Failure> {
     all().iter().find(|failure| failure.id == id)
 }
 
-/// A line of the access log, or one that only informs: what died after it did not die of it.
+/// A line of the access log, one that only informs, or a client's word on one of its questions: what died after it did not
+/// die of it.
 pub fn is_chatter(line: &str) -> bool {
     let named = line.trim_start().strip_prefix('(');
     let said = named.and_then(|rest| Some(rest.split_once(')')?.1));
@@ -76,7 +77,8 @@ pub fn is_chatter(line: &str) -> bool {
         .iter()
         .any(|level| said.starts_with(level));
     let asks = ["\"GET /", "\"POST /", "\"HEAD /"];
-    informs || (said.contains(" HTTP/1") && asks.iter().any(|verb| said.contains(verb)))
+    let marks = said.contains("id=") && said.contains("status=");
+    informs || marks || (said.contains(" HTTP/1") && asks.iter().any(|verb| said.contains(verb)))
 }
 
 /// The failure that one line carries.
@@ -247,6 +249,7 @@ mod tests {
             r#"(APIServer pid=1) INFO:     127.0.0.1:54092 - "POST /v1/chat/completions HTTP/1.1" 200 OK"#,
             r#"127.0.0.1 - - [26/Nov/2026] "GET /health HTTP/1.1" 200 -"#,
             "INFO 11-26 13:39:27 [loggers.py:116] Engine 000: Avg prompt throughput: 0.0 tokens/s",
+            "[HLE_TASK_COMPLETE] id=q-7 status=done",
         ] {
             assert!(is_chatter(line), "{line}");
         }

@@ -273,7 +273,7 @@ evals:
         let other = plan.unit(&plan.evals[1].unit).unwrap();
         assert!(plan.evals[1].egress.is_none() && other.env.set.is_empty());
         insta::assert_snapshot!(table(&plan), @r"
-        a: 5 servers on 2 nodes, 2 evaluations
+        a: 4 servers on 1 node, 2 evaluations, 1 egress proxy
 
         units      node        gpus  ports         launcher  start
         m-0…2      n           -     1800-1802     process   at once

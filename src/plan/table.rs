@@ -1,8 +1,9 @@
 //! The plan as people read it.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::base::mask_keys;
+use crate::base::{NodeName, UnitId, mask_keys};
 use crate::spec::model::{AfterState, LauncherKind, WhenDone};
 
 use super::columns::{columns, ranges};
@@ -36,18 +37,25 @@ fn title(plan: &Plan) -> String {
         let s = if number == 1 { "" } else { "s" };
         format!("{number} {what}{s}")
     };
+    // Ours, and part of its evaluation: the YAML names neither it nor its node.
+    let proxies: HashSet<&UnitId> = (plan.evals.iter())
+        .filter_map(|eval| eval.egress.as_ref())
+        .collect();
+    let mut servers: Vec<&Unit> = plan.servers().collect();
+    servers.retain(|unit| !proxies.contains(&unit.id));
+    let nodes: HashSet<&NodeName> = servers.iter().map(|unit| &unit.node).collect();
+    let proxies = match proxies.len() {
+        0 => String::new(),
+        1 => ", 1 egress proxy".to_owned(),
+        several => format!(", {several} egress proxies"),
+    };
     format!(
-        "{}: {} on {}, {}",
+        "{}: {} on {}, {}{proxies}",
         plan.cluster,
-        count(plan.servers().count(), "server"),
-        count(nodes_with_servers(plan), "node"),
+        count(servers.len(), "server"),
+        count(nodes.len(), "node"),
         count(plan.evals.len(), "evaluation"),
     )
-}
-
-fn nodes_with_servers(plan: &Plan) -> usize {
-    let nodes: std::collections::HashSet<_> = plan.servers().map(|unit| &unit.node).collect();
-    nodes.len()
 }
 
 fn section(text: &mut String, title: &str, rows: &[Vec<String>]) {

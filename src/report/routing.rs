@@ -30,7 +30,12 @@ pub fn routing_text(
         text.push_str(&outside(state));
     }
     if !accounts.is_empty() {
-        let _ = write!(text, "\nbooks: requests of this run\n{}", books(accounts));
+        let since = if run.rebuilt {
+            "requests since the journal was begun anew: what came before is not known"
+        } else {
+            "requests of this run"
+        };
+        let _ = write!(text, "\nbooks: {since}\n{}", books(accounts));
     }
     for (place, count) in elsewhere {
         let _ = writeln!(
@@ -192,6 +197,7 @@ evals:
             cluster: ClusterName::new("a"),
             plan_sha256: String::new(),
             version: "0".to_owned(),
+            rebuilt: false,
         };
         let records: Vec<Record> = std::iter::once(first)
             .chain(events)
@@ -275,6 +281,25 @@ evals:
         calls of `hle` were NOT enforced: it went around its proxy; sampled: 118 looks at its sockets; nothing had to be dropped from its environment
           called 203.0.113.7:443, once: NOT DECLARED
           refused api.x.com:443, 3 times: NOT DECLARED
+        ");
+    }
+
+    #[test]
+    fn books_of_a_rebuilt_journal_say_from_when_on_they_are() {
+        let account = Account {
+            model: "org/m".to_owned(),
+            served: None,
+            answered: 18,
+            failed: 0,
+            balance: Balance::Even,
+        };
+        let mut run = run(Vec::new());
+        run.rebuilt = true;
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run, &[account], &[]), @r"
+
+        books: requests since the journal was begun anew: what came before is not known
+        model  served  ours  reported  failed
+        org/m       ?     ?        18       0  balanced
         ");
     }
 

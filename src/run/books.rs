@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{EvalName, UnitId};
+use crate::base::{EvalName, Timestamp, UnitId};
 use crate::facts::Served;
 
 /// Where the reports of an evaluation's clients begin: what was there before is not of this run.
@@ -29,8 +29,17 @@ pub struct Books {
     pub unread: BTreeSet<UnitId>,
     /// Another controller took the run while clients ran: probes of the one before are not known.
     pub gap: bool,
-    /// What each server had counted when the first client that runs now began.
-    open: Option<BTreeMap<UnitId, Served>>,
+    /// The books of the clients that run now.
+    open: Option<Open>,
+}
+
+/// Books of clients that run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Open {
+    /// When the first of them began.
+    since: Timestamp,
+    /// What each server had counted then.
+    base: BTreeMap<UnitId, Served>,
 }
 
 /// Requests, added up.
@@ -62,14 +71,20 @@ impl Books {
         self.open.is_some()
     }
 
+    /// Since when clients run, as far as is recorded.
+    pub fn open_since(&self) -> Option<Timestamp> {
+        Some(self.open.as_ref()?.since)
+    }
+
     /// What the probes of this start had counted when the books were opened.
     pub fn base(&self, unit: &UnitId) -> Option<&Served> {
-        self.open.as_ref()?.get(unit)
+        self.open.as_ref()?.base.get(unit)
     }
 
     /// A client is about to begin.
     pub(super) fn open(
         &mut self,
+        since: Timestamp,
         eval: &EvalName,
         mark: BooksMark,
         servers: &[Served],
@@ -78,7 +93,8 @@ impl Books {
         self.evals.entry(eval.clone()).or_insert(mark);
         if self.open.is_none() {
             let of = |served: &Served| (served.unit.clone(), served.clone());
-            self.open = Some(servers.iter().map(of).collect());
+            let base = servers.iter().map(of).collect();
+            self.open = Some(Open { since, base });
             self.unread.extend(unread.iter().cloned());
         }
     }
@@ -89,7 +105,7 @@ impl Books {
         self.ended.insert(served.unit.clone());
         if let Some(open) = &mut self.open {
             // Its next start counts from nothing.
-            open.remove(&served.unit);
+            open.base.remove(&served.unit);
         }
     }
 

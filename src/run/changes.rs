@@ -79,35 +79,6 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.replaced.is_empty() && self.retired.is_empty() && self.added.is_empty()
     }
-
-    /// One line for each kind of change.
-    pub fn lines(&self) -> Vec<String> {
-        let names = |units: &BTreeSet<UnitId>| {
-            let names: Vec<&str> = units.iter().map(UnitId::as_str).collect();
-            names.join(", ")
-        };
-        let mut lines: Vec<String> = Vec::new();
-        if !self.replaced.is_empty() {
-            let each = self.replaced.iter();
-            let each: Vec<String> = each
-                .map(|(unit, what)| format!("{unit} ({what})"))
-                .collect();
-            lines.push(format!("restarted: {}", each.join(", ")));
-        }
-        if !self.retired.is_empty() {
-            lines.push(format!("stopped: {}", names(&self.retired)));
-        }
-        if !self.added.is_empty() {
-            lines.push(format!("started in addition: {}", names(&self.added)));
-        }
-        if !self.strange.is_empty() {
-            lines.push(format!(
-                "left alone, since the journal does not know it: {} (toolorch down ends it)",
-                names(&self.strange)
-            ));
-        }
-        lines
-    }
 }
 
 /// Where a unit's script is in a rendered set.
@@ -236,7 +207,8 @@ mod tests {
     use super::*;
     use crate::base::{Epoch, Generation, LaunchId, Timestamp};
     use crate::plan::plan;
-    use crate::run::{Event, Record};
+    use crate::run::forecast_tests::{UP, running};
+    use crate::run::{Event, Forecast, Outlook, Record};
 
     const YAML: &str = "version: 1\nname: t\nlauncher: process\nnodes: { n: { gpus: 0, transport: local, address: 127.0.0.1 } }\n\
                         services:\n  a: { node: n, port: 9001, command: [a] }\n  b: { node: n, port: 9002, command: [b] }\n";
@@ -277,11 +249,27 @@ mod tests {
         state
     }
 
+    /// What is about to happen beside these live units.
     fn lines(new: &FileSet, state: &RunState, live: &[&str], old: &FileSet) -> String {
-        let live = live.iter().map(|unit| UnitId::new(*unit)).collect();
+        let live: BTreeSet<UnitId> = live.iter().map(|unit| UnitId::new(*unit)).collect();
         let there = |path: &str| Some(old.get(path)?.bytes.clone());
-        let found = Changes::between(&plan_of(YAML), new, state, &live, there);
-        found.map_or_else(|why| why.to_string(), |changes| changes.lines().join("\n"))
+        let plan = plan_of(YAML);
+        let changes = match Changes::between(&plan, new, state, &live, there) {
+            Ok(changes) => changes,
+            Err(why) => return why.to_string(),
+        };
+        let seen = live.into_iter().map(|unit| (unit, running("l"))).collect();
+        let forecast = Forecast::of(&Outlook {
+            plan: &plan,
+            before: None,
+            state,
+            changes: &changes,
+            seen: &seen,
+            results: &BTreeMap::new(),
+            asked: UP,
+            lives: true,
+        });
+        forecast.lines("t.yaml").join("\n")
     }
 
     #[test]

@@ -48,6 +48,18 @@ pub enum Event {
         plan_sha256: String,
         /// The version of this program.
         version: String,
+        /// `up --rebuild` began its journal anew: what was before is not known.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rebuilt: bool,
+    },
+    /// A unit of which an earlier owner intended a start was not found: whether that start is still on its way is waited for.
+    StartAwaited {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// For so long at most.
+        length: Millis,
     },
     /// A controller took the run.
     OwnerTook {

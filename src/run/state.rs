@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::alarms::AlarmState;
 use super::books::Books;
 use super::event::{Event, Record};
 use super::{EvalState, UnitPhase, UnitState};
@@ -30,6 +31,8 @@ pub struct RunState {
     pub plan_sha256: String,
     /// When it began.
     pub since: Timestamp,
+    /// `up --rebuild` began its journal then, and what was before is not known.
+    pub rebuilt: bool,
     /// The last line's number.
     pub seq: u64,
     /// The highest epoch seen.
@@ -48,22 +51,11 @@ pub struct RunState {
     pub alarms: Vec<AlarmState>,
     /// What servers counted while clients ran.
     pub books: Books,
-    /// `toolorch down` ended it.
-    pub taken_down: bool,
+    /// The `toolorch down` that ended it; where it goes on, one that has not come to its end.
+    pub down: Option<Owner>,
 }
 
-/// An alarm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlarmState {
-    /// When.
-    pub at: Timestamp,
-    /// Its stable word.
-    pub alarm: String,
-    /// What, in words.
-    pub text: String,
-}
-
-/// A controller that took the run.
+/// A process that took the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// Its host.
@@ -112,10 +104,15 @@ impl RunState {
         self.epoch = record.epoch;
         self.seq = record.seq;
         let at = record.at;
+        self.end_alarms(at, &record.event);
         match &record.event {
             Event::RunStarted {
-                run, plan_sha256, ..
+                run,
+                plan_sha256,
+                rebuilt,
+                ..
             } => {
+                self.rebuilt = *rebuilt;
                 self.phase = Phase::Running;
                 self.run = Some(run.clone());
                 self.plan_sha256.clone_from(plan_sha256);
@@ -126,7 +123,7 @@ impl RunState {
                 self.phase = Phase::Running;
                 // What an earlier owner was alarmed of may be mended; who still sees it says it again.
                 self.alarms.clear();
-                self.taken_down = false;
+                self.down = None;
                 self.books.taken();
                 self.owner = Some(Owner {
                     host: host.clone(),
@@ -138,7 +135,14 @@ impl RunState {
                 self.evals.values_mut().for_each(|eval| eval.recent.clear());
                 self.judge_afresh();
             }
-            Event::DownBegan { .. } => self.taken_down = true,
+            Event::DownBegan { host, pid } => {
+                self.down = Some(Owner {
+                    host: host.clone(),
+                    pid: *pid,
+                    since: at,
+                    left: None,
+                });
+            }
             Event::ConfigWritten {
                 config,
                 sha256,
@@ -166,13 +170,15 @@ impl RunState {
                 mark,
                 servers,
                 unread,
-            } => self.books.open(eval, *mark, servers, unread),
+            } => self.books.open(at, eval, *mark, servers, unread),
             Event::ServerCounted { served } => self.books.server_ended(served),
             Event::BooksClosed { servers, unread } => self.books.close(servers, unread),
-            Event::Alarm { alarm, text, .. } => self.alarms.push(AlarmState {
+            Event::Alarm { alarm, unit, text } => self.alarms.push(AlarmState {
                 at,
                 alarm: alarm.clone(),
+                unit: unit.clone(),
                 text: text.clone(),
+                over: None,
             }),
             Event::OwnerLeft { why, .. } => {
                 if let Some(owner) = &mut self.owner {

@@ -4,6 +4,7 @@ use super::RunState;
 use super::event::{Event, GaveUp, Handle};
 use crate::base::{Generation, LaunchId, Millis, Timestamp, UnitId};
 use crate::facts::{Exit, Liveness, ProbeFailure};
+use crate::plan::{Endpoint, Group};
 
 /// What is recorded of a unit.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -251,6 +252,14 @@ impl RunState {
             state.generation = generation;
             change(state);
         }
+    }
+
+    /// How many servers of a group an evaluation wants to be ready: drained ones are not missed as long as another is left.
+    pub fn wanted_of(&self, group: &Group) -> usize {
+        let drained = |end: &&Endpoint| self.units.get(&end.unit).is_some_and(|unit| unit.drained);
+        let drained = group.endpoints.iter().filter(drained).count();
+        let left = group.endpoints.len() - drained;
+        group.min_ready.min(left.max(1))
     }
 
     /// The unit's state; a unit without records is planned.

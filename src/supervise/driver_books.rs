@@ -9,8 +9,9 @@ use super::{Input, Metered, Purpose};
 use crate::base::{EvalName, Generation, UnitId};
 use crate::facts::Served;
 use crate::plan::{Unit, UnitKind};
+use crate::run::store::take_probed;
 use crate::run::{BooksMark, Event, UnitPhase};
-use crate::world::{Asked, bracketed};
+use crate::world::{Asked, base_of};
 
 /// Our own requests by the server's `http://host:port`, of its present start.
 #[derive(Debug, Default)]
@@ -26,14 +27,18 @@ impl Ours {
             *unsure += 1;
         }
     }
-}
 
-fn base_of(unit: &Unit) -> Option<String> {
-    Some(format!(
-        "http://{}:{}",
-        bracketed(&unit.address),
-        unit.port?
-    ))
+    /// Another command sent requests. Some of those of before the books were opened may stand in the count that they
+    /// were opened with: nobody can tell how many.
+    pub(super) fn told(&mut self, base: String, sent: &Served, since_open: bool) {
+        let (answered, unsure) = self.0.entry(base).or_default();
+        if since_open {
+            *answered += sent.ours;
+            *unsure += sent.unsure;
+        } else {
+            *unsure += sent.ours + sent.unsure;
+        }
+    }
 }
 
 impl Driver<'_> {
@@ -100,6 +105,7 @@ impl Driver<'_> {
         while let Ok(asked) = self.asked.try_recv() {
             self.ours.count(asked);
         }
+        self.heed_probed();
         for served in &mut metered.servers {
             let base = self.brain.plan().unit(&served.unit).and_then(base_of);
             let ours = base.and_then(|base| self.ours.0.get(&base));
@@ -108,6 +114,23 @@ impl Driver<'_> {
             served.unsure = unsure;
         }
         metered
+    }
+
+    /// What `toolorch probe` and its like asked our servers is ours as well.
+    fn heed_probed(&mut self) {
+        let state = self.brain.state();
+        let open = state.books.open_since();
+        for probed in take_probed(&self.ground.requests) {
+            let since_open = open.is_some_and(|open| probed.began > open);
+            for sent in &probed.servers {
+                let base = self.brain.plan().unit(&sent.unit).and_then(base_of);
+                if let Some(base) = base
+                    && state.unit(&sent.unit).generation == sent.generation
+                {
+                    self.ours.told(base, sent, since_open);
+                }
+            }
+        }
     }
 
     /// Each start of a server counts from nothing. What this owner did not ask is not its own.
@@ -138,5 +161,31 @@ impl Driver<'_> {
             results: self.desk(eval).map_or(0, |desk| desk.mark()),
             call_log: length.map_or(0, |found| found.len()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_command_sent_is_ours_and_unsure_where_the_books_were_opened_later() {
+        let sent = Served {
+            unit: UnitId::new("a-0"),
+            generation: Generation(1),
+            finished: 4,
+            ours: 4,
+            unsure: 1,
+        };
+        let mut ours = Ours::default();
+        let base = || "http://127.0.5.1:1800".to_owned();
+        ours.count(Asked {
+            base: base(),
+            answered: true,
+        });
+        ours.told(base(), &sent, true);
+        assert_eq!(ours.0[&base()], (5, 1));
+        ours.told(base(), &sent, false);
+        assert_eq!(ours.0[&base()], (5, 6));
     }
 }

@@ -1,7 +1,6 @@
 //! The driver's desk for one evaluation: its results counted, its identity stamped, its log read.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use crate::knowledge::adapters;
 use crate::plan::{ClientConfigPlan, EvalPlan, Plan, ResultsPlan};
 use crate::render::{FillRequest, Filled, client_config, count_endpoints};
 use crate::run::places;
-use crate::run::store::failpoint;
+use crate::run::store::{failpoint, open_regular, read_regular_text};
 use crate::spec::model::Finished;
 use crate::world::{
     ResultScanner, ResultsClaim, SystemClock, claim_results, fill_in, read_identity, wall,
@@ -314,7 +313,7 @@ fn declared(plan: &Plan) -> Option<Vec<String>> {
 /// What a log holds from `offset` on; a bounded piece, the rest comes with the next call.
 fn read_from(path: &Path, offset: u64) -> Option<Vec<u8>> {
     const PIECE: u64 = 4 << 20;
-    let mut file = File::open(path).ok()?;
+    let mut file = open_regular(path).ok()?;
     file.seek(SeekFrom::Start(offset)).ok()?;
     let mut fresh = Vec::new();
     file.take(PIECE).read_to_end(&mut fresh).ok()?;
@@ -361,8 +360,8 @@ pub fn config_text(
         let text = client_config(plan, config, run, ready, None);
         return text.map_err(|error| error.to_string());
     };
-    let template =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read `{path}`: {error}"))?;
+    let template = read_regular_text(path.as_ref())
+        .map_err(|error| format!("cannot read `{path}`: {error}"))?;
     let filled = fill_in(&FillRequest::Config {
         plan: plan.clone(),
         name: config.name.clone(),

@@ -8,7 +8,7 @@ use super::evals::Stage;
 use super::stops::Then;
 use super::tasks::Task;
 use super::watch::Ending;
-use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::base::{EvalName, Millis, Name, Timestamp, UnitId};
 use crate::plan::EvalPlan;
 use crate::run::{Event, Held, StopWhy, UnitPhase};
 
@@ -30,8 +30,8 @@ struct Missing {
 enum Prospect {
     /// It is on its way, or may be.
     Coming,
-    /// Somebody keeps it from being started.
-    Drained,
+    /// Somebody keeps all of this group from being started.
+    Drained(Name),
     /// It was given up.
     Never,
 }
@@ -73,7 +73,7 @@ impl Brain {
             }
             let wait = match why.prospect {
                 Prospect::Coming => HOLD_AFTER,
-                Prospect::Drained | Prospect::Never => HOPELESS_AFTER,
+                Prospect::Drained(_) | Prospect::Never => HOPELESS_AFTER,
             };
             if now.since(since) >= wait {
                 self.hold(&name, &unit, since, why, now);
@@ -96,8 +96,10 @@ impl Brain {
         work.count_at = None;
         let Missing { why, prospect } = missing;
         let then = match prospect {
-            Prospect::Coming => Some("it goes on by itself when there is one again"),
-            Prospect::Drained => Some("it goes on when one is undrained: toolorch drain --undo"),
+            Prospect::Coming => Some("it goes on by itself when there is one again".to_owned()),
+            Prospect::Drained(group) => Some(format!(
+                "it goes on when one is undrained: toolorch drain --undo {group}"
+            )),
             // Its verdict says so.
             Prospect::Never => None,
         };
@@ -152,7 +154,7 @@ impl Brain {
             let prospect = if self.readiness(group).1 > 0 {
                 Prospect::Coming
             } else if self.drained_of(group) > 0 {
-                Prospect::Drained
+                Prospect::Drained(group.name.clone())
             } else {
                 Prospect::Never
             };

@@ -67,6 +67,12 @@ impl Brain {
             UnitPhase::Intended | UnitPhase::Launched if state.since + EMERGE > now => {
                 self.ask(Effect::Watch { unit: unit.clone() });
                 let until = state.since + EMERGE;
+                let awaited = Event::StartAwaited {
+                    unit: unit.clone(),
+                    generation: state.generation,
+                    length: until.since(now),
+                };
+                self.record(awaited, now);
                 self.tasks.insert(unit.clone(), Task::Emerging { until });
             }
             UnitPhase::Intended => {
@@ -145,7 +151,14 @@ impl Brain {
 
     /// A unit was looked at.
     pub(super) fn seen(&mut self, unit: &UnitId, observation: Observation, now: Timestamp) {
-        if let Some(Task::Unseen { .. } | Task::Emerging { .. }) = self.tasks.get(unit) {
+        if let Some(task @ (Task::Unseen { .. } | Task::Emerging { .. })) = self.tasks.get(unit) {
+            let launch = self.state.unit(unit).launch;
+            let nothing = matches!(observation, Observation::Never | Observation::Exited(_))
+                && observation.launch() != launch.as_ref();
+            // It is waited for already.
+            if nothing && matches!(task, Task::Emerging { .. }) {
+                return;
+            }
             if !matches!(observation, Observation::Unknown { .. }) {
                 self.tasks.remove(unit);
                 self.adopt(unit, observation, now);

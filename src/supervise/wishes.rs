@@ -103,7 +103,7 @@ impl Brain {
                 news.join(", ")
             );
             told.extend(unused.iter().cloned());
-            self.alarm("unused", None, text, now);
+            self.alarm("unused", Some(&unit), text, now);
         }
     }
 }

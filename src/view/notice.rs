@@ -260,7 +260,7 @@ mod tests {
         insta::assert_snapshot!(told(&mut notices, &mut story), @r#"
         {"format":1,"event":"alarm","level":"warning","cluster":"night","run":"night-1-abcd","alarm":"slow","unit":null,"eval":null,"code":null,"text":"answer-1 is slow, key ********************************** ","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
         {"format":1,"event":"alarm","level":"warning","cluster":"night","run":"night-1-abcd","alarm":"held","unit":"eval-hle","eval":"hle","code":null,"text":"`hle` is held","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
-        {"format":1,"event":"gave-up","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":"orchestrator-0","eval":null,"code":null,"text":"`orchestrator-0` is given up: ended after each of 3 starts","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
+        {"format":1,"event":"gave-up","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":"orchestrator-0","eval":null,"code":null,"text":"`orchestrator-0` is given up: each of its 3 starts ended, and `restart` allows no more","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
         {"format":1,"event":"evaluation","level":"error","cluster":"night","run":"night-1-abcd","alarm":null,"unit":null,"eval":"hle","code":null,"text":"evaluation `hle`: incomplete, 3 missing: the client ended with code 1","at":"2025-12-31T00:00:00.000Z","host":"desk","more":0}
         "#);
         let end = notices.end(ExitStatus::Incomplete, "hle: incomplete", story.now());

@@ -168,6 +168,9 @@ fn of_unit(event: &Event) -> String {
         Event::LaunchIntended {
             unit, generation, ..
         } => format!("{unit} to be started, start {generation}"),
+        Event::StartAwaited { unit, length, .. } => format!(
+            "{unit}: an earlier controller meant to start it; whether that start is still on its way is waited for, {length} at most"
+        ),
         Event::Launched { unit, handle, .. } => {
             let port = handle
                 .port
@@ -393,6 +396,11 @@ mod tests {
             "set `tool_parser: hermes`",
         );
         story.give_up("retrieval", GaveUp::Budget { starts: 3 });
+        story.tell(Event::StartAwaited {
+            unit: UnitId::new("orchestrator-1"),
+            generation: crate::base::Generation(1),
+            length: Millis::from_secs(14),
+        });
         story.alarm(
             "first-results-all-errors",
             "the first 8 results are all errors",
@@ -426,7 +434,8 @@ mod tests {
         00:00:41 retrieval started, pid 77
         00:00:41 retrieval ended with code 139 (SIGSEGV inferred): Segmentation fault
         00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
-        00:00:41 retrieval given up: ended after each of 3 starts
+        00:00:41 retrieval given up: each of its 3 starts ended, and `restart` allows no more
+        00:00:41 orchestrator-1: an earlier controller meant to start it; whether that start is still on its way is waited for, 14.0s at most
         00:00:41 alarm first-results-all-errors: the first 8 results are all errors
         00:00:41 the controller stood still for 10m 00s; what happened meanwhile was not seen
         00:00:41 no longer watched (SIGTERM); what was started goes on
@@ -442,7 +451,8 @@ mod tests {
         00:00:41 orchestrator-0 ready after 41.2s
         00:00:41 retrieval ended with code 139 (SIGSEGV inferred): Segmentation fault
         00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
-        00:00:41 retrieval given up: ended after each of 3 starts
+        00:00:41 retrieval given up: each of its 3 starts ended, and `restart` allows no more
+        00:00:41 orchestrator-1: an earlier controller meant to start it; whether that start is still on its way is waited for, 14.0s at most
         00:00:41 alarm first-results-all-errors: the first 8 results are all errors
         00:00:41 the controller stood still for 10m 00s; what happened meanwhile was not seen
         00:00:41 no longer watched (SIGTERM); what was started goes on
@@ -451,7 +461,7 @@ mod tests {
         insta::assert_snapshot!(shown(&run(), Weight::Loud), @r"
         00:00:41 retrieval ended with code 139 (SIGSEGV inferred): Segmentation fault
         00:00:41 orchestrator-0 tool call refuted: it came as text; set `tool_parser: hermes`
-        00:00:41 retrieval given up: ended after each of 3 starts
+        00:00:41 retrieval given up: each of its 3 starts ended, and `restart` allows no more
         00:00:41 alarm first-results-all-errors: the first 8 results are all errors
         ");
     }

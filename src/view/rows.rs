@@ -99,11 +99,19 @@ fn group_rows(
         .iter()
         .filter(|phase| matches!(phase, UnitPhase::Ready(_)));
     let ready = ready.count();
+    let drained = units
+        .iter()
+        .filter(|(unit, _)| words::is_drained(&run.unit(&unit.id)))
+        .count();
+    let drained = match drained {
+        0 => String::new(),
+        count => format!(", {count} drained"),
+    };
     let head = Row {
         mood: worst.unwrap_or(Mood::Idle),
         inner: false,
         name: group.name.to_string(),
-        text: format!("{ready}/{} ready", units.len()),
+        text: format!("{ready}/{} ready{drained}", units.len()),
         tail: String::new(),
     };
     let rest = units
@@ -173,6 +181,7 @@ fn squeeze(all: Vec<Row>, room: usize) -> Vec<Row> {
 mod tests {
     use super::*;
     use crate::base::UnitId;
+    use crate::run::Event;
     use crate::view::testing::{Story, plan};
 
     fn shown(replicas: usize, story: &Story, room: usize) -> String {
@@ -248,6 +257,18 @@ mod tests {
         orchestrator | 2/2 ready
         retrieval | ready after 0ms
         hle |  | Finished q2
+        ");
+    }
+
+    #[test]
+    fn drained_servers_are_counted() {
+        let mut story = Story::begun();
+        story.start("orchestrator-0").ready("orchestrator-0");
+        let unit = UnitId::new("orchestrator-1");
+        story.tell(Event::Drained { unit });
+        insta::assert_snapshot!(shown(2, &story, 20), @r"
+        orchestrator | 1/2 ready, 1 drained
+        retrieval | not started
         ");
     }
 

@@ -30,7 +30,7 @@ pub struct Status {
     pub phase: &'static str,
     /// The exit code of a run that ended.
     pub code: Option<u8>,
-    /// `toolorch down` ended it.
+    /// `toolorch down` ended it, or has begun to.
     pub taken_down: bool,
     /// When the run began.
     pub since: Iso,
@@ -38,8 +38,13 @@ pub struct Status {
     pub at: Iso,
     /// Who watches.
     pub watcher: Watcher,
+    /// Units that run, or may.
+    pub living: usize,
     /// Where nobody watches: the unit that stops itself next, if nothing moves.
     pub idle_stop: Option<IdleStop>,
+    /// The host on which its units live or lived, where they cannot be seen from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units_on: Option<String>,
     /// Models and services, in the order of the plan.
     pub groups: Vec<GroupStatus>,
     /// Evaluations, in the order of the plan.
@@ -67,8 +72,11 @@ pub struct GroupStatus {
     pub ready: usize,
     /// How many it has.
     pub total: usize,
-    /// How many an evaluation needs.
+    /// How many an evaluation needs; drained ones are not missed as long as another is left.
     pub min_ready: usize,
+    /// An evaluation that is not over needs them.
+    #[serde(skip)]
+    pub needed: bool,
     /// Each of them.
     pub units: Vec<UnitStatus>,
 }
@@ -136,6 +144,8 @@ pub struct AlarmStatus {
     pub alarm: String,
     /// What, in words.
     pub text: String,
+    /// Since when it is over, where something that happened shows it.
+    pub over: Option<Iso>,
 }
 
 impl Status {
@@ -152,11 +162,17 @@ impl Status {
             run: run.run.clone(),
             phase,
             code,
-            taken_down: run.taken_down,
+            taken_down: run.down.is_some(),
             since: Iso(run.since),
             at: Iso(now),
             watcher: Watcher::of(run),
+            living: run
+                .units
+                .values()
+                .filter(|unit| unit.phase.may_live())
+                .count(),
             idle_stop: None,
+            units_on: None,
             groups: plan
                 .groups
                 .iter()
@@ -174,6 +190,7 @@ impl Status {
                     at: Iso(told.at),
                     alarm: clean(&told.alarm),
                     text: clean(&told.text),
+                    over: told.over.map(Iso),
                 })
                 .collect(),
         }
@@ -190,6 +207,13 @@ impl Status {
     #[must_use]
     pub fn with_idle_stop(mut self, stop: Option<IdleStop>) -> Self {
         self.idle_stop = stop;
+        self
+    }
+
+    /// Adds on which host its units live or lived that cannot be seen from here.
+    #[must_use]
+    pub fn with_units_on(mut self, host: &str) -> Self {
+        self.units_on = Some(clean(host));
         self
     }
 
@@ -222,7 +246,11 @@ impl Status {
         }
         for alarm in &self.alarms {
             let at = wall::moment(alarm.at.0, self.at.0, zone);
-            let _ = writeln!(out, "  {at}  {}: {}", alarm.alarm, alarm.text);
+            let over = alarm.over.map_or_else(String::new, |over| {
+                let over = wall::moment(over.0, self.at.0, zone);
+                format!(", over since {over}")
+            });
+            let _ = writeln!(out, "  {at}  {}{over}: {}", alarm.alarm, alarm.text);
         }
         out
     }
@@ -236,6 +264,9 @@ impl Status {
         let began = wall::moment(self.since.0, self.at.0, zone);
         let mut out = match self.code {
             None if self.phase == "new" => format!("{name}: nothing was started yet\n"),
+            None if self.living == 0 && self.watcher.is_gone() => {
+                format!("{name}: nothing of it runs, begun at {began}\n")
+            }
             None => format!("{name}: running for {age}, since {began}\n"),
             Some(_) if self.taken_down => format!("{name}: taken down, begun at {began}\n"),
             Some(code) => {
@@ -245,7 +276,13 @@ impl Status {
             }
         };
         if self.phase == "running" {
-            let _ = writeln!(out, "{}", self.watcher.text(self.at.0, zone));
+            let _ = writeln!(out, "{}", self.watcher.text(self.living, self.at.0, zone));
+            if let Some(host) = &self.units_on {
+                let _ = writeln!(
+                    out,
+                    "its units live on `{host}`: from here only what was recorded last can be told"
+                );
+            }
             if let Some(IdleStop { unit, left_ms }) = &self.idle_stop {
                 let _ = writeln!(
                     out,
@@ -268,9 +305,21 @@ fn group_status(group: &Group, plan: &Plan, run: &RunState, now: Timestamp) -> G
         name: group.name.clone(),
         ready: units.iter().filter(|unit| unit.phase == "ready").count(),
         total: units.len(),
-        min_ready: group.min_ready,
+        min_ready: run.wanted_of(group),
+        needed: is_needed(group, plan, run),
         units,
     }
+}
+
+/// Whether an evaluation that is not over requires the group.
+fn is_needed(group: &Group, plan: &Plan, run: &RunState) -> bool {
+    let over = |eval: &EvalName| {
+        let state = run.evals.get(eval);
+        state.is_some_and(|eval| eval.verdict.is_some())
+    };
+    let ends = run.down.is_some() || matches!(run.phase, Phase::Ended(_));
+    let mut evals = plan.evals.iter().filter(|eval| !over(&eval.name));
+    !ends && evals.any(|eval| eval.requires.is_empty() || eval.requires.contains(&group.name))
 }
 
 fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
@@ -279,7 +328,7 @@ fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
         unit: unit.id.clone(),
         node: unit.node.clone(),
         port: unit.port,
-        phase: if state.drained && !state.phase.may_live() {
+        phase: if words::is_drained(&state) {
             "drained"
         } else {
             words::phase(&state.phase)
@@ -334,7 +383,7 @@ fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
             let _ = write!(out, ", {count} {phase}");
         }
     }
-    if group.ready < group.min_ready {
+    if group.needed && group.ready < group.min_ready {
         let _ = write!(out, " (evaluations need {})", group.min_ready);
     }
     out.push('\n');
@@ -356,6 +405,7 @@ fn group_text(group: &GroupStatus, width: usize, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::LaunchId;
     use crate::facts::Liveness;
     use crate::run::{Event, GaveUp, Verdict};
     use crate::view::testing::{Story, plan};
@@ -516,7 +566,7 @@ mod tests {
 
         servers
           orchestrator  1/4 ready, 1 not started
-            orchestrator-2  given up: ended after each of 3 starts
+            orchestrator-2  given up: each of its 3 starts ended, and `restart` allows no more
             orchestrator-1  waits for completion (2/3) for 27s
           retrieval     waits for listening (0/3) for 7s
 
@@ -580,8 +630,141 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_was_given_up_says_how_its_last_start_ended() {
+        let row = |starts: u32| {
+            let mut story = Story::begun();
+            story
+                .start("retrieval")
+                .die("retrieval", 139, "Segmentation fault");
+            story.give_up("retrieval", GaveUp::Budget { starts });
+            let text = text(&story);
+            let row = text.lines().find(|line| line.starts_with("  retrieval "));
+            row.unwrap().to_owned()
+        };
+        insta::assert_snapshot!(row(1), @"  retrieval     given up: its one start ended, and `restart` allows no more; the last ended with code 139 (SIGSEGV inferred): Segmentation fault");
+        insta::assert_snapshot!(row(4), @"  retrieval     given up: each of its 4 starts ended, and `restart` allows no more; the last ended with code 139 (SIGSEGV inferred): Segmentation fault");
+    }
+
+    #[test]
+    fn a_start_that_an_earlier_controller_meant_is_told_from_one_s_own() {
+        let mut story = Story::begun();
+        let unit = UnitId::new("retrieval");
+        story.tell(Event::LaunchIntended {
+            unit,
+            generation: Generation(1),
+            launch: LaunchId::new("l"),
+            script: None,
+        });
+        story.wait(9_000);
+        let row = |story: &Story| {
+            let text = text(story);
+            let row = text.lines().find(|line| line.starts_with("  retrieval "));
+            row.unwrap().to_owned()
+        };
+        insta::assert_snapshot!(row(&story), @"  retrieval     starting for 9s");
+        story.tell(Event::OwnerTook {
+            host: "desk".to_owned(),
+            pid: 5,
+            yaml: None,
+        });
+        insta::assert_snapshot!(row(&story), @"  retrieval     an earlier controller meant to start it 9s ago: it is waited for");
+    }
+
+    #[test]
+    fn drained_servers_are_not_missed_and_an_evaluation_that_is_over_needs_none() {
+        let mut plan = plan(2);
+        plan.groups[0].min_ready = 2;
+        let mut story = Story::begun();
+        for unit in ["orchestrator-0", "orchestrator-1", "retrieval"] {
+            story.start(unit);
+        }
+        let row = |story: &Story| {
+            let text = Status::new(&plan, &story.state, story.now()).text(&TimeZone::UTC);
+            let row = text.lines().find(|line| line.contains("/2 ready"));
+            row.unwrap().to_owned()
+        };
+        story.ready("orchestrator-0");
+        insta::assert_snapshot!(row(&story), @"  orchestrator  1/2 ready (evaluations need 2)");
+        let unit = UnitId::new("orchestrator-1");
+        story.tell(Event::Drained { unit: unit.clone() });
+        story.tell(Event::Stopped {
+            unit: unit.clone(),
+            generation: Generation(1),
+        });
+        insta::assert_snapshot!(row(&story), @"  orchestrator  1/2 ready, 1 drained");
+        story.tell(Event::Undrained { unit });
+        insta::assert_snapshot!(row(&story), @"  orchestrator  1/2 ready, 1 not started (evaluations need 2)");
+        story.tell(Event::DownBegan {
+            host: "desk".to_owned(),
+            pid: 6,
+        });
+        insta::assert_snapshot!(row(&story), @"  orchestrator  1/2 ready, 1 not started");
+    }
+
+    #[test]
+    fn an_alarm_that_is_over_says_since_when() {
+        let mut story = Story::begun();
+        let hle = EvalName::new("hle");
+        story.tell(Event::Alarm {
+            alarm: "held".to_owned(),
+            unit: Some(UnitId::eval(&hle)),
+            text: "`hle` is held: `retrieval` has no server that is ready".to_owned(),
+        });
+        story.wait(120_000).tell(Event::EvalResumed {
+            eval: hle,
+            set_aside: 3,
+        });
+        let text = text(&story);
+        let (_, alarms) = text.split_once("alarms").unwrap();
+        insta::assert_snapshot!(alarms, @"00:00:00  held, over since 00:02:00: `hle` is held: `retrieval` has no server that is ready");
+    }
+
+    #[test]
+    fn a_down_that_did_not_come_to_its_end_is_told() {
+        let mut story = Story::begun();
+        story.start("retrieval").tell(Event::DownBegan {
+            host: "desk".to_owned(),
+            pid: 6,
+        });
+        let head = |story: &Story, seen: Option<Seen>| {
+            let status = Status::new(&plan(1), &story.state, story.now());
+            seen.into_iter()
+                .fold(status, Status::watcher_seen)
+                .head(&TimeZone::UTC)
+        };
+        insta::assert_snapshot!(head(&story, None), @r"
+        night-1-abcd: running for 0ms, since 00:00:00
+        `toolorch down` stops it, pid 6 on desk since 00:00:00
+        ");
+        let heard = story.now();
+        insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @r"
+        night-1-abcd: running for 0ms, since 00:00:00
+        `toolorch down` did not come to its end: pid 6 on desk is gone since about 00:00:00; `toolorch down` once more ends the run, `toolorch up` goes on with it
+        ");
+        story.die("retrieval", 143, "bye");
+        insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @r"
+        night-1-abcd: nothing of it runs, begun at 00:00:00
+        `toolorch down` did not come to its end: pid 6 on desk is gone since about 00:00:00; `toolorch down` once more ends the run, `toolorch up` goes on with it
+        ");
+    }
+
+    #[test]
+    fn where_nothing_runs_nothing_is_said_to_go_on() {
+        let mut story = Story::begun();
+        story.start("retrieval").die("retrieval", 143, "bye");
+        let heard = story.now();
+        let status = Status::new(&plan(1), &story.state, heard);
+        let status = status.watcher_seen(Seen::Gone { heard });
+        insta::assert_snapshot!(status.head(&TimeZone::UTC), @r"
+        night-1-abcd: nothing of it runs, begun at 00:00:00
+        nobody watches since about 00:00:00: pid 4242 on desk is gone; `toolorch up` goes on with it, `toolorch down` ends the run
+        ");
+    }
+
+    #[test]
     fn who_watches_is_said() {
         let mut story = Story::begun();
+        story.start("retrieval");
         let head = |story: &Story, seen: Option<Seen>| {
             let status = Status::new(&plan(1), &story.state, story.now());
             let status = seen.into_iter().fold(status, Status::watcher_seen);

@@ -188,6 +188,7 @@ impl Story {
             cluster: ClusterName::new("night"),
             plan_sha256: "00".to_owned(),
             version: "0.1.0".to_owned(),
+            rebuilt: false,
         });
         story.tell(Event::OwnerTook {
             host: "desk".to_owned(),

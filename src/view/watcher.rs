@@ -52,6 +52,24 @@ pub enum Watcher {
         /// For how long.
         silent_ms: Millis,
     },
+    /// `toolorch down` stops it.
+    GoingDown {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+        /// Since when.
+        since: Iso,
+    },
+    /// A `toolorch down` was cut short, or could not stop everything.
+    CutShort {
+        /// Its host.
+        host: String,
+        /// Its process id.
+        pid: u32,
+        /// When it was last heard of.
+        since: Iso,
+    },
     /// It said that it leaves.
     Left {
         /// Its host.
@@ -113,6 +131,13 @@ pub struct IdleStop {
 impl Watcher {
     /// What the journal says.
     pub(super) fn of(run: &RunState) -> Self {
+        if let Some(down) = &run.down {
+            return Self::GoingDown {
+                host: clean(&down.host),
+                pid: down.pid,
+                since: Iso(down.since),
+            };
+        }
         let Some(owner) = &run.owner else {
             return Self::Nobody;
         };
@@ -132,10 +157,23 @@ impl Watcher {
         }
     }
 
-    /// What one look found, where the journal says that it watches.
+    /// Nobody is there who would start anything.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::Nobody | Self::CutShort { .. } | Self::Left { .. } | Self::Gone { .. }
+        )
+    }
+
+    /// What one look found, where the journal says that it is at work.
     pub(super) fn seen(self, seen: Seen) -> Self {
-        let Self::Watching { host, pid, .. } = self else {
-            return self;
+        let (host, pid) = match (self, seen) {
+            (Self::Watching { host, pid, .. }, _) => (host, pid),
+            (Self::GoingDown { host, pid, .. }, Seen::Gone { heard }) => {
+                let since = Iso(heard);
+                return Self::CutShort { host, pid, since };
+            }
+            (other, _) => return other,
         };
         match seen {
             Seen::Unrecorded { since } => Self::Unrecorded {
@@ -162,9 +200,12 @@ impl Watcher {
         }
     }
 
-    /// In words, at this moment.
-    pub(super) fn text(&self, now: Timestamp, zone: &TimeZone) -> String {
-        const GOES_ON: &str = "what was started goes on; watch again: `toolorch up`";
+    /// In words, at this moment, with so many units that run or may.
+    pub(super) fn text(&self, living: usize, now: Timestamp, zone: &TimeZone) -> String {
+        let goes_on = match living {
+            0 => "`toolorch up` goes on with it, `toolorch down` ends the run",
+            _ => "what was started goes on; watch again: `toolorch up`",
+        };
         let moment = |at: &Iso| wall::moment(at.0, now, zone);
         match self {
             Self::Nobody => "nobody watches".to_owned(),
@@ -197,17 +238,25 @@ impl Watcher {
             } => format!(
                 "pid {pid} on {host} should watch, but has said nothing for {silent_ms}: does it hang, or is it on another machine?"
             ),
+            Self::GoingDown { host, pid, since } => format!(
+                "`toolorch down` stops it, pid {pid} on {host} since {}",
+                moment(since)
+            ),
+            Self::CutShort { host, pid, since } => format!(
+                "`toolorch down` did not come to its end: pid {pid} on {host} is gone since about {}; `toolorch down` once more ends the run, `toolorch up` goes on with it",
+                moment(since)
+            ),
             Self::Left {
                 host,
                 pid,
                 why,
                 since,
             } => format!(
-                "nobody watches since {}: pid {pid} on {host} left ({why}); {GOES_ON}",
+                "nobody watches since {}: pid {pid} on {host} left ({why}); {goes_on}",
                 moment(since)
             ),
             Self::Gone { host, pid, since } => format!(
-                "nobody watches since about {}: pid {pid} on {host} is gone; {GOES_ON}",
+                "nobody watches since about {}: pid {pid} on {host} is gone; {goes_on}",
                 moment(since)
             ),
         }

@@ -51,12 +51,17 @@ pub(super) fn liveness(liveness: Liveness) -> &'static str {
     }
 }
 
+/// Nothing of it runs, because somebody drained it.
+pub(super) fn is_drained(state: &UnitState) -> bool {
+    state.drained && !state.phase.may_live()
+}
+
 /// How a unit in this phase is going.
 pub(super) fn mood(state: &UnitState) -> Mood {
     match state.phase {
         UnitPhase::Ready(_) if state.liveness.is_some() => Mood::Bad,
         UnitPhase::Ready(_) => Mood::Good,
-        _ if state.drained && !state.phase.may_live() => Mood::Idle,
+        _ if is_drained(state) => Mood::Idle,
         UnitPhase::GaveUp(_) | UnitPhase::Exited => Mood::Bad,
         UnitPhase::Started if state.refuted.is_some() => Mood::Bad,
         UnitPhase::Planned | UnitPhase::Stopped => Mood::Idle,
@@ -68,11 +73,15 @@ pub(super) fn mood(state: &UnitState) -> Mood {
 pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
     let state = run.unit(&unit.id);
     let age = now.since(state.since);
-    if state.drained && !state.phase.may_live() {
+    if is_drained(&state) {
         return "drained".to_owned();
     }
     let text = match &state.phase {
         UnitPhase::Planned => not_started(&unit.start, run),
+        UnitPhase::Intended | UnitPhase::Launched if of_an_earlier_owner(&state, run) => format!(
+            "an earlier controller meant to start it {} ago: it is waited for",
+            whole(age)
+        ),
         UnitPhase::Intended | UnitPhase::Launched => format!("starting for {}", whole(age)),
         UnitPhase::Started => climbing(unit, &state, age),
         UnitPhase::Ready(after) => match &state.liveness {
@@ -89,12 +98,31 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
             let how = exit.map_or_else(String::new, |exit| format!(" {}", ended(exit)));
             format!("ended{how}{}", next_start(unit, &state, run, now))
         }
-        UnitPhase::GaveUp(why) => format!("given up: {}", gave_up(why)),
+        UnitPhase::GaveUp(why) => format!("given up: {}{}", gave_up(why), last_end(why, &state)),
     };
     if state.generation.0 > 1 && state.phase.may_live() {
         format!("{text} (start {})", state.generation)
     } else {
         text
+    }
+}
+
+/// Whether a start was meant by a controller before the one that watches now.
+fn of_an_earlier_owner(state: &UnitState, run: &RunState) -> bool {
+    let owner = run.owner.as_ref().filter(|owner| owner.left.is_none());
+    owner.is_some_and(|owner| owner.since > state.since)
+}
+
+/// How the last start of a server ended whose budget is spent: that is why it was given up.
+fn last_end(why: &GaveUp, state: &UnitState) -> String {
+    let last =
+        (state.exit.as_ref()).filter(|exit| exit.generation == state.generation && !exit.requested);
+    match (why, &state.liveness, last) {
+        (GaveUp::Budget { .. }, Some((how, why)), _) => {
+            format!("; the last was {}: {}", liveness(*how), clean(why))
+        }
+        (GaveUp::Budget { .. }, None, Some(exit)) => format!("; the last ended {}", ended(exit)),
+        _ => String::new(),
     }
 }
 
@@ -194,7 +222,12 @@ pub fn ended(exit: &Exit) -> String {
 pub fn gave_up(why: &GaveUp) -> String {
     match why {
         GaveUp::Permanent { why } => clean(why),
-        GaveUp::Budget { starts } => format!("ended after each of {starts} starts"),
+        GaveUp::Budget { starts: 0 | 1 } => {
+            "its one start ended, and `restart` allows no more".to_owned()
+        }
+        GaveUp::Budget { starts } => {
+            format!("each of its {starts} starts ended, and `restart` allows no more")
+        }
         GaveUp::NotReady { why } => format!("not ready in time: {}", clean(why)),
     }
 }
@@ -371,6 +404,6 @@ fn servers_ready(eval: &EvalPlan, plan: &Plan, run: &RunState) -> bool {
                 .iter()
                 .filter(|at| matches!(run.unit(&at.unit).phase, UnitPhase::Ready(_)))
                 .count();
-            ready >= group.min_ready
+            ready >= run.wanted_of(group)
         })
 }

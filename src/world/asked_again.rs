@@ -9,10 +9,11 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::files::{FileError, books, make_books, open_regular};
+use super::files::{FileError, books, make_books};
 use super::result_lines::read_line;
 use crate::eval::{Listing, Parsed, Pattern, parse_result_line};
 use crate::plan::ResultsPlan;
+use crate::run::store::open_regular;
 
 /// The two folders of one evaluation's results.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl AskedAgain {
             ResultsPlan::Dir { .. } => names(&self.waiting).len(),
             ResultsPlan::Jsonl { file } => {
                 let kept = self.waiting.join(name_of(file.as_ref()));
-                File::open(kept).map_or(0, |file| BufReader::new(file).split(b'\n').count())
+                open_regular(&kept).map_or(0, |file| BufReader::new(file).split(b'\n').count())
             }
         }
     }
@@ -177,7 +178,7 @@ fn append_unanswered(
     // The last line of an id is its newest.
     let mut newest: Vec<(String, Vec<u8>)> = Vec::new();
     let mut seen = HashSet::new();
-    let lines: Vec<Vec<u8>> = BufReader::new(File::open(kept)?)
+    let lines: Vec<Vec<u8>> = BufReader::new(open_regular(kept)?)
         .split(b'\n')
         .collect::<Result<_, _>>()?;
     for mut line in lines.into_iter().rev() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::files::FileError;
 use crate::base::sha256;
 use crate::render::WRITTEN_BY;
-use crate::run::store::{Mode, Staged, failpoint};
+use crate::run::store::{Mode, Staged, failpoint, read_regular};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn write_config(path: &Path, text: &str, ours: &[String]) -> Result<ConfigWr
     };
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(FileError::io("create", folder))?;
-    match fs::read(path) {
+    match read_regular(path) {
         Ok(old) if old == text.as_bytes() => {
             written.unchanged = true;
             return Ok(written);
@@ -114,6 +114,18 @@ mod tests {
         let second = write_config(&path, "two", &[first.sha256]).unwrap();
         assert_eq!(second.moved, None);
         assert!(write_config(&path, "three", &[]).unwrap().moved.is_some());
+    }
+
+    #[test]
+    fn a_pipe_at_the_path_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        let error = write_config(&path, "x", &[]).unwrap_err().to_string();
+        assert!(
+            error.ends_with("it is a pipe, not a regular file"),
+            "{error}"
+        );
     }
 
     #[test]

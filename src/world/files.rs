@@ -1,18 +1,18 @@
 //! The files of an evaluation that are read or written as a whole: datasets, the identity stamp.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead as _, BufReader};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::eval::{DatasetReader, Stamp};
 use crate::facts::{DatasetProblem, DatasetSummary};
 use crate::plan::ResultsPlan;
-use crate::run::store::{Mode, StoreError, make_dir, write_atomically};
+use crate::run::store::{
+    Mode, StoreError, make_dir, open_regular, read_regular_text, write_atomically,
+};
 
 const IDENTITY: &str = "identity.json";
 
@@ -52,23 +52,6 @@ impl FileError {
             path,
             source,
         }
-    }
-}
-
-/// Opens a regular file. A pipe would be waited for, maybe for ever.
-///
-/// # Errors
-/// It cannot be opened, or is something else.
-pub(super) fn open_regular(path: &Path) -> io::Result<File> {
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-    let file = File::options()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::other("it is no regular file"))
     }
 }
 
@@ -119,7 +102,7 @@ pub(super) fn read_book<T: DeserializeOwned>(
     format: impl Fn(&T) -> (u32, u32),
 ) -> Result<Option<T>, FileError> {
     let path = books(results).join(name);
-    let text = match fs::read_to_string(&path) {
+    let text = match read_regular_text(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::io("read", &path)(error)),
@@ -210,7 +193,7 @@ mod tests {
         assert_eq!(
             problems(&pipe),
             [DatasetProblem::Unreadable(
-                "it is no regular file".to_owned()
+                "it is a pipe, not a regular file".to_owned()
             )]
         );
         let file = dir.path().join("d.jsonl");

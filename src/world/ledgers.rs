@@ -1,12 +1,12 @@
 //! What the proxies of clients refused, read from their logs as these grow.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Place, UnitId};
 use crate::eval::{RouteNews, outside_of};
+use crate::run::store::open_regular;
 
 /// So much of a log is read at once; the rest comes with the next look.
 const PIECE: u64 = 4 << 20;
@@ -92,7 +92,7 @@ impl Ledger {
 }
 
 fn read_on(path: &Path, from: u64) -> Option<Vec<u8>> {
-    let mut file = File::open(path).ok()?;
+    let mut file = open_regular(path).ok()?;
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut fresh = Vec::new();
     file.take(PIECE).read_to_end(&mut fresh).ok()?;
@@ -102,6 +102,7 @@ fn read_on(path: &Path, from: u64) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write as _;
 
     fn line(host: &str) -> String {

@@ -1,11 +1,11 @@
 //! The end of a unit's log: what people see of it, and what it says of a death. Secrets of the unit are in none of it.
 
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::base::{Secrets, clean, mask_keys};
 use crate::facts::LogCause;
+use crate::run::store::open_regular;
 
 /// How many lines are kept with the record of a death.
 const LINES: usize = 40;
@@ -20,7 +20,7 @@ pub(super) struct LogEnd {
 impl LogEnd {
     /// The last bytes of a file; none where it cannot be read.
     pub(super) fn read(path: &Path, bytes: u64, secrets: Secrets) -> Option<Self> {
-        let mut file = File::open(path).ok()?;
+        let mut file = open_regular(path).ok()?;
         let length = file.metadata().ok()?.len();
         let wanted = Self::wanted(bytes, &secrets);
         let start = length.saturating_sub(wanted);

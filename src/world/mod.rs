@@ -53,7 +53,7 @@ pub use open_files::{look_at_files, raise_files};
 pub use own_files::{own_files, raise_open_files};
 pub use past_calls::{forget_past_calls, note_past_call, past_calls_file, read_past_calls};
 pub use ports::{PortWait, PortWatch, listeners, listening};
-pub use probe::{Asked, Prober, bracketed};
+pub use probe::{Asked, Prober, base_of, bracketed};
 pub use procfs::{Process, find_marked, is_stopped, process, send_signal, terminate};
 pub use props::write_props;
 pub use pulse::Wrist;
@@ -63,7 +63,7 @@ pub use results_claim::{ClaimError, ResultsClaim, claim_results};
 pub use routes::{Leader, RouteWatch};
 pub use scrape::scrape;
 pub use signals::{end_at_signals, signals};
-pub use starts::{end_starts, starts};
+pub use starts::{end_starts, is_kept_elsewhere, starts};
 pub use transport::{
     Command, LocalTransport, NodeFile, Output, Question, Responder, SshSettings, Transport,
     TransportError, Transports,

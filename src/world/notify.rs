@@ -1,8 +1,6 @@
 //! Calls the command that hears of alarms.
 
-use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +11,7 @@ use rustix::process::Signal;
 use super::procfs::{marked_by, send_signal};
 use crate::base::RunId;
 use crate::knowledge::kept::is_kept;
+use crate::run::store::open_lock;
 
 /// What a call does: limited in time, with a mark on all that it starts; what is left of that when its time is over is ended,
 /// also where nobody waits for it any more. Of what it says the beginning is kept.
@@ -99,13 +98,7 @@ impl NotifyCall {
         if std::fs::metadata(&self.log).is_ok_and(|found| found.len() >= SAID) {
             std::fs::rename(&self.log, self.log.with_extension("log.1")).map_err(failed)?;
         }
-        let options = &mut File::options();
-        let made = options
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&self.log);
-        made.map(drop).map_err(failed)
+        open_lock(&self.log, 0o600).map(drop).map_err(failed)
     }
 }
 

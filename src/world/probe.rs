@@ -101,10 +101,9 @@ impl Prober {
 
     /// Tries one rung of a unit.
     pub async fn probe(&self, unit: &Unit, rung: &Rung) -> ProbeOutcome {
-        let Some(port) = unit.port else {
+        let Some(base) = base_of(unit) else {
             return passed("");
         };
-        let base = format!("http://{}:{port}", bracketed(&unit.address));
         match rung {
             Rung::Listening => passed(""),
             Rung::Health { path } => self.health(&base, path).await,
@@ -385,6 +384,12 @@ pub(super) fn words(error: &reqwest::Error) -> String {
     } else {
         "it broke the connection off".to_owned()
     }
+}
+
+/// Where a server is asked: `http://host:port`; none where it has no port.
+pub fn base_of(unit: &Unit) -> Option<String> {
+    let (host, port) = (bracketed(&unit.address), unit.port?);
+    Some(format!("http://{host}:{port}"))
 }
 
 /// A host as URLs have it: IPv6 addresses stand in brackets.

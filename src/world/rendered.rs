@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::render::{FileSet, MANIFEST};
-use crate::run::store::Mode;
+use crate::run::store::{Mode, read_regular, read_regular_text};
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub fn write_rendered(folder: &Path, files: &FileSet, mode: Mode) -> Result<usiz
         Mode::Shared => (0o777, 0o777),
         Mode::Private | Mode::Script => (0o700, 0o700),
     };
-    let manifest = fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
+    let manifest = read_regular_text(&folder.join(MANIFEST)).unwrap_or_default();
     let mut earlier: BTreeSet<&str> = FileSet::listed(&manifest).into_iter().collect();
     // Somebody else's file may have that name, too, and may list files of theirs: ours has nothing but entries, and
     // always that of the plan.
@@ -58,7 +58,7 @@ pub fn write_rendered(folder: &Path, files: &FileSet, mode: Mode) -> Result<usiz
         };
         // A running bash reads its script as it goes: an unchanged file is left as it is, a
         // changed one is replaced and not written over.
-        if fs::read(&target).is_ok_and(|there| there == file.bytes) {
+        if read_regular(&target).is_ok_and(|there| there == file.bytes) {
             continue;
         }
         let parent = target.parent().unwrap_or(folder);

@@ -6,10 +6,11 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Wri
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::files::{FileError, open_regular};
+use super::files::FileError;
 use super::results::{Version, free_place};
 use crate::eval::{Call, Cause, Listing, Parsed, Whole, calls_of, parse_result_line};
 use crate::plan::ResultsPlan;
+use crate::run::store::open_regular;
 
 /// Times of reading that are remembered: a running client's results are read once a second.
 const REMEMBERED: usize = 8192;

@@ -1,7 +1,6 @@
 //! One run at a time writes into results, whatever it is called and wherever it is kept.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +10,10 @@ use super::files::{FileError, make_books};
 use super::procfs::{find_marked, process};
 use crate::base::{RunId, UnitId};
 use crate::plan::ResultsPlan;
-use crate::run::store::{Mode, ProcessId, own_process, write_atomically};
+use crate::run::store::{
+    Mode, NotRegular, ProcessId, is_another, open_lock, open_regular, own_process, read_regular,
+    write_atomically,
+};
 
 /// Whoever has just taken results says so in their books: so often these are read again, after a pause.
 const LOOKS: usize = 50;
@@ -24,6 +26,9 @@ struct Writer {
     unit: UnitId,
     /// The run's directory.
     kept: PathBuf,
+    /// Where the results' books are, links resolved; none where a unit's script took them by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    books: Option<PathBuf>,
     /// The controller; none where a unit's script took them by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<ProcessId>,
@@ -35,7 +40,7 @@ impl Writer {
         self.process.as_ref().is_some_and(|ours| {
             let here = own_process();
             let seen = || process(ours.pid).is_some_and(|found| found.start == ours.start);
-            ours.host != here.host || (ours.boot_id == here.boot_id && seen())
+            !ours.is_seen_from(&here) || (ours.boot_id == here.boot_id && seen())
         })
     }
 }
@@ -70,6 +75,12 @@ pub fn claim_results(
 ) -> Result<ResultsClaim, ClaimError> {
     let books = make_books(results)?;
     let path = books.join("writer.json");
+    // It would be taken for one that is not there.
+    if let Err(error) = open_regular(&path)
+        && NotRegular::is(&error)
+    {
+        return Err(FileError::io("read", &path)(error).into());
+    }
     let lock = lock(&books.join("writer.lock"));
     let last = match lock {
         Err(None) => holder(&path),
@@ -96,6 +107,7 @@ pub fn claim_results(
         run: run.clone(),
         unit: unit.clone(),
         kept: kept.to_owned(),
+        books: books.canonicalize().ok(),
         process: Some(own_process()),
     };
     let text = serde_json::to_string(&writer)
@@ -105,8 +117,11 @@ pub fn claim_results(
 }
 
 fn read(path: &Path) -> Option<Writer> {
-    let bytes = std::fs::read(path).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    let bytes = read_regular(path).ok()?;
+    let writer: Writer = serde_json::from_slice(&bytes).ok()?;
+    // What was copied along with results is said of the original.
+    let copied = |books: &PathBuf| is_another(books, path.parent().unwrap_or(path));
+    (!writer.books.as_ref().is_some_and(copied)).then_some(writer)
 }
 
 /// Who has them at this moment; where that is not said in time, who had them last.
@@ -133,12 +148,7 @@ fn taken(by: &Writer, how: &str) -> ClaimError {
 
 /// The lock, none where there are no locks; the error is none where somebody has it.
 fn lock(path: &Path) -> Result<Option<File>, Option<FileError>> {
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .mode(0o644)
-        .open(path)
-        .map_err(|error| Some(FileError::io("open", path)(error)))?;
+    let file = open_lock(path, 0o644).map_err(|error| Some(FileError::io("open", path)(error)))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Err(None),
@@ -158,6 +168,7 @@ mod tests {
             run: RunId::new("a-1-0000"),
             unit: UnitId::new("eval-sums"),
             kept: PathBuf::from("/runs/a/1"),
+            books: None,
             process,
         };
         let gone = ProcessId {
@@ -213,8 +224,44 @@ mod tests {
             error.contains(&format!("runs as pid {}", client.id())),
             "{error}"
         );
+        // What it says of these says nothing of a copy.
+        let copied = place.path().join("copy");
+        let mut cp = std::process::Command::new("cp");
+        cp.arg("-r").arg(place.path().join("out")).arg(&copied);
+        assert!(cp.status().unwrap().success());
+        let copied = ResultsPlan::Dir {
+            dir: copied.to_string_lossy().into_owned(),
+            pattern: "{id}.json".to_owned(),
+            valid: Vec::new(),
+        };
+        let (run, unit) = (RunId::new("b-1-0000"), UnitId::new("eval-sums"));
+        claim_results(&copied, &run, &unit, Path::new("/runs/b/1")).unwrap();
         client.kill().unwrap();
         client.wait().unwrap();
         claim("b-1-0000").unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_books_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let results = ResultsPlan::Dir {
+            dir: place.path().to_string_lossy().into_owned(),
+            pattern: "{id}.json".to_owned(),
+            valid: Vec::new(),
+        };
+        for (name, doing) in [("writer.lock", "open"), ("writer.json", "read")] {
+            let pipe = make_books(&results).unwrap().join(name);
+            rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+            let (run, unit) = (RunId::new("a-1-0000"), UnitId::new("eval-sums"));
+            let error = claim_results(&results, &run, &unit, Path::new("/runs/a/1"));
+            assert_eq!(
+                error.unwrap_err().to_string(),
+                format!(
+                    "cannot {doing} `{}`: it is a pipe, not a regular file",
+                    pipe.display()
+                )
+            );
+            std::fs::remove_file(pipe).unwrap();
+        }
     }
 }

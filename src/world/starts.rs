@@ -23,6 +23,14 @@ pub fn starts(run: &RunId) -> Vec<(u32, UnitId)> {
     found.collect()
 }
 
+/// Whether scripts of a run at work here still stand in a folder, wherever that was moved: bash keeps the one that it runs
+/// open under this number.
+pub fn is_kept_elsewhere(run: &RunId) -> bool {
+    let script = |pid| fs::read_link(format!("/proc/{pid}/fd/255")).ok();
+    let mut scripts = starts(run).into_iter();
+    scripts.any(|(pid, _)| script(pid).is_some_and(|path| path.exists()))
+}
+
 /// Ends what still starts a unit of a run that is over, this one aside: what comes of it would be nobody's.
 pub fn end_starts(run: &RunId, aside: &UnitId) {
     let since = Instant::now();

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::base::{Generation, LaunchId, Millis, RunId, Secrets, UnitId};
 use crate::facts::{Exit, Heartbeat, LogCause, Observation, RunningUnit};
-use crate::run::store::{Mode, RunDir, boot_id, write_atomically};
+use crate::run::store::{
+    Mode, RunDir, boot_id, open_own, read_regular, read_regular_text, write_atomically,
+};
 use crate::world::log_end::LogEnd;
 use crate::world::procfs::{Process, find_process, marks, process};
 use crate::world::starts::starts;
@@ -92,6 +94,21 @@ impl UnitDirs {
         Ok(())
     }
 
+    /// The same by a controller at the end of its run: where it is detached, its own script removes the rest when it has ended.
+    ///
+    /// # Errors
+    /// As [`UnitDirs::clear`].
+    pub fn clear_at_the_end(&self, controller: &UnitId) -> Result<(), String> {
+        self.clear(controller)?;
+        let own = self.of(controller);
+        if own.exists() {
+            let over = own.join("over");
+            fs::write(&over, "")
+                .map_err(|error| format!("cannot write `{}`: {error}", over.display()))?;
+        }
+        Ok(())
+    }
+
     /// Makes the directory of a unit, ours alone.
     ///
     /// # Errors
@@ -118,24 +135,26 @@ impl UnitDirs {
     /// It cannot be written.
     pub fn beat(&self, beat: &Heartbeat) -> std::io::Result<()> {
         let line = beat.line();
-        let file = fs::File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(self.root.join(HEARTBEAT))?;
+        let file = open_own(
+            &self.root.join(HEARTBEAT),
+            fs::File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600),
+        )?;
         file.write_all_at(line.as_bytes(), 0)?;
         file.set_len(line.len() as u64)
     }
 
     /// The last sign of life of an owner on this machine; none if there is none, or it is being written.
     pub fn heartbeat(&self) -> Option<Heartbeat> {
-        Heartbeat::parse(&fs::read_to_string(self.root.join(HEARTBEAT)).ok()?)
+        Heartbeat::parse(&read_regular_text(&self.root.join(HEARTBEAT)).ok()?)
     }
 
     /// In how long a unit stops itself if nothing moves: what its script last wrote, if it is alone.
     pub fn stops_itself_in(&self, unit: &UnitId) -> Option<Millis> {
-        let text = fs::read_to_string(self.of(unit).join("alone")).ok()?;
+        let text = read_regular_text(&self.of(unit).join("alone")).ok()?;
         let alone = StateFile::parse(&text);
         let limit = Millis(alone.number("limit_ms")?);
         Some(limit - Millis(alone.number("quiet_ms")?))
@@ -148,7 +167,7 @@ impl UnitDirs {
     /// The file cannot be written.
     pub fn put_secrets(&self, unit: &UnitId, values: &[(String, String)]) -> Result<(), String> {
         let path = self.make(unit)?.join("secrets");
-        let mut kept: BTreeMap<Vec<u8>, Vec<u8>> = fs::read(&path)
+        let mut kept: BTreeMap<Vec<u8>, Vec<u8>> = read_regular(&path)
             .unwrap_or_default()
             .split(|byte| *byte == 0)
             .filter_map(|pair| {
@@ -217,7 +236,7 @@ impl UnitDirs {
     /// What the state file and `/proc` say of a unit; listeners are not looked for.
     pub fn observe(&self, unit: &UnitId) -> Observation {
         let path = self.of(unit).join("state");
-        match fs::read_to_string(&path) {
+        match read_regular_text(&path) {
             Ok(text) => self.judge(unit, &StateFile::parse(&text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Observation::Never,
             Err(error) => Observation::Unknown {
@@ -228,13 +247,13 @@ impl UnitDirs {
 
     /// The log of a unit's last start, as its state file names it.
     pub fn log(&self, unit: &UnitId) -> Option<String> {
-        let text = fs::read_to_string(self.of(unit).join("state")).ok()?;
+        let text = read_regular_text(&self.of(unit).join("state")).ok()?;
         StateFile::parse(&text).filled("log")
     }
 
     /// The number of the last start that a unit's script accepted; it refuses this one and all before it.
     pub fn last_generation(&self, unit: &UnitId) -> Generation {
-        let fence = fs::read_to_string(self.of(unit).join("fence")).unwrap_or_default();
+        let fence = read_regular_text(&self.of(unit).join("fence")).unwrap_or_default();
         Generation(
             StateFile::parse(&fence)
                 .number("generation")
@@ -244,7 +263,7 @@ impl UnitDirs {
 
     /// What a unit was passed, as long as it is kept: no text of ours shows it.
     pub fn secrets(&self, unit: &UnitId) -> Secrets {
-        let file = fs::read(self.of(unit).join("secrets"));
+        let file = read_regular(&self.of(unit).join("secrets"));
         Secrets::parse(&file.unwrap_or_default())
     }
 

@@ -188,5 +188,6 @@ settle() { # the program ended (its code is $1), or a stop was asked for; does n
   now_ms; S[ended_at]=$NOW; save_state
   say "${S[phase]}: code $code${S[signal]:+ (${S[signal]}, inferred)}${S[reason]:+, ${S[reason]}}"
   ((STOP)) && code=0
+  if [[ -e $D/over ]]; then rm -rf -- "$D"; rmdir -- "${D%/*}" 2>/dev/null; fi # nothing of the run is left but this
   exit "$code"
 }

@@ -72,7 +72,12 @@ impl Single {
 
     /// `up` by way of a line of shell, in which it is called `"$@"`.
     pub(crate) fn up_through(&self, shell: &str) -> Going {
-        let plain = self.command(&["up", YAML]);
+        self.through(shell, &["up", YAML])
+    }
+
+    /// A command by way of a line of shell, in which it is called `"$@"`.
+    pub(crate) fn through(&self, shell: &str, words: &[&str]) -> Going {
+        let plain = self.command(words);
         let mut command = Command::new("bash");
         command
             .args(["-c", shell, "bash"])

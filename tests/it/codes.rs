@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use toolorch::diag::{alarms, codes};
+use toolorch::diag::{alarms, codes, exits};
 
 /// What the program is made of, outside of tests, as one text; white space is one blank.
 fn source(dir: &Path) -> String {
@@ -78,5 +78,6 @@ fn each_alarm_has_a_row_and_each_row_is_used() {
 
 #[test]
 fn the_page_is_the_table() {
-    crate::pages::assert_in_step("docs/CODES.md", &(codes::markdown() + &alarms::markdown()));
+    let page = codes::markdown() + &alarms::markdown() + &exits::markdown();
+    crate::pages::assert_in_step("docs/CODES.md", &page);
 }

@@ -37,6 +37,7 @@ fn started() -> Event {
         cluster: ClusterName::new("quick"),
         plan_sha256: String::new(),
         version: "0.1.0".to_owned(),
+        rebuilt: false,
     }
 }
 
@@ -509,7 +510,7 @@ fn what_supervision_wrote_replays_for_ever() {
         state.books
     );
     insta::assert_snapshot!(text, @r#"
-        Running Some(RunId("small-1-3f2a")) since 2025-12-31T00:00:01.010Z seq 17 epoch 1
+        Running Some(RunId("small-1-3f2a")) since 2025-12-31T00:00:01.010Z seq 18 epoch 1
         chat-1 Planned starts 0 exit None
         chat-4 Planned starts 0 exit None
         eval-sums Planned starts 0 exit None

@@ -20,6 +20,7 @@ mod log_cluster;
 mod lost;
 mod meant;
 mod owners;
+mod places;
 mod quickstart;
 mod refusals;
 mod rehearse;

@@ -6,11 +6,12 @@ use std::process::Command;
 use crate::base::ExitStatus;
 use crate::cli::args::ClientArgs;
 use crate::cli::printer::Printer;
-use crate::knowledge::clients::{RUNNERS, runner};
+use crate::knowledge::clients::{RUNNERS, STAND_IN, runner};
 
 pub(in crate::cli) fn run(args: &ClientArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let Some(program) = runner(&args.name) else {
-        let names = RUNNERS.join(", ");
+        let names = RUNNERS.iter().chain([&STAND_IN]);
+        let names = names.copied().collect::<Vec<_>>().join(", ");
         let usage =
             format!("usage: toolorch client NAME [--print | --help | options]; names: {names}");
         if matches!(args.name.as_str(), "--help" | "-h") {

@@ -18,10 +18,10 @@ pub(in crate::cli) fn run(args: &ConfigArgs, printer: Printer) -> Result<ExitSta
         .collect();
     for look in &looks {
         if let Some((rung, why)) = &look.refuted {
-            printer.say(&format!(
-                "left out: `{}` stands at {rung}: {why}",
-                look.unit
-            ));
+            printer.say(&match rung.as_str() {
+                "process" => format!("left out: `{}`: {why}", look.unit),
+                _ => format!("left out: `{}` stands at {rung}: {why}", look.unit),
+            });
         }
     }
     for config in &found.plan.configs {

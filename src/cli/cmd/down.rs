@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
 use crate::base::{Epoch, ExitStatus, Millis, UnitId};
@@ -13,24 +12,28 @@ use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::cli::stopping::Stop;
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
-use crate::cli::{changes, detach, fleet, orphans};
+use crate::cli::{changes, detach, fleet, orphans, owners};
 use crate::facts::{Known, Listener, Observation};
 use crate::render::{FileSet, LIBRARY};
-use crate::run::store::{RunDir, failpoint};
+use crate::run::store::{RunDir, failpoint, open_lock};
 use crate::run::{Event, Phase, StopWhy};
 use crate::world::{self, Fleet, UnitDirs};
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let word = args.file.as_deref();
+    let (word, gone) = (args.file.as_deref(), args.gone.as_deref());
     let meant = runs::meant(word, printer)?;
     let cluster = match &meant {
-        Some(Meant::Run(dir)) => return run_in(dir.clone(), printer),
+        Some(Meant::Run(dir)) => {
+            owners::be_original(dir, printer)?;
+            let (found, unread) = runs::read_anyway(dir.clone(), printer)?;
+            return end(found, unread, gone, printer);
+        }
         Some(Meant::Cluster(cluster)) => Some(cluster),
         None => None,
     };
     let end_run = || {
         let (found, unread) = runs::find_anyway(meant.as_ref(), word, printer)?;
-        end(found, unread, printer)
+        end(found, unread, gone, printer)
     };
     let home = runs::home();
     let orphans = orphans::find(&home, cluster);
@@ -55,18 +58,23 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
 /// Stops everything of this run, and proves it.
 pub(in crate::cli) fn run_in(dir: RunDir, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (found, unread) = runs::read_anyway(dir, printer)?;
-    end(found, unread, printer)
+    end(found, unread, None, printer)
 }
 
 fn end(
     found: Found,
     unread: Option<ExitStatus>,
+    gone: Option<&str>,
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let _turn = wait_for_turn(&found, printer);
     if unread.is_none() && nothing_lives(&found) {
         return was_down(&found, printer);
     }
+    if let Some(host) = gone {
+        return forget(found, unread, host, printer);
+    }
+    owners::be_here(&found.dir, "nothing was stopped", printer)?;
     let (found, mut ledger) = Ledger::open(found, unread, printer)?;
     let dirs = UnitDirs::of_run(&found.dir);
     let fleet = fleet::of(&found.plan, &FileSet::new(), &found.dir, printer)?;
@@ -133,6 +141,35 @@ fn end(
     status(&found, problems.is_empty(), ledger.close(), printer)
 }
 
+/// Ends a run of which nothing can be seen any more, by the word of whoever asks.
+fn forget(
+    found: Found,
+    unread: Option<ExitStatus>,
+    host: &str,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
+    let there = owners::elsewhere(&found.dir).map_err(|error| runs::store(&error, printer))?;
+    let Some(there) = there.filter(|there| there.host == host) else {
+        printer.complain(&format!(
+            "error: nothing of `{}` is known to live on `{host}`\nhelp: without --gone `toolorch down` ends what lives here, and says what lives elsewhere",
+            found.dir.id()
+        ));
+        return Err(ExitStatus::Usage);
+    };
+    let (found, mut ledger) = Ledger::open(found, unread, printer)?;
+    for unit in there.units {
+        let generation = found.state.unit(&unit).generation;
+        ledger.note(Event::Stopped { unit, generation });
+    }
+    printer.say(&format!(
+        "`{}` is over without a look: what ran on `{host}` is said to be gone",
+        found.dir.id()
+    ));
+    let summary = format!("down without a look: `{host}` is said to be gone");
+    ledger.note(Event::RunEnded { code: 0, summary });
+    status(&found, true, ledger.close(), printer)
+}
+
 /// Units of the plan, those that an earlier plan had, and whatever else carries the run's mark, each with the time between TERM and KILL.
 fn units_of(found: &Found) -> Vec<(UnitId, Millis)> {
     let planned = found.plan.units.iter();
@@ -190,7 +227,7 @@ fn status(
         _ if !down => Err(ExitStatus::Refused),
         None => Ok(ExitStatus::Done),
         // All is down by the world's own word; a full disk does not change that.
-        Some(ExitStatus::Internal) => {
+        Some(ExitStatus::Internal | ExitStatus::Refused) => {
             printer.complain("warning: this could not be recorded: for `toolorch status` the run goes on until `toolorch down` is repeated");
             Ok(ExitStatus::Done)
         }
@@ -234,12 +271,7 @@ fn was_down(found: &Found, printer: Printer) -> Result<ExitStatus, ExitStatus> {
 /// are no locks, or the directory is gone, nobody waits.
 fn wait_for_turn(found: &Found, printer: Printer) -> Option<File> {
     let path = found.dir.down_lock();
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .ok()?;
+    let file = open_lock(&path, 0o600).ok()?;
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         printer.say("another `toolorch down` is at work: waiting for it");
         file.lock().ok()?;

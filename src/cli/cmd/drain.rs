@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::base::{Clock, Epoch, ExitStatus, Millis, UnitId};
 use crate::cli::args::DrainArgs;
+use crate::cli::owners;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
-use crate::plan::{Plan, UnitKind};
+use crate::plan::{EvalPlan, Plan, UnitKind};
 use crate::run::store::{
     Ask, Durability, Journal, Owner, Request, StoreError, Watch, read_requests,
 };
@@ -32,6 +33,7 @@ pub(in crate::cli) fn run(args: &DrainArgs, printer: Printer) -> Result<ExitStat
         ));
         return Err(ExitStatus::Usage);
     }
+    owners::be_here(&found.dir, "nothing was drained", printer)?;
     let ask = if args.undo { Ask::Undrain } else { Ask::Drain };
     let named = servers(&found.plan, &args.target, printer)?;
     let units = still_to_do(&found.state, named, ask);
@@ -57,9 +59,10 @@ pub(in crate::cli) fn run(args: &DrainArgs, printer: Printer) -> Result<ExitStat
             By::Controller => {
                 format!("no longer drained: {names}; the controller starts what is wanted")
             }
-            By::Ourselves => format!(
-                "no longer drained: {names}; nobody watches: `toolorch up` with the YAML starts what is wanted"
-            ),
+            By::Ourselves => {
+                let up = start_again(&wish.found);
+                format!("no longer drained: {names}; nobody watches: {up}")
+            }
         },
     });
     Ok(ExitStatus::Done)
@@ -68,6 +71,20 @@ pub(in crate::cli) fn run(args: &DrainArgs, printer: Printer) -> Result<ExitStat
 fn undo(target: &str, file: Option<&Path>) -> String {
     let file = file.map_or_else(String::new, |file| format!(" {}", file.display()));
     format!("toolorch drain --undo {target}{file}")
+}
+
+/// Who starts what was undrained where nobody watches.
+fn start_again(found: &Found) -> &'static str {
+    let state = as_seen_now(found);
+    let whole = |eval: &EvalPlan| {
+        let state = state.evals.get(&eval.name);
+        state.is_some_and(|eval| eval.total > 0 && eval.done >= eval.total)
+    };
+    if found.plan.evals.is_empty() || !found.plan.evals.iter().all(whole) {
+        "`toolorch up` with the YAML starts what is wanted"
+    } else {
+        "every question has its result, so that it takes `toolorch up --no-eval` with the YAML to start it"
+    }
 }
 
 /// The servers that a word names.

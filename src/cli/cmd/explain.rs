@@ -16,7 +16,7 @@ pub(in crate::cli) fn run(code: Option<&str>, printer: Printer) -> Result<ExitSt
                     format!("did you mean `{}`?", near.join("`, `"))
                 };
                 printer.complain(&format!(
-                    "error: there is no code and no alarm `{code}`\nhelp: {hint}"
+                    "error: there is no code, no alarm and no exit code `{code}`\nhelp: {hint}"
                 ));
                 return Err(ExitStatus::Usage);
             }

@@ -10,7 +10,7 @@ use crate::cli::args::LogsArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::facts::Observation;
-use crate::run::store::Watch;
+use crate::run::store::{Watch, open_regular};
 use crate::world::{SystemClock, UnitDirs};
 
 /// How often `--follow` looks for more.
@@ -20,15 +20,13 @@ const WINDOW: u64 = 8 << 20;
 
 pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     // A log can be read whatever became of the journal.
-    let word = args.file.as_deref();
-    let meant = runs::meant(word, printer)?;
-    let (found, _) = runs::find_anyway(meant.as_ref(), word, printer)?;
+    let found = runs::find_plan(args.file.as_deref(), printer)?;
     let path = log_of(&found, &args.unit, printer)?;
     let failed = |error: std::io::Error| {
         printer.complain(&format!("error: cannot read `{}`: {error}", path.display()));
         ExitStatus::Internal
     };
-    let mut file = File::open(&path).map_err(failed)?;
+    let mut file = open_regular(&path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let start = length.saturating_sub(WINDOW);
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
@@ -98,10 +96,12 @@ fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<PathBuf, ExitSt
         .find(|(id, _)| id.as_str() == unit)
         .and_then(|(_, state)| state.handle.as_ref())
         .map(|handle| PathBuf::from(&handle.log));
-    let of_state = || UnitDirs::new(found.dir.id()).log(&UnitId::new(unit));
-    let path = recorded
-        .or_else(|| of_state().map(PathBuf::from))
-        .unwrap_or_else(|| found.dir.logs().join(format!("{unit}.log")));
+    let of_state = || UnitDirs::of_run(&found.dir).log(&UnitId::new(unit));
+    let begun = recorded.or_else(|| of_state().map(PathBuf::from));
+    let path = match begun {
+        Some(path) => found.dir.log_now(&path),
+        None => found.dir.logs().join(format!("{unit}.log")),
+    };
     if Path::new(&path).exists() {
         return Ok(path);
     }

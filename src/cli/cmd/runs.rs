@@ -25,13 +25,17 @@ pub(in crate::cli) fn run(printer: Printer) -> Result<ExitStatus, ExitStatus> {
 fn line(dir: RunDir) -> String {
     let (path, id) = (dir.path().display().to_string(), dir.id().clone());
     let plan = dir.plan();
+    let copied = match dir.copy_of() {
+        Some(original) => format!("  (a copy of {})", original.display()),
+        None => String::new(),
+    };
     let watched = matches!(
         Watch::look(dir.path(), SystemClock.now()),
         Ok(Watch::Alive(_))
     );
     match runs::read(dir) {
         Ok(found) => format!(
-            "{id}  {}  {}  {path}\n",
+            "{id}  {}  {}  {path}{copied}\n",
             moment(found.state.since, SystemClock.now(), &TimeZone::system()),
             words(&found, watched),
         ),

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::{Clock, ExitStatus, Timestamp};
 use crate::cli::args::StatusArgs;
+use crate::cli::owners;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
@@ -64,7 +65,11 @@ fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
     let Some(seen) = seen(&watch, found, now) else {
         return Ok(Status::new(&found.plan, &found.state, now));
     };
+    let there = owners::elsewhere(&found.dir).map_err(|error| runs::store(&error, printer))?;
     let status = Status::new(&found.plan, &as_seen_now(found), now).watcher_seen(seen);
+    if let Some(there) = there {
+        return Ok(status.with_units_on(&there.host));
+    }
     Ok(match seen {
         Seen::Unrecorded { .. } => status,
         _ => status.with_idle_stop(next_idle_stop(found)),
@@ -73,7 +78,7 @@ fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
 
 /// What one look at the watcher adds; none if it watches and writes down what it sees.
 fn seen(watch: &Watch, found: &Found, now: Timestamp) -> Option<Seen> {
-    let beat = UnitDirs::new(found.dir.id()).heartbeat();
+    let beat = UnitDirs::of_run(&found.dir).heartbeat();
     let (owner, alive) = match watch {
         Watch::Alive(owner) => (owner, true),
         Watch::Gone(owner) => (owner, false),

@@ -4,27 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
-use crate::cli::args::{DownArgs, UpArgs};
+use crate::cli::args::UpArgs;
 use crate::cli::audience::audience;
-use crate::cli::cmd::down;
 use crate::cli::cmd::render::files_of;
 use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
 use crate::cli::{
-    changes, closing, detach, drained, fleet, obstacles, origin, owners, past_calls, rebuild, runs,
-    runtime, templates,
+    changes, closing, complete, detach, drained, fleet, forecast, obstacles, origin, owners,
+    past_calls, rebuild, runs, runtime, templates,
 };
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, select};
 use crate::render::{FileSet, tmux_sessions};
 use crate::run::store::{
-    Durability, Journal, Mode, Owner, RunDir, StoreError, Watch, failpoint, make_dir, read_journal,
+    Durability, Journal, Mode, Owner, RunDir, StoreError, failpoint, make_dir, read_journal,
     write_atomically,
 };
-use crate::run::{Event, Phase, Record, Retry, RunState};
-use crate::spec::model::WhenDone;
+use crate::run::{Asked, Event, Phase, Record, Retry, RunState};
 use crate::spec::{Document, later_keys, later_refusal};
 use crate::supervise::{Audience, Brain, DriveError, Driver, EvalDesk, Goal, Ground, Wishes};
 use crate::world::{self, Fleet, SystemClock, UnitDirs, WriteError};
@@ -40,6 +38,15 @@ pub(in crate::cli) struct Wanted {
     pub(in crate::cli) command: &'static str,
     /// What still runs at the end is stopped by whoever asked for this.
     pub(in crate::cli) caller_stops: bool,
+}
+
+impl Wanted {
+    fn asked(&self) -> Asked {
+        Asked {
+            start_servers: self.start_servers,
+            restart_evals: self.args.restart_eval,
+        }
+    }
 }
 
 pub(in crate::cli) fn run(args: UpArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -77,7 +84,7 @@ pub(in crate::cli) fn proceed(
     if let Some(status) = nothing_left(&cluster.plan, wanted, &goal, &mut desks, printer)? {
         let whole = wanted.start_servers && wanted.args.only.is_empty();
         if whole {
-            finish_live_run(&cluster.plan, wanted, printer)?;
+            complete::leave(&cluster.plan, &wanted.args, &mut desks, printer)?;
         }
         return Ok(status);
     }
@@ -98,7 +105,7 @@ pub(in crate::cli) fn proceed(
         ExitStatus::Refused
     })?;
     let past = past_calls::heed(&cluster.plan, &mut desks, Some(dir.id()), printer)?;
-    let taken = take(&dir, &cluster.plan, &files, wanted, printer)?;
+    let taken = take(&dir, &cluster.plan, &files, &mut desks, wanted, printer)?;
     companion.begins(&dir, &cluster.plan);
     let work = Work { goal, desks, past };
     drive(&cluster, work, taken, wanted, companion, printer)
@@ -228,36 +235,6 @@ fn live_state(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<RunState
     Ok(RunState::fold(&read_journal(run.path()).map_err(failed)?))
 }
 
-/// A run whose client finished while nobody watched still has its servers: they end as `when_done` says.
-fn finish_live_run(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<(), ExitStatus> {
-    let failed = |error| runs::store(&error, printer);
-    let Some(run) = runs::home().latest(&plan.cluster).map_err(failed)? else {
-        return Ok(());
-    };
-    let marked = || world::find_marked(&format!("{}/", run.id()));
-    if run.is_over().map_err(failed)? || marked().is_empty() {
-        return Ok(());
-    }
-    let file = &wanted.args.cluster.file;
-    match Watch::look(run.path(), SystemClock.now()).map_err(failed)? {
-        Watch::Alive(owner) => printer.say(&format!(
-            "`{}` is still watched by pid {}",
-            run.id(),
-            owner.process.pid
-        )),
-        _ if plan.when_done == WhenDone::Down => {
-            let file = Some(file.clone());
-            down::run(&DownArgs { file }, printer)?;
-        }
-        _ => printer.say(&format!(
-            "servers of `{}` keep running; to stop: toolorch down {}",
-            run.id(),
-            file.display()
-        )),
-    }
-    Ok(())
-}
-
 /// Results have one run at a time.
 fn claim_results(dir: &RunDir, desks: &mut [EvalDesk], printer: Printer) -> Result<(), ExitStatus> {
     for desk in desks {
@@ -280,7 +257,7 @@ fn run_dir(plan: &Plan, wanted: &Wanted, printer: Printer) -> Result<RunDir, Exi
         rebuild::prepare(&run).map_err(failed)?;
         return Ok(run);
     }
-    home.current(&plan.cluster).map_err(failed)
+    runs::current(&plan.cluster).map_err(failed)
 }
 
 /// A run that is ours.
@@ -301,6 +278,7 @@ fn take(
     dir: &RunDir,
     plan: &Plan,
     files: &FileSet,
+    desks: &mut [EvalDesk],
     wanted: &Wanted,
     printer: Printer,
 ) -> Result<Taken, ExitStatus> {
@@ -333,19 +311,14 @@ fn take(
     origin::warn(dir.id(), &state, &wanted.args.cluster.file, printer);
     // From here on an earlier owner that wakes up starts and stops nothing.
     dir.raise_fence(journal.owner().epoch()).map_err(failed)?;
-    let changes = changes::beside(dir, plan, files, &state, printer)?;
-    let lines = changes.lines();
-    if !wanted.start_servers && !changes.is_empty() {
-        let lines = lines.join("\n");
-        printer.complain(&format!(
-            "error: the plan is not that of what runs\n{lines}\nhelp: let it become so: toolorch up {}",
-            wanted.args.cluster.file.display()
-        ));
-        return Err(ExitStatus::Usage);
-    }
-    for line in lines {
-        printer.say(&format!("beside what runs: {line}"));
-    }
+    let next = forecast::Next {
+        dir,
+        plan,
+        files,
+        state: &state,
+        asked: wanted.asked(),
+    };
+    let changes = next.begin(desks, &wanted.args.cluster.file, printer)?;
     let internal = |why: String| {
         printer.complain(&format!("error: {why}"));
         ExitStatus::Internal
@@ -368,6 +341,7 @@ fn take(
             cluster: plan.cluster.clone(),
             plan_sha256: sha256(bytes),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            rebuilt: false,
         });
     }
     events.push(Event::OwnerTook {

@@ -9,6 +9,7 @@ use crate::cli::load::Cluster;
 use crate::cli::printer::Printer;
 use crate::cli::runs;
 use crate::plan::rehearsal::name_of;
+use crate::run::store::{open_lock, read_regular_text};
 
 /// The folder of the rehearsals of one cluster.
 pub(in crate::cli) struct Ground {
@@ -42,11 +43,7 @@ impl Ground {
             ExitStatus::Refused
         };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(failed)?;
+        let file = open_lock(&path, 0o600).map_err(failed)?;
         match file.try_lock() {
             // Where there are no locks nobody can be told.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
@@ -61,7 +58,7 @@ impl Ground {
 
     /// Each rehearsal begins with nothing: what an earlier one left is ended and removed.
     pub(in crate::cli) fn clear(&self, real: &Cluster, printer: Printer) -> Result<(), ExitStatus> {
-        let begun = fs::read_to_string(self.marker()).ok();
+        let begun = read_regular_text(&self.marker()).ok();
         let name = name_of(&real.spec.name);
         for run in runs::live(&runs::home(), Some(&name), printer)? {
             if begun.as_deref() != Some(run.id().as_str()) {

@@ -1,11 +1,12 @@
 //! Files that are there completely or not at all, even after a power cut.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use super::regular::read_regular_text;
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
 
 /// The text of a file; none if there is no such file.
 pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, StoreError> {
-    match fs::read_to_string(path) {
+    match read_regular_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::io("read", path)(error)),
@@ -113,6 +114,8 @@ fn parent(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {

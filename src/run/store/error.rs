@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::NotRegular;
 use crate::base::{Epoch, ExitStatus};
 
 /// What went wrong with the files of a run.
@@ -33,10 +34,10 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
-    /// A line in the middle of a journal is not what was written.
-    #[error("the journal is damaged: `{path}` line {line}: {why}")]
+    /// A file of the run is not what was written: a line in the middle of its journal, its plan, its owner's file.
+    #[error("{} is damaged: `{path}` line {line}: {why}", what(path))]
     Damaged {
-        /// The segment.
+        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
@@ -82,6 +83,15 @@ fn words(who: Option<&str>) -> String {
     who.map_or_else(String::new, |who| format!(": {who}"))
 }
 
+/// The file in words.
+fn what(path: &Path) -> &'static str {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("owner.json") => "the file that names the run's owner",
+        Some("plan.json") => "the run's plan",
+        _ => "the journal",
+    }
+}
+
 impl StoreError {
     /// How a command ends on it.
     pub fn exit_status(&self) -> ExitStatus {
@@ -112,10 +122,24 @@ impl StoreError {
                 Some("make it writable for this user; TOOLORCH_HOME says where runs are kept")
             }
             Some(ErrorKind::FileTooLarge) => Some("let files grow: `ulimit -f unlimited`"),
+            _ if matches!(self, Self::Damaged { path, .. } if path.ends_with("plan.json")) => {
+                Some("`toolorch up` with the YAML writes it anew and goes on with what runs")
+            }
+            _ if self.is_in_the_way() => Some("move it away"),
             _ if matches!(self, Self::Damaged { .. }) => Some(
                 "`toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs",
             ),
             _ => None,
+        }
+    }
+
+    /// Something else stands in the place of a file of ours.
+    fn is_in_the_way(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => {
+                NotRegular::is(source) || source.kind() == ErrorKind::IsADirectory
+            }
+            _ => false,
         }
     }
 
@@ -140,6 +164,21 @@ impl StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_damaged_file_is_called_what_it_is() {
+        let said = |file: &str| {
+            let error = StoreError::Damaged {
+                path: PathBuf::from(file),
+                line: 1,
+                why: "expected value".to_owned(),
+            };
+            format!("{error}; {}", error.help().unwrap())
+        };
+        insta::assert_snapshot!(said("/r/journal.2.jsonl"), @"the journal is damaged: `/r/journal.2.jsonl` line 1: expected value; `toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs");
+        insta::assert_snapshot!(said("/r/owner.json"), @"the file that names the run's owner is damaged: `/r/owner.json` line 1: expected value; `toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs");
+        insta::assert_snapshot!(said("/r/plan.json"), @"the run's plan is damaged: `/r/plan.json` line 1: expected value; `toolorch up` with the YAML writes it anew and goes on with what runs");
+    }
 
     #[test]
     fn what_people_can_mend_is_refused_with_help() {

@@ -4,10 +4,10 @@
 //! of a run is removed when that is over, and a script may still be on its way then.
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::atomic::make_dir;
 use super::failpoint::failpoint;
+use super::regular::open_lock;
 use super::{RunDir, StoreError};
 use crate::base::Epoch;
 
@@ -25,12 +25,7 @@ impl RunDir {
         make_dir(&scripts)?;
         failpoint("fence-before-raise");
         let path = scripts.join(format!("{FENCE}{epoch}"));
-        fs::File::options()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(StoreError::io("write", &path))?;
+        open_lock(&path, 0o600).map_err(StoreError::io("write", &path))?;
         for earlier in fs::read_dir(&scripts).into_iter().flatten().flatten() {
             let name = earlier.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix(FENCE));

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::atomic::{Mode, write_atomically};
 use super::failpoint::failpoint_io;
 use super::owner::claimed_epoch;
+use super::regular::{open_own, read_regular};
 use super::{Owner, StoreError};
 use crate::base::{Epoch, Timestamp};
 use crate::run::{Event, Record};
@@ -181,7 +182,7 @@ impl Journal {
             Tail::Clean => return Ok(()),
             Tail::Ragged => self.file.set_len(self.length).map_err(failed("cut"))?,
             Tail::Unsure => {
-                let mut bytes = fs::read(&self.path).map_err(failed("read"))?;
+                let mut bytes = read_regular(&self.path).map_err(failed("read"))?;
                 let appended = usize::try_from(self.length).unwrap_or(usize::MAX);
                 bytes.truncate(appended);
                 if read_segment(&self.path, &bytes)?.whole != appended {
@@ -198,7 +199,7 @@ impl Journal {
 }
 
 fn open_segment(path: &Path) -> Result<File, StoreError> {
-    let file = File::options().append(true).open(path);
+    let file = open_own(path, File::options().append(true));
     file.map_err(StoreError::io("open", path))
 }
 
@@ -273,7 +274,7 @@ impl Segment {
     /// Reads that of an epoch, up to the line with which the next one begins.
     fn read(run_dir: &Path, epoch: Epoch, next: Option<u64>) -> Result<Self, StoreError> {
         let path = segment_path(run_dir, epoch);
-        let bytes = match fs::read(&path) {
+        let bytes = match read_regular(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let why = "the file is missing".to_owned();
                 return Err(StoreError::Damaged { path, line: 1, why });
@@ -302,14 +303,12 @@ impl Segment {
         let path = &self.path;
         let whole = self.read.whole as u64;
         if self.read.torn > 0 {
-            let bytes = fs::read(path).map_err(StoreError::io("read", path))?;
+            let bytes = read_regular(path).map_err(StoreError::io("read", path))?;
             let tail = bytes.get(self.read.whole..).unwrap_or_default();
             let aside = path.with_extension("jsonl.torn");
             write_atomically(&aside, tail, Mode::Private)?;
         }
-        File::options()
-            .write(true)
-            .open(path)
+        open_own(path, File::options().write(true))
             .and_then(|file| {
                 if self.read.torn > 0 {
                     file.set_len(whole)?;

@@ -15,10 +15,15 @@ use super::atomic::{Mode, read_if_there, sync_dir, write_atomically};
 use super::failpoint::failpoint;
 use super::journal::{highest_epoch, segment_path};
 use super::process::{Life, ProcessId, own_process};
+use super::regular::{open_lock, open_regular};
 use crate::base::{Epoch, Millis, Timestamp};
 
 /// How long an owner that cannot be looked at is believed after its last heartbeat.
 pub const TIME_TO_LIVE: Millis = Millis::from_secs(60);
+/// Who owns the run.
+pub(super) const OWNER: &str = "owner.json";
+/// Held by the owner.
+pub(super) const OWNER_LOCK: &str = "owner.lock";
 /// The version of `owner.json`.
 const FORMAT: u32 = 1;
 
@@ -159,7 +164,7 @@ impl Owner {
 
     /// Whether an owner holds the run's lock at this moment.
     pub fn is_locked(run_dir: &Path) -> bool {
-        let file = File::open(run_dir.join("owner.lock"));
+        let file = open_regular(&run_dir.join(OWNER_LOCK));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
@@ -238,7 +243,7 @@ impl Owner {
 }
 
 fn owner_path(run_dir: &Path) -> PathBuf {
-    run_dir.join("owner.json")
+    run_dir.join(OWNER)
 }
 
 fn read(run_dir: &Path) -> Result<Option<OwnerRecord>, StoreError> {
@@ -270,13 +275,8 @@ enum Lock {
 }
 
 fn lock(run_dir: &Path) -> Result<Lock, StoreError> {
-    let path = run_dir.join("owner.lock");
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(StoreError::io("open", &path))?;
+    let path = run_dir.join(OWNER_LOCK);
+    let file = open_lock(&path, 0o600).map_err(StoreError::io("open", &path))?;
     Ok(match file.try_lock() {
         Ok(()) => Lock::Ours(file),
         Err(TryLockError::WouldBlock) => Lock::Busy,
@@ -398,6 +398,7 @@ mod tests {
         drop(Owner::take(dir.path(), NOW).unwrap());
         edit(dir.path(), |record| {
             "elsewhere".clone_into(&mut record.process.host);
+            "another".clone_into(&mut record.process.boot_id);
         });
         let before = NOW + Millis(TIME_TO_LIVE.0 - 1);
         assert!(Owner::take(dir.path(), before).is_err());

@@ -1,6 +1,7 @@
 //! Which process on which machine: enough to tell a dead owner from a living one.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub struct ProcessId {
     pub pid: u32,
     /// Its start in clock ticks since boot; 0 where it cannot be read.
     pub start: u64,
+    /// The kernel's number of its process namespace: another container sees other processes; 0 where it is not known.
+    #[serde(default)]
+    pub namespace: u64,
 }
 
 /// Whether a process lives.
@@ -31,9 +35,20 @@ pub(super) enum Life {
 }
 
 impl ProcessId {
+    /// Whether `here` sees the processes that it saw: it is on this machine, whatever that is called now, and in no other
+    /// container.
+    pub fn is_seen_from(&self, here: &Self) -> bool {
+        let same_boot = self.boot_id == here.boot_id && !here.boot_id.is_empty();
+        if same_boot && self.namespace != 0 && here.namespace != 0 {
+            return self.namespace == here.namespace;
+        }
+        self.host == here.host
+    }
+
     /// Whether it lives, as far as `here` can tell.
     pub(super) fn life(&self, here: &Self) -> Life {
-        if self.host != here.host || self.boot_id.is_empty() || here.boot_id.is_empty() {
+        let unnamed = self.boot_id.is_empty() || here.boot_id.is_empty();
+        if unnamed || !self.is_seen_from(here) {
             return Life::Unknown;
         }
         match state_and_start(self.pid) {
@@ -57,6 +72,7 @@ pub fn own_process() -> ProcessId {
         boot_id: boot_id(),
         pid,
         start: start_time(pid).unwrap_or_default(),
+        namespace: fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino()),
     }
 }
 
@@ -111,8 +127,35 @@ mod tests {
         assert_eq!(before_reboot.life(&here), Life::Dead);
         let elsewhere = ProcessId {
             host: "other".to_owned(),
+            boot_id: "other".to_owned(),
             ..here.clone()
         };
         assert_eq!(elsewhere.life(&here), Life::Unknown);
+    }
+
+    #[test]
+    fn a_machine_is_known_by_what_it_sees_and_not_by_its_name() {
+        let here = own_process();
+        let renamed = ProcessId {
+            host: "other".to_owned(),
+            ..here.clone()
+        };
+        assert_eq!(renamed.life(&here), Life::Alive);
+        let contained = ProcessId {
+            namespace: 7,
+            ..here.clone()
+        };
+        assert_eq!(contained.life(&here), Life::Unknown);
+        // Written before there was such a number.
+        let old = ProcessId {
+            namespace: 0,
+            ..here.clone()
+        };
+        assert_eq!(old.life(&here), Life::Alive);
+        let old_elsewhere = ProcessId {
+            namespace: 0,
+            ..renamed
+        };
+        assert_eq!(old_elsewhere.life(&here), Life::Unknown);
     }
 }

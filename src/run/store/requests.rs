@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::atomic::{Mode, make_dir, write_atomically};
+use super::regular::read_regular;
 use super::{RunDir, StoreError, own_process};
 use crate::base::{Timestamp, UnitId};
 
@@ -100,7 +101,7 @@ pub fn read_requests(dir: &Path) -> Vec<Lying> {
         .collect();
     paths.sort_unstable();
     let read = |path: PathBuf| {
-        let request: Request = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+        let request: Request = serde_json::from_slice(&read_regular(&path).ok()?).ok()?;
         (request.v == Request::FORMAT).then_some(Lying { path, request })
     };
     paths.into_iter().filter_map(read).collect()

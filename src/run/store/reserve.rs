@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
+use super::regular::open_own;
+
 /// How much room is kept.
 const ROOM: u64 = 1 << 20;
 
@@ -38,12 +40,14 @@ impl Reserve {
         if there || free_bytes(dir).is_none_or(|free| free < 4 * ROOM) {
             return;
         }
-        let create = File::options()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&self.path);
+        let create = open_own(
+            &self.path,
+            File::options()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600),
+        );
         let filled = create.and_then(|file| {
             fallocate(&file, FallocateFlags::empty(), 0, ROOM).map_err(io::Error::from)
         });

@@ -1,10 +1,10 @@
 //! What can still be read of a damaged journal: each line whose own checksum is right is evidence.
 
-use std::fs;
 use std::path::Path;
 
 use super::StoreError;
 use super::journal::{newest_segment, read_line, segment_path};
+use super::regular::read_regular;
 use crate::base::Epoch;
 use crate::run::Record;
 
@@ -25,7 +25,7 @@ pub fn salvage(run_dir: &Path) -> Result<Salvage, StoreError> {
     let mut records: Vec<Record> = Vec::new();
     for epoch in (1..=newest_segment(run_dir)?.0).rev().map(Epoch) {
         let path = segment_path(run_dir, epoch);
-        let bytes = fs::read(&path).unwrap_or_default();
+        let bytes = read_regular(&path).unwrap_or_default();
         let lines = bytes.split(|byte| *byte == b'\n');
         let mut earlier: Vec<Record> = lines
             .filter_map(|line| read_line(&path, 0, line).ok())

@@ -231,6 +231,7 @@ fn an_act_of_a_moment_ago_is_given_time_to_show() {
     story.secs(1).see("a", running);
     assert_snapshot!(story.told(), @r"
     2.0s -> watch a
+    2.0s a #1 start awaited for 8.0s
     3.0s -> watch a
     3.0s a #1 adopted
     3.0s a #1 climbed listening
@@ -238,9 +239,13 @@ fn an_act_of_a_moment_ago_is_given_time_to_show() {
     ");
     let mut story = Story::new(EVAL);
     story.begin(&[], &[]);
-    killed(&mut story).secs(2).begin(&[], &[]).secs(9);
+    killed(&mut story).secs(2).begin(&[], &[]).secs(3);
+    // It is looked at many times a second.
+    let nothing = || Observation::Never;
+    story.see("a", nothing()).see("a", nothing()).secs(6);
     assert_snapshot!(story.told(), @r"
      2.0s -> watch a
+     2.0s a #1 start awaited for 8.0s
     10.0s a #1 launch failed: the controller ended before it was started
     10.0s a #2 start intended
     10.0s -> launch a #2

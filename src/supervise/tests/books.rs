@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::story::{Story, code, signal, ten};
 use crate::base::Generation;
-use crate::eval::{Balance, Call, Reports, accounts};
+use crate::eval::{Balance, Call, Lost, Reports, accounts};
 use crate::facts::Served;
 use crate::run::BooksMark;
 use crate::supervise::{Input, Metered, Purpose};
@@ -142,6 +142,35 @@ fn without_doubt_an_excess_is_nobody_s_and_a_lack_went_elsewhere() {
         silent,
         Balance::Open("the client reports no calls".to_owned())
     );
+}
+
+#[test]
+fn an_excess_of_calls_that_are_in_no_result_is_told_with_its_reason() {
+    let mut story = running();
+    story.dies("eval-e", code(0)).feed(metered(
+        Purpose::Close,
+        &[counted("m-0", 1, 12, 2), counted("m-1", 1, 13, 3)],
+    ));
+    let state = story.brain.state();
+    let why = |lost| {
+        let call = Call {
+            model: "org/m".to_owned(),
+            endpoint: Some("127.0.0.1:9100".to_owned()),
+            ms: None,
+            failed: false,
+        };
+        let reports = Reports {
+            calls: vec![call],
+            lost: Some(lost),
+            ..Reports::default()
+        };
+        match &accounts(story.brain.plan(), &state.books, &reports)[0].balance {
+            Balance::Open(why) => why.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_snapshot!(why(Lost::CutOff), @"a client was cut off, and what it had asked for unfinished questions is in no result");
+    assert_snapshot!(why(Lost::AskedAgain), @"results in error were asked again, and what had been asked for them is in no result");
 }
 
 #[test]

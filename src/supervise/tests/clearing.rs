@@ -165,7 +165,7 @@ fn a_drained_server_waits_for_nothing_and_looks_afresh_when_it_is_asked_back() {
     seen(&mut story, "a", &FREE);
     assert_snapshot!(told(&mut story), @r"
            6.0s a drained
-           6.0s alarm held: `e` is held: `a` has no server that is ready; it goes on when one is undrained: toolorch drain --undo
+           6.0s alarm held: `e` is held: `a` has no server that is ready; it goes on when one is undrained: toolorch drain --undo a
            6.0s e held: `a` has no server that is ready
            6.0s eval-e #1 stop intended: Held
            6.0s -> stop eval-e #1

@@ -41,7 +41,7 @@ fn a_drained_server_is_stopped_and_stays_so_until_it_is_asked_back() {
      0ms -> stop a #1
     1.0s -> count e
     5.0s a #1 stopped
-    5.0s alarm held: `e` is held: `a` has no server that is ready; it goes on when one is undrained: toolorch drain --undo
+    5.0s alarm held: `e` is held: `a` has no server that is ready; it goes on when one is undrained: toolorch drain --undo a
     5.0s e held: `a` has no server that is ready
     5.0s eval-e #1 stop intended: Held
     5.0s -> stop eval-e #1

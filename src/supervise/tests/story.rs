@@ -121,6 +121,7 @@ impl Story {
             cluster: story.plan.cluster.clone(),
             plan_sha256: String::new(),
             version: "0".to_owned(),
+            rebuilt: false,
         };
         story.note(1, first);
         story.owner(goal);
@@ -495,6 +496,11 @@ fn fact(event: &Event) -> String {
         Event::LaunchIntended {
             unit, generation, ..
         } => format!("{unit} #{generation} start intended"),
+        Event::StartAwaited {
+            unit,
+            generation,
+            length,
+        } => format!("{unit} #{generation} start awaited for {length}"),
         Event::Launched {
             unit, generation, ..
         } => format!("{unit} #{generation} launched"),

@@ -226,6 +226,7 @@ impl World {
             cluster: world.plan.cluster.clone(),
             plan_sha256: String::new(),
             version: "0".to_owned(),
+            rebuilt: false,
         });
         world
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::scene::{Going, until};
 use crate::single::Single;
+use crate::small::YAML;
 use crate::tally::{Fault, Tally};
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -28,8 +29,8 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         id: "B3",
-        what: "`up` on another login node while the owner lives: 75, and who has it",
-        how: "another host name (`unshare --uts`)",
+        what: "another login node: `up` ends with 75 while the owner lives, and with it `down`, `drain` and `eval` with 3 while units may",
+        how: "another host name that sees other processes (`unshare --uts --pid`)",
         tries: 3,
         quick: 1,
         run: elsewhere,
@@ -106,8 +107,8 @@ fn stopped_owner(tries: usize, tally: &mut Tally) {
     }
 }
 
-/// On a machine of another name.
-const OTHER: &str = "exec unshare --uts bash -c 'echo login2 >/proc/sys/kernel/hostname && exec \"$@\"' bash \"$@\"";
+/// On a machine of another name, which does not see the processes of this one.
+const OTHER: &str = "exec unshare --uts --pid --fork --kill-child --mount-proc bash -c 'echo login2 >/proc/sys/kernel/hostname && exec \"$@\"' bash \"$@\"";
 
 fn elsewhere(tries: usize, tally: &mut Tally) {
     if !rustix::process::getuid().is_root() {
@@ -147,6 +148,15 @@ fn elsewhere(tries: usize, tally: &mut Tally) {
         "{}",
         refused.err
     );
+    // Nor can anybody there end them, or say that they are gone.
+    for words in [
+        &["eval", YAML][..],
+        &["down", YAML],
+        &["drain", "chat", YAML, "--yes"],
+    ] {
+        let said = single.through(OTHER, words).end();
+        assert_eq!(said.code, 3, "{words:?}: {}", said.err);
+    }
     assert_eq!(single.leaders(), before);
     single.scale = 1;
     let up = single.up();

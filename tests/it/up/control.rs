@@ -113,8 +113,13 @@ fn a_detached_controller_goes_on_until_down() {
     // What was finished stays; the next `up` is a new run.
     let done = scene.results("out");
     assert!((1..30).contains(&done), "{done}");
-    let said = scene.expect(0, &["up", YAML]);
-    assert!(said.err.contains("run small-2-"), "{}", said.err);
+    let said = scene.expect(0, &["up", YAML, "--detach"]);
+    let hint = "look: toolorch status small.yaml    stop: toolorch down small.yaml";
+    assert!(said.err.contains(hint), "{}", said.err);
+    // A run that comes to its end leaves nothing behind, not even its controller's state.
+    until("its end", || scene.names("state").is_empty().then_some(()));
+    let said = scene.read("home/runs/small/2/logs/toolorch-controller.log");
+    assert!(said.contains("run small-2-"), "{said}");
     assert_eq!(scene.results("out"), 30);
     let log = scene.read("home/runs/small/2/logs/eval-sums.log");
     assert_eq!(log.matches("SUM_DONE").count(), 30 - done);

@@ -44,6 +44,11 @@ fn the_next_up_waits_for_a_stop_that_is_under_way() {
         // As a terminal does it for Ctrl-C: nobody in the foreground survives.
         down.signal_group(Signal::KILL);
         down.end();
+        let status = scene.expect(0, &["status", YAML]).out;
+        assert!(
+            status.contains("`toolorch down` did not come to its end"),
+            "{status}"
+        );
         let said = scene.expect(0, &["up", "--no-eval", YAML]);
         fs::remove_file(scene.path("ending")).unwrap();
 

@@ -85,6 +85,27 @@ fn a_drained_server_stays_away_whoever_watches() {
 }
 
 #[test]
+fn whoever_undrains_after_the_work_hears_what_starts_it() {
+    let scene = small::scene("plain", 2);
+    change(&scene, "when_done: down", "when_done: keep");
+    change(&scene, "port: 8000", "port: 8000, replicas: 2");
+    scene.expect(0, &["up", YAML]);
+    scene.expect(0, &["drain", "chat-1", YAML]);
+    let said = scene.expect(0, &["drain", "--undo", "chat-1", YAML]);
+    assert!(
+        said.err.contains("takes `toolorch up --no-eval`"),
+        "{}",
+        said.err
+    );
+    let said = scene.expect(0, &["up", "--no-eval", YAML]);
+    // Nothing was evaluated: there are no books to show.
+    assert!(!said.err.contains("books:"), "{}", said.err);
+    assert_eq!(phase(&scene, "chat-1"), "ready");
+    scene.expect(0, &["down", YAML]);
+    scene.assert_nothing_left();
+}
+
+#[test]
 fn a_drain_outlives_a_damaged_journal() {
     let scene = small::scene("slow", 30);
     change(&scene, "port: 8000", "port: 8000, replicas: 2");

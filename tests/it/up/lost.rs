@@ -65,6 +65,47 @@ fn what_cannot_be_recorded_is_stopped_all_the_same() {
         down.err
     );
     scene.assert_nothing_left();
+    std::fs::remove_dir(scene.path("home/runs/small/1/owner.json")).unwrap();
+    let status = scene.expect(0, &["status", YAML]).out;
+    assert!(
+        status.contains(": nothing of it runs, begun at ")
+            && !status.contains("what was started goes on"),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_run_whose_plan_is_gone_or_damaged_is_told_and_goes_on() {
+    let scene = small::scene("plain", 2);
+    scene.expect(0, &["up", "--no-eval", YAML]);
+    let plan = scene.path("home/runs/small/1/plan.json");
+    for damage in [None, Some("nonsense")] {
+        std::fs::remove_file(&plan).unwrap();
+        if let Some(text) = damage {
+            std::fs::write(&plan, text).unwrap();
+        }
+        let said = scene.expect(65, &["status", "small"]);
+        let what = if damage.is_some() {
+            "run's plan is damaged"
+        } else {
+            "is gone: `"
+        };
+        assert!(
+            said.err.contains(what) && said.err.contains("help: "),
+            "{}",
+            said.err
+        );
+        scene.expect(0, &["up", "--no-eval", YAML]);
+        let status = scene.expect(0, &["status", "small"]).out;
+        assert!(status.contains("ready after"), "{status}");
+    }
+    let journal = scene.journal("small");
+    let starts = journal
+        .iter()
+        .filter(|record| record["event"]["kind"] == "launched");
+    assert_eq!(starts.count(), 1);
+    scene.expect(0, &["down", YAML]);
+    scene.assert_nothing_left();
 }
 
 #[test]
