@@ -1,5 +1,6 @@
 //! Spec to plan: total, a plan *and* diagnostics. Pure.
 
+mod access;
 mod args;
 pub(crate) mod argv;
 pub mod ask;
@@ -33,6 +34,7 @@ mod table;
 mod total_tests;
 mod types;
 
+pub use access::{Access, SshTarget};
 pub use ask::{DatasetQuestion, Questions, programs, questions};
 pub use build::plan;
 pub use configs::DEFAULT_CONFIG;
