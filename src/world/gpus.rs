@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::procfs::lives;
-use super::transport::Transport;
+use super::transport::{Command, Transport};
 use crate::facts::GpuSeen;
 
 /// It answers in 30 ms, and in seconds where nothing keeps the driver loaded; this long means that it hangs.
@@ -23,8 +23,8 @@ pub(super) async fn look_at_gpus(transport: &dyn Transport) -> Vec<GpuSeen> {
 }
 
 async fn ask(transport: &dyn Transport, query: &str) -> Option<String> {
-    let argv = ["nvidia-smi", query, "--format=csv,noheader,nounits"].map(str::to_owned);
-    let answer = transport.exec(&argv, LIMIT).await.ok()?;
+    let command = Command::new(["nvidia-smi", query, "--format=csv,noheader,nounits"]);
+    let answer = transport.exec(&command, LIMIT).await.ok()?;
     (answer.code == Some(0)).then_some(answer.stdout)
 }
 
@@ -32,7 +32,7 @@ async fn ask(transport: &dyn Transport, query: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::base::GpuIndex;
-    use crate::world::transport::{Answer, Output, TransportError};
+    use crate::world::transport::{Answer, NodeFile, Output, TransportError};
 
     /// A node whose `nvidia-smi` ends with this code, or hangs.
     struct Node(Option<i32>);
@@ -40,9 +40,10 @@ mod tests {
     impl Transport for Node {
         fn exec<'a>(
             &'a self,
-            argv: &'a [String],
-            limit: Duration,
+            command: &'a Command,
+            _: Duration,
         ) -> Answer<'a, Result<Output, TransportError>> {
+            let argv = &command.argv;
             let query = argv[1].split_once('=').unwrap();
             assert_eq!(
                 [&argv[0], &argv[2]],
@@ -61,11 +62,15 @@ mod tests {
             };
             let program = argv[0].clone();
             let said = match code {
-                None => Err(TransportError::TimedOut { program, limit }),
+                None => Err(TransportError::Unknown {
+                    program,
+                    node: None,
+                    why: "it hangs".to_owned(),
+                }),
                 code => Ok(Output {
                     code,
                     stdout,
-                    stderr: String::new(),
+                    ..Output::default()
                 }),
             };
             Box::pin(async move { said })
@@ -73,6 +78,14 @@ mod tests {
 
         fn spawn<'a>(&'a self, argv: &'a [String]) -> Answer<'a, Result<u32, TransportError>> {
             panic!("{argv:?}")
+        }
+
+        fn put_all<'a>(
+            &'a self,
+            files: &'a [NodeFile],
+            _: Duration,
+        ) -> Answer<'a, Result<(), TransportError>> {
+            panic!("{files:?}")
         }
     }
 

@@ -61,6 +61,9 @@ pub use routes::{Leader, RouteWatch};
 pub use scrape::scrape;
 pub use signals::{end_at_signals, signals};
 pub use starts::{end_starts, starts};
-pub use transport::{LocalTransport, Output, Transport, TransportError};
+pub use transport::{
+    Command, LocalTransport, NodeFile, Output, Question, Responder, SshSettings, Transport,
+    TransportError, Transports,
+};
 pub use unit_dir::{UnitDirs, living_runs, state_root};
 pub use watch::{Awaited, News, Watcher};

@@ -11,7 +11,7 @@ use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
 use crate::facts::GpuSeen;
 use crate::spec::model::LauncherKind;
 use crate::world::gpus;
-use crate::world::transport::{LocalTransport, Transport, TransportError};
+use crate::world::transport::{Command, LocalTransport, Transport, TransportError};
 
 /// One start of one unit.
 #[derive(Debug, Clone)]
@@ -193,7 +193,7 @@ pub(super) async fn run_checked(
     limit: Duration,
     command: String,
 ) -> Result<String, LaunchError> {
-    let done = transport.exec(argv, limit).await?;
+    let done = transport.exec(&Command::new(argv), limit).await?;
     match done.code {
         Some(0) => Ok(done.stdout),
         code => Err(LaunchError::Refused {

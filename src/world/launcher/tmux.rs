@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::launchers::{LaunchError, LaunchJob, expect_success, run_checked};
 use crate::base::RunId;
-use crate::world::transport::{Transport, TransportError};
+use crate::world::transport::{Command, Transport, TransportError};
 
 /// tmux answers in milliseconds; this long means that it hangs.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -44,7 +44,8 @@ fn pane_pid(said: &str, job: &LaunchJob) -> Option<u32> {
 /// Ends the server of a run by its socket, whatever its windows hold; fine if there is none.
 pub(super) async fn end_server(transport: &dyn Transport, run: &RunId) -> Result<(), LaunchError> {
     let tmux = |verb: &str| ["tmux", "-L", &format!("toolorch-{run}"), verb].map(str::to_owned);
-    match transport.exec(&tmux("list-sessions"), LIMIT).await {
+    let list = Command::new(tmux("list-sessions"));
+    match transport.exec(&list, LIMIT).await {
         // No tmux here.
         Err(TransportError::Start { .. }) => return Ok(()),
         // No server of this run.
