@@ -19,6 +19,7 @@ mod security;
 mod sim;
 mod sim_fit;
 mod spec;
+mod ssh;
 mod stand_in;
 mod store;
 mod unit_script;
