@@ -3,7 +3,6 @@
 mod auth;
 mod commands;
 mod config;
-mod figures;
 mod files;
 mod host_keys;
 mod links;

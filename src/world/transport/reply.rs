@@ -180,15 +180,94 @@ impl Reply {
     }
 }
 
-/// The last words that are no empty line, made safe for a terminal.
+/// The last line that is not empty, made safe for a terminal.
 pub(super) fn one_line(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-    crate::base::cut(&crate::base::clean(last.unwrap_or_default()), 300)
+    shown(String::from_utf8_lossy(bytes).lines().rfind(says_something))
+}
+
+/// The first line that is not empty, made safe for a terminal.
+pub(super) fn first_line(bytes: &[u8]) -> String {
+    shown(String::from_utf8_lossy(bytes).lines().find(says_something))
+}
+
+fn says_something(line: &&str) -> bool {
+    !line.trim().is_empty()
+}
+
+fn shown(line: Option<&str>) -> String {
+    crate::base::cut(&crate::base::clean(line.unwrap_or_default().trim()), 300)
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes
         .windows(wanted.len())
         .position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::world::transport::Command;
+
+    fn script() -> Script {
+        Script::exec(&Command::new(["x"]), "gpu31").unwrap()
+    }
+
+    /// Feeds all in pieces of these lengths.
+    fn capture(script: &Script, bytes: &[u8], lengths: &[usize]) -> Capture {
+        let mut capture = Capture::of(script);
+        let (mut rest, mut lengths) = (bytes, lengths.iter().cycle());
+        while !rest.is_empty() {
+            let length = lengths
+                .next()
+                .map_or(rest.len(), |length| (*length).clamp(1, rest.len()));
+            capture.feed(&rest[..length]);
+            rest = &rest[length..];
+        }
+        capture
+    }
+
+    proptest! {
+        #[test]
+        fn what_lies_between_the_marks_is_found_in_any_pieces(
+            noise in ".{0,40}",
+            output in proptest::collection::vec(any::<u8>(), 0..200),
+            lengths in proptest::collection::vec(1..60_usize, 1..8),
+        ) {
+            let script = script();
+            let mark = format!("{MARK} {}", script.nonce);
+            let mut all = format!("{noise}{mark} begin\n").into_bytes();
+            all.extend(&output);
+            all.extend(format!("\n{mark} rc=7\nwhat comes later").into_bytes());
+            let mut stdout = capture(&script, &all, &lengths);
+            let mut stderr = capture(&script, format!("{mark} begin\n\n{mark} end\n").as_bytes(), &lengths);
+            let reply = Reply::of(&mut stdout, &mut stderr).unwrap();
+            prop_assert_eq!(&reply.stdout, &output);
+            let output = reply.output("x", "gpu31").unwrap();
+            prop_assert_eq!((output.code, output.cut), (Some(7), false));
+        }
+    }
+
+    #[test]
+    fn another_number_is_no_mark_and_half_a_line_no_end() {
+        let (script, other) = (self::script(), self::script());
+        let mark = format!("{MARK} {}", script.nonce);
+        let text = format!("{mark} begin\n\n{MARK} {} rc=0\n\n{mark} rc=1", other.nonce);
+        let mut stdout = capture(&script, text.as_bytes(), &[]);
+        assert!(stdout.begun() && !stdout.ended());
+        stdout.feed(b"2\n");
+        let mut stderr = capture(
+            &script,
+            format!("{mark} begin\n\n{mark} end\n").as_bytes(),
+            &[],
+        );
+        let output = Reply::of(&mut stdout, &mut stderr)
+            .unwrap()
+            .output("x", "gpu31")
+            .unwrap();
+        assert_eq!(output.code, Some(12));
+        assert_eq!(output.stdout, format!("\n{MARK} {} rc=0\n", other.nonce));
+    }
 }

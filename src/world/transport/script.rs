@@ -62,7 +62,7 @@ each() {
     chmod -- "$2" "$f" || return
     k=$((k + 1)); shift 3
   done
-  sync -- "${t[@]}" || sync
+  sync -- "${t[@]}" || return
   for k in "${!t[@]}"; do
     r=failed=$k
     mv -fT -- "${t[k]}" "${p[k]}" || return
@@ -70,7 +70,8 @@ each() {
   sync -- "${!s[@]}" || sync
   r=done
 }
-each "$@" 2>&3"#;
+each "$@" 2>&3
+rm -f -- "${t[@]}""#;
 
 impl Script {
     /// Runs a command to its end: `rc=N`, or `absent` if there is no such program.

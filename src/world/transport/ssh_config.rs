@@ -165,7 +165,7 @@ impl Answers {
     pub(super) fn of(target: &SshTarget, config: Option<&Path>) -> Result<Self, LinkError> {
         let spot = Spot::configured(target);
         let asked = Command::new("ssh")
-            .arg("-G")
+            .args(["-G", "-T"])
             .args(options(target, config))
             .args(["--", &target.host])
             .stdin(Stdio::null())
@@ -175,7 +175,7 @@ impl Answers {
                 Ok(Self::read(&String::from_utf8_lossy(&done.stdout)))
             }
             Ok(done) => {
-                let words = super::reply::one_line(&done.stderr);
+                let words = super::reply::first_line(&done.stderr);
                 let why = format!("ssh cannot read its configuration for it: {words}");
                 Err(LinkError::refused(&spot, why, "correct ~/.ssh/config"))
             }

@@ -97,10 +97,10 @@ fn a_wrong_key_is_refused_with_advice(kind: Kind) {
     let text = told(&sshd, &Node::of(&sshd, kind).refuses());
     match kind {
         Kind::Ssh2 => {
-            insta::assert_snapshot!(text, @"cannot use `node` (127.0.0.1 port PORT): it does not let user `USER` in; it takes publickey; tried: no agent (SSH_AUTH_SOCK is not set); /DIR/id; name the right key (`identity` in the YAML, IdentityFile in ~/.ssh/config), or bring one there with `ssh-copy-id node`; for Kerberos and certificates say `transport: system-ssh`")
+            insta::assert_snapshot!(text, @"cannot use `node` (127.0.0.1 port PORT): it does not let user `USER` in; it takes publickey; tried: no agent (SSH_AUTH_SOCK is not set); /DIR/id; name the right key (`identity` in the YAML, IdentityFile in ~/.ssh/config), or bring one there with `ssh-copy-id node`; for Kerberos and certificates say `transport: system-ssh`");
         }
         Kind::SystemSsh => {
-            insta::assert_snapshot!(text, @"cannot use `node` (node): USER@127.0.0.1: Permission denied (publickey).; `ssh -o BatchMode=yes` must let you in without a question: add your key to an agent, or make a shared connection by hand (ControlMaster, ControlPath in ~/.ssh/config)")
+            insta::assert_snapshot!(text, @"cannot use `node` (by the system's ssh): USER@127.0.0.1: Permission denied (publickey); `ssh -o BatchMode=yes` must let you in without a question: add your key to an agent, or make a shared connection by hand (ControlMaster, ControlPath in ~/.ssh/config)");
         }
     }
     // Told again, and not tried again: sshd and its watchdogs count.
@@ -194,10 +194,10 @@ fn too_many_keys_are_told(kind: Kind) {
     let text = told(&sshd, &Node::of(&sshd, kind).refuses());
     match kind {
         Kind::Ssh2 => {
-            insta::assert_snapshot!(text, @"cannot use `node` (127.0.0.1 port PORT): it hung up during the login of user `USER`, as after too many keys; tried: 8 keys of the agent; name the one key: `identity` in the YAML, or IdentityFile and IdentitiesOnly in ~/.ssh/config")
+            insta::assert_snapshot!(text, @"cannot use `node` (127.0.0.1 port PORT): it hung up during the login of user `USER`, as after too many keys; tried: 8 keys of the agent; name the one key: `identity` in the YAML, or IdentityFile and IdentitiesOnly in ~/.ssh/config");
         }
         Kind::SystemSsh => {
-            insta::assert_snapshot!(text, @"cannot use `node` (node): Received disconnect from 127.0.0.1 port PORT:2: Too many authentication failures; name the one key: `identity` in the YAML")
+            insta::assert_snapshot!(text, @"cannot use `node` (by the system's ssh): Received disconnect from 127.0.0.1 port PORT:2: Too many authentication failures; name the one key: `identity` in the YAML");
         }
     }
 }
@@ -223,10 +223,10 @@ fn who_asks_for_a_code_is_refused_with_advice(kind: Kind) {
     let text = told(&sshd, &Node::of(&sshd, kind).refuses());
     match kind {
         Kind::Ssh2 => {
-            insta::assert_snapshot!(text, @"cannot use `node` (127.0.0.1 port PORT): it asks user `USER` for a password or a code, and nobody is there to answer; tried: no agent (SSH_AUTH_SOCK is not set); /DIR/id; log in once by hand and say `transport: system-ssh` with `ControlMaster` in ~/.ssh/config, which shares that login; or use a key that needs no second factor")
+            insta::assert_snapshot!(text, @"cannot use `node` (127.0.0.1 port PORT): it asks user `USER` for a password or a code, and nobody is there to answer; tried: no agent (SSH_AUTH_SOCK is not set); /DIR/id; log in once by hand and say `transport: system-ssh` with `ControlMaster` in ~/.ssh/config, which shares that login; or use a key that needs no second factor");
         }
         Kind::SystemSsh => {
-            insta::assert_snapshot!(text, @"cannot use `node` (node): USER@127.0.0.1: Permission denied (keyboard-interactive).; `ssh -o BatchMode=yes` must let you in without a question: add your key to an agent, or make a shared connection by hand (ControlMaster, ControlPath in ~/.ssh/config)")
+            insta::assert_snapshot!(text, @"cannot use `node` (by the system's ssh): USER@127.0.0.1: Permission denied (keyboard-interactive); `ssh -o BatchMode=yes` must let you in without a question: add your key to an agent, or make a shared connection by hand (ControlMaster, ControlPath in ~/.ssh/config)");
         }
     }
     assert!(public_key(&sshd.path("host")).starts_with("ssh-ed25519 "));

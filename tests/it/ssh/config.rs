@@ -162,8 +162,13 @@ fn a_host_on_the_way_is_named(kind: Kind) {
         matches!(error, TransportError::Unreachable { .. }),
         "{error}"
     );
-    if kind == Kind::Ssh2 {
-        insta::assert_snapshot!(told(&way, &error), @"");
+    match kind {
+        Kind::Ssh2 => {
+            insta::assert_snapshot!(told(&way, &error), @"cannot reach `node` (jump host `first`, 127.0.0.1 port FIRST): it cannot connect to 127.0.0.1 port SECOND: Channel open failure (connect failed); nothing was asked of it");
+        }
+        Kind::SystemSsh => {
+            insta::assert_snapshot!(told(&way, &error), @"cannot reach `node` (by the system's ssh): Connection closed by UNKNOWN port 65535; what a host on the way said is seen with `ssh` by hand; nothing was asked of it");
+        }
     }
     way.second.restart();
 }
@@ -188,10 +193,10 @@ fn what_ssh2_cannot_do_is_refused_with_advice() {
         );
     }
     insta::assert_snapshot!(said.join("\n"), @r#"
-    cannot use `node` (node): ~/.ssh/config reaches it by a command, `nc %h %p`; say `transport: system-ssh` for this node, or use `jump` in place of the command
-    cannot use `node` (node): ~/.ssh/config names revoked host keys, `/etc/ssh/revoked`, which ssh2 cannot look at; say `transport: system-ssh` for this node
-    cannot use `node` (node): its jump hosts lead in a circle; correct `ProxyJump` in ~/.ssh/config, or say `jump` in the YAML
-    cannot use `node` (node): ssh cannot read its configuration for it: /DIR/config: terminating, 1 bad configuration options; correct ~/.ssh/config
+    cannot use `node` (`node`, as ssh is configured): ~/.ssh/config reaches it by a command, `nc %h %p`; say `transport: system-ssh` for this node, or use `jump` in place of the command
+    cannot use `node` (`node`, as ssh is configured): ~/.ssh/config names revoked host keys, `/etc/ssh/revoked`, which ssh2 cannot look at; say `transport: system-ssh` for this node
+    cannot use `node` (`node`, as ssh is configured): its jump hosts lead in a circle; correct `ProxyJump` in ~/.ssh/config, or say `jump` in the YAML
+    cannot use `node` (`node`, as ssh is configured): ssh cannot read its configuration for it: /DIR/config: line 4: Bad configuration option: nosuchkeyword; correct ~/.ssh/config
     "#);
 }
 

@@ -120,7 +120,7 @@ fn a_black_hole_is_unknown_in_time_and_the_next_calls_work_after_it(kind: Kind) 
             matches!(error, TransportError::Unreachable { .. }),
             "{error}"
         );
-        insta::assert_snapshot!(without_port(&error.to_string(), relay.port), @"");
+        insta::assert_snapshot!(without_port(&error.to_string(), relay.port), @"cannot reach `node` (127.0.0.1 port PORT): it did not answer within 1.0s: still waiting for a sign of life from it; nothing was asked of it");
     }
     relay.heal();
     assert_eq!(node.says(&["echo", "on"]), "on\n");
@@ -144,7 +144,7 @@ fn a_link_that_gives_no_sign_of_life_is_given_up() {
     // Five seconds of silence, and five without an answer.
     let error = in_the_middle(&sshd, &node, LONG, || relay.cut());
     assert!(matches!(error, TransportError::Unknown { .. }), "{error}");
-    insta::assert_snapshot!(without_port(&error.to_string(), relay.port), @"");
+    insta::assert_snapshot!(without_port(&error.to_string(), relay.port), @"what became of `sh` on `node` is unknown: the link to 127.0.0.1 port PORT broke: it gives no sign of life");
     relay.heal();
     assert_eq!(node.says(&["echo", "on"]), "on\n");
     assert_eq!(sshd.logins(), 2);
@@ -156,7 +156,7 @@ fn an_sshd_that_is_killed_in_the_middle_is_unknown_and_the_next_call_connects_ag
     node.says(&["true"]);
     let pids = sshd.pids();
     let error = in_the_middle(&sshd, &node, LONG, || {
-        pids().into_iter().for_each(super::sshd::end)
+        pids().into_iter().for_each(super::sshd::end);
     });
     sshd.kill();
     assert!(matches!(error, TransportError::Unknown { .. }), "{error}");
@@ -187,10 +187,10 @@ fn nobody_listens(kind: Kind) {
     let text = without_port(&error.to_string(), sshd.port);
     match kind {
         Kind::Ssh2 => {
-            insta::assert_snapshot!(text, @"cannot reach `node` (127.0.0.1 port PORT): connection refused: no sshd listens there, or a firewall says so; nothing was asked of it")
+            insta::assert_snapshot!(text, @"cannot reach `node` (127.0.0.1 port PORT): connection refused: no sshd listens there, or a firewall says so; nothing was asked of it");
         }
         Kind::SystemSsh => {
-            insta::assert_snapshot!(text, @"cannot reach `node` (node): ssh: connect to host 127.0.0.1 port PORT: Connection refused; nothing was asked of it")
+            insta::assert_snapshot!(text, @"cannot reach `node` (by the system's ssh): ssh: connect to host 127.0.0.1 port PORT: Connection refused; nothing was asked of it");
         }
     }
     sshd.restart();

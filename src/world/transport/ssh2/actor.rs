@@ -56,8 +56,7 @@ struct Connection {
     jobs: Vec<Job>,
     /// When a sign of life was asked for.
     asked_for_sign: Option<Instant>,
-    /// A command was given up without a word from the host since it was asked: nothing more is asked until there is
-    /// one.
+    /// A command was given up: nothing more is asked until the host gives a sign of life.
     is_in_doubt: bool,
     /// Since when the host opens no further channel, and when to try again.
     full: Option<(Instant, Instant)>,
@@ -200,12 +199,11 @@ impl Actor {
     }
 
     fn rest(&mut self, until: Instant) {
-        match &mut self.connection {
-            Some(connection) => connection.rest(&self.wake, until),
-            None => {
-                let mut fds = [PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN)];
-                poll_until(&mut fds, until);
-            }
+        if let Some(connection) = &mut self.connection {
+            connection.rest(&self.wake, until);
+        } else {
+            let mut fds = [PollFd::from_borrowed_fd(self.wake.as_fd(), PollFlags::IN)];
+            poll_until(&mut fds, until);
         }
     }
 }
@@ -249,6 +247,8 @@ impl Connection {
             "waiting for a sign of life from it"
         } else if self.full.is_some() {
             "waiting until it opens another session (MaxSessions)"
+        } else if self.jobs.iter().any(Job::is_opening) {
+            "waiting until it opens a session"
         } else {
             "waiting for earlier commands to end"
         }
@@ -266,14 +266,10 @@ impl Connection {
         self.jobs.iter().any(Job::is_wanted)
     }
 
-    /// Lets go of commands that nobody waits for.
+    /// Lets go of commands that nobody waits for. Whether the host was only slow is worth a question.
     fn let_go(&mut self) {
-        let heard = self.link.heard;
         for job in &mut self.jobs {
-            let began = job.began;
-            if job.let_go_if_over() && heard < began {
-                self.is_in_doubt = true;
-            }
+            self.is_in_doubt |= job.let_go_if_over();
         }
     }
 

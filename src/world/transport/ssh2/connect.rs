@@ -103,7 +103,7 @@ impl Dialer {
                 }
                 (Err(Miss::OtherType(_)), None) => nth = Some(0),
                 (Err(Miss::OtherType(_)), Some(last)) if last + 1 < TYPES.len() => {
-                    nth = Some(last + 1)
+                    nth = Some(last + 1);
                 }
                 (Err(Miss::OtherType(error) | Miss::Final(error)), _) => return Err(error),
             }

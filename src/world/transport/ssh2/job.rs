@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write as _};
-use std::time::Instant;
 
 use ssh2::{Channel, Error};
 
@@ -22,7 +21,6 @@ const DENIED: i32 = -22;
 pub(super) struct Job {
     work: Option<Work>,
     stage: Stage,
-    pub(super) began: Instant,
 }
 
 struct Work {
@@ -85,7 +83,6 @@ impl Job {
         Self {
             work,
             stage: Stage::Opening { is_begun: false },
-            began: Instant::now(),
         }
     }
 
@@ -231,7 +228,7 @@ impl Job {
 impl Work {
     fn step(&mut self, channel: &mut Channel) -> Result<Step, Fault> {
         let mut moved = self.send(channel)?;
-        let mut chunk = [0; 32 * 1024];
+        let mut chunk = vec![0; 32 * 1024];
         let stdout = read(channel, &mut chunk)?;
         if let Some(count) = stdout {
             self.stdout.feed(&chunk[..count]);

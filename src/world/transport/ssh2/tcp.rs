@@ -15,6 +15,8 @@ use crate::world::transport::ssh_config::Hop;
 const PATIENCE: Duration = Duration::from_secs(8);
 /// What was sent and not acknowledged for so long will not be; in milliseconds.
 const UNACKNOWLEDGED: u32 = 10_000;
+/// More than this would wait here for a slow link, and a question for a sign of life behind it.
+const SEND_BUFFER: usize = 256 * 1024;
 
 /// Connects to the first of a host's addresses that lets us.
 pub(super) fn connect(hop: &Hop, deadline: Instant) -> Result<OwnedFd, LinkError> {
@@ -60,5 +62,6 @@ fn set_options(stream: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepintvl(stream, Duration::from_secs(2))?;
     sockopt::set_tcp_keepcnt(stream, 3)?;
     sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED)?;
+    sockopt::set_socket_send_buffer_size(stream, SEND_BUFFER)?;
     Ok(())
 }

@@ -104,7 +104,7 @@ impl SystemSsh {
             command.args(line).arg(SHELL);
             let run = Run::start(command, script)?;
             // In a task of its own: dropping the answer must not end what was asked in the middle.
-            let running = tokio::spawn(run.to_end(deadline, limit));
+            let running = tokio::spawn(run.finish(deadline, limit));
             let ended = running.await.map_err(|error| LinkError::Unknown {
                 why: error.to_string(),
             })?;
@@ -181,7 +181,7 @@ impl Run {
         })
     }
 
-    async fn to_end(mut self, deadline: Instant, limit: Duration) -> Result<Reply, End> {
+    async fn finish(mut self, deadline: Instant, limit: Duration) -> Result<Reply, End> {
         let left = deadline.saturating_duration_since(Instant::now());
         let Ok(ended) = tokio::time::timeout(left, self.talk()).await else {
             let _ = self.child.kill().await;

@@ -77,7 +77,8 @@ fn private(dir: &Path) -> io::Result<()> {
         other => return other,
     }
     let found = fs::symlink_metadata(dir)?;
-    if found.is_dir() && found.uid() == getuid().as_raw() && found.mode() & 0o077 == 0 {
+    let is_ours = found.is_dir() && found.uid() == getuid().as_raw();
+    if is_ours && found.mode() & 0o777 == 0o700 {
         return Ok(());
     }
     let why = format!("`{}` can be entered by others; remove it", dir.display());
