@@ -29,6 +29,9 @@ pub(super) fn between(
         .map(|(unit, _)| unit.clone())
         .collect();
     live.extend(marked(dir));
+    let may_live = |unit: &&UnitId| state.unit(unit).phase.may_live();
+    let elsewhere = seen.keys().filter(|unit| plan.elsewhere(unit).is_some());
+    live.extend(elsewhere.filter(may_live).cloned());
     Ok((Changes::between(plan, files, state, &live, there)?, seen))
 }
 
@@ -38,7 +41,13 @@ fn look(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeMap<UnitId, Observa
     let planned = plan.units.iter().map(|unit| &unit.id);
     let mut seen: BTreeMap<UnitId, Observation> = planned
         .chain(state.units.keys())
-        .map(|unit| (unit.clone(), dirs.observe(unit)))
+        .map(|unit| match plan.elsewhere(unit) {
+            None => (unit.clone(), dirs.observe(unit)),
+            Some(node) => {
+                let why = format!("it is on node `{}`, which its owner asks", node.name);
+                (unit.clone(), Observation::Unknown { why })
+            }
+        })
         .collect();
     let lost = |(unit, seen): (&UnitId, &Observation)| {
         *seen == Observation::Never && state.unit(unit).phase.may_live()

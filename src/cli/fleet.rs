@@ -54,7 +54,12 @@ fn nonce(dir: &RunDir) -> Result<(PathBuf, String), String> {
     if !known.is_empty() {
         return Ok((path, known));
     }
-    let seed = format!("{} {} {:?}", dir.id(), std::process::id(), std::time::SystemTime::now());
+    let seed = format!(
+        "{} {} {:?}",
+        dir.id(),
+        std::process::id(),
+        std::time::SystemTime::now()
+    );
     let text = sha256(seed.as_bytes());
     write_atomically(&path, text.as_bytes(), Mode::Private).map_err(|error| error.to_string())?;
     Ok((path, text))

@@ -39,7 +39,10 @@ pub(super) fn at_servers(found: &Found, printer: Printer) -> Result<Vec<Look>, E
         .map_err(|error| internal(error.to_string()))?;
     let ((prober, asked), began) = (Prober::counted(), SystemClock.now());
     let dirs = UnitDirs::of_run(&found.dir);
-    let looks = found.plan.servers().map(|unit| look(&prober, &dirs, unit));
+    let looks = found.plan.servers().map(|unit| {
+        let here = found.plan.elsewhere(&unit.id).is_none();
+        look(&prober, &dirs, unit, here)
+    });
     let looks = runtime.block_on(join_all(looks));
     let sent = sent(found, asked);
     let told = sent.is_empty() || matches!(found.state.phase, Phase::Ended(_));
@@ -72,7 +75,8 @@ fn sent(found: &Found, mut asked: UnboundedReceiver<Asked>) -> Vec<Served> {
     found.plan.servers().filter_map(of).collect()
 }
 
-async fn look(prober: &Prober, dirs: &UnitDirs, unit: &Unit) -> Look {
+/// Of a unit that is not here only its port can be asked.
+async fn look(prober: &Prober, dirs: &UnitDirs, unit: &Unit, here: bool) -> Look {
     let port = unit
         .port
         .map_or_else(String::new, |port| format!(":{port}"));
@@ -82,7 +86,7 @@ async fn look(prober: &Prober, dirs: &UnitDirs, unit: &Unit) -> Look {
         proved: Vec::new(),
         refuted: None,
     };
-    if !matches!(dirs.observe(&unit.id), Observation::Running(_)) {
+    if here && !matches!(dirs.observe(&unit.id), Observation::Running(_)) {
         look.refuted = Some(("process".to_owned(), "it does not run".to_owned()));
         return look;
     }

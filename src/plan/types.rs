@@ -6,10 +6,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Access, SshTarget};
 use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
 };
-use super::{Access, SshTarget};
 use crate::spec::model::{
     AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, OnMove, RetryErrors, Slurm,
     TransportKind, WhenDone,
@@ -83,6 +83,13 @@ impl Plan {
         self.units
             .iter()
             .filter(move |unit| unit.launcher != LauncherKind::Slurm && nodes.contains(&unit.node))
+    }
+
+    /// The other machine on which a unit's processes are; none if that is this one.
+    pub fn elsewhere(&self, id: &UnitId) -> Option<&PlanNode> {
+        let node = &self.unit(id)?.node;
+        let node = self.nodes.iter().find(|known| known.name == *node);
+        node.filter(|node| node.is_remote())
     }
 
     /// The evaluation of this name.

@@ -10,6 +10,7 @@
 mod cluster;
 mod life;
 mod nodes;
+mod over_ssh;
 mod people;
 mod shape;
 mod slurm;

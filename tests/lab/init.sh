@@ -98,6 +98,18 @@ nodes() {
     for node in "${pids[@]}"; do wait "$node"; done
 }
 
+# Where people work on login01: like any host it shows its own processes, and not those of the nodes.
+desk() {
+    local outer inner=''
+    # shellcheck disable=SC2016
+    unshare --mount --pid --fork --kill-child --propagation private \
+        bash -c 'mount -t proc proc /proc; mount --bind "$2" /proc/sys/kernel/random/boot_id; source "$1"; reap_for_ever' \
+        desk "$LAB/lib/common.sh" "$LAB/run/login01.boot" &
+    outer=$!
+    until [[ $inner ]]; do read -r inner <"/proc/$outer/task/$outer/children" || true; done
+    echo "${inner% }" >"$LAB/run/desk.number"
+}
+
 own_places
 names
 network
@@ -106,5 +118,6 @@ host_keys
 if ((${#slurm_nodes[@]})); then "$LAB/lib/slurm.sh" start "$LAB"; fi
 nodes
 if ((${#slurm_nodes[@]})); then "$LAB/lib/slurm.sh" idle "$LAB"; fi
+desk
 touch "$LAB/run/ready"
 reap_for_ever

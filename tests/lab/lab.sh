@@ -66,6 +66,7 @@ into() { # NODE -> WAY: the words before a command
 as_user() { # USER COMMAND...
     [[ -n ${USERS[$1]-} ]] || die "no user is called $1: ${!USERS[*]}"
     into login01
+    WAY+=(nsenter --target "$(<"$LAB/run/desk.number")" --mount --pid --)
     exec "${WAY[@]}" setpriv --reuid "$1" --regid "$1" --init-groups --reset-env -- \
         env -C "$LAB/home/$1" "PATH=$LAB/bin:/usr/local/bin:/usr/bin:/bin" "${@:2}"
 }

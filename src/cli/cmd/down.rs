@@ -92,7 +92,8 @@ fn end(
     let living: Vec<UnitId> = (there.iter())
         .map(|(unit, _)| unit.clone())
         .filter(|unit| {
-            let lives = !matches!(dirs.observe(unit), Observation::Exited(_)) && fleet.of(unit).is_none();
+            let lives =
+                !matches!(dirs.observe(unit), Observation::Exited(_)) && fleet.of(unit).is_none();
             lives || may_live(unit)
         })
         .collect();

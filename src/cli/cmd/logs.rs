@@ -105,6 +105,16 @@ fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<PathBuf, ExitSt
     if Path::new(&path).exists() {
         return Ok(path);
     }
+    let id = UnitId::new(unit);
+    let started = found.state.unit(&id).handle.is_some();
+    if let Some(node) = found.plan.elsewhere(&id).filter(|_| started) {
+        printer.complain(&format!(
+            "error: the log of `{unit}` is on node `{}`, which does not share this folder\nhelp: look there: {}",
+            node.name,
+            path.display()
+        ));
+        return Err(ExitStatus::Refused);
+    }
     let known: Vec<&str> = found.plan.units.iter().map(|u| u.id.as_str()).collect();
     printer.complain(&if known.contains(&unit) {
         format!("error: `{unit}` has no log yet: it was not started")

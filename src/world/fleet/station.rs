@@ -140,7 +140,10 @@ impl Station {
                     mode: file.mode & 0o700,
                 })
                 .partition(|file| file.path.ends_with(MANIFEST));
-            let sent = self.transport.put_all(&[scripts, list].concat(), UPLOAD).await;
+            let sent = self
+                .transport
+                .put_all(&[scripts, list].concat(), UPLOAD)
+                .await;
             sent.map_err(|source| self.failed(source))?;
         }
         let fence = format!("{scripts}/.epoch-{epoch}");
@@ -155,7 +158,14 @@ impl Station {
     pub async fn raise_fence(&self, epoch: Epoch) -> Result<(), StationError> {
         const RAISE: &str = r#"[[ ! -d $1 ]] || touch -- "$1/.epoch-$2""#;
         let scripts = self.scripts().await?;
-        let words = ["bash", "-c", RAISE, "bash", &scripts.to_string_lossy(), &epoch.to_string()];
+        let words = [
+            "bash",
+            "-c",
+            RAISE,
+            "bash",
+            &scripts.to_string_lossy(),
+            &epoch.to_string(),
+        ];
         self.ask(&words, Vec::new(), LOOK).await.map(drop)
     }
 
@@ -262,8 +272,16 @@ impl Station {
         let passed = self.node_script(&passed, Vec::new(), TAIL).await?;
         let secrets = Secrets::parse(passed.unwrap_or_default().as_bytes());
         let wanted = LogEnd::wanted(bytes, &secrets);
-        let words = ["tail", self.run.as_str(), unit.as_str(), &wanted.to_string()];
-        let text = self.node_script(&words, Vec::new(), TAIL).await?.unwrap_or_default();
+        let words = [
+            "tail",
+            self.run.as_str(),
+            unit.as_str(),
+            &wanted.to_string(),
+        ];
+        let text = self
+            .node_script(&words, Vec::new(), TAIL)
+            .await?
+            .unwrap_or_default();
         let whole = (text.len() as u64) < wanted;
         Ok(LogEnd::of(text.as_bytes(), whole, secrets))
     }

@@ -87,8 +87,15 @@ impl Fleet {
 
     /// Raises the fence on all nodes at once; answers with those that could not be asked.
     pub async fn raise_fences(&self, epoch: Epoch) -> Vec<StationError> {
-        let raised = self.posts.values().map(|post| post.station.raise_fence(epoch));
-        join_all(raised).await.into_iter().filter_map(Result::err).collect()
+        let raised = self
+            .posts
+            .values()
+            .map(|post| post.station.raise_fence(epoch));
+        join_all(raised)
+            .await
+            .into_iter()
+            .filter_map(Result::err)
+            .collect()
     }
 
     /// What of the run still lives on its nodes, and which could not be asked: then nobody knows.

@@ -67,9 +67,14 @@ struct Yard {
 impl Yard {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let run = RunId::new(format!("fleet-{}", dir.path().file_name().unwrap().display()).replace("-.", "-"));
+        let run = RunId::new(
+            format!("fleet-{}", dir.path().file_name().unwrap().display()).replace("-.", "-"),
+        );
         let plan = clean(YAML);
-        let files = render_plan(&plan, &Renderer::new(&std::collections::BTreeMap::new()).unwrap());
+        let files = render_plan(
+            &plan,
+            &Renderer::new(&std::collections::BTreeMap::new()).unwrap(),
+        );
         let nonce = dir.path().join("nonce");
         std::fs::write(&nonce, "n-1").unwrap();
         let elsewhere = Elsewhere(dir.path().join("state"));
@@ -118,7 +123,10 @@ async fn nothing_is_there_until_something_is_put_there() {
     let yard = Yard::new();
     assert_eq!(yard.station().look(&[]).await.unwrap(), None);
     assert_eq!(yard.station().marks().await.unwrap(), []);
-    assert!(!yard.dir.path().join("state").exists(), "a look makes nothing");
+    assert!(
+        !yard.dir.path().join("state").exists(),
+        "a look makes nothing"
+    );
     assert!(yard.fleet.equip_all(Epoch(3)).await.is_empty());
     assert_eq!(yard.seen().await, Observation::Never);
     let scripts = yard.station().scripts().await.unwrap();
@@ -141,10 +149,20 @@ async fn a_unit_is_started_seen_stopped_and_never_started_by_an_earlier_owner() 
             other => assert!(since.elapsed() < Duration::from_secs(20), "{other:?}"),
         }
     };
-    assert_eq!((running.generation.0, running.supervisor), (1, launched.pid));
+    assert_eq!(
+        (running.generation.0, running.supervisor),
+        (1, launched.pid)
+    );
     let marked = yard.station().marks().await.unwrap();
-    assert!(marked.iter().any(|marked| marked.pid == running.pid), "{marked:?}");
-    let end = yard.station().log_end(&UnitId::new("s"), 100).await.unwrap();
+    assert!(
+        marked.iter().any(|marked| marked.pid == running.pid),
+        "{marked:?}"
+    );
+    let end = yard
+        .station()
+        .log_end(&UnitId::new("s"), 100)
+        .await
+        .unwrap();
     assert_eq!(end.lines(), ["the key is [KEY]"]);
     let cut = yard.station().log_end(&UnitId::new("s"), 3).await.unwrap();
     assert!(!cut.lines().concat().contains("cret"), "{cut:?}");
@@ -152,11 +170,27 @@ async fn a_unit_is_started_seen_stopped_and_never_started_by_an_earlier_owner() 
     let stop = |epoch| {
         let (unit, scripts) = (UnitId::new("s"), yard.dir.path().join("scripts"));
         let (launchers, run) = (&launchers, &yard.run);
-        async move { launchers.stop(run, &unit, Some(Epoch(epoch)), &scripts, crate::base::Millis(2000)).await }
+        async move {
+            launchers
+                .stop(
+                    run,
+                    &unit,
+                    Some(Epoch(epoch)),
+                    &scripts,
+                    crate::base::Millis(2000),
+                )
+                .await
+        }
     };
-    yard.fleet.equip(&NodeName::new("far"), Epoch(2)).await.unwrap();
+    yard.fleet
+        .equip(&NodeName::new("far"), Epoch(2))
+        .await
+        .unwrap();
     let refused = stop(1).await.unwrap_err().to_string();
-    assert!(refused.contains("superseded: epoch 1, but epoch 2 owns this run"), "{refused}");
+    assert!(
+        refused.contains("superseded: epoch 1, but epoch 2 owns this run"),
+        "{refused}"
+    );
     stop(2).await.unwrap();
     assert!(matches!(yard.seen().await, Observation::Exited(_)));
     assert_eq!(yard.station().marks().await.unwrap(), []);
@@ -172,20 +206,36 @@ async fn rounds_tell_of_an_end_with_its_last_words() {
         pause: Duration::from_millis(50),
         nudges: 0,
     });
-    begin_rounds(yard.station().clone(), vec![UnitId::new("s")], teller, pace.subscribe());
-    let mut next = async || tokio::time::timeout(Duration::from_secs(20), news.recv()).await.unwrap().unwrap().1;
+    begin_rounds(
+        yard.station().clone(),
+        vec![UnitId::new("s")],
+        teller,
+        pace.subscribe(),
+    );
+    let mut next = async || {
+        tokio::time::timeout(Duration::from_secs(20), news.recv())
+            .await
+            .unwrap()
+            .unwrap()
+            .1
+    };
     let running = loop {
         if let Observation::Running(running) = next().await {
             break running;
         }
     };
-    crate::world::process(running.pid).map(|found| crate::world::send_signal(found.pid, found.start, rustix::process::Signal::KILL));
+    crate::world::process(running.pid).map(|found| {
+        crate::world::send_signal(found.pid, found.start, rustix::process::Signal::KILL)
+    });
     let exit = loop {
         if let Observation::Exited(exit) = next().await {
             break exit;
         }
     };
-    assert_eq!((exit.code, exit.signal.as_deref()), (Some(137), Some("SIGKILL")));
+    assert_eq!(
+        (exit.code, exit.signal.as_deref()),
+        (Some(137), Some("SIGKILL"))
+    );
     assert_eq!(exit.tail, ["the key is [KEY]"]);
     drop(pace);
     assert_eq!(news.recv().await, None, "the rounds end with their driver");

@@ -213,7 +213,8 @@ impl Launchers {
                 (station.transport(), stop)
             }
         };
-        stop.argv.extend(["stop", "--run", run.as_str()].map(str::to_owned));
+        stop.argv
+            .extend(["stop", "--run", run.as_str()].map(str::to_owned));
         stop.argv.extend(epoch_args(epoch));
         let limit = Duration::from(grace) + Duration::from_secs(30);
         let command = format!("{unit}.sh stop");

@@ -134,11 +134,21 @@ impl Lab {
 
     /// Sends a signal to what [`Lab::go`] started, which the child itself only waits for.
     pub(crate) fn signal(going: &Going, signal: Signal) {
-        let waiting = going.child.id();
-        let program = until("the program", || {
-            let children = format!("/proc/{waiting}/task/{waiting}/children");
-            fs::read_to_string(children).ok()?.trim().parse().ok()
-        });
+        let mut program = going.child.id();
+        // Each `nsenter` on the way waits for the next one.
+        let waits = |pid: u32| {
+            let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            comm == "nsenter\n"
+        };
+        loop {
+            let children = format!("/proc/{program}/task/{program}/children");
+            let child = || fs::read_to_string(&children).ok()?.trim().parse().ok();
+            match until("the program", || Some(waits(program).then(child))) {
+                Some(Some(next)) => program = next,
+                Some(None) => std::thread::yield_now(),
+                None => break,
+            }
+        }
         kill(program, signal);
     }
 
