@@ -107,7 +107,8 @@ node() {
     marks) node_marks ;;
     beat) node_beat ;;
     clear) node_clear ;;
-    keep | passed) U_UNIT=${1-}; is_name "$U_UNIT"; "node_$verb" ;;
+    keep) U_UNIT=${1-}; is_name "$U_UNIT"; node_keep ;;
+    passed) U_UNIT=${1-}; is_name "$U_UNIT"; node_passed ;;
     tail) U_UNIT=${1-}; is_name "$U_UNIT"; is_number "${2-}"; node_tail "$2" ;;
     *) usage "usage: $0 look|marks|listeners|tail|keep|passed|beat|clear RUN …; the head of the file explains them" ;;
   esac

@@ -177,6 +177,7 @@ mod tests {
         assert_eq!(paths.len() - others.len(), plan.units.len());
         insta::assert_snapshot!(others.join("\n"), @"
         MANIFEST
+        lib/node.sh
         lib/unit.sh
         plan.json
         slurm/hle-oss-172_27_31_10.sbatch

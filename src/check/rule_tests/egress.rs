@@ -34,20 +34,20 @@ fn another_proxy_and_another_machine_are_refused() {
     let yaml =
         format!("version: 1\nname: a\nnodes: {{ far: {{ gpus: 0, transport: ssh2 }} }}\n{far}");
     assert_snapshot!(super::said_of(&yaml, &crate::plan::plan_tests::facts()), @r"
-        error[E0530]: the proxy of an evaluation runs beside its client, and this one runs elsewhere
-         --> a.yaml:5:76
-          |
-        5 |   e: { command: [/bin/true], results: out, finished: { count: 1 }, egress: proxy, node: far }
-          |                                                                            ^^^^^ `far` is reached over ssh, and has no toolorch
-          |
-          = help: let the client run here (`node: controller`), or use `egress: watch`
+    error[E0530]: the proxy of an evaluation runs beside its client, and this one runs elsewhere
+     --> a.yaml:5:76
+      |
+    5 |   e: { command: [/bin/true], results: out, finished: { count: 1 }, egress: proxy, node: far }
+      |                                                                            ^^^^^ `far` is reached over ssh, and has no toolorch
+      |
+      = help: let the client run here (`node: controller`), or use `egress: watch`
 
-        note[N0330]: units on other machines are planned and rendered, not yet started
-         --> a.yaml:3:10
-          |
-        3 | nodes: { far: { gpus: 0, transport: ssh2 } }
-          |          ^^^ another machine, reached over ssh
+    note[N0330]: evaluations on other machines are planned and rendered, not yet started
+     --> a.yaml:3:10
+      |
+    3 | nodes: { far: { gpus: 0, transport: ssh2 } }
+      |          ^^^ another machine, reached over ssh
 
-        error: 1 error, 1 note in a.yaml
-        ");
+    error: 1 error, 1 note in a.yaml
+    ");
 }

@@ -114,14 +114,14 @@ pub(super) const ROWS: &[CodeInfo] = &[
     },
     CodeInfo {
         code: "N0330",
-        title: "units on other machines",
-        text: "These nodes are not this machine. What runs there is checked, planned and rendered; this \
-               release starts units only here.",
+        title: "evaluations on other machines",
+        text: "These nodes are not this machine. An evaluation there is checked, planned and rendered; this \
+               release starts clients only where it runs itself.",
     },
     CodeInfo {
         code: "E0331",
-        title: "units on other machines cannot be started",
-        text: "This release starts units on this machine only. The rendered scripts can be run on the \
-               nodes by hand: each says how in its header.",
+        title: "evaluations on other machines cannot be started",
+        text: "This release starts clients where it runs itself: leave `node` of the evaluation out. The rendered script \
+               can be run on the node by hand: its header says how.",
     },
 ];

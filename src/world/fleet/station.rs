@@ -16,7 +16,7 @@ use crate::world::transport::{Command, NodeFile, Output, Transport, TransportErr
 /// A look at all units of a node, with bash there as slow as it may be.
 const LOOK: Duration = Duration::from_secs(20);
 /// Scripts are some hundred kilobytes.
-const UPLOAD: Duration = Duration::from_secs(60);
+const UPLOAD: Duration = Duration::from_mins(1);
 /// The end of a log.
 const TAIL: Duration = Duration::from_secs(20);
 
