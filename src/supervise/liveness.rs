@@ -21,8 +21,9 @@ pub(super) const CANARY_PATIENCE: Millis = Millis::from_secs(15);
 const QUIET: Millis = Millis::from_secs(7);
 /// Nothing is asked of it: a canary is sent this long after the last sign of life.
 const IDLE: Millis = Millis::from_secs(12);
-/// Without a sign of life for so long, and with a canary lost, it has stalled. A prompt may take as long.
-const STALLED: Millis = Millis::from_secs(20);
+/// Without a sign of life for so long, and with a canary lost, it has stalled. A prompt may take as long. Less than four looks:
+/// of four a millisecond may be missing, and the fifth comes too late.
+const STALLED: Millis = Millis::from_secs(19);
 /// A service may do one thing at a time and wait for others in it.
 const SILENT: Millis = Millis::from_secs(60);
 /// A port may be closed for a moment, as while a server reloads.
