@@ -9,21 +9,18 @@ use crate::facts::{Body, Canary, Counters, Door, Liveness, Look};
 
 /// Canaries in a row that a server may answer with an error before people hear of it.
 const FAILURES: u32 = 3;
-/// How often a server is looked at that has something to do, or seems not to live.
+/// How often a server is looked at. A hang is found within 30 s: a look, two more until a canary is sent, and its patience.
 pub(super) const LOOK_EVERY: Millis = Millis::from_secs(5);
-/// How often one is that is idle: canaries speak for it.
-const LOOK_IDLE: Millis = Millis::from_secs(7);
 /// How long its answer is waited for. Under full load an API server may take seconds.
 pub(super) const LOOK_PATIENCE: Millis = Millis::from_secs(9);
 /// How long a canary may take.
-pub(super) const CANARY_PATIENCE: Millis = Millis::from_secs(15);
+pub(super) const CANARY_PATIENCE: Millis = Millis::from_secs(14);
 /// Nothing moved for so long although there is something to do: a canary is sent.
 const QUIET: Millis = Millis::from_secs(7);
 /// Nothing is asked of it: a canary is sent this long after the last sign of life.
 const IDLE: Millis = Millis::from_secs(12);
-/// Without a sign of life for so long, and with a canary lost, it has stalled. A prompt may take as long. Less than four looks:
-/// of four a millisecond may be missing, and the fifth comes too late.
-const STALLED: Millis = Millis::from_secs(19);
+/// Without a sign of life for so long, and with a canary lost, it has stalled. A prompt may take as long.
+const STALLED: Millis = Millis::from_secs(20);
 /// A service may do one thing at a time and wait for others in it.
 const SILENT: Millis = Millis::from_secs(60);
 /// A port may be closed for a moment, as while a server reloads.
@@ -293,7 +290,7 @@ impl Vital {
         let moved = self.read(look.counters, now);
         self.watch(look.body, now);
         if self.in_flight() == 0 && !self.suspicious(now) {
-            self.look = again(LOOK_IDLE);
+            self.look = again(LOOK_EVERY);
         }
         (self.stalled(now), moved)
     }

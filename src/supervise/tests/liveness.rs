@@ -57,6 +57,23 @@ proptest! {
     }
 }
 
+/// Four looks are a millisecond short of the limit, and a fifth would be too late.
+#[test]
+fn a_hang_between_two_rare_requests_is_found_in_time() {
+    let load = Load {
+        places: 1,
+        clients: 2,
+        thinks: 43_023,
+        prompt: 250,
+        answer: 1000,
+        door: 500,
+    };
+    let at = 44_501;
+    let found = watch(load, 617_610_657_809_703_068, (Fault::Hang, at), secs(200));
+    let (found, ..) = found.expect("nothing was found");
+    assert!(found - at <= secs(30), "after {} ms", found - at);
+}
+
 /// A server that is ready while a client runs, ten results done.
 fn running() -> Story {
     let mut story = Story::new(EVAL);
@@ -228,8 +245,8 @@ fn a_hung_engine_is_restarted_on_its_port_within_its_budget() {
             .looked_into("m-0", Door::Answers, Some(busy), Some(body));
     }
     assert_snapshot!(story.told(), @r"
-    25.0s alarm stalled-server: `m-0`: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 15.0s, though its API server answers; all of it is ended, and it is started again
-    25.0s m-0 #1 Stalled: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 15.0s, though its API server answers
+    25.0s alarm stalled-server: `m-0`: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 14.0s, though its API server answers; all of it is ended, and it is started again
+    25.0s m-0 #1 Stalled: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 14.0s, though its API server answers
     25.0s m-0 #1 stop intended: Lifeless
     25.0s -> stop m-0 #1
     ");
