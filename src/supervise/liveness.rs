@@ -9,12 +9,12 @@ use crate::facts::{Body, Canary, Counters, Door, Liveness, Look};
 
 /// Canaries in a row that a server may answer with an error before people hear of it.
 const FAILURES: u32 = 3;
-/// How often a server is looked at. A hang is found within 30 s: a look, two more until a canary is sent, and its patience.
+/// How often a server is looked at.
 pub(super) const LOOK_EVERY: Millis = Millis::from_secs(5);
 /// How long its answer is waited for. Under full load an API server may take seconds.
 pub(super) const LOOK_PATIENCE: Millis = Millis::from_secs(9);
 /// How long a canary may take.
-pub(super) const CANARY_PATIENCE: Millis = Millis::from_secs(14);
+pub(super) const CANARY_PATIENCE: Millis = Millis::from_secs(15);
 /// Nothing moved for so long although there is something to do: a canary is sent.
 const QUIET: Millis = Millis::from_secs(7);
 /// Nothing is asked of it: a canary is sent this long after the last sign of life.
@@ -289,9 +289,6 @@ impl Vital {
         self.door = look.door;
         let moved = self.read(look.counters, now);
         self.watch(look.body, now);
-        if self.in_flight() == 0 && !self.suspicious(now) {
-            self.look = again(LOOK_EVERY);
-        }
         (self.stalled(now), moved)
     }
 

@@ -245,8 +245,8 @@ fn a_hung_engine_is_restarted_on_its_port_within_its_budget() {
             .looked_into("m-0", Door::Answers, Some(busy), Some(body));
     }
     assert_snapshot!(story.told(), @r"
-    25.0s alarm stalled-server: `m-0`: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 14.0s, though its API server answers; all of it is ended, and it is started again
-    25.0s m-0 #1 Stalled: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 14.0s, though its API server answers
+    25.0s alarm stalled-server: `m-0`: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 15.0s, though its API server answers; all of it is ended, and it is started again
+    25.0s m-0 #1 Stalled: no counter moved for 25.0s with 4 requests in flight, and a completion of one token did not come back within 15.0s, though its API server answers
     25.0s m-0 #1 stop intended: Lifeless
     25.0s -> stop m-0 #1
     ");
