@@ -274,8 +274,7 @@ impl Vital {
             Turn::Out(since) => since,
             Turn::At(_) => now,
         };
-        let again = |pause| Turn::At((asked + pause).max(now + Millis(1)));
-        self.look = again(LOOK_EVERY);
+        self.look = Turn::At((asked + LOOK_EVERY).max(now + Millis(1)));
         if matches!(look.door, Door::Unknown(_)) {
             return (None, Moved::default());
         }
