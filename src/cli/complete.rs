@@ -3,6 +3,7 @@
 use super::args::{DownArgs, UpArgs};
 use super::cmd::down;
 use super::cmd::render::files_of;
+use super::fleet;
 use super::forecast::{self, Next, UP};
 use super::owners;
 use super::past_calls::Undeclared;
@@ -31,7 +32,7 @@ pub(super) fn leave(
         printer.say(&there.words(&run.dir));
     }
     say_kept_back(&run, plan, args, desks, printer)?;
-    if !owners::is_alive(run.dir.id()) {
+    if !owners::is_alive(run.dir.id()) && !fleet::may_live(&run.plan, &run.state) {
         return Ok(());
     }
     let file = &args.cluster.file;

@@ -1,22 +1,20 @@
 //! The nodes of a run that are reached over ssh.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::printer::Printer;
 use crate::base::{ExitStatus, sha256};
 use crate::plan::Plan;
 use crate::render::FileSet;
-use crate::run::store::{Mode, RunDir, write_atomically};
+use crate::run::RunState;
+use crate::run::store::{RunDir, read_regular};
 use crate::world::{Fleet, SshSettings, Station, Transports};
-
-/// The file of the run's folder by which a node is known to see that folder, too.
-const NONCE: &str = "here";
 
 /// The nodes of a plan. Nothing is connected yet.
 ///
 /// # Errors
-/// The run's folder cannot be written, or the system gives no thread: said.
+/// The system gives no thread: said.
 pub(super) fn of(
     plan: &Plan,
     files: &FileSet,
@@ -34,33 +32,118 @@ pub(super) fn of(
     let accesses = remote.iter().map(|node| (node.name.clone(), node.access()));
     let transports = Transports::new(accesses, &SshSettings::default());
     let transports = transports.map_err(|error| failed(error.to_string()))?;
-    let nonce = nonce(dir).map_err(failed)?;
+    let mark = (dir.record(), digest_of(&dir.record()));
     let stations = remote.iter().filter_map(|node| {
         let transport = transports.of(&node.name)?.clone();
         Some(Station::new(
             node.name.clone(),
             dir.id().clone(),
             transport,
-            nonce.clone(),
+            mark.clone(),
         ))
     });
     Ok(Arc::new(Fleet::new(plan, files, stations.collect())))
 }
 
-/// A text that no other folder has.
-fn nonce(dir: &RunDir) -> Result<(PathBuf, String), String> {
-    let path = dir.path().join(NONCE);
-    let known = std::fs::read_to_string(&path).unwrap_or_default();
-    if !known.is_empty() {
-        return Ok((path, known));
+/// Empty where there is no such file: no folder is taken for shared then.
+fn digest_of(file: &Path) -> String {
+    read_regular(file).map_or_else(|_| String::new(), |bytes| sha256(&bytes))
+}
+
+/// Whether something of a run may live on another machine: only that machine can tell.
+pub(super) fn may_live(plan: &Plan, state: &RunState) -> bool {
+    let mut living = state.units.iter().filter(|(_, unit)| unit.phase.may_live());
+    living.any(|(unit, _)| plan.elsewhere(unit).is_some())
+}
+
+/// Refuses a plan in which a unit that lives on another machine has no place there any more: whoever looked for it at its new
+/// place would start it a second time.
+///
+/// # Errors
+/// There is one: its words, with what to do.
+pub(super) fn refuse_moves(before: &Plan, plan: &Plan, state: &RunState) -> Result<(), String> {
+    let living = state.units.iter().filter(|(_, unit)| unit.phase.may_live());
+    let moves = living.filter_map(|(unit, _)| {
+        let there = before.elsewhere(unit)?;
+        let now = plan.elsewhere(unit);
+        let same =
+            now.is_some_and(|now| (&now.name, now.access()) == (&there.name, there.access()));
+        (!same).then(|| format!("`{unit}` on node `{}`", there.name))
+    });
+    let moves: Vec<String> = moves.collect();
+    if moves.is_empty() {
+        return Ok(());
     }
-    let seed = format!(
-        "{} {} {:?}",
-        dir.id(),
-        std::process::id(),
-        std::time::SystemTime::now()
-    );
-    let text = sha256(seed.as_bytes());
-    write_atomically(&path, text.as_bytes(), Mode::Private).map_err(|error| error.to_string())?;
-    Ok((path, text))
+    Err(format!(
+        "the plan has no place there any more for what runs on other machines: {}\n\
+         help: units of other machines are not moved yet: end the run first (toolorch down), or leave their nodes as they were",
+        moves.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Epoch, Generation, LaunchId, Timestamp, UnitId};
+    use crate::plan::plan_tests::clean;
+    use crate::run::{Event, Record};
+
+    const YAML: &str = "version: 1\nname: c\nnodes: { x: { gpus: 0 }, y: { gpus: 0 }, n: { gpus: 0, transport: local, address: 127.0.0.1 } }\nservices:\n  a: { node: x, port: 8000, command: [a] }\n  b: { node: n, port: 8001, command: [b] }\n";
+
+    /// Both were started, and may live.
+    fn living() -> RunState {
+        let started = ["a", "b"].map(|unit| Event::LaunchIntended {
+            unit: UnitId::new(unit),
+            generation: Generation(1),
+            launch: LaunchId::new("l"),
+            script: None,
+        });
+        let records: Vec<Record> = (1..)
+            .zip(started)
+            .map(|(seq, event)| Record {
+                v: Record::FORMAT,
+                seq,
+                at: Timestamp(seq),
+                epoch: Epoch(1),
+                event,
+            })
+            .collect();
+        RunState::fold(&records)
+    }
+
+    #[test]
+    fn what_lives_elsewhere_keeps_its_place() {
+        let before = clean(YAML);
+        let refused = |from: &str, to: &str| {
+            let plan = clean(&YAML.replace(from, to));
+            let refused = refuse_moves(&before, &plan, &living());
+            refused
+                .err()
+                .map(|why| why.lines().next().unwrap_or_default().to_owned())
+        };
+        assert_eq!(
+            refused("port: 8000", "port: 8002"),
+            None,
+            "its settings may change"
+        );
+        assert_eq!(
+            refused("node: n", "node: y"),
+            None,
+            "what is here is looked for here"
+        );
+        let words =
+            "the plan has no place there any more for what runs on other machines: `a` on node `x`";
+        for (from, to) in [
+            ("node: x", "node: y"),
+            ("node: x", "node: n"),
+            ("  a: { node: x, port: 8000, command: [a] }\n", ""),
+            ("x: { gpus: 0 }", "x: { gpus: 0, ssh: { host: z } }"),
+        ] {
+            assert_eq!(refused(from, to).as_deref(), Some(words), "{to}");
+        }
+        let plan = clean(&YAML.replace("node: x", "node: y"));
+        assert_eq!(refuse_moves(&before, &plan, &RunState::default()), Ok(()));
+        assert!(may_live(&before, &living()));
+        assert!(!may_live(&before, &RunState::default()));
+    }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::changes;
 use super::past_calls::Undeclared;
 use super::printer::Printer;
 use super::runs;
+use super::{changes, fleet};
 use crate::base::{Clock, EvalName, ExitStatus, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
@@ -75,7 +75,9 @@ impl Next<'_> {
             seen,
             results,
             asked: self.asked,
-            lives: !watched && !changes::marked(self.dir).is_empty(),
+            lives: !watched
+                && (!changes::marked(self.dir).is_empty()
+                    || fleet::may_live(self.plan, self.state)),
         })
     }
 

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::load::Cluster;
 use super::printer::Printer;
-use super::{orphans, owners, runs};
+use super::{fleet, orphans, owners, runs};
 use crate::base::{EvalName, ExitStatus, UnitId};
 use crate::check::{self, Ctx, Ours};
 use crate::diag::human;
 use crate::facts::Observation;
 use crate::plan::{Plan, ask};
-use crate::run::store::{RunDir, StoreError};
+use crate::run::RunState;
+use crate::run::store::{RunDir, StoreError, read_journal};
 use crate::spec::Document;
 use crate::supervise::{EvalDesk, Goal};
 use crate::world::{self, UnitDirs};
@@ -55,6 +56,28 @@ pub(super) fn refuse_orphans(plan: &Plan, yaml: &Path, printer: Printer) -> Resu
         yaml.display()
     ));
     Err(ExitStatus::Refused)
+}
+
+/// What lives on other machines keeps its place as long as it lives.
+pub(super) fn refuse_moves(plan: &Plan, printer: Printer) -> Result<(), ExitStatus> {
+    moves(plan)
+        .map_err(|error| runs::store(&error, printer))?
+        .map_err(|why| {
+            printer.complain(&format!("error: {why}\nnothing was started"));
+            ExitStatus::Refused
+        })
+}
+
+/// Of a run whose plan is gone or damaged nobody can tell where its units were.
+fn moves(plan: &Plan) -> Result<Result<(), String>, StoreError> {
+    let Some(dir) = runs::home().latest(&plan.cluster)? else {
+        return Ok(Ok(()));
+    };
+    let Ok(before) = runs::read_plan(&dir) else {
+        return Ok(Ok(()));
+    };
+    let state = RunState::fold(&read_journal(dir.path())?);
+    Ok(fleet::refuse_moves(&before, plan, &state))
 }
 
 /// What would stop the start is said before anything is started.
@@ -107,6 +130,11 @@ pub(super) fn foreseen(
     let identities = desks.iter_mut().map(|desk| desk.identity().err());
     let mut said: Vec<String> = identities.flatten().collect();
     let plan = cluster.plan.clone();
+    said.extend(
+        moves(&plan)
+            .map_err(|error| runs::store(&error, printer))?
+            .err(),
+    );
     let ours = look_at_ports(cluster, &plan).map_err(|error| runs::store(&error, printer))?;
     let busy = check::busy_ports(
         &Ctx {

@@ -60,7 +60,7 @@ pub(super) fn end(
             printer,
         };
         if !stop.units.is_empty() {
-            failures.extend(stop.everything()?);
+            failures.extend(stop.everything()?.problems);
         }
     }
     failures.extend(dirs.clear(&UnitId::new(CONTROLLER)).err());

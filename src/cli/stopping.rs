@@ -1,5 +1,6 @@
 //! Stops units through their scripts: clients first, so that none sees its servers go.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 
 use super::printer::Printer;
-use crate::base::{Epoch, ExitStatus, Millis, RunId, UnitId};
+use crate::base::{Epoch, ExitStatus, Millis, NodeName, RunId, UnitId};
 use crate::facts::Observation;
 use crate::world::{self, Fleet, Launchers, UnitDirs};
 
@@ -30,32 +31,50 @@ pub(super) struct Stop<'a> {
     pub(super) printer: Printer,
 }
 
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// What could not be stopped, or not be asked.
+    pub(super) problems: Vec<String>,
+    /// Units that may live.
+    pub(super) unproved: BTreeSet<UnitId>,
+}
+
 impl Stop<'_> {
-    /// Stops all units, and again while processes of the run show up, then ends its tmux server; answers what could
-    /// not be stopped.
-    pub(super) fn everything(&self) -> Result<Vec<String>, ExitStatus> {
+    /// Stops all units, and again while processes of the run show up, then ends its tmux servers.
+    pub(super) fn everything(&self) -> Result<Ended, ExitStatus> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|_| ExitStatus::Internal)?;
         Ok(runtime.block_on(async {
-            if let Some(epoch) = self.epoch {
-                // Who cannot be reached is named when its units are to be stopped.
-                self.fleet.raise_fences(epoch).await;
-            }
-            let mut failures = self.once().await;
+            let silent = match self.epoch {
+                Some(epoch) => self.fleet.raise_fences(epoch).await,
+                None => BTreeSet::new(),
+            };
+            // The units of a node that does not answer would each wait for it; it is named at the end.
+            let asked: Vec<&(UnitId, Millis)> = (self.units.iter())
+                .filter(|(unit, _)| {
+                    let station = self.fleet.of(unit);
+                    station.is_none_or(|station| !silent.contains(station.node()))
+                })
+                .collect();
+            let mut ended = self.once(&asked, &silent).await;
             for _ in 0..ROUNDS {
                 // A script that was on its way when it was asked to stop shows only now.
                 if self.processes().is_empty() {
                     break;
                 }
-                failures = self.once().await;
+                ended = self.once(&asked, &silent).await;
             }
-            failures.extend(self.fleet.left().await);
-            if failures.is_empty() {
+            for (units, words) in self.fleet.left().await {
+                ended.unproved.extend(units);
+                ended.problems.push(words);
+            }
+            if ended.problems.is_empty() {
                 self.fleet.clear_all().await;
             }
-            failures
+            ended
         }))
     }
 
@@ -82,11 +101,11 @@ impl Stop<'_> {
         }
     }
 
-    async fn once(&self) -> Vec<String> {
+    async fn once(&self, units: &[&(UnitId, Millis)], silent: &BTreeSet<NodeName>) -> Ended {
         let launchers = Launchers::reaching(self.fleet.clone());
         let client = |(unit, _): &&(UnitId, Millis)| unit.as_str().starts_with("eval-");
-        let (clients, servers): (Vec<_>, Vec<_>) = self.units.iter().partition(client);
-        let mut failures = Vec::new();
+        let (clients, servers): (Vec<_>, Vec<_>) = units.iter().copied().partition(client);
+        let mut ended = Ended::default();
         for group in [clients, servers] {
             if group.is_empty() {
                 continue;
@@ -97,14 +116,17 @@ impl Stop<'_> {
                 let done = launchers
                     .stop(self.run, unit, self.epoch, self.scripts, *grace)
                     .await;
-                done.err().map(|error| format!("`{unit}`: {error}"))
+                Some((unit.clone(), done.err()?))
             });
-            let stopped: Vec<_> = iter(stops).buffer_unordered(AT_ONCE).collect().await;
-            failures.extend(stopped.into_iter().flatten());
+            let failed: Vec<_> = iter(stops).buffer_unordered(AT_ONCE).collect().await;
+            for (unit, error) in failed.into_iter().flatten() {
+                ended.problems.push(format!("`{unit}`: {error}"));
+                ended.unproved.insert(unit);
+            }
         }
-        if let Err(error) = launchers.end_tmux(self.run).await {
-            failures.push(error.to_string());
+        if let Err(error) = launchers.end_tmux(self.run, silent).await {
+            ended.problems.push(error.to_string());
         }
-        failures
+        ended
     }
 }

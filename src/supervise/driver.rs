@@ -254,7 +254,10 @@ impl<'a> Driver<'a> {
         if !outcome.kept {
             self.backlog.close();
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
-            let _ = self.launchers.end_tmux(&self.ground.run).await;
+            let _ = self
+                .launchers
+                .end_tmux(&self.ground.run, &BTreeSet::new())
+                .await;
             self.ground.fleet.clear_all().await;
         }
         Ok(Driven {

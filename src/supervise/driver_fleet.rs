@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::driver::Driver;
 use crate::base::UnitId;
 use crate::facts::Observation;
 use crate::run::UnitPhase;
-use crate::world::{Pace, Station, StationError, begin_rounds};
+use crate::world::{Pace, begin_rounds};
 
 /// The pause between two looks at a node while something there begins or ends, and else: that a server of it is gone is also
 /// seen by those who ask it.
@@ -51,22 +50,12 @@ impl Driver<'_> {
         leader.map(|running| running.pid)
     }
 
-    /// The first look at the nodes: scripts and fence are put there, then each unit is looked at. A node that does not
-    /// answer has units of which nothing is known.
-    pub(super) async fn look_at_nodes(&mut self) -> Vec<(UnitId, Observation)> {
-        let fleet = self.ground.fleet.clone();
+    /// The first look at the nodes: scripts and fence are put there, then each unit is looked at.
+    pub(super) async fn look_at_nodes(&self) -> Vec<(UnitId, Observation)> {
+        let state = self.brain.state();
+        let may_live = |unit: &UnitId| state.unit(unit).phase.may_live();
         let epoch = self.journal.owner().epoch();
-        let mut failed = fleet.equip_all(epoch).await;
-        let looks = fleet.iter().map(|(station, units)| {
-            let failed = failed.remove(station.node());
-            async move {
-                match failed {
-                    None => look(station, units).await,
-                    Some(error) => unseen(units, &error),
-                }
-            }
-        });
-        join_all(looks).await.concat()
+        self.ground.fleet.sight(epoch, may_live).await
     }
 
     /// From now on the nodes are looked at again and again.
@@ -93,24 +82,4 @@ impl Driver<'_> {
         let busy = units.any(|(unit, state)| busy(&state.phase) && !self.is_here(unit));
         self.pace.set(if busy { BUSY } else { CALM });
     }
-}
-
-async fn look(station: &Station, units: &[UnitId]) -> Vec<(UnitId, Observation)> {
-    match station.look(units).await {
-        Err(error) => unseen(units, &error),
-        Ok(seen) => {
-            let mut seen = seen.map(|seen| seen.units).unwrap_or_default();
-            let observed = |unit: &UnitId| {
-                let seen = seen.remove(unit).map(|seen| seen.observation);
-                (unit.clone(), seen.unwrap_or(Observation::Never))
-            };
-            units.iter().map(observed).collect()
-        }
-    }
-}
-
-fn unseen(units: &[UnitId], error: &StationError) -> Vec<(UnitId, Observation)> {
-    let why = error.to_string();
-    let unseen = |unit: &UnitId| (unit.clone(), Observation::Unknown { why: why.clone() });
-    units.iter().map(unseen).collect()
 }

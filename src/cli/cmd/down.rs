@@ -10,10 +10,11 @@ use crate::cli::ledger::Ledger;
 use crate::cli::meant::Meant;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
-use crate::cli::stopping::Stop;
+use crate::cli::stopping::{Ended, Stop};
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
 use crate::cli::{changes, detach, fleet, orphans, owners};
 use crate::facts::{Known, Listener, Observation};
+use crate::plan::PlanNode;
 use crate::render::{FileSet, LIBRARY};
 use crate::run::store::{RunDir, failpoint, open_lock};
 use crate::run::{Event, Phase, StopWhy};
@@ -89,7 +90,7 @@ fn end(
             elsewhere || dirs.observe(unit) != Observation::Never || may_live(unit)
         })
         .collect();
-    let living: Vec<UnitId> = (there.iter())
+    let mut living: Vec<UnitId> = (there.iter())
         .map(|(unit, _)| unit.clone())
         .filter(|unit| {
             let lives =
@@ -105,9 +106,13 @@ fn end(
         });
     }
     failpoint("down-before-stop");
-    let (mut problems, processes) = stop(&found, there, ledger.epoch(), fleet, printer)?;
+    let here = fleet.is_empty();
+    let (stopped, processes) = stop(&found, there, ledger.epoch(), fleet, printer)?;
     failpoint("down-after-stop");
     world::end_notified(found.dir.id());
+    // What could not be proved may live.
+    living.retain(|unit| !stopped.unproved.contains(unit));
+    let mut problems = stopped.problems;
     for unit in living {
         let generation = found.state.unit(&unit).generation;
         ledger.note(Event::Stopped { unit, generation });
@@ -125,7 +130,7 @@ fn end(
         for stranger in &strangers {
             printer.complain(&format!("warning: {stranger}"));
         }
-        let port = if strangers.is_empty() {
+        let port = if strangers.is_empty() && here {
             ", no port"
         } else {
             ""
@@ -191,7 +196,7 @@ fn stop(
     epoch: Option<Epoch>,
     fleet: Arc<Fleet>,
     printer: Printer,
-) -> Result<(Vec<String>, Vec<u32>), ExitStatus> {
+) -> Result<(Ended, Vec<u32>), ExitStatus> {
     let scripts = found.dir.scripts();
     let gone = |(unit, _): &(UnitId, Millis)| !scripts.join(format!("units/{unit}.sh")).exists();
     let without_library = !scripts.join(LIBRARY).exists();
@@ -213,8 +218,8 @@ fn stop(
         fleet,
         printer,
     };
-    let problems = stop.everything()?;
-    Ok((problems, stop.processes()))
+    let ended = stop.everything()?;
+    Ok((ended, stop.processes()))
 }
 
 /// The exit code; `unrecorded` is what kept it from being recorded.
@@ -249,6 +254,8 @@ fn may_live(found: &Found, unit: &UnitId) -> bool {
 /// Its end is recorded, and nothing of it came back.
 fn nothing_lives(found: &Found) -> bool {
     matches!(found.state.phase, Phase::Ended(_))
+        // What other machines have left only they can tell.
+        && !found.plan.nodes.iter().any(PlanNode::is_remote)
         && world::find_marked(&format!("{}/", found.dir.id())).is_empty()
         && world::starts(found.dir.id()).is_empty()
 }

@@ -95,6 +95,9 @@ pub(in crate::cli) fn proceed(
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
     templates::try_all(&cluster.plan, printer)?;
     obstacles::refuse_orphans(&cluster.plan, &wanted.args.cluster.file, printer)?;
+    if !wanted.args.rebuild {
+        obstacles::refuse_moves(&cluster.plan, printer)?;
+    }
     owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     obstacles::refuse(&mut cluster, document, &goal, printer)?;
     let dir = run_dir(&cluster.plan, wanted, printer)?;

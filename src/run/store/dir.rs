@@ -211,6 +211,11 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// The file that says which run this is. No other directory has the same, so whoever sees it sees this one.
+    pub fn record(&self) -> PathBuf {
+        self.path.join(Recorded::FILE)
+    }
+
     /// Its absolute path.
     pub fn path(&self) -> &Path {
         &self.path

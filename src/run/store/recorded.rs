@@ -16,7 +16,6 @@ use super::{StoreError, host_name};
 use crate::base::RunId;
 use crate::run::Event;
 
-const FILE: &str = "run.json";
 /// The version of its form.
 const FORMAT: u32 = 1;
 
@@ -33,6 +32,9 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
+    /// Its name.
+    pub(super) const FILE: &str = "run.json";
+
     /// Of a run that is made or taken here and now.
     pub(super) fn new(run: RunId, path: &Path) -> Self {
         Self {
@@ -45,7 +47,7 @@ impl Recorded {
 
     /// Writes it into a directory.
     pub(super) fn write(&self, dir: &Path) -> Result<(), StoreError> {
-        let path = dir.join(FILE);
+        let path = dir.join(Self::FILE);
         let text = serde_json::to_string(self)
             .map_err(|error| StoreError::io("write", &path)(error.into()))?;
         write_atomically(&path, text.as_bytes(), Mode::Private)
@@ -53,7 +55,7 @@ impl Recorded {
 
     /// What a run's directory says; where it has no such file that can be read, what its journal says.
     pub(super) fn of(run_dir: &Path) -> Option<Self> {
-        let bytes = read_regular(&run_dir.join(FILE)).ok();
+        let bytes = read_regular(&run_dir.join(Self::FILE)).ok();
         let said = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let named = |said: &Self| is_a_name(said.run.as_str());
         said.filter(named)

@@ -19,8 +19,8 @@ for dir in "$root" "$root/$1" "$root/$1/.scripts"; do
 done
 read -r boot </proc/sys/kernel/random/boot_id; read -r host </proc/sys/kernel/hostname
 [[ -f $root/$1/.scripts/MANIFEST ]] && manifest=$(sha256sum <"$root/$1/.scripts/MANIFEST")
-[[ -f $2 && -r $2 ]] && nonce=$(head -c 200 -- "$2")
-printf '%s\n' "root=$root" "host=$host" "boot=$boot" "manifest=${manifest%% *}" "nonce=$nonce"
+[[ -f $2 && -r $2 ]] && seen=$(sha256sum <"$2")
+printf '%s\n' "root=$root" "host=$host" "boot=$boot" "manifest=${manifest%% *}" "seen=${seen%% *}"
 "#;
 
 /// What a node answers to the first word.
@@ -34,8 +34,8 @@ pub struct Greeting {
     pub boot: String,
     /// The hash of the list of scripts that are there; empty if there is none.
     pub manifest: String,
-    /// What the controller's file says there: the same as here where the folder is shared.
-    pub nonce: String,
+    /// The hash of the controller's file as it is seen there: the same as here where its folder is shared.
+    pub seen: String,
 }
 
 impl Greeting {
@@ -51,7 +51,7 @@ impl Greeting {
             host: value("host")?,
             boot: value("boot")?,
             manifest: value("manifest")?,
-            nonce: value("nonce")?,
+            seen: value("seen")?,
         })
     }
 
@@ -61,9 +61,9 @@ impl Greeting {
     }
 
     /// Where the log of a start goes: where the controller would put it if it sees that folder, too.
-    pub(super) fn log(&self, run: &str, here: &Path, nonce: &str) -> PathBuf {
+    pub(super) fn log(&self, run: &str, here: &Path, digest: &str) -> PathBuf {
         let name = here.file_name().unwrap_or_default();
-        if !nonce.is_empty() && self.nonce == nonce {
+        if !digest.is_empty() && self.seen == digest {
             here.to_owned()
         } else {
             self.root.join(run).join(".logs").join(name)
@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_whole_or_not_at_all() {
-        let text = "root=/tmp/toolorch-7\nhost=gpu31\nboot=b-1\nmanifest=\nnonce=n=1\n";
+        let text = "root=/tmp/toolorch-7\nhost=gpu31\nboot=b-1\nmanifest=\nseen=n=1\n";
         let read = Greeting::read(text).unwrap();
-        assert_eq!(read.nonce, "n=1");
+        assert_eq!(read.seen, "n=1");
         assert_eq!(read.scripts("r"), Path::new("/tmp/toolorch-7/r/.scripts"));
         let here = Path::new("/home/u/runs/c/1/logs/a.log");
         assert_eq!(read.log("r", here, "n=1"), here);

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::greeting::{self, Greeting};
 use crate::base::{Epoch, NodeName, Port, RunId, Secrets, UnitId, clean};
-use crate::facts::{Listener, NodeSeen};
+use crate::facts::{Listener, NodeSeen, Observation};
 use crate::render::{FileSet, MANIFEST, NODE};
 use crate::world::log_end::LogEnd;
 use crate::world::transport::{Command, NodeFile, Output, Transport, TransportError};
@@ -55,8 +55,8 @@ pub struct Station {
     node: NodeName,
     run: RunId,
     transport: Arc<dyn Transport>,
-    /// A file of the run's folder and what it says: who sees the same there shares that folder.
-    nonce: (PathBuf, String),
+    /// A file of the run's folder and its hash: who sees the same there shares that folder.
+    mark: (PathBuf, String),
     greeting: OnceCell<Greeting>,
 }
 
@@ -74,13 +74,13 @@ impl Station {
         node: NodeName,
         run: RunId,
         transport: Arc<dyn Transport>,
-        nonce: (PathBuf, String),
+        mark: (PathBuf, String),
     ) -> Self {
         Self {
             node,
             run,
             transport,
-            nonce,
+            mark,
             greeting: OnceCell::new(),
         }
     }
@@ -104,7 +104,7 @@ impl Station {
     }
 
     async fn greet(&self, make: bool) -> Result<Greeting, StationError> {
-        let nonce = self.nonce.0.to_string_lossy();
+        let mark = self.mark.0.to_string_lossy();
         let make = if make { "make" } else { "" };
         let words = [
             "bash",
@@ -112,7 +112,7 @@ impl Station {
             greeting::SCRIPT,
             "bash",
             self.run.as_str(),
-            &nonce,
+            &mark,
             make,
         ];
         let answer = self.ask(&words, Vec::new(), LOOK).await?;
@@ -183,7 +183,7 @@ impl Station {
     /// [`StationError`].
     pub async fn log(&self, here: &std::path::Path) -> Result<PathBuf, StationError> {
         let greeting = self.greeting().await?;
-        Ok(greeting.log(self.run.as_str(), here, &self.nonce.1))
+        Ok(greeting.log(self.run.as_str(), here, &self.mark.1))
     }
 
     /// Looks at these units; at all that ever had a state there where none is named. None where nothing of the run was
@@ -197,6 +197,43 @@ impl Station {
         let said = self.node_script(&words, Vec::new(), LOOK).await?;
         let seen = said.map(|text| NodeSeen::read(&text)).transpose();
         seen.map_err(|why| self.refused(why))
+    }
+
+    /// What is seen of each of these units. One that has no state there although it may live, as when its /tmp was tidied, is
+    /// unknown while a process carries its mark.
+    pub async fn sight(
+        &self,
+        units: &[UnitId],
+        may_live: impl Fn(&UnitId) -> bool,
+    ) -> Vec<(UnitId, Observation)> {
+        let mut seen = match self.look(units).await {
+            Err(error) => return unseen(units, &error),
+            Ok(seen) => seen.map(|seen| seen.units).unwrap_or_default(),
+        };
+        let observed = |unit: &UnitId| {
+            let seen = seen.remove(unit).map(|seen| seen.observation);
+            (unit.clone(), seen.unwrap_or(Observation::Never))
+        };
+        let mut seen: Vec<_> = units.iter().map(observed).collect();
+        let missing =
+            |(unit, seen): &(UnitId, Observation)| *seen == Observation::Never && may_live(unit);
+        if !seen.iter().any(missing) {
+            return seen;
+        }
+        let marked = match self.marks().await {
+            Err(error) => return unseen(units, &error),
+            Ok(marked) => marked,
+        };
+        for entry in seen.iter_mut().filter(|entry| missing(entry)) {
+            if let Some(Marked { pid, .. }) = marked.iter().find(|marked| marked.unit == entry.0) {
+                let node = &self.node;
+                let why = format!(
+                    "its state on node `{node}` is gone, and process {pid} of it lives there"
+                );
+                entry.1 = Observation::Unknown { why };
+            }
+        }
+        seen
     }
 
     /// Processes of the run, and starts that are under way.
@@ -352,6 +389,13 @@ impl Station {
             words,
         }
     }
+}
+
+/// A node that does not answer has units of which nothing is known.
+pub(super) fn unseen(units: &[UnitId], error: &StationError) -> Vec<(UnitId, Observation)> {
+    let why = error.to_string();
+    let unseen = |unit: &UnitId| (unit.clone(), Observation::Unknown { why: why.clone() });
+    units.iter().map(unseen).collect()
 }
 
 fn marked(line: &str) -> Option<Marked> {

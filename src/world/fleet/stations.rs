@@ -1,12 +1,13 @@
 //! The nodes of a run that are reached from elsewhere, and whose units stand there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::station::{Marked, Station, StationError};
+use super::station::{Marked, Station, StationError, unseen};
 use crate::base::{Epoch, NodeName, UnitId};
+use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::{FileSet, LIBRARY, NODE, tmux_sessions};
 
@@ -86,42 +87,51 @@ impl Fleet {
     }
 
     /// Raises the fence on all nodes at once; answers with those that could not be asked.
-    pub async fn raise_fences(&self, epoch: Epoch) -> Vec<StationError> {
-        let raised = self
-            .posts
-            .values()
-            .map(|post| post.station.raise_fence(epoch));
-        join_all(raised)
-            .await
-            .into_iter()
-            .filter_map(Result::err)
-            .collect()
+    pub async fn raise_fences(&self, epoch: Epoch) -> BTreeSet<NodeName> {
+        let raised = self.posts.values().map(|post| async move {
+            let failed = post.station.raise_fence(epoch).await.is_err();
+            failed.then(|| post.station.node().clone())
+        });
+        join_all(raised).await.into_iter().flatten().collect()
     }
 
-    /// What of the run still lives on its nodes, and which could not be asked: then nobody knows.
-    pub async fn left(&self) -> Vec<String> {
+    /// What of the run still lives on its nodes, and which of them could not be asked, so that nobody knows; each with the
+    /// units that it is about.
+    pub async fn left(&self) -> Vec<(BTreeSet<UnitId>, String)> {
         let looks = self.posts.values().map(|post| async {
             let node = post.station.node();
             match post.station.marks().await {
                 Ok(marked) => {
-                    let left = marked.iter().map(|Marked { pid, unit }| {
-                        format!("process {pid} of `{unit}` still lives on node `{node}`")
+                    let left = marked.into_iter().map(|Marked { pid, unit }| {
+                        let words =
+                            format!("process {pid} of `{unit}` still lives on node `{node}`");
+                        (BTreeSet::from([unit]), words)
                     });
                     left.collect()
                 }
-                Err(error) => vec![format!("{error}: what of the run lives there is not known")],
+                Err(error) => {
+                    let words = format!("{error}: what of the run lives there is not known");
+                    vec![(post.units.iter().cloned().collect(), words)]
+                }
             }
         });
         join_all(looks).await.concat()
     }
 
-    /// The same on all nodes at once; answers with those that could not be.
-    pub async fn equip_all(&self, epoch: Epoch) -> BTreeMap<NodeName, StationError> {
-        let equipped = self.posts.values().map(|post| async move {
-            let done = post.station.equip(&post.files, epoch).await;
-            done.err().map(|error| (post.station.node().clone(), error))
+    /// Puts scripts and fence on all nodes at once, then looks at each of their units.
+    pub async fn sight(
+        &self,
+        epoch: Epoch,
+        may_live: impl Fn(&UnitId) -> bool,
+    ) -> Vec<(UnitId, Observation)> {
+        let may_live = &may_live;
+        let looks = self.posts.values().map(|post| async move {
+            match post.station.equip(&post.files, epoch).await {
+                Ok(()) => post.station.sight(&post.units, may_live).await,
+                Err(error) => unseen(&post.units, &error),
+            }
         });
-        join_all(equipped).await.into_iter().flatten().collect()
+        join_all(looks).await.concat()
     }
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
 use super::{Fleet, Pace, Station, begin_rounds};
-use crate::base::{Epoch, Generation, LaunchId, NodeName, RunId, UnitId};
+use crate::base::{Epoch, Generation, LaunchId, NodeName, RunId, UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::plan_tests::clean;
 use crate::render::{Renderer, render_plan};
@@ -75,14 +75,14 @@ impl Yard {
             &plan,
             &Renderer::new(&std::collections::BTreeMap::new()).unwrap(),
         );
-        let nonce = dir.path().join("nonce");
-        std::fs::write(&nonce, "n-1").unwrap();
+        let mark = dir.path().join("mark");
+        std::fs::write(&mark, "n-1").unwrap();
         let elsewhere = Elsewhere(dir.path().join("state"));
         let station = Station::new(
             NodeName::new("far"),
             run.clone(),
             Arc::new(elsewhere),
-            (nonce, "n-1".to_owned()),
+            (mark, sha256(b"n-1")),
         );
         Self {
             fleet: Arc::new(Fleet::new(&plan, &files.unwrap(), vec![station])),
@@ -127,7 +127,8 @@ async fn nothing_is_there_until_something_is_put_there() {
         !yard.dir.path().join("state").exists(),
         "a look makes nothing"
     );
-    assert!(yard.fleet.equip_all(Epoch(3)).await.is_empty());
+    let seen = yard.fleet.sight(Epoch(3), |_| true).await;
+    assert_eq!(seen, [(UnitId::new("s"), Observation::Never)]);
     assert_eq!(yard.seen().await, Observation::Never);
     let scripts = yard.station().scripts().await.unwrap();
     assert!(scripts.join(".epoch-3").exists());
@@ -194,6 +195,46 @@ async fn a_unit_is_started_seen_stopped_and_never_started_by_an_earlier_owner() 
     stop(2).await.unwrap();
     assert!(matches!(yard.seen().await, Observation::Exited(_)));
     assert_eq!(yard.station().marks().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_unit_whose_state_is_gone_is_unknown_while_it_lives() {
+    let yard = Yard::new();
+    let launchers = Launchers::reaching(yard.fleet.clone());
+    launchers.launch(&yard.job(1)).await.unwrap();
+    let since = Instant::now();
+    while !matches!(yard.seen().await, Observation::Running(_)) {
+        assert!(since.elapsed() < Duration::from_secs(20));
+    }
+    let state = yard.dir.path().join("state").join(yard.run.as_str());
+    std::fs::rename(state.join("s"), yard.dir.path().join("aside")).unwrap();
+    let unit = [UnitId::new("s")];
+    let sight = async |may_live| {
+        let mut seen = yard.station().sight(&unit, |_| may_live).await;
+        seen.remove(0).1
+    };
+    let Observation::Unknown { why } = sight(true).await else {
+        panic!("it lives")
+    };
+    assert!(
+        why.contains("its state on node `far` is gone, and process "),
+        "{why}"
+    );
+    assert_eq!(
+        sight(false).await,
+        Observation::Never,
+        "nobody looks for it"
+    );
+    std::fs::rename(yard.dir.path().join("aside"), state.join("s")).unwrap();
+    let scripts = yard.dir.path().join("scripts");
+    let stopped = launchers.stop(
+        &yard.run,
+        &unit[0],
+        Some(Epoch(1)),
+        &scripts,
+        crate::base::Millis(2000),
+    );
+    stopped.await.unwrap();
 }
 
 #[tokio::test]

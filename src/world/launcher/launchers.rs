@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::sync::RwLock;
 
 use super::{process, tmux};
-use crate::base::{Epoch, Generation, LaunchId, Millis, RunId, UnitId};
+use crate::base::{Epoch, Generation, LaunchId, Millis, NodeName, RunId, UnitId};
 use crate::facts::GpuSeen;
 use crate::spec::model::LauncherKind;
 use crate::world::fleet::{Fleet, StationError};
@@ -230,15 +230,21 @@ impl Launchers {
         }
     }
 
-    /// Ends the tmux servers of a run, here and on its nodes, if it has any. Its units must be stopped before.
+    /// Ends the tmux servers of a run, here and on its nodes but for those that do not answer. Its units must be stopped before.
     ///
     /// # Errors
     /// What was tried and what went wrong.
-    pub async fn end_tmux(&self, run: &RunId) -> Result<(), LaunchError> {
+    pub async fn end_tmux(
+        &self,
+        run: &RunId,
+        silent: &BTreeSet<NodeName>,
+    ) -> Result<(), LaunchError> {
         tmux::end_server(&self.local, run).await?;
-        let nodes = self
+        let answering = self
             .fleet
             .iter()
+            .filter(|(station, _)| !silent.contains(station.node()));
+        let nodes = answering
             .map(|(station, _)| async move { tmux::end_server(station.transport(), run).await });
         join_all(nodes).await.into_iter().collect()
     }

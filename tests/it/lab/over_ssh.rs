@@ -81,7 +81,12 @@ fn servers_come_up_are_adopted_started_again_and_go_down() {
     assert_eq!((shared.len(), apart.len()), (2, 2));
     let window = "tmux -L $(ls /tmp/tmux-4242) list-windows -a -F '#{session_name} #{window_name}'";
     let windows = lab.exec(["ssh", "-oBatchMode=yes", SHARED, window]);
-    assert_eq!(windows, "research-secure-05 m-0\nresearch-secure-05 m-1");
+    let mut windows: Vec<&str> = windows.lines().collect();
+    windows.sort_unstable();
+    assert_eq!(
+        windows,
+        ["research-secure-05 m-0", "research-secure-05 m-1"]
+    );
 
     // A server dies on its node.
     lab.on(APART, ["kill", "-KILL", &apart[0].to_string()]);
@@ -128,6 +133,39 @@ fn servers_come_up_are_adopted_started_again_and_go_down() {
 }
 
 #[test]
+fn what_lives_on_a_node_keeps_its_place() {
+    let lab = lab();
+    toolorch(&lab, 0, "up --no-eval --events plain");
+    let runs = servers(&lab, APART);
+    let file = lab.home().join("c/far.yaml");
+    let elsewhere = YAML.replace("node: research-secure-11", "node: research-secure-05");
+    fs::write(&file, elsewhere).unwrap();
+    for command in ["plan", "up --no-eval"] {
+        let said = lab.run(words(command));
+        let all = format!("{}{}", said.out, said.err);
+        let words = "`n-0` on node `research-secure-11`, `n-1` on node `research-secure-11`";
+        assert!(all.contains(words), "{command}: {all}");
+        assert_eq!(said.code == 0, command == "plan", "{all}");
+    }
+    assert_eq!(servers(&lab, APART), runs);
+    fs::write(&file, YAML).unwrap();
+    let again = toolorch(&lab, 0, "up --no-eval --events plain");
+    assert_eq!(
+        again.err.matches("found running").count(),
+        4,
+        "{}",
+        again.err
+    );
+    toolorch(&lab, 0, "down");
+    let down = toolorch(&lab, 0, "down");
+    assert!(!down.err.contains("still lives"), "{}", down.err);
+    assert_eq!(
+        (left(&lab, SHARED), left(&lab, APART)),
+        (String::new(), String::new())
+    );
+}
+
+#[test]
 fn a_node_that_does_not_answer_is_not_said_to_be_down() {
     let lab = lab();
     toolorch(&lab, 0, "up --no-eval --events plain");
@@ -145,6 +183,12 @@ fn a_node_that_does_not_answer_is_not_said_to_be_down() {
         "the rest is finished"
     );
     assert_eq!(servers(&lab, APART).len(), 2);
+    let status = toolorch(&lab, 0, "status");
+    assert!(
+        !status.out.contains("n  0/2 ready, 2 stopped"),
+        "{}",
+        status.out
+    );
     lab.link(APART, Link::Carry);
     toolorch(&lab, 0, "down");
     assert_eq!(left(&lab, APART), "");
