@@ -3,6 +3,7 @@
 # `toolorch render`.  By hand:
 #   bash lib/node.sh look RUN [UNIT…]      one line of JSON for the node, then one for each unit (default: each that has a
 #                      state here), the same as `observe` of its script
+#   bash lib/node.sh show RUN [UNIT…]      the same by whoever is no controller: units do not take it for a sign of life
 #   bash lib/node.sh marks RUN             `PID UNIT` of each process with the mark of the run, and of each start under way
 #   bash lib/node.sh listeners PORT…       `PORT ADDRESS UID PID COMMAND` of whoever listens there
 #   bash lib/node.sh tail RUN UNIT BYTES   the end of the unit's last log
@@ -103,14 +104,17 @@ node() {
   if [[ $verb == listeners ]]; then for ports; do is_number "$ports"; done; node_listeners "$@"; exit; fi
   RUN=${1-}; is_name "$RUN"; shift
   case $verb in
-    look) for ports; do is_name "$ports"; done; node_look "$@" ;;
+    look | show)
+      for ports; do is_name "$ports"; done
+      if [[ $verb == show ]]; then UNWATCHED=1; fi
+      node_look "$@" ;;
     marks) node_marks ;;
     beat) node_beat ;;
     clear) node_clear ;;
     keep) U_UNIT=${1-}; is_name "$U_UNIT"; node_keep ;;
     passed) U_UNIT=${1-}; is_name "$U_UNIT"; node_passed ;;
     tail) U_UNIT=${1-}; is_name "$U_UNIT"; is_number "${2-}"; node_tail "$2" ;;
-    *) usage "usage: $0 look|marks|listeners|tail|keep|passed|beat|clear RUN …; the head of the file explains them" ;;
+    *) usage "usage: $0 look|show|marks|listeners|tail|keep|passed|beat|clear RUN …; the head of the file explains them" ;;
   esac
 }
 node "$@"; exit # one line, so that bash has read it before it runs

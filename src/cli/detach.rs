@@ -60,7 +60,7 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
         Observation::Running(running) => running.generation,
         Observation::Exited(exit) => exit.generation,
         Observation::Lost { generation, .. } => generation,
-        Observation::Never | Observation::Unknown { .. } => Generation(0),
+        Observation::Never | Observation::Queued(_) | Observation::Unknown { .. } => Generation(0),
     };
     let job = LaunchJob {
         run: dir.id().clone(),

@@ -1,12 +1,13 @@
 //! The nodes of a run that are reached over ssh.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::printer::Printer;
-use crate::base::{ExitStatus, sha256};
-use crate::plan::Plan;
-use crate::render::FileSet;
+use crate::base::{ExitStatus, NodeName, UnitId, sha256};
+use crate::plan::{Access, Plan};
+use crate::render::{FileSet, slurm_jobs};
 use crate::run::RunState;
 use crate::run::store::{RunDir, read_regular};
 use crate::world::{Fleet, SshSettings, Station, Transports};
@@ -25,24 +26,53 @@ pub(super) fn of(
         printer.complain(&format!("error: {why}"));
         ExitStatus::Internal
     };
-    let remote: Vec<_> = plan.nodes.iter().filter(|node| node.is_remote()).collect();
-    if remote.is_empty() {
+    let mut wanted: Vec<(NodeName, Access)> = plan
+        .reached()
+        .map(|node| (node.name.clone(), node.access()))
+        .collect();
+    let queues = queues(plan);
+    wanted.extend(
+        queues
+            .keys()
+            .map(|access| (queue_name(access), access.clone())),
+    );
+    if wanted.is_empty() {
         return Ok(Arc::default());
     }
-    let accesses = remote.iter().map(|node| (node.name.clone(), node.access()));
-    let transports = Transports::new(accesses, &SshSettings::default());
+    let transports = Transports::new(wanted.clone(), &SshSettings::default());
     let transports = transports.map_err(|error| failed(error.to_string()))?;
     let mark = (dir.record(), digest_of(&dir.record()));
-    let stations = remote.iter().filter_map(|node| {
-        let transport = transports.of(&node.name)?.clone();
-        Some(Station::new(
-            node.name.clone(),
-            dir.id().clone(),
-            transport,
-            mark.clone(),
-        ))
+    let stations = wanted.into_iter().filter_map(|(name, access)| {
+        let transport = transports.of(&name)?.clone();
+        let is_queue = name == queue_name(&access);
+        let station = Station::new(name, dir.id().clone(), transport, mark.clone());
+        let jobs = queues.get(&access).filter(|_| is_queue);
+        Some(match jobs {
+            Some(jobs) => station.with_jobs(jobs.clone()),
+            None => station,
+        })
     });
     Ok(Arc::new(Fleet::new(plan, files, stations.collect())))
+}
+
+/// The jobs of the units that are in one, by where they are submitted.
+fn queues(plan: &Plan) -> BTreeMap<Access, BTreeMap<UnitId, String>> {
+    let mut queues: BTreeMap<Access, BTreeMap<UnitId, String>> = BTreeMap::new();
+    let names = slurm_jobs(plan);
+    for job in &plan.jobs {
+        let units = job.units.iter();
+        let named = units.filter_map(|unit| Some((unit.clone(), names.get(unit)?.clone())));
+        queues.entry(job.access.clone()).or_default().extend(named);
+    }
+    queues
+}
+
+/// No node has a blank in its name.
+fn queue_name(access: &Access) -> NodeName {
+    NodeName::new(match access {
+        Access::Local => "SLURM here".to_owned(),
+        Access::Ssh2(target) | Access::SystemSsh(target) => format!("SLURM at {}", target.host),
+    })
 }
 
 /// Empty where there is no such file: no folder is taken for shared then.
@@ -64,11 +94,9 @@ pub(super) fn may_live(plan: &Plan, state: &RunState) -> bool {
 pub(super) fn refuse_moves(before: &Plan, plan: &Plan, state: &RunState) -> Result<(), String> {
     let living = state.units.iter().filter(|(_, unit)| unit.phase.may_live());
     let moves = living.filter_map(|(unit, _)| {
-        let there = before.elsewhere(unit)?;
-        let now = plan.elsewhere(unit);
-        let same =
-            now.is_some_and(|now| (&now.name, now.access()) == (&there.name, there.access()));
-        (!same).then(|| format!("`{unit}` on node `{}`", there.name))
+        let there = before.way(unit)?;
+        let same = plan.way(unit).is_some_and(|now| now == there);
+        (!same).then(|| format!("`{unit}` on node `{}`", there.node))
     });
     let moves: Vec<String> = moves.collect();
     if moves.is_empty() {

@@ -130,6 +130,7 @@ fn seen(dirs: &UnitDirs, plan: &Plan, unit: &UnitId, observation: Observation) -
         Observation::Running(running) => (running.generation, running.supervisor),
         Observation::Exited(exit) => (exit.generation, 0),
         Observation::Lost { generation, .. } => (*generation, 0),
+        Observation::Queued(queued) => (queued.generation, 0),
         Observation::Never | Observation::Unknown { .. } => (Generation(0), 0),
     };
     let Some(launch) = observation.launch().cloned() else {

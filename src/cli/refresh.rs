@@ -103,7 +103,10 @@ fn ended(unit: &UnitId, seen: Observation) -> Option<Event> {
             tail: Vec::new(),
             cause: None,
         },
-        Observation::Running(_) | Observation::Never | Observation::Unknown { .. } => return None,
+        Observation::Running(_)
+        | Observation::Queued(_)
+        | Observation::Never
+        | Observation::Unknown { .. } => return None,
     };
     let unit = unit.clone();
     Some(Event::Exited { unit, exit })

@@ -124,7 +124,7 @@ impl Stop<'_> {
                 ended.unproved.insert(unit);
             }
         }
-        if let Err(error) = launchers.end_tmux(self.run, silent).await {
+        if let Err(error) = launchers.release(self.run, silent).await {
             ended.problems.push(error.to_string());
         }
         ended

@@ -8,6 +8,7 @@ mod heartbeat;
 mod machine;
 mod observation;
 mod pulse;
+pub mod queue;
 mod served;
 mod sighting;
 
@@ -18,7 +19,7 @@ pub use gpus::GpuSeen;
 pub use heartbeat::Heartbeat;
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
 pub use observation::{
-    Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, RunningUnit, Signal,
+    Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, Queued, RunningUnit, Signal,
 };
 pub use pulse::{Body, Canary, Counters, Door, Liveness, Look, Pulse};
 pub use served::{Served, finished};

@@ -11,6 +11,8 @@ use crate::knowledge::failures;
 pub enum Observation {
     /// Nothing of it was ever there.
     Never,
+    /// Its start waits in a queue.
+    Queued(Queued),
     /// Its process lives.
     Running(RunningUnit),
     /// It ended, or its start was refused.
@@ -33,12 +35,28 @@ impl Observation {
     /// Which launch it speaks of, if of one.
     pub fn launch(&self) -> Option<&LaunchId> {
         match self {
+            Self::Queued(queued) => Some(&queued.launch),
             Self::Running(running) => Some(&running.launch),
             Self::Exited(exit) => Some(&exit.launch),
             Self::Lost { launch, .. } => Some(launch),
             Self::Never | Self::Unknown { .. } => None,
         }
     }
+}
+
+/// A unit whose job waits for a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// Which start it is.
+    pub generation: Generation,
+    /// Which launch it is.
+    pub launch: LaunchId,
+    /// The job, and what it waits for.
+    pub why: String,
+    /// When it may begin, as the queue estimates: local time of its machine.
+    pub starts: Option<String>,
+    /// It will never begin as it is.
+    pub never: bool,
 }
 
 /// A unit whose process lives.

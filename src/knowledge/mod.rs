@@ -18,5 +18,6 @@ pub mod parsers;
 pub mod pattern;
 pub mod recipes;
 pub mod release;
+pub mod slurm;
 pub mod speed;
 mod tables;

@@ -8,7 +8,7 @@ use crate::spec::ClusterSpec;
 use crate::spec::model::LauncherKind;
 
 use super::sites::{Site, Sites};
-use super::{JobPlan, Unit, inherit};
+use super::{Access, JobPlan, Unit, inherit};
 
 /// The jobs that hold the SLURM units, in the order of their first unit.
 pub(crate) fn all(
@@ -47,12 +47,16 @@ pub(crate) fn all(
             nodelist,
             units: vec![unit.id.clone()],
             gpus: unit.gpus.clone(),
+            access: Access::Local,
             options: inherit::slurm(spec, own),
         });
     }
     for job in &mut jobs {
         job.gpus.sort_unstable();
         job.gpus.dedup();
+        if let Some(login) = &job.options.login {
+            job.access = sites.login(login);
+        }
     }
     require_time(&jobs, report);
     jobs

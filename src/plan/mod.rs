@@ -46,5 +46,5 @@ pub use table::table;
 pub use types::{
     ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, NotifyPlan, Plan, PlanNode,
     ReadyRule, RestartRule, ResultsPlan, Rung, Slower, Start, Unit, UnitEnv, UnitKind,
-    WarmupRequest,
+    WarmupRequest, Way,
 };

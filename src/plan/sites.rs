@@ -74,11 +74,13 @@ impl Site<'_> {
 pub(crate) struct Sites<'a> {
     all: Vec<Site<'a>>,
     by_key: HashMap<&'a str, Range<usize>>,
+    /// Names of this machine.
+    own: &'a [String],
 }
 
 impl<'a> Sites<'a> {
     /// The sites of a cluster.
-    pub(crate) fn of(spec: &'a ClusterSpec, facts: &Facts) -> Self {
+    pub(crate) fn of(spec: &'a ClusterSpec, facts: &'a Facts) -> Self {
         let mut all = Vec::with_capacity(spec.nodes.len());
         let mut by_key = HashMap::with_capacity(spec.nodes.len());
         for (name, node) in &spec.nodes {
@@ -90,7 +92,8 @@ impl<'a> Sites<'a> {
             all.extend((0..pool.nodes).map(|index| of_pool(name, pool, index)));
             by_key.entry(name.as_str()).or_insert(first..all.len());
         }
-        Self { all, by_key }
+        let own = &facts.own_names;
+        Self { all, by_key, own }
     }
 
     /// The site at an index.
@@ -107,6 +110,34 @@ impl<'a> Sites<'a> {
     pub(crate) fn find(&self, name: &NodeName) -> Option<&Site<'a>> {
         let range = self.by_key.get(name.as_str())?;
         self.all.get(range.start)
+    }
+
+    /// How commands reach a login node: a node of the YAML, or `[USER@]HOST[:PORT]`.
+    pub(crate) fn login(&self, login: &str) -> Access {
+        if let Some(range) = self.by_key.get(login)
+            && let Some(site) = self.all.get(range.start)
+        {
+            return Access::of(site.key, site.transport, site.way);
+        }
+        if login == "localhost" || self.own.iter().any(|own| own == login) {
+            return Access::Local;
+        }
+        let (user, place) = match login.split_once('@') {
+            Some((user, place)) => (Some(user.to_owned()), place),
+            None => (None, login),
+        };
+        let port = place.rsplit_once(':').and_then(|(host, port)| {
+            let port = port.parse().ok()?;
+            // A bare IPv6 address has colons of its own.
+            (!host.contains(':') || host.ends_with(']')).then_some((host, port))
+        });
+        let mut target = SshTarget::host(
+            port.map_or(place, |(host, _)| host)
+                .trim_matches(['[', ']']),
+        );
+        target.user = user;
+        target.port = port.map(|(_, port)| port);
+        Access::Ssh2(target)
     }
 
     /// The sites that a `node:` key names; unknown names are reported and left out.

@@ -87,15 +87,49 @@ impl Plan {
 
     /// The other machine on which a unit's processes are; none if that is this one.
     pub fn elsewhere(&self, id: &UnitId) -> Option<&PlanNode> {
-        let node = &self.unit(id)?.node;
-        let node = self.nodes.iter().find(|known| known.name == *node);
-        node.filter(|node| node.is_remote())
+        let unit = self.unit(id)?;
+        let node = self.nodes.iter().find(|known| known.name == unit.node);
+        node.filter(|node| node.is_remote() || unit.launcher == LauncherKind::Slurm)
+    }
+
+    /// How commands about a unit of another machine get there: to its node, or to where its job is submitted; none if that
+    /// machine is this one.
+    pub fn way(&self, id: &UnitId) -> Option<Way> {
+        let node = self.elsewhere(id)?;
+        let job = self.jobs.iter().find(|job| job.units.contains(id));
+        Some(Way {
+            node: node.name.clone(),
+            in_job: job.is_some(),
+            access: job.map_or_else(|| node.access(), |job| job.access.clone()),
+        })
+    }
+
+    /// Nodes on which units are started through a transport, without SLURM.
+    pub fn reached(&self) -> impl Iterator<Item = &PlanNode> {
+        let direct = self
+            .units
+            .iter()
+            .filter(|unit| unit.launcher != LauncherKind::Slurm);
+        let used: HashSet<&NodeName> = direct.map(|unit| &unit.node).collect();
+        let nodes = self.nodes.iter().filter(|node| node.is_remote());
+        nodes.filter(move |node| used.contains(&node.name))
     }
 
     /// The evaluation of this name.
     pub fn eval(&self, name: &EvalName) -> Option<&EvalPlan> {
         self.evals.iter().find(|eval| &eval.name == name)
     }
+}
+
+/// How commands about a unit of another machine get there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Where the unit is.
+    pub node: NodeName,
+    /// SLURM is asked.
+    pub in_job: bool,
+    /// To which machine they go.
+    pub access: Access,
 }
 
 /// A node as the plan uses it.
@@ -195,6 +229,17 @@ pub struct JobPlan {
     pub gpus: Vec<GpuIndex>,
     /// Options of `sbatch`: the pool's over those at the top.
     pub options: Slurm,
+    /// How commands reach the machine from which it is submitted.
+    #[serde(default = "here", skip_serializing_if = "is_here")]
+    pub access: Access,
+}
+
+fn here() -> Access {
+    Access::Local
+}
+
+fn is_here(access: &Access) -> bool {
+    *access == Access::Local
 }
 
 /// What a unit is.

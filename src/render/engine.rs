@@ -34,6 +34,11 @@ pub const NODE: &str = "lib/node.sh";
 /// Its text.
 pub const NODE_TEXT: &str = include_str!("../../templates/node.sh");
 
+/// The file of the set that a controller runs where jobs are submitted.
+pub const SLURM: &str = "lib/slurm.sh";
+/// Its text.
+pub const SLURM_TEXT: &str = include_str!("../../templates/slurm.sh");
+
 /// The library, topic by topic; the names to drop come after the first. One file in the set, so that a start never
 /// meets half of another version.
 const TOPICS: [&str; 8] = [

@@ -13,9 +13,9 @@ mod plan;
 mod quote;
 
 pub use client_config::{ClientConfigError, WRITTEN_BY, client_config, count_endpoints};
-pub use engine::{BUILT_IN, LIBRARY, NODE, NODE_TEXT, Renderer, state_format};
+pub use engine::{BUILT_IN, LIBRARY, NODE, NODE_TEXT, Renderer, SLURM, SLURM_TEXT, state_format};
 pub use error::RenderError;
 pub use files::{File, FileSet, MANIFEST};
 pub use fill::{FillAnswer, FillRequest, Filled};
-pub use plan::{render_plan, tmux_sessions};
+pub use plan::{job_file, render_plan, slurm_jobs, tmux_sessions};
 pub use quote::{QuoteError, directive, quote};

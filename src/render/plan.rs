@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::{GroupContext, MemberContext, NodeContext, OptionContext, UnitContext};
-use super::engine::{LIBRARY, NODE, NODE_TEXT, Renderer};
+use super::engine::{LIBRARY, NODE, NODE_TEXT, Renderer, SLURM, SLURM_TEXT};
 use super::error::RenderError;
 use super::files::FileSet;
 use crate::base::{GpuIndex, NodeName, UnitId};
@@ -20,8 +20,11 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
     json.push(b'\n');
     files.add("plan.json", json, 0o644);
     files.add(LIBRARY, renderer.library().into(), 0o644);
-    if plan.nodes.iter().any(PlanNode::is_remote) {
+    if !plan.jobs.is_empty() || plan.reached().next().is_some() {
         files.add(NODE, NODE_TEXT.into(), 0o644);
+    }
+    if !plan.jobs.is_empty() {
+        files.add(SLURM, SLURM_TEXT.into(), 0o644);
     }
     for unit in &plan.units {
         let text = renderer.unit(&UnitContext::of(plan, unit))?;
@@ -35,9 +38,8 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
         }
     }
     let by_id: HashMap<&UnitId, &Unit> = plan.units.iter().map(|unit| (&unit.id, unit)).collect();
-    let mut jobs = Names::default();
-    for job in &plan.jobs {
-        let file = format!("slurm/{}.sbatch", jobs.unique(&job.name));
+    for (job, name) in named_jobs(plan) {
+        let file = job_file(&name);
         let units: Vec<&Unit> = (job.units.iter())
             .filter_map(|id| by_id.get(id).copied())
             .collect();
@@ -45,6 +47,26 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
         files.add_script(file, text);
     }
     Ok(files.with_manifest())
+}
+
+/// The SLURM job of each unit that is in one; its script is [`job_file`].
+pub fn slurm_jobs(plan: &Plan) -> BTreeMap<UnitId, String> {
+    let units = |(job, name): (&JobPlan, String)| -> Vec<(UnitId, String)> {
+        let units = job.units.iter();
+        units.map(|unit| (unit.clone(), name.clone())).collect()
+    };
+    named_jobs(plan).flat_map(units).collect()
+}
+
+/// The script of a job, from the folder that holds `units/`.
+pub fn job_file(job: &str) -> String {
+    format!("slurm/{job}.sbatch")
+}
+
+fn named_jobs(plan: &Plan) -> impl Iterator<Item = (&JobPlan, String)> {
+    let mut names = Names::default();
+    let jobs = plan.jobs.iter();
+    jobs.map(move |job| (job, names.unique(&job.name)))
 }
 
 /// The tmux session of each node that has units in one; its script is `tmux/SESSION.sh`.
@@ -175,17 +197,18 @@ mod tests {
         let others = paths.iter().filter(|path| !path.starts_with("units/"));
         let others: Vec<&str> = others.copied().collect();
         assert_eq!(paths.len() - others.len(), plan.units.len());
-        insta::assert_snapshot!(others.join("\n"), @"
-        MANIFEST
-        lib/node.sh
-        lib/unit.sh
-        plan.json
-        slurm/hle-oss-172_27_31_10.sbatch
-        tmux/research-secure-05.sh
-        tmux/research-secure-11.sh
-        tmux/research-secure-12.sh
-        tmux/research-secure-13.sh
-        ");
+        insta::assert_snapshot!(others.join("\n"), @r"
+    MANIFEST
+    lib/node.sh
+    lib/slurm.sh
+    lib/unit.sh
+    plan.json
+    slurm/hle-oss-172_27_31_10.sbatch
+    tmux/research-secure-05.sh
+    tmux/research-secure-11.sh
+    tmux/research-secure-12.sh
+    tmux/research-secure-13.sh
+    ");
         let job = files.get("slurm/hle-oss-172_27_31_10.sbatch").unwrap();
         let text = std::str::from_utf8(&job.bytes).unwrap();
         let lines = text

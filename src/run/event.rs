@@ -99,6 +99,18 @@ pub enum Event {
         /// Where to find it again.
         handle: Handle,
     },
+    /// Its start waits in a queue; written when what it waits for changes.
+    Queued {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// The job, and what it waits for.
+        why: String,
+        /// When it may begin, as the queue estimates: local time of its machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        starts: Option<String>,
+    },
     /// The launcher could not start it.
     LaunchFailed {
         /// Which.

@@ -20,4 +20,4 @@ pub use eval_state::{EvalState, Held, Retry, Routing, Slowed};
 pub use event::{Event, GaveUp, Handle, OutsideSeen, Record, StopWhy, Verdict, Waits};
 pub use forecast::{Act, Asked, Forecast, Outlook, ResultsSeen};
 pub use state::{ConfigState, Left, Owner, Phase, RunState};
-pub use unit_state::{RungState, UnitPhase, UnitState};
+pub use unit_state::{InQueue, RungState, UnitPhase, UnitState};

@@ -19,6 +19,8 @@ pub struct UnitState {
     pub phase: UnitPhase,
     /// Where to find it.
     pub handle: Option<Handle>,
+    /// What its start waits for in a queue.
+    pub queued: Option<InQueue>,
     /// When its last start was intended.
     pub since: Timestamp,
     /// When each of its starts was intended, for the restart budget.
@@ -48,6 +50,7 @@ impl UnitState {
         self.since = at;
         self.starts.push(at);
         self.handle = None;
+        self.queued = None;
         self.rung = None;
         self.refuted = None;
         self.ready_after = None;
@@ -70,6 +73,15 @@ pub struct RungState {
     pub name: String,
     /// What was learnt.
     pub detail: String,
+}
+
+/// A start that waits in a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InQueue {
+    /// The job, and what it waits for.
+    pub why: String,
+    /// When it may begin, as the queue estimates: local time of its machine.
+    pub starts: Option<String>,
 }
 
 /// How far a unit is.
@@ -134,6 +146,15 @@ impl RunState {
                     state.phase = UnitPhase::Launched;
                 }
             }),
+            Event::Queued {
+                unit,
+                generation,
+                why,
+                starts,
+            } => self.change(unit, *generation, |state| {
+                let (why, starts) = (why.clone(), starts.clone());
+                state.queued = Some(InQueue { why, starts });
+            }),
             Event::LaunchFailed {
                 unit,
                 generation,
@@ -158,6 +179,7 @@ impl RunState {
                 if !matches!(state.phase, UnitPhase::Stopping) {
                     state.phase = UnitPhase::Started;
                 }
+                state.queued = None;
                 state.rung = None;
             }),
             Event::Climbed {

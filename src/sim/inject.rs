@@ -157,7 +157,9 @@ impl Stage {
             Observation::Unknown { why } => Err(NotDone::Failed(format!(
                 "nobody knows whether `{id}` runs: {why}"
             ))),
-            Observation::Exited(_) => Err(NotDone::Failed(format!("`{id}` does not run"))),
+            Observation::Exited(_) | Observation::Queued(_) => {
+                Err(NotDone::Failed(format!("`{id}` does not run")))
+            }
         }
     }
 

@@ -41,22 +41,16 @@ const LATER: &[Later] = &[
     site("hf.stage", &[], "staging of weights"),
     site("hf.token.file", &[], "secrets from files"),
     site("slurm.renew", &["true"], "renewal of SLURM jobs"),
-    site("slurm.login", &[], "submission from a login node"),
-    site("launcher", &["slurm"], "SLURM"),
     site("env.container", &[], "containers"),
     site("vllm.env.container", &[], "containers"),
     site("nodes.*.reach", &["tunnel"], "tunnels"),
-    site("nodes.*.launcher", &["slurm"], "SLURM"),
-    site("nodes.*.slurm_name", &[], "SLURM"),
     site("nodes.*.env.container", &[], "containers"),
-    site("pools.*", &[], "SLURM"),
+    site("pools.*", &[], "nodes that SLURM chooses"),
     later("models.*.engine", &["sglang"], "SGLang"),
     later("models.*.span", &[], "replicas over several nodes"),
-    site("models.*.launcher", &["slurm"], "SLURM"),
     site("models.*.env.container", &[], "containers"),
     site("models.*.vllm.env.container", &[], "containers"),
     site("externals.*.api_key.file", &[], "secrets from files"),
-    site("services.*.launcher", &["slurm"], "SLURM"),
     site("services.*.env.container", &[], "containers"),
     site("evals.*.launcher", &["slurm"], "SLURM"),
     site("evals.*.env.container", &[], "containers"),
@@ -177,12 +171,10 @@ mod tests {
         let note = later_note(&keys).expect("there are three");
         assert_snapshot!(human(&[note], &parsed.document, false), @r"
         note[N0150]: keys whose behaviour comes in a later release
-         --> a.yaml:3:1
+         --> a.yaml:4:10
           |
-        3 | launcher: slurm
-          | ^^^^^^^^ SLURM
         4 | pools: { p: { nodes: 1, gpus: 8 } }
-          |          ^ SLURM
+          |          ^ nodes that SLURM chooses
         5 | models: { m: { model: m, node: p, engine: vllm } }
         6 | hf: { stage: /fast }
           |       ^^^^^ staging of weights

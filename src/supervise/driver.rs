@@ -256,7 +256,7 @@ impl<'a> Driver<'a> {
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
             let _ = self
                 .launchers
-                .end_tmux(&self.ground.run, &BTreeSet::new())
+                .release(&self.ground.run, &BTreeSet::new())
                 .await;
             self.ground.fleet.clear_all().await;
         }
@@ -383,6 +383,14 @@ impl<'a> Driver<'a> {
     /// The first look: every unit of the plan, the results of every evaluation.
     async fn look_around(&mut self) -> Input {
         let elsewhere = self.look_at_nodes().await;
+        let silent = elsewhere.iter().filter_map(|(_, seen)| match seen {
+            Observation::Unknown { why } => Some(why.clone()),
+            _ => None,
+        });
+        for why in silent.collect::<BTreeSet<String>>() {
+            let text = format!("warning: {why}; its units are waited for");
+            self.audience.message(&text);
+        }
         let units = self.brain.plan().units.iter().map(|unit| &unit.id);
         let here = units
             .chain(self.brain.retired())

@@ -30,6 +30,7 @@ mod liveness;
 mod open_files;
 mod own_files;
 mod pulses;
+mod queued;
 mod reach;
 mod restart;
 mod retries;

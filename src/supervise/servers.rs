@@ -6,7 +6,7 @@ use super::effect::Effect;
 use super::stops::{EMERGE, Then};
 use super::tasks::Task;
 use crate::base::{Generation, LaunchId, Timestamp, UnitId};
-use crate::facts::{Observation, RunningUnit};
+use crate::facts::Observation;
 use crate::plan::{Unit, UnitKind};
 use crate::run::{Event, GaveUp, Handle, StopWhy, UnitPhase, UnitState};
 
@@ -17,8 +17,9 @@ impl Brain {
         match observation {
             Observation::Unknown { why } => self.not_seen(unit, why, now),
             Observation::Running(running) if state.launch.as_ref() != Some(&running.launch) => {
-                self.foreign(unit, &running, now);
+                self.foreign(unit, &format!("runs as pid {}", running.pid), now);
             }
+            Observation::Queued(queued) => self.adopt_queued(unit, &state, queued, now),
             Observation::Running(running) => {
                 self.ask(Effect::Watch { unit: unit.clone() });
                 if state.phase == UnitPhase::Stopping {
@@ -125,11 +126,9 @@ impl Brain {
     }
 
     /// Something runs under its name that the journal does not know.
-    fn foreign(&mut self, unit: &UnitId, running: &RunningUnit, now: Timestamp) {
-        let text = format!(
-            "`{unit}` runs as pid {} and the journal does not know that start: it is left alone",
-            running.pid
-        );
+    pub(super) fn foreign(&mut self, unit: &UnitId, does: &str, now: Timestamp) {
+        let text =
+            format!("`{unit}` {does} and the journal does not know that start: it is left alone");
         self.alarm("unknown-start", Some(unit), text, now);
         self.tasks.insert(unit.clone(), Task::Foreign);
     }
@@ -191,12 +190,20 @@ impl Brain {
                 UnitPhase::Stopping => self.stop_emerged(unit),
                 _ => self.listening(unit, &running, now),
             },
+            Observation::Queued(queued)
+                if matches!(state.phase, UnitPhase::Intended | UnitPhase::Launched) =>
+            {
+                self.queued(unit, queued, now);
+            }
             Observation::Exited(exit) if lives => self.exited(unit, exit, now),
             Observation::Exited(_) => self.ended_while_stopping(unit, now),
             Observation::Lost { generation, launch } if lives => {
                 self.exited(unit, lost(generation, launch), now);
             }
-            Observation::Lost { .. } | Observation::Never | Observation::Unknown { .. } => {}
+            Observation::Queued(_)
+            | Observation::Lost { .. }
+            | Observation::Never
+            | Observation::Unknown { .. } => {}
         }
     }
 

@@ -10,7 +10,7 @@ use super::sink::{Tails, View};
 use super::{wall, words};
 use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
-use crate::run::{Event, OutsideSeen, Record, RunState};
+use crate::run::{Event, InQueue, OutsideSeen, Record, RunState};
 
 /// How much an event matters to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +40,7 @@ pub fn weight(event: &Event) -> Weight {
         | Event::ServerCounted { .. }
         | Event::BooksClosed { .. }
         | Event::StopIntended { .. } => Weight::Detail,
-        Event::Exited { exit, .. } if exit.requested => Weight::Detail,
+        Event::Exited { exit, .. } if exit.requested && exit.reason.is_none() => Weight::Detail,
         // A client may end; a server that does so has died, whatever its code.
         Event::Exited { unit, exit } if exit.code == Some(0) && is_client(unit) => Weight::Normal,
         Event::Exited { .. }
@@ -176,6 +176,15 @@ fn of_unit(event: &Event) -> String {
                 .port
                 .map_or_else(String::new, |port| format!(", port {port}"));
             format!("{unit} launched as {}{port}", clean(&handle.native))
+        }
+        Event::Queued {
+            unit, why, starts, ..
+        } => {
+            let (why, starts) = (why.clone(), starts.clone());
+            format!(
+                "{unit} waits: {}",
+                words::in_queue(&InQueue { why, starts })
+            )
         }
         Event::LaunchFailed { unit, why, .. } => {
             format!("{unit} could not be started: {}", clean(why))

@@ -9,7 +9,8 @@ use crate::facts::{Degraded, Exit, Liveness};
 use crate::knowledge::failures::is_chatter;
 use crate::plan::{EvalPlan, Plan, Start, Unit};
 use crate::run::{
-    EvalState, GaveUp, Phase, RunState, Slowed, StopWhy, UnitPhase, UnitState, Verdict, Waits,
+    EvalState, GaveUp, InQueue, Phase, RunState, Slowed, StopWhy, UnitPhase, UnitState, Verdict,
+    Waits,
 };
 use crate::supervise;
 
@@ -82,7 +83,10 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
             "an earlier controller meant to start it {} ago: it is waited for",
             whole(age)
         ),
-        UnitPhase::Intended | UnitPhase::Launched => format!("starting for {}", whole(age)),
+        UnitPhase::Intended | UnitPhase::Launched => match &state.queued {
+            Some(queued) => format!("waits for {}: {}", whole(age), in_queue(queued)),
+            None => format!("starting for {}", whole(age)),
+        },
         UnitPhase::Started => climbing(unit, &state, age),
         UnitPhase::Ready(after) => match &state.liveness {
             Some((how, why)) => format!("{}: {}", liveness(*how), clean(why)),
@@ -104,6 +108,15 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
         format!("{text} (start {})", state.generation)
     } else {
         text
+    }
+}
+
+/// `job 12: the nodes are busy (Resources), may begin at 2026-01-05T14:00:00`.
+pub(super) fn in_queue(queued: &InQueue) -> String {
+    let why = clean(&queued.why);
+    match &queued.starts {
+        Some(starts) => format!("{why}, may begin at {}", clean(starts)),
+        None => why,
     }
 }
 

@@ -143,7 +143,7 @@ verb_observe() {
   here_and_now; now_ms
   if ! open_dir || ! load_state; then
     S=([unit]=$U_UNIT [run]=$RUN [boot]=$BOOT [host]=$HOST); PHASE=never; OURS=(); [[ -n ${D-} ]] || D=
-  else phase_now; [[ $PHASE == running ]] && printf '%s\n' "$NOW-$$" 2>/dev/null >"$D/seen"; fi
+  else phase_now; [[ $PHASE == running && -z ${UNWATCHED-} ]] && printf '%s\n' "$NOW-$$" 2>/dev/null >"$D/seen"; fi
   [[ $HOSTTYPE == x86_64 ]] || page=$(getconf PAGESIZE 2>/dev/null || echo 4096)
   NET=()
   if [[ $PHASE != never ]]; then

@@ -8,6 +8,7 @@
 )]
 
 mod cluster;
+mod in_slurm;
 mod life;
 mod nodes;
 mod over_ssh;

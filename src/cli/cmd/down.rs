@@ -14,7 +14,6 @@ use crate::cli::stopping::{Ended, Stop};
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
 use crate::cli::{changes, detach, fleet, orphans, owners};
 use crate::facts::{Known, Listener, Observation};
-use crate::plan::PlanNode;
 use crate::render::{FileSet, LIBRARY};
 use crate::run::store::{RunDir, failpoint, open_lock};
 use crate::run::{Event, Phase, StopWhy};
@@ -255,7 +254,7 @@ fn may_live(found: &Found, unit: &UnitId) -> bool {
 fn nothing_lives(found: &Found) -> bool {
     matches!(found.state.phase, Phase::Ended(_))
         // What other machines have left only they can tell.
-        && !found.plan.nodes.iter().any(PlanNode::is_remote)
+        && found.plan.jobs.is_empty() && found.plan.reached().next().is_none()
         && world::find_marked(&format!("{}/", found.dir.id())).is_empty()
         && world::starts(found.dir.id()).is_empty()
 }

@@ -504,6 +504,12 @@ fn fact(event: &Event) -> String {
         Event::Launched {
             unit, generation, ..
         } => format!("{unit} #{generation} launched"),
+        Event::Queued {
+            unit,
+            generation,
+            why,
+            ..
+        } => format!("{unit} #{generation} queued: {why}"),
         Event::LaunchFailed {
             unit,
             generation,

@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 
 /// What is asked before anything of ours is there. `$1` is the run, `$2` a file of the controller, `$3` says that the
-/// directories are to be made. The same rules as those of unit scripts: ours, no link, for nobody else to write.
+/// directories are to be made; `$4` is the hash of that file where jobs are submitted: then the place is beside it if it is
+/// seen, else in the home, which compute nodes see, too. The same rules as those of unit scripts: ours, no link, for nobody
+/// else to write.
 pub(super) const SCRIPT: &str = r#"
 umask 077
-root=${TOOLORCH_STATE:-/tmp/toolorch-$UID}; [[ $root == /* ]] || root=$PWD/$root
+[[ -f $2 && -r $2 ]] && seen=$(sha256sum <"$2")
+if [[ -z $4 ]]; then root=${TOOLORCH_STATE:-/tmp/toolorch-$UID}; [[ $root == /* ]] || root=$PWD/$root
+elif [[ ${seen%% *} == "$4" ]]; then root=${2%/*}/slurm
+else root=$HOME/.toolorch/slurm; fi
 refuse() { echo "toolorch: state directory refused: \`$1\` $2" >&2; exit 78; }
 for dir in "$root" "$root/$1" "$root/$1/.scripts"; do
   [[ -n $3 && ! -d $dir && ! -L $dir ]] && { mkdir -p -- "$dir" || exit 1; }
@@ -19,7 +24,6 @@ for dir in "$root" "$root/$1" "$root/$1/.scripts"; do
 done
 read -r boot </proc/sys/kernel/random/boot_id; read -r host </proc/sys/kernel/hostname
 [[ -f $root/$1/.scripts/MANIFEST ]] && manifest=$(sha256sum <"$root/$1/.scripts/MANIFEST")
-[[ -f $2 && -r $2 ]] && seen=$(sha256sum <"$2")
 printf '%s\n' "root=$root" "host=$host" "boot=$boot" "manifest=${manifest%% *}" "seen=${seen%% *}"
 "#;
 

@@ -15,6 +15,12 @@ use crate::world::watch::Teller;
 /// What did not change is told again this often, as units of this machine are.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
+/// The shortest pauses between two looks at a queue: as a rule, and while jobs wait and nothing has happened for a while.
+const QUEUE: Duration = Duration::from_secs(1);
+const QUEUE_CALM: Duration = Duration::from_secs(10);
+/// That while.
+const WAITING: Duration = Duration::from_mins(2);
+
 /// How often a node is looked at; a new value makes it looked at now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -29,7 +35,8 @@ struct Rounds {
     station: Arc<Station>,
     units: Vec<UnitId>,
     news: Teller,
-    told: BTreeMap<UnitId, (Observation, Instant)>,
+    /// What was told last, since when it is so, and when it was told.
+    told: BTreeMap<UnitId, (Observation, Instant, Instant)>,
     /// Exits whose logs were read.
     read: BTreeMap<UnitId, Exit>,
 }
@@ -50,7 +57,7 @@ pub fn begin_rounds(
     };
     tokio::spawn(async move {
         loop {
-            let pause = pace.borrow_and_update().pause;
+            let pause = rounds.pause(pace.borrow_and_update().pause);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 changed = pace.changed() => if changed.is_err() { return },
@@ -63,6 +70,18 @@ pub fn begin_rounds(
 }
 
 impl Rounds {
+    /// SLURM serves a whole site: it is asked less often, and seldom where jobs have waited for a while.
+    fn pause(&self, pause: Duration) -> Duration {
+        if self.station.jobs().is_none() {
+            return pause;
+        }
+        let waits = |seen: &Observation| matches!(seen, Observation::Queued(_));
+        let waits = self.told.values().any(|(seen, ..)| waits(seen));
+        let changed = |since: Instant| since.elapsed() < WAITING;
+        let changes = self.told.values().any(|(_, since, _)| changed(*since));
+        pause.max(if waits && !changes { QUEUE_CALM } else { QUEUE })
+    }
+
     /// One look; answers whether anybody still listens.
     async fn once(&mut self) -> bool {
         match self.station.look(&self.units).await {
@@ -116,13 +135,15 @@ impl Rounds {
     fn tell(&mut self, unit: UnitId, seen: Observation) -> bool {
         let now = Instant::now();
         let known = self.told.get(&unit);
-        let stale = |(known, at): &(Observation, Instant)| {
-            *known != seen || now.duration_since(*at) >= TELL_AGAIN
-        };
-        if !known.is_none_or(stale) {
+        let since = known
+            .filter(|(known, ..)| *known == seen)
+            .map(|(_, since, _)| *since);
+        let stale = known.is_none_or(|(_, _, told)| now.duration_since(*told) >= TELL_AGAIN);
+        if since.is_some() && !stale {
             return !self.news.is_closed();
         }
-        self.told.insert(unit.clone(), (seen.clone(), now));
+        let told = (seen.clone(), since.unwrap_or(now), now);
+        self.told.insert(unit.clone(), told);
         self.news.send((unit, seen)).is_ok()
     }
 }

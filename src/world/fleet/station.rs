@@ -1,5 +1,6 @@
 //! One node that is reached through a transport, as far as a run is concerned.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::greeting::{self, Greeting};
-use crate::base::{Epoch, NodeName, Port, RunId, Secrets, UnitId, clean};
-use crate::facts::{Listener, NodeSeen, Observation};
-use crate::render::{FileSet, MANIFEST, NODE};
+use crate::base::{Epoch, Millis, NodeName, Port, RunId, Secrets, UnitId, clean};
+use crate::facts::{Listener, NodeSeen, Observation, queue};
+use crate::render::{FileSet, MANIFEST, NODE, SLURM};
 use crate::world::log_end::LogEnd;
 use crate::world::transport::{Command, NodeFile, Output, Transport, TransportError};
 
@@ -19,23 +20,29 @@ const LOOK: Duration = Duration::from_secs(20);
 const UPLOAD: Duration = Duration::from_mins(1);
 /// The end of a log.
 const TAIL: Duration = Duration::from_secs(20);
+/// `squeue` and `sbatch`, each with a time of its own, and a look for what came of them.
+const SUBMIT: Duration = Duration::from_mins(3);
+/// What `lib/slurm.sh stop` takes beside the time between TERM and KILL.
+const STOP: Duration = Duration::from_mins(1);
+/// Jobs have `KillWait`, 30 s unless the site says otherwise.
+const CANCEL: Duration = Duration::from_secs(90);
 
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StationError {
     /// It could not be asked, or nobody knows what came of it.
-    #[error("node `{node}`: {source}")]
+    #[error("{place}: {source}")]
     Transport {
-        /// Which.
-        node: NodeName,
+        /// Which, in words.
+        place: String,
         /// What went wrong.
         source: TransportError,
     },
     /// It said no.
-    #[error("node `{node}`: {words}")]
+    #[error("{place}: {words}")]
     Refused {
-        /// Which.
-        node: NodeName,
+        /// Which, in words.
+        place: String,
         /// What it said.
         words: String,
     },
@@ -50,9 +57,19 @@ pub struct Marked {
     pub unit: UnitId,
 }
 
-/// A node that is reached through a transport.
+/// What a station is.
+#[derive(Debug)]
+enum Post {
+    /// A node on which units are started.
+    Node,
+    /// A machine from which the jobs of these units are submitted.
+    Queue(BTreeMap<UnitId, String>),
+}
+
+/// A machine that is asked through a transport.
 pub struct Station {
     node: NodeName,
+    post: Post,
     run: RunId,
     transport: Arc<dyn Transport>,
     /// A file of the run's folder and its hash: who sees the same there shares that folder.
@@ -78,6 +95,7 @@ impl Station {
     ) -> Self {
         Self {
             node,
+            post: Post::Node,
             run,
             transport,
             mark,
@@ -85,9 +103,40 @@ impl Station {
         }
     }
 
-    /// Its name in the YAML.
+    /// It is where the jobs of these units are submitted.
+    #[must_use]
+    pub fn with_jobs(self, jobs: BTreeMap<UnitId, String>) -> Self {
+        let post = Post::Queue(jobs);
+        Self { post, ..self }
+    }
+
+    /// Its name in the YAML, or one of its own.
     pub fn node(&self) -> &NodeName {
         &self.node
+    }
+
+    /// The same for people.
+    pub fn place(&self) -> String {
+        match self.post {
+            Post::Node => format!("node `{}`", self.node),
+            Post::Queue(_) => self.node.to_string(),
+        }
+    }
+
+    /// The job of a unit, where its units are in jobs.
+    pub fn job_of(&self, unit: &UnitId) -> Option<&str> {
+        match &self.post {
+            Post::Node => None,
+            Post::Queue(jobs) => jobs.get(unit).map(String::as_str),
+        }
+    }
+
+    /// What is submitted there, where it is such a place.
+    pub fn jobs(&self) -> Option<&BTreeMap<UnitId, String>> {
+        match &self.post {
+            Post::Node => None,
+            Post::Queue(jobs) => Some(jobs),
+        }
     }
 
     /// How commands reach it.
@@ -106,6 +155,12 @@ impl Station {
     async fn greet(&self, make: bool) -> Result<Greeting, StationError> {
         let mark = self.mark.0.to_string_lossy();
         let make = if make { "make" } else { "" };
+        let digest = match self.post {
+            Post::Node => "",
+            // No file has this one.
+            Post::Queue(_) if self.mark.1.is_empty() => "none",
+            Post::Queue(_) => self.mark.1.as_str(),
+        };
         let words = [
             "bash",
             "-c",
@@ -114,6 +169,7 @@ impl Station {
             self.run.as_str(),
             &mark,
             make,
+            digest,
         ];
         let answer = self.ask(&words, Vec::new(), LOOK).await?;
         Greeting::read(&answer)
@@ -195,7 +251,11 @@ impl Station {
         let mut words = vec!["look", self.run.as_str()];
         words.extend(units.iter().map(UnitId::as_str));
         let said = self.node_script(&words, Vec::new(), LOOK).await?;
-        let seen = said.map(|text| NodeSeen::read(&text)).transpose();
+        let read = match self.post {
+            Post::Node => NodeSeen::read,
+            Post::Queue(_) => queue::read,
+        };
+        let seen = said.map(|text| read(&text)).transpose();
         seen.map_err(|why| self.refused(why))
     }
 
@@ -226,10 +286,9 @@ impl Station {
         };
         for entry in seen.iter_mut().filter(|entry| missing(entry)) {
             if let Some(Marked { pid, .. }) = marked.iter().find(|marked| marked.unit == entry.0) {
-                let node = &self.node;
-                let why = format!(
-                    "its state on node `{node}` is gone, and process {pid} of it lives there"
-                );
+                let (place, what) = (self.place(), self.marks_are());
+                let why =
+                    format!("its state on {place} is gone, and {what} {pid} of it lives there");
                 entry.1 = Observation::Unknown { why };
             }
         }
@@ -251,11 +310,22 @@ impl Station {
         Ok(marked)
     }
 
-    /// Who listens on these ports there.
+    /// What bears its marks.
+    pub fn marks_are(&self) -> &'static str {
+        match self.post {
+            Post::Node => "process",
+            Post::Queue(_) => "job",
+        }
+    }
+
+    /// Who listens on these ports there; of nodes that SLURM chooses nobody can tell.
     ///
     /// # Errors
     /// [`StationError`].
     pub async fn listeners(&self, ports: &[Port]) -> Result<Vec<Listener>, StationError> {
+        if self.jobs().is_some() {
+            return Ok(Vec::new());
+        }
         let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
         let mut words = vec!["listeners"];
         words.extend(ports.iter().map(String::as_str));
@@ -333,7 +403,57 @@ impl Station {
             .map(drop)
     }
 
-    /// Runs `lib/node.sh`. Where it is not there nothing of the run is, and there is no answer.
+    /// Has a unit started in its job, which is submitted unless it is there; answers with the job's id.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub(in crate::world) async fn start_in_job(
+        &self,
+        job: &str,
+        unit: &UnitId,
+        start: &[&str],
+    ) -> Result<u32, StationError> {
+        let mut words = vec!["start", self.run.as_str(), job, unit.as_str()];
+        words.extend(start);
+        let said = self.node_script(&words, Vec::new(), SUBMIT).await?;
+        let said = said.unwrap_or_default();
+        let id = said.trim().parse();
+        id.map_err(|_| self.refused(format!("it answered `{}`", clean(said.trim()))))
+    }
+
+    /// Ends a unit in its job; done when nothing of it is left.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub(in crate::world) async fn stop_in_job(
+        &self,
+        job: &str,
+        unit: &UnitId,
+        epoch: Option<Epoch>,
+        grace: Millis,
+    ) -> Result<(), StationError> {
+        let epoch = epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string());
+        let seconds = grace.0.div_ceil(1000).to_string();
+        let run = self.run.as_str();
+        let words = ["stop", run, job, unit.as_str(), &epoch, &seconds];
+        let limit = Duration::from(grace) + STOP;
+        self.node_script(&words, Vec::new(), limit).await.map(drop)
+    }
+
+    /// Cancels what is left of the run's jobs; done when none is.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub(in crate::world) async fn end_jobs(&self) -> Result<(), StationError> {
+        if self.jobs().is_none() {
+            return Ok(());
+        }
+        let words = ["end", self.run.as_str()];
+        self.node_script(&words, Vec::new(), CANCEL).await.map(drop)
+    }
+
+    /// Runs `lib/node.sh`, or `lib/slurm.sh` where jobs are submitted. Where it is not there nothing of the run is, and there
+    /// is no answer.
     async fn node_script(
         &self,
         words: &[&str],
@@ -341,7 +461,11 @@ impl Station {
         limit: Duration,
     ) -> Result<Option<String>, StationError> {
         const IF_THERE: &str = r#"[[ -f $0 ]] || { echo absent; exit; }; exec bash "$0" "$@""#;
-        let script = self.scripts().await?.join(NODE);
+        let script = match self.post {
+            Post::Node => NODE,
+            Post::Queue(_) => SLURM,
+        };
+        let script = self.scripts().await?.join(script);
         let script = script.to_string_lossy();
         let mut argv = vec!["bash", "-c", IF_THERE, &*script];
         argv.extend(words);
@@ -379,13 +503,13 @@ impl Station {
     }
 
     fn failed(&self, source: TransportError) -> StationError {
-        let node = self.node.clone();
-        StationError::Transport { node, source }
+        let place = self.place();
+        StationError::Transport { place, source }
     }
 
     fn refused(&self, words: String) -> StationError {
         StationError::Refused {
-            node: self.node.clone(),
+            place: self.place(),
             words,
         }
     }

@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 use super::station::{Marked, Station, StationError, unseen};
 use crate::base::{Epoch, NodeName, UnitId};
 use crate::facts::Observation;
-use crate::plan::Plan;
-use crate::render::{FileSet, LIBRARY, NODE, tmux_sessions};
+use crate::plan::{Plan, Unit};
+use crate::render::{FileSet, LIBRARY, NODE, SLURM, job_file, tmux_sessions};
+use crate::spec::model::LauncherKind;
 
 /// All of them; empty where everything runs on this machine.
 #[derive(Debug, Default)]
@@ -33,13 +34,15 @@ impl Fleet {
         let sessions = tmux_sessions(plan);
         for station in stations {
             let node = station.node().clone();
-            let there = plan.units.iter().filter(|unit| unit.node == node);
-            let units: Vec<UnitId> = there.map(|unit| unit.id.clone()).collect();
+            let units: Vec<UnitId> = match station.jobs() {
+                Some(jobs) => jobs.keys().cloned().collect(),
+                None => units_on(plan, &node),
+            };
             fleet
                 .of_unit
                 .extend(units.iter().map(|unit| (unit.clone(), node.clone())));
             let post = Post {
-                files: part(files, &units, sessions.get(&node)),
+                files: part(files, &units, sessions.get(&node), station.jobs()),
                 station: Arc::new(station),
                 units,
             };
@@ -99,12 +102,11 @@ impl Fleet {
     /// units that it is about.
     pub async fn left(&self) -> Vec<(BTreeSet<UnitId>, String)> {
         let looks = self.posts.values().map(|post| async {
-            let node = post.station.node();
+            let (place, what) = (post.station.place(), post.station.marks_are());
             match post.station.marks().await {
                 Ok(marked) => {
                     let left = marked.into_iter().map(|Marked { pid, unit }| {
-                        let words =
-                            format!("process {pid} of `{unit}` still lives on node `{node}`");
+                        let words = format!("{what} {pid} of `{unit}` still lives on {place}");
                         (BTreeSet::from([unit]), words)
                     });
                     left.collect()
@@ -135,13 +137,32 @@ impl Fleet {
     }
 }
 
-/// What of the scripts a node needs.
-fn part(files: &FileSet, units: &[UnitId], session: Option<&String>) -> FileSet {
+/// What is started on a node without SLURM.
+fn units_on(plan: &Plan, node: &NodeName) -> Vec<UnitId> {
+    let there = |unit: &&Unit| unit.node == *node && unit.launcher != LauncherKind::Slurm;
+    let there = plan.units.iter().filter(there);
+    there.map(|unit| unit.id.clone()).collect()
+}
+
+/// What of the scripts a node needs, or a machine from which these jobs are submitted.
+fn part(
+    files: &FileSet,
+    units: &[UnitId],
+    session: Option<&String>,
+    jobs: Option<&BTreeMap<UnitId, String>>,
+) -> FileSet {
     let mut part = FileSet::new();
-    let session = session.map(|session| format!("tmux/{session}.sh"));
-    let paths = [LIBRARY.to_owned(), NODE.to_owned()].into_iter();
-    let paths = paths.chain(session);
-    for path in paths.chain(units.iter().map(|unit| format!("units/{unit}.sh"))) {
+    let mut paths = vec![LIBRARY.to_owned(), NODE.to_owned()];
+    paths.extend(units.iter().map(|unit| format!("units/{unit}.sh")));
+    match jobs {
+        None => paths.extend(session.map(|session| format!("tmux/{session}.sh"))),
+        Some(jobs) => {
+            let jobs: BTreeSet<&String> = jobs.values().collect();
+            paths.push(SLURM.to_owned());
+            paths.extend(jobs.into_iter().map(|job| job_file(job)));
+        }
+    }
+    for path in paths {
         if let Some(file) = files.get(&path) {
             part.add(path, file.bytes.clone(), file.mode);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::RwLock;
 
-use super::{process, tmux};
+use super::{process, slurm, tmux};
 use crate::base::{Epoch, Generation, LaunchId, Millis, NodeName, RunId, UnitId};
 use crate::facts::GpuSeen;
 use crate::spec::model::LauncherKind;
@@ -148,6 +148,9 @@ impl Launchers {
             .equip(station.node(), job.epoch.unwrap_or_default())
             .await?;
         station.keep(&job.unit, &job.passed).await?;
+        if let Some(name) = station.job_of(&job.unit) {
+            return slurm::launch(station, name, job).await;
+        }
         let there = LaunchJob {
             scripts: station.scripts().await?,
             log: station.log(&job.log).await?,
@@ -164,6 +167,7 @@ impl Launchers {
         let pid = match job.launcher {
             LauncherKind::Process => process::launch(transport, job).await?,
             LauncherKind::Tmux => self.launch_in_tmux(transport, job).await?,
+            // Its station has jobs.
             LauncherKind::Slurm => return Err(LaunchError::Absent("slurm")),
         };
         let log = job.log.clone();
@@ -202,6 +206,11 @@ impl Launchers {
     ) -> Result<(), LaunchError> {
         /// A node on which nothing was ever started has no scripts.
         const IF_THERE: &str = r#"[[ -f $0 ]] || exit 0; exec bash "$0" "$@""#;
+        if let Some(station) = self.fleet.of(unit)
+            && let Some(job) = station.job_of(unit)
+        {
+            return Ok(station.stop_in_job(job, unit, epoch, grace).await?);
+        }
         let (transport, mut stop): (&dyn Transport, _) = match self.fleet.of(unit) {
             None => {
                 let script = unit_script(scripts, unit);
@@ -230,11 +239,12 @@ impl Launchers {
         }
     }
 
-    /// Ends the tmux servers of a run, here and on its nodes but for those that do not answer. Its units must be stopped before.
+    /// Ends what held the units of a run, which must be stopped before: tmux servers and SLURM jobs, but for those of nodes
+    /// that do not answer.
     ///
     /// # Errors
     /// What was tried and what went wrong.
-    pub async fn end_tmux(
+    pub async fn release(
         &self,
         run: &RunId,
         silent: &BTreeSet<NodeName>,
@@ -244,8 +254,12 @@ impl Launchers {
             .fleet
             .iter()
             .filter(|(station, _)| !silent.contains(station.node()));
-        let nodes = answering
-            .map(|(station, _)| async move { tmux::end_server(station.transport(), run).await });
+        let nodes = answering.map(|(station, _)| async move {
+            match station.jobs() {
+                Some(_) => Ok(station.end_jobs().await?),
+                None => tmux::end_server(station.transport(), run).await,
+            }
+        });
         join_all(nodes).await.into_iter().collect()
     }
 }

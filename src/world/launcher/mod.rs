@@ -2,6 +2,7 @@
 
 mod launchers;
 mod process;
+mod slurm;
 mod tmux;
 
 pub use launchers::{LaunchError, LaunchJob, Launched, Launchers};

@@ -25,7 +25,7 @@ trap 'kill -TERM $child' TERM
 while :; do wait $child; code=$?; kill -0 $child 2>/dev/null || break; done
 exit $code
 "#;
-const SCONTROL: &str = "#!/bin/bash\nprintf '%s\\n' \"$@\" >\"$SHARE/scontrol.args\"\n";
+const SCONTROL: &str = "#!/bin/bash\n[[ $1 != ping ]] || { echo slurmctld is UP; exit; }\nprintf '%s\\n' \"$@\" >\"$SHARE/scontrol.args\"\n";
 
 struct Job {
     dir: tempfile::TempDir,

@@ -234,9 +234,9 @@ fn a_directive_cannot_become_two() {
     job.options[0].value = "x\n#SBATCH --uid=0".to_owned();
     insta::assert_snapshot!(renderer().sbatch(&job).unwrap_err(), @r"
     error: `x\n#SBATCH --uid=0` cannot stand in an #SBATCH line: it has a line end or another control character
-      --> group.sbatch.tera:23:59
+      --> group.sbatch.tera:24:59
        |
-    23 | #SBATCH --{{ option.name | directive }}={{ option.value | directive }}
+    24 | #SBATCH --{{ option.name | directive }}={{ option.value | directive }}
        |                                                           ^^^^^^^^^
     ");
     let mut job = group();

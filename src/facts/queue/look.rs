@@ -1,0 +1,234 @@
+//! What `lib/slurm.sh look` writes, read.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Generation, LaunchId, UnitId, clean};
+
+/// One beginning of a job's script: a job that is requeued keeps its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Incarnation {
+    pub(super) id: u64,
+    pub(super) restart: u64,
+}
+
+/// What SLURM says of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) reason: String,
+    /// When it may start, by SLURM's estimate.
+    pub(super) start: Option<String>,
+}
+
+/// What a unit's file says is to run.
+#[derive(Debug, Clone)]
+pub(super) struct Want {
+    /// It is to end.
+    pub(super) stop: bool,
+    pub(super) generation: Generation,
+    pub(super) launch: LaunchId,
+    pub(super) log: String,
+    /// The job that was there, or submitted, for this start.
+    pub(super) given: Option<u64>,
+    pub(super) taken: Option<Incarnation>,
+}
+
+/// What a job's node showed last.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) age_s: u64,
+    pub(super) by: Incarnation,
+    /// The job was told to end.
+    pub(super) told: bool,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Job {
+    pub(super) id: Option<u64>,
+    pub(super) wants: BTreeMap<UnitId, Want>,
+    pub(super) shown: Option<Shown>,
+}
+
+/// Whether SLURM was asked, and how that went.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// All nodes speak.
+    #[default]
+    NeedNot,
+    Answered,
+    Failed(String),
+}
+
+/// What was seen of the jobs of a run.
+#[derive(Debug, Default)]
+pub(super) struct QueueSeen {
+    pub(super) host: String,
+    pub(super) asked: Asked,
+    pub(super) records: Vec<Record>,
+    pub(super) jobs: BTreeMap<String, Job>,
+}
+
+impl QueueSeen {
+    /// The form of the lines that this program reads.
+    const FORMAT: &'static str = "1";
+
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let mut seen = Self::default();
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        match first.strip_prefix("format ") {
+            Some(Self::FORMAT) => {}
+            Some(is) => {
+                return Err(format!(
+                    "its look has the format {is}, not {}",
+                    Self::FORMAT
+                ));
+            }
+            None => return Err(bad(first)),
+        }
+        let mut showing = None;
+        for line in lines {
+            if line.starts_with('{') || line.starts_with("toolorch") {
+                let job = showing.and_then(|name: &str| seen.jobs.get_mut(name));
+                if let Some(shown) = job.and_then(|job| job.shown.as_mut()) {
+                    shown.text.push_str(line);
+                    shown.text.push('\n');
+                }
+                continue;
+            }
+            seen.line(line).ok_or_else(|| bad(line))?;
+            // What follows is what this job's node showed.
+            let shows = line.strip_prefix("seen ");
+            showing = shows.and_then(|rest| rest.split(' ').next());
+        }
+        Ok(seen)
+    }
+
+    /// Takes one line; none where it cannot be read.
+    fn line(&mut self, line: &str) -> Option<()> {
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match kind {
+            "host" => rest.clone_into(&mut self.host),
+            "queue" => {
+                let (code, words) = rest.split_once(' ').unwrap_or((rest, ""));
+                self.asked = match code {
+                    "-" => Asked::NeedNot,
+                    "0" => Asked::Answered,
+                    _ => Asked::Failed(clean(words)),
+                };
+            }
+            "job" => self.records.push(Record::read(rest)?),
+            _ => {
+                let (job, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+                return self.line_of(kind, job, rest);
+            }
+        }
+        Some(())
+    }
+
+    fn line_of(&mut self, kind: &str, name: &str, rest: &str) -> Option<()> {
+        let job = self.jobs.entry(name.to_owned()).or_default();
+        if kind == "id" {
+            job.id = rest.parse().ok();
+        }
+        if kind == "seen" {
+            job.shown = Some(Shown::read(rest)?);
+        }
+        // Other lines are for people, and for later releases.
+        if !matches!(kind, "want" | "given" | "taken") {
+            return Some(());
+        }
+        let (unit, rest) = rest.split_once(' ')?;
+        let unit = UnitId::new(unit);
+        if kind == "want" {
+            job.wants.insert(unit, Want::read(rest)?);
+            return Some(());
+        }
+        let want = job.wants.get_mut(&unit)?;
+        if kind == "taken" {
+            want.taken = Some(Incarnation::read(rest)?);
+            return Some(());
+        }
+        let (generation, id) = rest.split_once(' ')?;
+        if generation == want.generation.to_string() {
+            want.given = id.parse().ok();
+        }
+        Some(())
+    }
+}
+
+impl Want {
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.splitn(6, ' ');
+        let stop = match words.next()? {
+            "run" => false,
+            "stop" => true,
+            _ => return None,
+        };
+        let generation = Generation(words.next()?.parse().ok()?);
+        let launch = LaunchId::new(words.next()?);
+        let log = words.nth(2).unwrap_or_default().to_owned();
+        Some(Self {
+            stop,
+            generation,
+            launch,
+            log,
+            given: None,
+            taken: None,
+        })
+    }
+}
+
+impl Shown {
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.splitn(4, ' ');
+        let age_s = words.next()?.parse().ok()?;
+        let by = Incarnation {
+            id: words.next()?.parse().ok()?,
+            restart: words.next()?.parse().ok()?,
+        };
+        Some(Self {
+            age_s,
+            by,
+            told: words.next()? == "1",
+            text: String::new(),
+        })
+    }
+}
+
+impl Incarnation {
+    fn read(text: &str) -> Option<Self> {
+        let (id, restart) = text.split_once(' ')?;
+        Some(Self {
+            id: id.parse().ok()?,
+            restart: restart.parse().ok()?,
+        })
+    }
+}
+
+impl Record {
+    /// `ID|NAME|STATE|REASON|NODES|START|LEFT`
+    fn read(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split('|').collect();
+        let [id, name, state, reason, _, start, ..] = words.as_slice() else {
+            return None;
+        };
+        let estimate = Some(clean(start)).filter(|start| !matches!(start.as_str(), "" | "N/A"));
+        Some(Self {
+            // A part of an array is `12_3`; ours are none.
+            id: id.parse().ok()?,
+            name: (*name).to_owned(),
+            state: clean(state),
+            reason: clean(reason),
+            start: estimate,
+        })
+    }
+}
+
+fn bad(line: &str) -> String {
+    let head: String = clean(line).chars().take(120).collect();
+    format!("its look cannot be read: {head}")
+}

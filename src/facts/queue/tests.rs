@@ -1,0 +1,120 @@
+//! Looks as `lib/slurm.sh` writes them.
+
+use super::read;
+use crate::base::UnitId;
+use crate::facts::Observation;
+
+const HEAD: &str = "format 1\nhost login01\n";
+const WANT: &str = "want g m-0 run 2 l-2 3 - /logs/m-0 with a blank.log\n";
+
+/// A unit as its job's node shows it.
+fn shown(phase: &str, more: &str) -> String {
+    format!(
+        "seen g 2 7 0 0\n{{\"format\":1,\"host\":\"gpu-31-10\",\"boot\":\"b\",\"at\":5}}\n{{\"unit\":\"m-0\",\"phase\":\"{phase}\",\"generation\":2,\"launch\":\"l-2\",\"supervised\":true,\"supervisor\":8,\"pid\":9,\"start\":10,\"processes\":[{{\"pid\":9,\"start\":10,\"state\":\"S\"}}],\"listening\":[1800]{more}}}\n"
+    )
+}
+
+/// What a look says of the unit, in one line.
+fn seen(text: &str) -> String {
+    let seen = read(&format!("{HEAD}{text}")).unwrap();
+    match &seen.units[&UnitId::new("m-0")].observation {
+        Observation::Running(running) => format!("running {:?}", running.listening),
+        Observation::Exited(exit) => {
+            let asked = if exit.requested { " as asked" } else { "" };
+            format!(
+                "ended {:?}{asked}: {}",
+                exit.code,
+                exit.reason.as_deref().unwrap_or("-")
+            )
+        }
+        Observation::Queued(queued) => {
+            format!("{} {:?} {}", queued.why, queued.starts, queued.never)
+        }
+        Observation::Unknown { why } => format!("unknown: {why}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn job(state: &str, reason: &str) -> String {
+    format!("queue 0 \njob 7|r.g|{state}|{reason}|gpu-31-10|2026-01-05T14:00:00|1:00\nid g 7\n")
+}
+
+#[test]
+fn what_waits_is_told_with_its_reason() {
+    let given = "given g m-0 2 7\n";
+    let waits = format!("{}{WANT}{given}", job("PENDING", "Resources"));
+    insta::assert_snapshot!(seen(&waits), @r#"job 7: the nodes are busy (Resources) Some("2026-01-05T14:00:00") false"#);
+    let never = waits.replace("Resources", "PartitionTimeLimit");
+    insta::assert_snapshot!(seen(&never), @r#"job 7: the partition allows no such time limit (PartitionTimeLimit) Some("2026-01-05T14:00:00") true"#);
+    // It was cancelled before it began; or it was of an earlier start, and the next job is on its way.
+    let over = format!("{}{WANT}", job("CANCELLED", "None"));
+    insta::assert_snapshot!(seen(&over), @"Never");
+    insta::assert_snapshot!(seen(&format!("{over}{given}")), @"ended None: its SLURM job 7 is over: it was cancelled (CANCELLED)");
+    insta::assert_snapshot!(seen(&format!("queue 0 \n{WANT}")), @"Never");
+    insta::assert_snapshot!(seen(&format!("queue 1 Unable to contact slurm controller\nid g 7\n{WANT}")), @"unknown: SLURM does not answer: Unable to contact slurm controller");
+    let stop = format!(
+        "{}want g m-0 stop 2 l-2 3 10 /l\n",
+        job("PENDING", "Resources")
+    );
+    insta::assert_snapshot!(seen(&stop), @"ended None as asked: -");
+}
+
+#[test]
+fn a_node_that_speaks_is_believed() {
+    let taken = "taken g m-0 7 0\n";
+    let runs = shown("running", "");
+    for queue in [
+        "queue - \nid g 7\n".to_owned(),
+        "queue 1 away\nid g 7\n".to_owned(),
+        job("RUNNING", "None"),
+    ] {
+        assert_eq!(
+            seen(&format!("{queue}{WANT}{taken}{runs}")),
+            "running [Port(1800)]"
+        );
+    }
+    let died = shown("exited", ",\"exit_code\":137");
+    assert_eq!(
+        seen(&format!("queue - \n{WANT}{taken}{died}")),
+        "ended Some(137): -"
+    );
+    let silent = runs.replace("seen g 2", "seen g 31");
+    insta::assert_snapshot!(seen(&format!("{}{WANT}{taken}{silent}", job("RUNNING", "None"))), @"unknown: its node has shown nothing for 31 s; SLURM says that its job runs");
+    insta::assert_snapshot!(seen(&format!("queue 1 away\n{WANT}{taken}{silent}")), @"unknown: its node has shown nothing for 31 s; SLURM does not answer: away");
+    insta::assert_snapshot!(seen(&format!("{}{WANT}{taken}{silent}", job("NODE_FAIL", "None"))), @"ended None: its SLURM job 7 is over: its node does not answer SLURM (NODE_FAIL)");
+    insta::assert_snapshot!(seen(&format!("queue 0 \nid g 7\n{WANT}{taken}{silent}")), @"ended None: its SLURM job 7 is over, and SLURM has forgotten how");
+    insta::assert_snapshot!(seen(&format!("{}{WANT}{taken}", job("RUNNING", "None"))), @"unknown: its job has not shown it yet");
+}
+
+#[test]
+fn another_beginning_of_the_job_is_not_the_one_that_took_it() {
+    let taken = "taken g m-0 7 0\n";
+    let again = shown("never", "").replace("seen g 2 7 0", "seen g 2 7 1");
+    insta::assert_snapshot!(seen(&format!("{}{WANT}{taken}{again}", job("RUNNING", "None"))), @"ended None: another job took the place of its own");
+    let before = shown("running", "");
+    insta::assert_snapshot!(seen(&format!("{}{WANT}{taken}{before}", job("PENDING", "BeginTime"))), @"ended None: its SLURM job 7 was requeued");
+}
+
+#[test]
+fn a_job_that_was_told_to_end_says_why_when_it_is_over() {
+    let taken = "taken g m-0 7 0\n";
+    let told = shown(
+        "exited",
+        ",\"exit_code\":0,\"requested\":true,\"reason\":\"its SLURM job was told to end\"",
+    )
+    .replace("seen g 2 7 0 0", "seen g 2 7 0 1");
+    let seen_in = |state| seen(&format!("{}{WANT}{taken}{told}", job(state, "None")));
+    insta::assert_snapshot!(seen_in("COMPLETING"), @"unknown: its job was told to end");
+    // A person meant its units, too; SLURM did not.
+    insta::assert_snapshot!(seen_in("CANCELLED"), @"ended Some(0) as asked: -");
+    insta::assert_snapshot!(seen_in("PENDING"), @"ended Some(0) as asked: its SLURM job 7 was requeued");
+    insta::assert_snapshot!(seen_in("PREEMPTED"), @"ended Some(0) as asked: its SLURM job 7 is over: another job took its node (PREEMPTED)");
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let said = |text: &str| read(text).unwrap_err();
+    insta::assert_snapshot!(said("format 9\n"), @"its look has the format 9, not 1");
+    insta::assert_snapshot!(said("bash: nothing\n"), @"its look cannot be read: bash: nothing");
+    insta::assert_snapshot!(said("format 1\nwant g m-0 walk\n"), @"its look cannot be read: want g m-0 walk");
+}

@@ -1,0 +1,130 @@
+//! The states of SLURM jobs, and the reasons for which they wait.
+
+/// What a state means for the units of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobStage {
+    /// It has no node yet, or gives its node back and waits again.
+    Waiting,
+    /// Its script runs, or did and is to go on.
+    Running,
+    /// Its processes are being ended.
+    Ending,
+    /// Nothing of it runs, as far as SLURM knows. A node that does not answer may still have its processes.
+    Over,
+}
+
+/// What becomes of a job in this state, as `squeue` writes it: JOB STATE CODES of squeue(1), SLURM 22.05 to 25.05. A state that
+/// nobody knows is taken for one of a job that runs: then its node decides.
+pub fn stage(state: &str) -> JobStage {
+    match state {
+        "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT"
+        | "RESV_DEL_HOLD" => JobStage::Waiting,
+        "COMPLETING" | "STAGE_OUT" => JobStage::Ending,
+        "BOOT_FAIL" | "CANCELLED" | "COMPLETED" | "DEADLINE" | "FAILED" | "LAUNCH_FAILED"
+        | "NODE_FAIL" | "OUT_OF_MEMORY" | "PREEMPTED" | "RECONFIG_FAIL" | "REVOKED" | "TIMEOUT" => {
+            JobStage::Over
+        }
+        _ => JobStage::Running,
+    }
+}
+
+/// How a job came to its end, for people.
+pub fn end(state: &str) -> &'static str {
+    match state {
+        "BOOT_FAIL" => "its node did not boot",
+        "CANCELLED" => "it was cancelled",
+        "COMPLETED" => "its script ended",
+        "DEADLINE" => "its deadline passed",
+        "NODE_FAIL" => "its node does not answer SLURM",
+        "OUT_OF_MEMORY" => "it used more memory than it was given",
+        "PREEMPTED" => "another job took its node",
+        "REVOKED" => "another cluster took it over",
+        "TIMEOUT" => "its time was over",
+        _ => "it failed",
+    }
+}
+
+/// What a job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason {
+    /// For people.
+    pub words: &'static str,
+    /// It will never start as it is; SLURM leaves it in the queue all the same.
+    pub never: bool,
+}
+
+/// What a pending job waits for, by the word of `squeue -o %r`: JOB REASON CODES of the resource limits page of SLURM 22.05 to
+/// 25.05. That SLURM keeps such jobs as PENDING for ever was measured with 22.05.8.
+pub fn reason(word: &str) -> Reason {
+    let waits = |words| Reason {
+        words,
+        never: false,
+    };
+    let never = |words| Reason { words, never: true };
+    match word.split([',', ' ']).next().unwrap_or_default() {
+        "Resources" => waits("the nodes are busy"),
+        "Priority" => waits("others come first"),
+        "Dependency" => waits("another job comes first"),
+        "BeginTime" => waits("its begin time, or the pause after it was requeued"),
+        "JobHeldUser" => waits("it is held: scontrol release lets it go"),
+        "JobHeldAdmin" => waits("an administrator holds it"),
+        "Licenses" => waits("licenses are in use"),
+        "Reservation" => waits("its reservation has not begun"),
+        "Cleaning" | "NodeDown" | "ReqNodeNotAvail" => waits("nodes that it may use are not there"),
+        "PartitionDown" | "PartitionInactive" => waits("the partition is closed"),
+        "JobArrayTaskLimit" => waits("others of its array run"),
+        "None" | "" | "Prolog" | "WaitingForScheduling" => waits("SLURM has not looked at it yet"),
+        "DependencyNeverSatisfied" => never("what it depends on will never be there"),
+        "PartitionNodeLimit" => never("the partition has no such nodes, or not so many"),
+        "PartitionTimeLimit" => never("the partition allows no such time limit"),
+        "PartitionConfig" => never("it does not fit the partition"),
+        "BadConstraints" => never("no node has what it asks for"),
+        "InvalidAccount" | "AccountNotAllowed" => never("its account may not use the partition"),
+        "InvalidQOS" | "QOSNotAllowed" => never("its quality of service may not be used"),
+        "AccountingPolicy" | "AssocMaxJobsLimit" | "QOSMaxJobsPerUserLimit" => {
+            waits("a limit of the account or quality of service")
+        }
+        // Limits of one job; those of a group of jobs pass.
+        word if word.ends_with("PerJob")
+            || word.ends_with("PerJobLimit")
+            || word.ends_with("WallDurationPerJobLimit") =>
+        {
+            never("one job may not ask for so much")
+        }
+        word if word.starts_with("QOS") || word.starts_with("Assoc") => {
+            waits("a limit of the account or quality of service")
+        }
+        _ => waits("SLURM's own reasons"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_starts_is_told_from_what_waits() {
+        for word in [
+            "PartitionTimeLimit",
+            "DependencyNeverSatisfied",
+            "QOSMaxWallDurationPerJobLimit",
+            "AssocMaxGRESPerJob",
+        ] {
+            assert!(reason(word).never, "{word}");
+        }
+        for word in [
+            "Resources",
+            "ReqNodeNotAvail, UnavailableNodes:gpu-31-10",
+            "QOSGrpGRES",
+            "Whatever",
+        ] {
+            assert!(!reason(word).never, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_nobody_knows_ends_nothing() {
+        assert_eq!(stage("HIBERNATING"), JobStage::Running);
+        assert_eq!(stage("NODE_FAIL"), JobStage::Over);
+    }
+}

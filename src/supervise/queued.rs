@@ -1,0 +1,78 @@
+//! Starts that wait in a queue: for as long as it takes, unless they will never begin.
+
+use super::brain::Brain;
+use super::effect::Effect;
+use super::stops::Then;
+use super::tasks::Task;
+use crate::base::{Timestamp, UnitId};
+use crate::facts::Queued;
+use crate::run::{Event, GaveUp, InQueue, StopWhy, UnitPhase, UnitState};
+
+impl Brain {
+    /// An earlier owner asked for this start, and it still waits.
+    pub(super) fn adopt_queued(
+        &mut self,
+        unit: &UnitId,
+        state: &UnitState,
+        queued: Queued,
+        now: Timestamp,
+    ) {
+        if state.launch.as_ref() != Some(&queued.launch) {
+            return self.foreign(unit, &format!("waits ({})", queued.why), now);
+        }
+        self.ask(Effect::Watch { unit: unit.clone() });
+        if state.phase == UnitPhase::Stopping {
+            self.stop(unit, StopWhy::Remnants, Then::Anew, now);
+        } else if state.drained {
+            self.stop(unit, StopWhy::Drained, Then::Rest, now);
+        } else if state.phase.may_live() {
+            self.queued(unit, queued, now);
+        } else {
+            self.foreign(unit, &format!("waits ({})", queued.why), now);
+        }
+    }
+
+    /// Its time to become ready begins when its job does.
+    pub(super) fn queued(&mut self, unit: &UnitId, queued: Queued, now: Timestamp) {
+        let Some(server) = self.server(unit) else {
+            return;
+        };
+        let rising = Task::Rising {
+            ladder: None,
+            deadline: now + server.ready.timeout,
+        };
+        self.tasks.insert(unit.clone(), rising);
+        let Queued {
+            generation,
+            why,
+            starts,
+            never,
+            ..
+        } = queued;
+        // The estimate moves with every look of the scheduler.
+        let known = self.state.unit(unit).queued;
+        let is_known =
+            |known: &InQueue| known.why == why && known.starts.is_some() == starts.is_some();
+        if !known.as_ref().is_some_and(is_known) {
+            let (unit, why) = (unit.clone(), why.clone());
+            self.record(
+                Event::Queued {
+                    unit,
+                    generation,
+                    why,
+                    starts,
+                },
+                now,
+            );
+        }
+        if never {
+            let why = format!("it will never begin: {why}; change what it asks for");
+            self.stop(
+                unit,
+                StopWhy::NotReady,
+                Then::GiveUp(GaveUp::Permanent { why }),
+                now,
+            );
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! A unit in a SLURM job, which holds all units of its node.
+
+use super::launchers::{LaunchError, LaunchJob, Launched};
+use crate::world::fleet::Station;
+
+/// Asks for the start; the job may wait for hours before it happens.
+pub(super) async fn launch(
+    station: &Station,
+    name: &str,
+    job: &LaunchJob,
+) -> Result<Launched, LaunchError> {
+    let log = station.log(&job.log).await?;
+    let (generation, epoch) = (job.generation.to_string(), job.epoch.unwrap_or_default());
+    let (epoch, path) = (epoch.to_string(), log.to_string_lossy());
+    let start = [&generation, job.launch.as_str(), &epoch, &path];
+    let pid = station.start_in_job(name, &job.unit, &start).await?;
+    Ok(Launched { pid, log })
+}

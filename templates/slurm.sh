@@ -1,0 +1,261 @@
+#!/usr/bin/env bash
+# What a controller asks the machine from which jobs are submitted: all jobs of a run in one call.  Written by
+# `toolorch render`.  It needs bash, coreutils, flock and SLURM's own commands.  Its folder is one that compute nodes see, too.
+#
+#   bash lib/slurm.sh start RUN JOB UNIT GENERATION LAUNCH EPOCH LOG
+#                      has slurm/JOB.sbatch start the unit, in the job that is there or in one that is submitted; prints its id
+#   bash lib/slurm.sh stop RUN JOB UNIT EPOCH GRACE   ends the unit; exit 0 when nothing of it is left.  EPOCH may be -
+#   bash lib/slurm.sh look RUN [UNIT…]       what SLURM says of the run's jobs, and what these last said of their units
+#   bash lib/slurm.sh marks RUN              `JOB-ID UNIT` for each unit of a job that is not over
+#   bash lib/slurm.sh end RUN                cancels what is left of the run's jobs; exit 0 when none is
+#   bash lib/slurm.sh tail RUN UNIT BYTES    the end of the unit's last log
+#   bash lib/slurm.sh keep RUN UNIT          keeps NAME=VALUE pairs, each ended by a NUL, from standard input as the unit's `pass` values
+#   bash lib/slurm.sh passed RUN UNIT        what is kept of those, in the same form
+#   bash lib/slurm.sh beat RUN               keeps the line on standard input as the owner's sign of life
+#   bash lib/slurm.sh clear RUN              removes what the run left here, if no job of it is left
+# Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 69 no SLURM here, 73 superseded by a later owner.
+#
+# Beside .scripts/ each job has a folder jobs/JOB/: want/UNIT says what is to run, taken/UNIT.GENERATION (a link, so that only
+# one job can ever make it) which job started that, done/UNIT what was stopped, seen what its node showed last.
+set -u
+umask 077
+shopt -s nullglob
+SCRIPTS=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
+BASE=${SCRIPTS%/*}
+ALIVE=' PENDING CONFIGURING RUNNING SUSPENDED STOPPED REQUEUED REQUEUE_HOLD REQUEUE_FED SPECIAL_EXIT RESIZING SIGNALING STAGE_OUT RESV_DEL_HOLD '
+
+refuse() { printf 'toolorch: %s\n' "$2" >&2; exit "$1"; }
+usage() { refuse 64 "$1"; }
+is_name() { [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$ ]] || usage "\`$1\` is not a name"; }
+is_number() { [[ $1 =~ ^[0-9]{1,9}$ ]] || usage "\`$1\` is not a number"; }
+put() { # FILE TEXT: whole or not at all
+  local new; new="${1%/*}/.new.${1##*/}.$BASHPID"
+  printf '%s\n' "$2" >"$new" && mv -fT -- "$new" "$1"
+}
+need_slurm() { # shells that are no login shells often lack its place
+  command -v squeue >/dev/null && return
+  # shellcheck source=/dev/null
+  [[ ! -f /etc/profile ]] || { set +u; source /etc/profile >/dev/null 2>&1; set -u; }
+  local place
+  for place in /opt/slurm/bin /usr/local/slurm/bin /cm/shared/apps/slurm/current/bin; do PATH+=:$place; done
+  command -v squeue >/dev/null || refuse 69 "SLURM is not here: \`squeue\` is not found; name the login node in \`slurm.login\`"
+}
+fence() { # EPOCH: whoever was superseded starts and stops nothing
+  local file
+  [[ $1 != - ]] || return 0
+  is_number "$1"
+  for file in "$SCRIPTS"/.epoch-*; do
+    ((${file##*-} <= $1)) || refuse 73 "superseded: epoch $1 asks, epoch ${file##*-} owns the run"
+  done
+}
+queue() { # -> QUEUE: `ID|NAME|STATE|REASON|NODES|START|LEFT` of the run's jobs, those that ended lately included; false, with WORDS
+  local said rc line
+  QUEUE=() WORDS=''
+  said=$(timeout --kill-after=2 20 squeue -h -t all -u "$(id -un)" -o '%i|%j|%T|%r|%N|%S|%L' 2>&1); rc=$?
+  if ((rc)); then
+    WORDS=${said##*$'\n'}; ((rc != 124)) || WORDS='squeue did not answer for 20 s'
+    return 1
+  fi
+  while IFS= read -r line; do [[ $line == *"|$RUN."* ]] && QUEUE+=("$line"); done <<<"$said"
+  return 0
+}
+living() { # JOB -> IDS of its jobs that are not over, first one first; false where SLURM does not say
+  local line id name state rest over=''
+  IDS=()
+  queue || return 1
+  { read -r over <"$BASE/jobs/$1/over"; } 2>/dev/null
+  for line in "${QUEUE[@]}"; do
+    IFS='|' read -r id name state rest <<<"$line"
+    [[ $name == "$RUN.$1" && $ALIVE == *" $state "* && "$id" != "${over% *}" ]] && IDS+=("$id")
+  done
+  ((${#IDS[@]} < 2)) || mapfile -t IDS < <(printf '%s\n' "${IDS[@]}" | sort -n)
+}
+
+verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
+  local job=$1 unit=$2 id='' lock
+  is_name "$job"; is_name "$unit"; is_number "$3"; is_name "$4"; fence "$5"
+  [[ -f $SCRIPTS/slurm/$job.sbatch ]] || refuse 1 "\`$SCRIPTS/slurm/$job.sbatch\` is missing: render again"
+  need_slurm
+  mkdir -p -- "$BASE/jobs/$job"/{want,given,taken,done} || exit 1
+  put "$BASE/jobs/$job/want/$unit" "run $3 $4 $5 - $6" || exit 1
+  # Where a file system knows no locks, a second job would find nothing to start.
+  exec {lock}>"$BASE/jobs/$job/.lock" && flock -w 90 "$lock" 2>/dev/null
+  # Its job was there a moment ago, or shows that it is there: SLURM need not be asked, and may be away.
+  id=$(find "$BASE/jobs/$job/id" -newermt '-3 seconds' 2>/dev/null) && [[ -n $id ]] && id=$(<"$id")
+  [[ -n $id ]] || ! shows "$BASE/jobs/$job" || id=$SHOWN
+  if [[ -z $id ]]; then
+    living "$job" || refuse 1 "the queue cannot be read, so nothing is submitted: $WORDS"
+    if ((${#IDS[@]} > 1)); then scancel "${IDS[@]:1}"; fi
+    id=${IDS[0]-}
+    [[ -n $id ]] || submit "$job"
+    put "$BASE/jobs/$job/id" "$id" || exit 1
+  fi
+  put "$BASE/jobs/$job/given/$unit" "$3 $id" && printf '%s\n' "$id"
+}
+submit() { # JOB -> id.  An answer that does not come is no proof that nothing was accepted
+  local job=$1 said rc end=$((SECONDS + 20))
+  said=$(cd "$BASE" && timeout --kill-after=2 60 sbatch --parsable --job-name="$RUN.$job" --output="$BASE/jobs/$job/%j.log" \
+    "$SCRIPTS/slurm/$job.sbatch" --run "$RUN" --share "$BASE" --scripts "$SCRIPTS" --wanted "$BASE/jobs/$job" </dev/null 2>&1); rc=$?
+  id=${said##*$'\n'}; id=${id%%;*}
+  [[ $rc == 0 && $id =~ ^[0-9]+$ ]] && return
+  while :; do
+    if living "$job" && ((${#IDS[@]})); then id=${IDS[0]}; return; fi
+    # A refusal is one: only an answer that was lost may come true later.
+    if ((SECONDS >= end)) || [[ $rc != 124 && $said != *[Tt]imed\ out* && $said != *ontact\ slurm* ]]; then break; fi
+    sleep 2
+  done
+  refuse 1 "sbatch refused (exit code $rc): ${said//$'\n'/; }"
+}
+
+ended() { # its job stopped this start, or its node showed that it has come to its end
+  local generation='' code=''
+  { read -r generation code <"$DIR/done/$UNIT"; } 2>/dev/null
+  [[ "$generation $code" == "$GENERATION 0" ]] && return
+  grep -qsE "^\{.*\"unit\":\"$UNIT\",.*\"launch\":\"$LAUNCH\".*\"phase\":\"(exited|refused)\"" -- "$DIR/seen"
+}
+speaks() { # its node shows it and did so a moment ago: SLURM need not be asked
+  [[ -n $(find "$DIR/seen" -newermt '-15 seconds' 2>/dev/null) ]] && grep -qsF "\"launch\":\"$LAUNCH\"" -- "$DIR/seen"
+}
+verb_stop() { # JOB UNIT EPOCH GRACE
+  local end looks=0 log
+  is_name "$1"; is_name "$2"; fence "$3"; is_number "$4"
+  DIR=$BASE/jobs/$1 UNIT=$2
+  { read -r _ GENERATION LAUNCH _ _ log <"$DIR/want/$UNIT"; } 2>/dev/null || return 0
+  need_slurm
+  put "$DIR/want/$UNIT" "stop $GENERATION $LAUNCH $3 $4 $log" || exit 1
+  end=$((SECONDS + $4 + 25)) IDS=() WORDS=''
+  while :; do
+    ended && return
+    if ((looks++ % 10 == 0)) && ! speaks && living "$1"; then
+      ((${#IDS[@]})) || return 0
+      # Nothing of a job that waits has begun; who else is wanted goes on waiting.
+      if is_waiting "${IDS[@]}"; then
+        grep -qs '^run ' "$DIR"/want/* || scancel "${IDS[@]}"
+        return 0
+      fi
+    fi
+    ((SECONDS < end)) || break
+    sleep 0.5
+  done
+  refuse 1 "job ${IDS[*]-?} did not end \`$UNIT\` within $(($4 + 25)) s${WORDS:+; $WORDS}"
+}
+is_waiting() { # ID…: all of these
+  local id line
+  for id; do for line in "${QUEUE[@]}"; do [[ $line != "$id|"* || $line == *"|PENDING|"* ]] || return 1; done; done
+}
+
+shows() { # DIR -> SHOWN: the id of its job, which showed its units a moment ago and was not told to end
+  local began restart told rest
+  { read -r began rest <"$1/now" && read -r SHOWN restart told <"$1/seen"; } 2>/dev/null || return 1
+  [[ "$SHOWN $restart" == "$began ${rest%% *}" && $told == 0 && ! -e $1/over ]] &&
+    [[ -n $(find "$1/seen" -newermt '-10 seconds' 2>/dev/null) ]]
+}
+speak() { # every job with something to run shows it: SLURM need not be asked
+  local dir
+  for dir in "$BASE"/jobs/*; do ! grep -qs '^run ' "$dir"/want/* || shows "$dir" || return 1; done
+}
+verb_look() {
+  local rc line dir unit name now file age
+  need_slurm
+  # Units take this for somebody who watches them.
+  put "$BASE/.heartbeat" "seen=$(date +%s%N)"
+  QUEUE=() WORDS=''
+  if speak; then rc=-; else queue; rc=$?; fi
+  printf 'format 1\nhost %s\nqueue %s %s\n' "$(cat /proc/sys/kernel/hostname)" "$rc" "$WORDS"
+  for line in "${QUEUE[@]}"; do printf 'job %s\n' "$line"; done
+  # Both times are of the file system's own clock.
+  : >"$BASE/.now"; now=$(stat -c %Y -- "$BASE/.now")
+  for dir in "$BASE"/jobs/*/; do
+    dir=${dir%/}; name=${dir##*/}
+    for file in id now over ends; do
+      { read -r line <"$dir/$file"; } 2>/dev/null && printf '%s %s %s\n' "$file" "$name" "$line"
+    done
+    for file in "$dir"/want/*; do
+      unit=${file##*/}
+      { read -r line <"$file"; } 2>/dev/null || continue
+      printf 'want %s %s %s\n' "$name" "$unit" "$line"
+      read -r _ age _ <<<"$line"
+      { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
+      line=$(readlink -- "$dir/taken/$unit.$age") && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
+    done
+    age=$(stat -c %Y -- "$dir/seen" 2>/dev/null) || continue
+    printf 'seen %s %s ' "$name" $((now > age ? now - age : 0)); cat -- "$dir/seen" 2>/dev/null || printf '\n'
+  done
+}
+verb_marks() {
+  local dir id verb rest want
+  need_slurm
+  for dir in "$BASE"/jobs/*/; do
+    dir=${dir%/}
+    living "${dir##*/}" || refuse 1 "the queue cannot be read: $WORDS"
+    for id in "${IDS[@]}"; do
+      for want in "$dir"/want/*; do
+        { read -r verb rest <"$want"; } 2>/dev/null && [[ $verb == run ]] && printf '%s %s\n' "$id" "${want##*/}"
+      done
+    done
+  done
+}
+verb_end() {
+  local end=$((SECONDS + 50)) again=0 line id name state left over
+  need_slurm
+  while :; do
+    queue || refuse 1 "the queue cannot be read: $WORDS"
+    left=()
+    for line in "${QUEUE[@]}"; do
+      IFS='|' read -r id name state _ <<<"$line"
+      [[ "$ALIVE COMPLETING " == *" $state "* ]] || continue
+      # Its script has ended, and all units before that: SLURM may take a minute more to give the node back.
+      { read -r over <"$BASE/jobs/${name#"$RUN."}/over"; } 2>/dev/null || over=''
+      [[ $state == COMPLETING && ${over% *} == "$id" ]] || left+=("$id")
+    done
+    ((${#left[@]})) || return 0
+    ((SECONDS < end)) || refuse 1 "jobs that were cancelled are not over: ${left[*]}"
+    ((SECONDS < again)) || { scancel "${left[@]}" 2>/dev/null; again=$((SECONDS + 10)); }
+    sleep 0.3
+  done
+}
+
+log_of() { # UNIT -> LOG
+  local file
+  LOG=''
+  for file in "$BASE"/jobs/*/want/"$1"; do { read -r _ _ _ _ _ LOG <"$file"; } 2>/dev/null; done
+  [[ -n $LOG ]]
+}
+verb_tail() { log_of "$1" || refuse 1 "$1: never started in run $RUN"; tail -c "$2" -- "$LOG"; }
+verb_keep() {
+  local pair; local -A kept=()
+  mkdir -p -- "$BASE/.secrets" || exit 1
+  if [[ -f $BASE/.secrets/$1 ]]; then while IFS= read -r -d '' pair; do kept[${pair%%=*}]=${pair#*=}; done <"$BASE/.secrets/$1"; fi
+  while IFS= read -r -d '' pair; do [[ ${pair%%=*} =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] && kept[${pair%%=*}]=${pair#*=}; done
+  ((${#kept[@]})) || return 0
+  for pair in "${!kept[@]}"; do printf '%s=%s\0' "$pair" "${kept[$pair]}"; done >"$BASE/.secrets/.new.$1.$BASHPID" &&
+    mv -fT -- "$BASE/.secrets/.new.$1.$BASHPID" "$BASE/.secrets/$1"
+}
+verb_passed() { if [[ -f $BASE/.secrets/$1 ]]; then cat -- "$BASE/.secrets/$1"; fi; }
+verb_beat() { local line; IFS= read -r line && put "$BASE/.heartbeat" "$line"; }
+verb_clear() {
+  local left
+  left=$(verb_marks) || exit 1
+  [[ -z $left ]] || refuse 1 "jobs of run $RUN are left: ${left//$'\n'/, }"
+  rm -rf -- "$BASE"
+}
+
+slurm() {
+  local verb=${1-} unit
+  shift
+  RUN=${1-}; is_name "$RUN"; shift
+  case $verb in
+    start) (($# == 6)) || usage 'start needs JOB UNIT GENERATION LAUNCH EPOCH LOG'; verb_start "$@" ;;
+    stop) (($# == 4)) || usage 'stop needs JOB UNIT EPOCH GRACE'; verb_stop "$@" ;;
+    look) for unit; do is_name "$unit"; done; verb_look "$@" ;;
+    marks) verb_marks ;;
+    end) verb_end ;;
+    beat) verb_beat ;;
+    clear) verb_clear ;;
+    keep) is_name "${1-}"; verb_keep "$1" ;;
+    passed) is_name "${1-}"; verb_passed "$1" ;;
+    tail) is_name "${1-}"; is_number "${2-}"; verb_tail "$1" "$2" ;;
+    *) usage "usage: $0 start|stop|look|marks|end|tail|keep|passed|beat|clear RUN …; the head of the file explains them" ;;
+  esac
+}
+slurm "$@"; exit # one line, so that bash has read it before it runs
