@@ -66,7 +66,8 @@ living() { # JOB -> IDS of its jobs that are not over, first one first; false wh
   { read -r over <"$BASE/jobs/$1/over"; } 2>/dev/null
   for line in "${QUEUE[@]}"; do
     IFS='|' read -r id name state rest <<<"$line"
-    [[ $name == "$RUN.$1" && $ALIVE == *" $state "* && "$id" != "${over% *}" ]] && IDS+=("$id")
+    # One that waits again after its script had ended was requeued.
+    [[ $name == "$RUN.$1" && $ALIVE == *" $state "* ]] && [[ "$id" != "${over% *}" || $state == PENDING ]] && IDS+=("$id")
   done
   ((${#IDS[@]} < 2)) || mapfile -t IDS < <(printf '%s\n' "${IDS[@]}" | sort -n)
 }

@@ -3,11 +3,13 @@
 use core::net::{IpAddr, Ipv6Addr};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Characters of a DNS name.
 const LONGEST_HOST: usize = 253;
 
 /// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// A name in lower case, or an address; without brackets and a last dot.
     pub host: String,

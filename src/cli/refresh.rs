@@ -9,7 +9,6 @@ use crate::facts::{Exit, Observation};
 use crate::plan::{EvalPlan, ResultsPlan};
 use crate::run::store::host_name;
 use crate::run::{Event, Record, RunState, UnitPhase};
-use crate::spec::model::TransportKind;
 use crate::supervise::EvalDesk;
 use crate::world::{SystemClock, UnitDirs, living_runs, read_dataset, starts};
 
@@ -20,9 +19,10 @@ pub(super) fn as_seen_now(found: &Found) -> RunState {
     let mut state = found.state.clone();
     let (mut events, mut unseen) = (Vec::new(), Vec::new());
     // What lives elsewhere is seen there alone.
-    let here = matches!(owners::elsewhere(&found.dir), Ok(None));
+    let run_is_here = matches!(owners::elsewhere(&found.dir), Ok(None));
+    let here = |id: &UnitId| run_is_here && found.plan.elsewhere(id).is_none();
     let living = found.state.units.iter();
-    for (id, unit) in living.filter(|(_, unit)| here && unit.phase.may_live()) {
+    for (id, unit) in living.filter(|(id, unit)| here(id) && unit.phase.may_live()) {
         let seen = dirs.observe(id);
         match seen {
             // Unknown is not gone.
@@ -58,19 +58,12 @@ pub(super) fn as_seen_now(found: &Found) -> RunState {
 }
 
 /// Of units whose last start has no state, since it left none or that was cleared away, those of which neither a process nor a
-/// script is to be found. That can be told where they were started, and of units of that machine.
+/// script is to be found. That can be told where they were started.
 fn gone<'a>(found: &Found, mut units: Vec<&'a UnitId>) -> Vec<&'a UnitId> {
     let owner = found.state.owner.as_ref();
     let here = owner.is_some_and(|owner| owner.host == host_name());
-    let local = |unit: &UnitId| {
-        let unit = found.plan.unit(unit);
-        let mut nodes = found.plan.nodes.iter();
-        let node = nodes.find(|node| unit.is_some_and(|unit| unit.node == node.name));
-        node.is_none_or(|node| node.transport == TransportKind::Local)
-    };
-    units.retain(|unit| here && local(unit));
-    if units.is_empty() {
-        return units;
+    if !here || units.is_empty() {
+        return Vec::new();
     }
     let living = living_runs().remove(found.dir.id()).unwrap_or_default();
     let starts = starts(found.dir.id());

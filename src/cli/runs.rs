@@ -234,8 +234,9 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
 pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
     dir.check_files()?;
     let records = read_journal(dir.path())?;
-    let plan = read_plan(&dir)?;
+    let mut plan = read_plan(&dir)?;
     let state = RunState::fold(&records);
+    state.place_units(&mut plan);
     Ok(Found {
         dir,
         plan,

@@ -179,7 +179,8 @@ pub fn endpoints_so_far(run: &RunState) -> BTreeSet<Place> {
         let address = handle.address.as_deref()?;
         Some(Place::new(address, handle.port?.0))
     });
-    named.chain(started).collect()
+    let placed = run.units.values().filter_map(|unit| unit.place.clone());
+    named.chain(started).chain(placed).collect()
 }
 
 /// The servers that `resolv.conf` names.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Generation, LaunchId, Port, Secrets, clean};
+use crate::base::{Generation, LaunchId, Place, Port, Secrets, clean};
 use crate::knowledge::failures;
 
 /// What was seen of a unit at one look.
@@ -76,6 +76,9 @@ pub struct RunningUnit {
     pub supervised: bool,
     /// Ports that its processes listen on.
     pub listening: Vec<Port>,
+    /// Where it was told to listen, if that was settled when it was started: in a SLURM job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 /// How a unit ended.

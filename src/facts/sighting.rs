@@ -185,6 +185,7 @@ impl UnitLine {
                     .unwrap_or_default(),
                 supervised: self.supervised,
                 listening: self.listening.clone(),
+                place: None,
             }),
             None if self.supervised => unknown("the unit script is at work"),
             None => Observation::Lost { generation, launch },

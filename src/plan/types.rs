@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Access, SshTarget};
 use crate::base::{
-    ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Port, UnitId,
+    ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Place, Port,
+    UnitId,
 };
 use crate::spec::model::{
     AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, OnMove, RetryErrors, Slurm,
@@ -113,6 +114,29 @@ impl Plan {
         let used: HashSet<&NodeName> = direct.map(|unit| &unit.node).collect();
         let nodes = self.nodes.iter().filter(|node| node.is_remote());
         nodes.filter(move |node| used.contains(&node.name))
+    }
+
+    /// SLURM chooses the node of a unit, so that its address is known when its job begins.
+    pub fn in_pool(&self, id: &UnitId) -> bool {
+        let job = self.jobs.iter().find(|job| job.units.contains(id));
+        job.is_some_and(|job| job.pool.is_some())
+    }
+
+    /// A unit listens there.
+    pub fn place(&mut self, id: &UnitId, place: &Place) {
+        let port = Port(place.port);
+        if let Some(unit) = self.units.iter_mut().find(|unit| unit.id == *id) {
+            unit.address.clone_from(&place.host);
+            unit.port = Some(port);
+        }
+        let ends = self
+            .groups
+            .iter_mut()
+            .flat_map(|group| &mut group.endpoints);
+        for end in ends.filter(|end| end.unit == *id) {
+            end.host.clone_from(&place.host);
+            end.port = port;
+        }
     }
 
     /// The evaluation of this name.

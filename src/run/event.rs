@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::books::BooksMark;
 use crate::base::{
-    ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Port, RunId, Timestamp,
-    UnitId,
+    ClusterName, ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Place, Port, RunId,
+    Timestamp, UnitId,
 };
 use crate::facts::{Degraded, Exit, Liveness, ProbeFailure, Served};
 use crate::spec::model::LauncherKind;
@@ -110,6 +110,15 @@ pub enum Event {
         /// When it may begin, as the queue estimates: local time of its machine.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         starts: Option<String>,
+    },
+    /// It was told to listen elsewhere than the plan says: SLURM chose its node, or the port was taken.
+    Placed {
+        /// Which.
+        unit: UnitId,
+        /// Which start.
+        generation: Generation,
+        /// Where.
+        place: Place,
     },
     /// The launcher could not start it.
     LaunchFailed {

@@ -47,6 +47,7 @@ pub(super) fn running(launch: &str) -> Observation {
         supervisor: 6,
         supervised: true,
         listening: Vec::new(),
+        place: None,
     })
 }
 

@@ -2,9 +2,9 @@
 
 use super::RunState;
 use super::event::{Event, GaveUp, Handle};
-use crate::base::{Generation, LaunchId, Millis, Timestamp, UnitId};
+use crate::base::{Generation, LaunchId, Millis, Place, Timestamp, UnitId};
 use crate::facts::{Exit, Liveness, ProbeFailure};
-use crate::plan::{Endpoint, Group};
+use crate::plan::{Endpoint, Group, Plan};
 
 /// What is recorded of a unit.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,6 +19,8 @@ pub struct UnitState {
     pub phase: UnitPhase,
     /// Where to find it.
     pub handle: Option<Handle>,
+    /// Where it was told to listen, if that is not what the plan says.
+    pub place: Option<Place>,
     /// What its start waits for in a queue.
     pub queued: Option<InQueue>,
     /// When its last start was intended.
@@ -51,6 +53,7 @@ impl UnitState {
         self.starts.push(at);
         self.handle = None;
         self.queued = None;
+        self.place = None;
         self.rung = None;
         self.refuted = None;
         self.ready_after = None;
@@ -154,6 +157,13 @@ impl RunState {
             } => self.change(unit, *generation, |state| {
                 let (why, starts) = (why.clone(), starts.clone());
                 state.queued = Some(InQueue { why, starts });
+            }),
+            Event::Placed {
+                unit,
+                generation,
+                place,
+            } => self.change(unit, *generation, |state| {
+                state.place = Some(place.clone());
             }),
             Event::LaunchFailed {
                 unit,
@@ -282,6 +292,15 @@ impl RunState {
         let drained = group.endpoints.iter().filter(drained).count();
         let left = group.endpoints.len() - drained;
         group.min_ready.min(left.max(1))
+    }
+
+    /// Moves the units of a plan to where they were told to listen.
+    pub fn place_units(&self, plan: &mut Plan) {
+        for (unit, state) in &self.units {
+            if let Some(place) = &state.place {
+                plan.place(unit, place);
+            }
+        }
     }
 
     /// The unit's state; a unit without records is planned.

@@ -45,7 +45,6 @@ const LATER: &[Later] = &[
     site("vllm.env.container", &[], "containers"),
     site("nodes.*.reach", &["tunnel"], "tunnels"),
     site("nodes.*.env.container", &[], "containers"),
-    site("pools.*", &[], "nodes that SLURM chooses"),
     later("models.*.engine", &["sglang"], "SGLang"),
     later("models.*.span", &[], "replicas over several nodes"),
     site("models.*.env.container", &[], "containers"),
@@ -171,11 +170,8 @@ mod tests {
         let note = later_note(&keys).expect("there are three");
         assert_snapshot!(human(&[note], &parsed.document, false), @r"
         note[N0150]: keys whose behaviour comes in a later release
-         --> a.yaml:4:10
+         --> a.yaml:6:7
           |
-        4 | pools: { p: { nodes: 1, gpus: 8 } }
-          |          ^ nodes that SLURM chooses
-        5 | models: { m: { model: m, node: p, engine: vllm } }
         6 | hf: { stage: /fast }
           |       ^^^^^ staging of weights
 

@@ -92,7 +92,8 @@ pub struct Brain {
 
 impl Brain {
     /// An owner with what the journal says so far; nothing happens before [`Input::Begin`].
-    pub fn new(plan: Plan, goal: Goal, state: RunState, epoch: Epoch) -> Self {
+    pub fn new(mut plan: Plan, goal: Goal, state: RunState, epoch: Epoch) -> Self {
+        state.place_units(&mut plan);
         Self {
             unstarted: (0..plan.units.len()).collect(),
             vitals: Vitals::default(),

@@ -36,6 +36,7 @@ impl Brain {
         adopted: bool,
         now: Timestamp,
     ) {
+        self.placed(unit, running, now);
         self.record(
             Event::Started {
                 unit: unit.clone(),

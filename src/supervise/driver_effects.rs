@@ -214,7 +214,9 @@ impl Driver<'_> {
         }
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         failpoint(points(&unit, generation).0);
-        tokio::spawn(start(launchers, sender, job, unit));
+        // Where SLURM chooses the node, nobody knows it yet.
+        let address = (!self.brain.plan().in_pool(&id)).then(|| unit.address.clone());
+        tokio::spawn(start(launchers, sender, job, unit, address));
     }
 
     /// Values that the unit takes from the caller.
@@ -407,6 +409,7 @@ async fn start(
     sender: mpsc::UnboundedSender<Input>,
     job: LaunchJob,
     unit: Unit,
+    address: Option<String>,
 ) {
     let result = launchers.launch(&job).await;
     failpoint(points(&unit, job.generation).1);
@@ -414,7 +417,7 @@ async fn start(
     let result = result.map(|launched| Handle {
         launcher: unit.launcher,
         native: launched.pid.to_string(),
-        address: unit.port.map(|_| unit.address.clone()),
+        address: unit.port.and(address),
         port: unit.port,
         log: launched.log.to_string_lossy().into_owned(),
     });

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::driver::Driver;
 use super::{Input, Watched};
 use crate::base::{Generation, RunId, UnitId};
-use crate::eval::{Allowed, RouteNews, declared, resolvers};
+use crate::eval::{Allowed, RouteNews, declared, endpoints_so_far, resolvers};
 use crate::knowledge::credentials::is_credential;
 use crate::plan::{Plan, UnitKind};
 use crate::run::Event;
@@ -39,11 +39,13 @@ impl Driver<'_> {
                     start: *start,
                 };
                 // Until it is started anew it asks the servers that it was told of then.
-                let besides = if *adopted {
+                let mut besides = if *adopted {
                     self.endpoints_before.clone()
                 } else {
                     BTreeSet::new()
                 };
+                // Servers listen where they were told to when they were started.
+                besides.extend(endpoints_so_far(self.brain.state()));
                 self.routes.follow(unit, leader, besides);
             }
             Event::Launched {

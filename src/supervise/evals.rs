@@ -273,6 +273,7 @@ impl Brain {
         for eval in self.waiting() {
             self.advance_waiting(&eval, now);
         }
+        self.follow_moves(now);
         self.widen_clients(now);
         self.write_config_without_evals();
     }

@@ -29,6 +29,7 @@ mod ladder;
 mod liveness;
 mod open_files;
 mod own_files;
+mod places;
 mod pulses;
 mod queued;
 mod reach;

@@ -54,7 +54,7 @@ impl Brain {
     }
 
     /// Clients that run.
-    fn clients(&self) -> Vec<(EvalName, UnitId)> {
+    pub(super) fn clients(&self) -> Vec<(EvalName, UnitId)> {
         let evals = self.goal.evals.iter();
         evals
             .filter(|eval| *self.stage(eval) == Stage::Running)

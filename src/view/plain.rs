@@ -186,6 +186,7 @@ fn of_unit(event: &Event) -> String {
                 words::in_queue(&InQueue { why, starts })
             )
         }
+        Event::Placed { unit, place, .. } => format!("{unit} listens at {place}"),
         Event::LaunchFailed { unit, why, .. } => {
             format!("{unit} could not be started: {}", clean(why))
         }

@@ -217,6 +217,7 @@ impl UnitDirs {
                 supervisor: if supervised { process.parent } else { 0 },
                 supervised,
                 listening: Vec::new(),
+                place: None,
             };
             found.insert(unit, running);
         }
@@ -327,6 +328,7 @@ impl UnitDirs {
                 supervisor: supervisor.map_or(0, |found| found.pid),
                 supervised: supervisor.is_some(),
                 listening: Vec::new(),
+                place: None,
             }),
             // The script is between two lines: it has not recorded the child, or its end, yet.
             (None, _, Some(_)) => Observation::Unknown {

@@ -83,7 +83,12 @@ impl QueueSeen {
         let seen = node.and_then(|mut node| node.units.remove(unit));
         let log_bytes = seen.as_ref().and_then(|seen| seen.log_bytes);
         let seen = seen.map(|seen| seen.observation);
-        let seen = seen.filter(|seen| seen.launch() == Some(&want.launch));
+        let mut seen = seen.filter(|seen| seen.launch() == Some(&want.launch));
+        if let (Some(Observation::Running(running)), Some((by, ends))) = (&mut seen, &job.ends)
+            && *by == taken
+        {
+            running.place = ends.get(unit).cloned();
+        }
         let observation = match (shown, seen) {
             (Some(shown), Some(Observation::Exited(exit))) => Want::exited(shown, exit, &standing),
             (Some(shown), seen) => want.living(shown, seen, &standing),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Generation, LaunchId, UnitId, clean};
+use crate::base::{Generation, LaunchId, Place, UnitId, clean};
 
 /// One beginning of a job's script: a job that is requeued keeps its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(super) struct Shown {
 #[derive(Debug, Default)]
 pub(super) struct Job {
     pub(super) id: Option<u64>,
+    /// By whom, and where each unit was told to listen.
+    pub(super) ends: Option<(Incarnation, BTreeMap<UnitId, Place>)>,
     pub(super) wants: BTreeMap<UnitId, Want>,
     pub(super) shown: Option<Shown>,
 }
@@ -133,6 +135,9 @@ impl QueueSeen {
         let job = self.jobs.entry(name.to_owned()).or_default();
         if kind == "id" {
             job.id = rest.parse().ok();
+        }
+        if kind == "ends" {
+            job.ends = Some(ends(rest)?);
         }
         if kind == "seen" {
             job.shown = Some(Shown::read(rest)?);
@@ -226,6 +231,22 @@ impl Record {
             start: estimate,
         })
     }
+}
+
+/// `ID RESTART HOST UNIT:PORT,…`
+fn ends(text: &str) -> Option<(Incarnation, BTreeMap<UnitId, Place>)> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let [id, restart, host, all] = words.as_slice() else {
+        return None;
+    };
+    let one = |end: &str| {
+        let (unit, port) = end.split_once(':')?;
+        // A unit without a port is nowhere.
+        let port = port.parse().ok()?;
+        Some((UnitId::new(unit), Place::new(host, port)))
+    };
+    let by = Incarnation::read(&format!("{id} {restart}"))?;
+    Some((by, all.split(',').filter_map(one).collect()))
 }
 
 fn bad(line: &str) -> String {

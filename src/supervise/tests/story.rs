@@ -321,6 +321,7 @@ impl Story {
             supervisor: 39,
             supervised: true,
             listening: port.filter(|_| listening).into_iter().collect(),
+            place: None,
         })
     }
 
@@ -510,6 +511,11 @@ fn fact(event: &Event) -> String {
             why,
             ..
         } => format!("{unit} #{generation} queued: {why}"),
+        Event::Placed {
+            unit,
+            generation,
+            place,
+        } => format!("{unit} #{generation} placed at {place}"),
         Event::LaunchFailed {
             unit,
             generation,

@@ -922,6 +922,7 @@ impl World {
                             supervisor: 39,
                             supervised: true,
                             listening: port.into_iter().collect(),
+                            place: None,
                         })
                     }
                     _ => Observation::Lost {

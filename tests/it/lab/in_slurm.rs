@@ -236,13 +236,12 @@ fn a_job_that_is_requeued_or_makes_room_begins_anew_and_one_that_a_person_ends_d
     ];
     let winner = lab.exec(["sbatch", "--parsable"].into_iter().chain(first));
     says(&going, 2, "another job took its node (PREEMPTED)");
-    says(&going, 2, "waits: job");
-    let status = toolorch(&lab, 0, "status");
-    assert!(
-        status.out.contains("the nodes are busy (Resources)"),
-        "{}",
-        status.out
-    );
+    until("the queue", || {
+        let status = toolorch(&lab, 0, "status").out;
+        status
+            .contains("the nodes are busy (Resources)")
+            .then_some(())
+    });
     lab.exec(["scancel", &winner]);
     says(&going, 2, "m-0 ready after");
     says(&going, 2, "m-1 ready after");
@@ -325,4 +324,94 @@ fn jobs_are_submitted_from_another_machine_that_does_not_share_the_folder() {
         (left(&lab, FIRST), left(&lab, SECOND)),
         (String::new(), String::new())
     );
+}
+
+/// Asks a server for each question, each as often as it takes until one answers; reads where they are once, at its start.
+const CLIENT: &str = r#"
+import json, os, sys, time, urllib.request
+dataset, results, config = sys.argv[1:]
+ends = [e for entry in json.load(open(config)).values() if isinstance(entry, list) for e in entry]
+os.makedirs(results, exist_ok=True)
+for n, line in enumerate(open(dataset)):
+    name = json.loads(line)["id"]
+    path = os.path.join(results, name + ".json")
+    if os.path.exists(path):
+        continue
+    end = ends[n % len(ends)]
+    body = {"model": "Qwen/Qwen3-8B", "max_tokens": 40, "messages": [{"role": "user", "content": name}]}
+    request = urllib.request.Request("http://%s:%s/v1/chat/completions" % (end["ip_addr"], end["port"]),
+        json.dumps(body).encode(), {"Content-Type": "application/json"})
+    answer = {"id": name, "status": "done"}
+    try:
+        urllib.request.urlopen(request, timeout=20).read()
+    except Exception as error:
+        answer.update(status="error", error_type="APIConnectionError", error=str(error))
+    with open(path, "w") as file:
+        json.dump(answer, file)
+    print("DONE id=%s status=%s" % (name, answer["status"]), flush=True)
+    time.sleep(0.1)
+"#;
+
+const POOL: &str = "version: 1
+name: s
+slurm: { partition: main, time: '01:00:00' }
+pools: { h: { nodes: 2, gpus: 8, slurm: { extra: { gres: 'gpu:8' } } } }
+models:
+  m: { model: Qwen/Qwen3-8B, engine: sim, node: h, gpus: [[0], [1]], replicas: 2, port: auto, restart: { backoff: 1s } }
+client_config: { format: toolorchestra, path: config.json }
+evals:
+  ask:
+    command: [python3, client.py, '{dataset}', '{results}', '{config}']
+    dataset: data.jsonl
+    results: out
+    marker: DONE
+    restart: { attempts: 3, backoff: 100ms }
+when_done: down
+";
+
+#[test]
+fn nodes_are_learned_and_clients_follow_what_moves() {
+    let lab = Lab::shaped(&Shape {
+        slurm: vec![FIRST.to_owned(), SECOND.to_owned(), "gpu-31-12".to_owned()],
+        ..Shape::slurm()
+    });
+    lab.exec(["mkdir", "c"]);
+    let write = |name: &str, text: &str| fs::write(lab.home().join("c").join(name), text).unwrap();
+    write("s.yaml", POOL);
+    write("client.py", CLIENT);
+    let questions = (0..150).map(|n| format!("{{\"id\":\"q-{n}\"}}\n"));
+    write("data.jsonl", &questions.collect::<String>());
+    let going = lab.go(words("up --events plain"));
+    let results = || fs::read_dir(lab.home().join("c/out")).map_or(0, Iterator::count);
+    until("some results", || (results() > 20).then_some(()));
+    let config = || fs::read_to_string(lab.home().join("c/config.json")).unwrap();
+    let before = config();
+    assert!(
+        before.contains(FIRST) && before.contains(SECOND),
+        "{before}"
+    );
+
+    // An administrator takes the second node, and its job goes elsewhere.
+    let job = lab.exec(["squeue", "-h", "-w", SECOND, "-o", "%i"]);
+    let drain = [
+        "update",
+        &format!("NodeName={SECOND}"),
+        "State=DRAIN",
+        "Reason=repair",
+    ];
+    lab.root(["scontrol"].into_iter().chain(drain));
+    lab.root(["scontrol", "update", &format!("JobId={job}"), "Requeue=1"]);
+    lab.root(["scontrol", "requeue", &job]);
+    says(&going, 1, "listens at gpu-31-12:");
+    let said = going.end();
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let after = config();
+    assert!(
+        after.contains("gpu-31-12") && !after.contains(SECOND),
+        "{after}"
+    );
+    let done = fs::read_dir(lab.home().join("c/out")).unwrap();
+    let done = done.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap_or_default());
+    assert_eq!(done.filter(|text| text.contains("\"done\"")).count(), 150);
+    assert_eq!(jobs(&lab), [] as [&str; 0]);
 }
