@@ -1,0 +1,81 @@
+//! What people are told when a hub refuses.
+
+use std::path::PathBuf;
+
+use super::Wanted;
+use crate::facts::HubRefusal;
+
+/// Where the token that was sent came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenFrom {
+    /// None was sent: nobody named one.
+    Nowhere,
+    /// None was sent: this variable has no value here.
+    Unset(String),
+    /// This variable.
+    Variable(String),
+    /// A file that `hf auth login` wrote.
+    File(PathBuf),
+}
+
+impl TokenFrom {
+    /// For messages: what was sent, and what was not.
+    fn sent(&self) -> String {
+        match self {
+            Self::Nowhere => "no token was sent".to_owned(),
+            Self::Unset(name) => format!("no token was sent, for `{name}` is not set"),
+            Self::Variable(name) => format!("the token of `{name}` was sent"),
+            Self::File(path) => format!("the token of `{}` was sent", path.display()),
+        }
+    }
+
+    fn was_sent(&self) -> bool {
+        matches!(self, Self::Variable(_) | Self::File(_))
+    }
+
+    /// How a token gets there.
+    fn remedy(&self) -> String {
+        match self {
+            Self::Unset(name) => format!("set {name} to a token of that account"),
+            _ => "name a token of that account: `hf: { token: { env: HF_TOKEN } }`".to_owned(),
+        }
+    }
+}
+
+/// The refusal of a hub, and what to do about it.
+pub fn refused(wanted: &Wanted, refusal: &HubRefusal, endpoint: &str, token: &TokenFrom) -> String {
+    let Wanted { repo, revision, .. } = wanted;
+    let (whose, sent) = (wanted.whose(), token.sent());
+    let page = format!("{endpoint}/{repo}");
+    match refusal {
+        HubRefusal::Gated(status) => {
+            let then = if token.was_sent() {
+                "with the account of that token, and wait until it is let in".to_owned()
+            } else {
+                format!("and {}", token.remedy())
+            };
+            format!("`{repo}` ({whose}) is gated: {status}, {sent}\nhelp: accept its licence at {page} {then}")
+        }
+        HubRefusal::Closed(status) => {
+            let then = if token.was_sent() {
+                "name it as the hub does, or use a token that may read it".to_owned()
+            } else {
+                format!("name it as the hub does; if it is private, {}", token.remedy())
+            };
+            format!("`{repo}` ({whose}) is private or not at {endpoint}: {status}, {sent}\nhelp: {then}")
+        }
+        HubRefusal::NoRepository => format!(
+            "there is no repository `{repo}` ({whose}) at {endpoint}; {sent}\nhelp: name it as the hub does: {page} would show it"
+        ),
+        HubRefusal::NoRevision => format!(
+            "`{repo}` ({whose}) has no revision `{revision}`\nhelp: name a branch, a tag or a whole commit of {page}/tree/main"
+        ),
+        HubRefusal::BadToken => format!(
+            "{endpoint} does not know the token for `{repo}` ({whose}): {sent}\nhelp: make a new one at {endpoint}/settings/tokens"
+        ),
+        HubRefusal::Other(status, message) => {
+            let message = if message.is_empty() { String::new() } else { format!(", `{message}`") };
+            format!("{endpoint} refuses `{repo}` ({whose}): {status}{message}\nhelp: {page} may say more")
+        }
+    }
+}
