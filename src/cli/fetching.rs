@@ -140,7 +140,10 @@ impl<'a> Shown<'a> {
                     process.pid
                 ));
             }
-            FetchNews::Begins { files, bytes: total } => {
+            FetchNews::Begins {
+                files,
+                bytes: total,
+            } => {
                 self.total = *total;
                 let now = Instant::now();
                 (self.began, self.said) = (now, now);
@@ -208,7 +211,8 @@ pub(super) fn commit(revision: &str, commit: &str) -> String {
 
 fn bar(total: u64) -> ProgressBar {
     let style = "[{bar:24}] {bytes} of {total_bytes} · {bytes_per_sec} · {eta} left";
-    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     let target = ProgressDrawTarget::stderr_with_hz(10);
     ProgressBar::with_draw_target(Some(total), target).with_style(style.progress_chars("=> "))
 }

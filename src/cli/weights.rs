@@ -28,7 +28,12 @@ pub(super) fn is_offline(cluster: &Cluster) -> bool {
 
 /// What a cache lacks, for people.
 pub(super) fn lacks(wanted: &Wanted, look: &CacheLook) -> Option<String> {
-    let Wanted { repo, revision, hub, .. } = wanted;
+    let Wanted {
+        repo,
+        revision,
+        hub,
+        ..
+    } = wanted;
     let whose = wanted.whose();
     match look {
         CacheLook::Whole { .. } => None,
@@ -36,7 +41,10 @@ pub(super) fn lacks(wanted: &Wanted, look: &CacheLook) -> Option<String> {
             "`{repo}` ({whose}) is not in the cache `{}`: it knows no `{revision}`",
             hub.display()
         )),
-        CacheLook::Lacks { commit: Some(_), missing } => {
+        CacheLook::Lacks {
+            commit: Some(_),
+            missing,
+        } => {
             let named: Vec<&str> = missing.iter().take(3).map(String::as_str).collect();
             let more = match missing.len().saturating_sub(named.len()) {
                 0 => String::new(),
@@ -72,7 +80,9 @@ pub(super) fn before_start(
     let lacking = |weights: Weights| {
         let here = weights.wanted.into_iter().filter(|wanted| wanted.here);
         let looked = here.map(|wanted| (hub::look(&wanted), wanted));
-        looked.filter_map(|(look, wanted)| Some((lacks(&wanted, &look)?, wanted))).collect::<Vec<_>>()
+        looked
+            .filter_map(|(look, wanted)| Some((lacks(&wanted, &look)?, wanted)))
+            .collect::<Vec<_>>()
     };
     if lacking(of(cluster, &BTreeSet::new())).is_empty() {
         return Ok(Brought::Nothing);
@@ -81,7 +91,9 @@ pub(super) fn before_start(
     let lacking = lacking(of(cluster, &running()?));
     if is_offline(cluster) {
         for (why, _) in &lacking {
-            printer.complain(&format!("warning: {why}; `hf: {{ offline: true }}` keeps it from being downloaded"));
+            printer.complain(&format!(
+                "warning: {why}; `hf: {{ offline: true }}` keeps it from being downloaded"
+            ));
         }
         return Ok(Brought::Nothing);
     }
@@ -115,8 +127,9 @@ pub(super) fn bring(
     let left = jobs.iter().map(|(_, job)| job.left());
     let places = jobs.iter().map(|(_, job)| hub::disk_of(&job.wanted.hub));
     let rows = jobs.iter().zip(left).zip(places);
-    let rows: Vec<(&FetchJob, u64, Option<Disk>)> =
-        rows.map(|(((_, job), left), disk)| (job, left, disk)).collect();
+    let rows: Vec<(&FetchJob, u64, Option<Disk>)> = rows
+        .map(|(((_, job), left), disk)| (job, left, disk))
+        .collect();
     if refusals.is_empty() {
         refusals = no_room(&rows);
     }
@@ -130,7 +143,9 @@ pub(super) fn bring(
     for (asker, job) in &jobs {
         fetching::download(&asker.hub, job, interrupts, printer)?.map_err(|error| {
             let why = said(&job.wanted, &error, asker);
-            printer.complain(&format!("error: {why}\nwhat came is kept: the next time goes on with it"));
+            printer.complain(&format!(
+                "error: {why}\nwhat came is kept: the next time goes on with it"
+            ));
             ExitStatus::Refused
         })?;
     }
@@ -158,7 +173,9 @@ async fn ask_all(all: &[Wanted]) -> Vec<Result<(Asker, FetchJob), String>> {
             Ok(asker) => {
                 askers.insert(key, asker.clone());
                 let asked = hub::ask(&asker.hub, wanted).await;
-                asked.map_err(|error| said(wanted, &error, &asker)).map(|job| (asker, job))
+                asked
+                    .map_err(|error| said(wanted, &error, &asker))
+                    .map(|job| (asker, job))
             }
             Err(why) => Err(why),
         };
@@ -203,7 +220,9 @@ fn no_room(rows: &[(&FetchJob, u64, Option<Disk>)]) -> Vec<String> {
             jobs.push(job);
         }
     }
-    let short = disks.into_values().filter(|(disk, sum, _)| disk.free < sum.saturating_add(KEPT));
+    let short = disks
+        .into_values()
+        .filter(|(disk, sum, _)| disk.free < sum.saturating_add(KEPT));
     let words = short.map(|(disk, sum, jobs)| {
         let names: Vec<String> = jobs.iter().map(|job| format!("`{}` ({})", job.wanted.repo, job.wanted.whose())).collect();
         format!(

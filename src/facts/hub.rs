@@ -175,10 +175,13 @@ mod tests {
         assert!(!listing.gated);
         assert_eq!(listing.files[0].sha256(), None);
         assert_eq!(listing.files[1].sha256(), Some(sha256.as_str()));
-        let tree = Listing::of_tree(COMMIT, &format!(
-            r#"{{"format_version":1,"files":{{"config.json":{{"size":7,"blob_id":"{sha1}"}},
+        let tree = Listing::of_tree(
+            COMMIT,
+            &format!(
+                r#"{{"format_version":1,"files":{{"config.json":{{"size":7,"blob_id":"{sha1}"}},
             "a/b.safetensors":{{"size":130,"blob_id":"{sha1}","lfs_sha256":"{sha256}","lfs_size":9}}}}}}"#
-        ));
+            ),
+        );
         assert_eq!(tree.unwrap().files, listing.files);
     }
 

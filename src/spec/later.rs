@@ -83,7 +83,10 @@ pub struct LaterKey {
 impl LaterKey {
     /// It says where weights come from or go to: what `fetch` needs.
     pub fn is_of_weights(&self) -> bool {
-        self.path.segments().first().is_some_and(|first| *first == Segment::Key("hf".to_owned()))
+        self.path
+            .segments()
+            .first()
+            .is_some_and(|first| *first == Segment::Key("hf".to_owned()))
     }
 }
 

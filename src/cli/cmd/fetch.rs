@@ -28,7 +28,9 @@ pub(in crate::cli) fn run(args: &FetchArgs, printer: Printer) -> Result<ExitStat
     for wanted in &weights.wanted {
         let look = hub::look(wanted);
         match weights::lacks(wanted, &look) {
-            None if !args.refresh || weights::is_offline(&cluster) => say_whole(wanted, &look, printer),
+            None if !args.refresh || weights::is_offline(&cluster) => {
+                say_whole(wanted, &look, printer)
+            }
             None => lacking.push((String::new(), wanted)),
             Some(why) => lacking.push((why, wanted)),
         }
@@ -40,7 +42,10 @@ pub(in crate::cli) fn run(args: &FetchArgs, printer: Printer) -> Result<ExitStat
         printer.complain("help: `hf: { offline: true }` forbids to ask a hub: fetch without it (`--set hf.offline=false`)");
         return Err(ExitStatus::Refused);
     }
-    let wanted: Vec<Wanted> = lacking.into_iter().map(|(_, wanted)| wanted.clone()).collect();
+    let wanted: Vec<Wanted> = lacking
+        .into_iter()
+        .map(|(_, wanted)| wanted.clone())
+        .collect();
     if !wanted.is_empty() {
         weights::bring(wanted, Interrupts::Told, printer)?;
     }
@@ -49,7 +54,11 @@ pub(in crate::cli) fn run(args: &FetchArgs, printer: Printer) -> Result<ExitStat
 }
 
 fn say_whole(wanted: &Wanted, look: &CacheLook, printer: Printer) {
-    let CacheLook::Whole { commit: found, bytes: size } = look else {
+    let CacheLook::Whole {
+        commit: found,
+        bytes: size,
+    } = look
+    else {
         return;
     };
     let size = size.map_or_else(String::new, |size| format!(" ({})", bytes(size)));
@@ -65,26 +74,50 @@ fn say_whole(wanted: &Wanted, look: &CacheLook, printer: Printer) {
 fn folders(weights: &Weights, cluster: &Cluster, printer: Printer) -> Result<(), ExitStatus> {
     let mut absent = false;
     for local in weights.local.iter().filter(|local| local.here) {
-        let found = cluster.facts.paths.get(&local.path).and_then(|found| found.get());
+        let found = cluster
+            .facts
+            .paths
+            .get(&local.path)
+            .and_then(|found| found.get());
         if found.is_none_or(|kind| *kind == crate::facts::PathKind::Directory) {
-            printer.say(&format!("`{}` (model `{}`) is a folder of this machine", local.path, local.model));
+            printer.say(&format!(
+                "`{}` (model `{}`) is a folder of this machine",
+                local.path, local.model
+            ));
         } else {
             absent = true;
-            printer.complain(&format!("error: there is no folder `{}` (model `{}`)", local.path, local.model));
+            printer.complain(&format!(
+                "error: there is no folder `{}` (model `{}`)",
+                local.path, local.model
+            ));
         }
     }
-    if absent { Err(ExitStatus::Refused) } else { Ok(()) }
+    if absent {
+        Err(ExitStatus::Refused)
+    } else {
+        Ok(())
+    }
 }
 
 /// What was not looked at is said: nobody may take it for proved.
 fn say_unseen(weights: &Weights, printer: Printer) {
     for other in &weights.unknown {
-        printer.say(&format!("not looked at: the weights of model `{}`: {}", other.model, other.why));
+        printer.say(&format!(
+            "not looked at: the weights of model `{}`: {}",
+            other.model, other.why
+        ));
     }
     for local in weights.local.iter().filter(|local| !local.here) {
-        printer.say(&format!("not looked at: `{}` (model `{}`) is a folder of another machine", local.path, local.model));
+        printer.say(&format!(
+            "not looked at: `{}` (model `{}`) is a folder of another machine",
+            local.path, local.model
+        ));
     }
-    for wanted in weights.wanted.iter().filter(|wanted| !wanted.elsewhere.is_empty()) {
+    for wanted in weights
+        .wanted
+        .iter()
+        .filter(|wanted| !wanted.elsewhere.is_empty())
+    {
         let names = wanted.elsewhere.iter().map(|node| format!("`{node}`"));
         let names: Vec<String> = names.collect();
         printer.say(&format!(

@@ -122,7 +122,11 @@ pub(in crate::cli) fn proceed(
 }
 
 /// Weights come before servers, which would hold GPUs while they download.
-fn bring_weights(cluster: &Cluster, wanted: &Wanted, printer: Printer) -> Result<Brought, ExitStatus> {
+fn bring_weights(
+    cluster: &Cluster,
+    wanted: &Wanted,
+    printer: Printer,
+) -> Result<Brought, ExitStatus> {
     if !wanted.start_servers {
         return Ok(Brought::Nothing);
     }

@@ -85,8 +85,14 @@ mod tests {
             blob: "ff".to_owned(),
         };
         assert_eq!(cache.link(&file("x")), Path::new("../../blobs/ff"));
-        assert_eq!(cache.link(&file("d/e/x")), Path::new("../../../../blobs/ff"));
-        assert_eq!(cache.blob(&file("x")), Path::new("/hub/models--a--b/blobs/ff"));
+        assert_eq!(
+            cache.link(&file("d/e/x")),
+            Path::new("../../../../blobs/ff")
+        );
+        assert_eq!(
+            cache.blob(&file("x")),
+            Path::new("/hub/models--a--b/blobs/ff")
+        );
         let at = cache.reference("refs/pr/1");
         assert_eq!(at, Path::new("/hub/models--a--b/refs/refs/pr/1"));
     }

@@ -60,13 +60,18 @@ mod tests {
 
     #[test]
     fn a_repository_is_told_from_a_path() {
-        for model in ["Qwen/Qwen3-32B-FP8", "openai/gpt-oss-20b", "gpt2", "a/b.c_d"] {
+        for model in [
+            "Qwen/Qwen3-32B-FP8",
+            "openai/gpt-oss-20b",
+            "gpt2",
+            "a/b.c_d",
+        ] {
             assert!(RepoId::parse(model).is_some(), "{model}");
         }
         let long = format!("a/{}", "b".repeat(95));
         for model in [
-            "/ckpt/x", "./x/y", "../x", "a/b/c", "a/", "", "s3://a/b", "a/b:Q4", "a--b/c", "a/b.git",
-            "a/..", "a/.b", "a b", &long,
+            "/ckpt/x", "./x/y", "../x", "a/b/c", "a/", "", "s3://a/b", "a/b:Q4", "a--b/c",
+            "a/b.git", "a/..", "a/.b", "a b", &long,
         ] {
             assert!(RepoId::parse(model).is_none(), "{model}");
         }
@@ -80,7 +85,17 @@ mod tests {
         for revision in ["main", "v1.0", "refs/pr/3", commit] {
             assert!(is_revision(revision), "{revision}");
         }
-        for revision in ["", "/x", "../x", "a/../../b", "a//b", "a b", "x\ny", ".hidden", "a/"] {
+        for revision in [
+            "",
+            "/x",
+            "../x",
+            "a/../../b",
+            "a//b",
+            "a b",
+            "x\ny",
+            ".hidden",
+            "a/",
+        ] {
             assert!(!is_revision(revision), "{revision}");
         }
         assert!(is_commit(commit));

@@ -102,7 +102,14 @@ pub fn wanted(
             continue;
         };
         if matches!(argv::engine(model), Engine::Vllm | Engine::Sglang) {
-            let asker = Asker { spec, name, model, unit, home, variables };
+            let asker = Asker {
+                spec,
+                name,
+                model,
+                unit,
+                home,
+                variables,
+            };
             all.add(&asker, here.contains(&unit.id));
         }
     }
@@ -116,14 +123,21 @@ impl Weights {
             let path = model.model.clone();
             match self.local.iter_mut().find(|known| known.model == *name) {
                 Some(known) => known.here |= here,
-                None => self.local.push(LocalModel { model: name.clone(), path, here }),
+                None => self.local.push(LocalModel {
+                    model: name.clone(),
+                    path,
+                    here,
+                }),
             }
             return;
         }
         match asker.wanted(here) {
             Ok(wanted) => self.merge(wanted),
             Err(why) => {
-                let known = Elsewhere { model: name.clone(), why };
+                let known = Elsewhere {
+                    model: name.clone(),
+                    why,
+                };
                 if !self.unknown.contains(&known) {
                     self.unknown.push(known);
                 }
@@ -134,17 +148,28 @@ impl Weights {
     fn merge(&mut self, new: Wanted) {
         let same = |known: &&mut Wanted| {
             (&known.repo, &known.revision, &known.hub) == (&new.repo, &new.revision, &new.hub)
-                && (known.load, known.by_index, &known.token) == (new.load, new.by_index, &new.token)
+                && (known.load, known.by_index, &known.token)
+                    == (new.load, new.by_index, &new.token)
         };
         let Some(known) = self.wanted.iter_mut().find(same) else {
             self.wanted.push(new);
             return;
         };
         known.here |= new.here;
-        for model in new.models.into_iter().filter(|new| !known.models.contains(new)).collect::<Vec<_>>() {
+        for model in new
+            .models
+            .into_iter()
+            .filter(|new| !known.models.contains(new))
+            .collect::<Vec<_>>()
+        {
             known.models.push(model);
         }
-        for node in new.elsewhere.into_iter().filter(|new| !known.elsewhere.contains(new)).collect::<Vec<_>>() {
+        for node in new
+            .elsewhere
+            .into_iter()
+            .filter(|new| !known.elsewhere.contains(new))
+            .collect::<Vec<_>>()
+        {
             known.elsewhere.push(node);
         }
     }
@@ -168,11 +193,15 @@ impl Asker<'_> {
         if self.flag("--download-dir").is_some() {
             return Err("its `download-dir` keeps them elsewhere".to_owned());
         }
-        if self.own("VLLM_USE_MODELSCOPE").is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true")) {
+        if self
+            .own("VLLM_USE_MODELSCOPE")
+            .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true"))
+        {
             return Err("they come from ModelScope".to_owned());
         }
         let (home, hub) = self.places()?;
-        let by_index = inherit::release(self.spec, self.name).is_some_and(|release| release >= BY_INDEX);
+        let by_index =
+            inherit::release(self.spec, self.name).is_some_and(|release| release >= BY_INDEX);
         Ok(Wanted {
             repo,
             revision: model.revision.clone().unwrap_or_else(|| "main".to_owned()),
@@ -183,7 +212,11 @@ impl Asker<'_> {
             token: self.token(),
             models: vec![self.name.clone()],
             here,
-            elsewhere: if here { Vec::new() } else { vec![self.unit.node.clone()] },
+            elsewhere: if here {
+                Vec::new()
+            } else {
+                vec![self.unit.node.clone()]
+            },
         })
     }
 
@@ -197,12 +230,15 @@ impl Asker<'_> {
         let UnitEnv { setup, modules, .. } = &self.unit.env;
         let (own_home, own_hub) = (self.own("HF_HOME"), self.own("HF_HUB_CACHE"));
         if own_home.is_none() && own_hub.is_none() && !(setup.is_empty() && modules.is_empty()) {
-            let why = "its setup lines or modules may move its cache; `hf: { home: … }` says where it is";
+            let why =
+                "its setup lines or modules may move its cache; `hf: { home: … }` says where it is";
             return Err(why.to_owned());
         }
         let kept = own_home.or_else(|| self.variables.get("HF_HOME").cloned());
         let home = kept.filter(|home| !home.is_empty()).unwrap_or_else(|| {
-            let caches = self.own("XDG_CACHE_HOME").unwrap_or_else(|| "~/.cache".to_owned());
+            let caches = self
+                .own("XDG_CACHE_HOME")
+                .unwrap_or_else(|| "~/.cache".to_owned());
             format!("{caches}/huggingface")
         });
         let home = absolute(home)?;
@@ -234,5 +270,127 @@ impl Asker<'_> {
         let args = &self.model.args;
         let (_, value) = args.iter().find(|(key, _)| canonical(key) == name)?;
         Some(value.as_str().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::plan;
+    use crate::plan::plan_tests::{facts, spec};
+
+    const HEAD: &str = "version: 1\nname: c\nnodes: { box: { gpus: 8, transport: local, address: 127.0.0.1 }, far: { gpus: 8 } }\n";
+
+    fn of(yaml: &str, variables: &[(&str, &str)]) -> Weights {
+        let spec = spec(&format!("{HEAD}{yaml}"));
+        let (plan, _) = plan(&spec, &facts());
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables = variables.iter().map(owned).collect();
+        wanted(
+            &spec,
+            &plan,
+            Some("/home/user"),
+            &variables,
+            &BTreeSet::new(),
+        )
+    }
+
+    /// The one cache, or why there is none.
+    fn cache(yaml: &str, variables: &[(&str, &str)]) -> String {
+        let all = of(yaml, variables);
+        let unknown = all.unknown.iter().map(|other| other.why.clone());
+        let known = all
+            .wanted
+            .iter()
+            .map(|wanted| wanted.hub.display().to_string());
+        unknown.chain(known).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_cache_is_where_its_server_will_look() {
+        let model = |more: &str| format!("models: {{ m: {{ model: a/b, node: box{more} }} }}\n");
+        let plain = model("");
+        assert_eq!(cache(&plain, &[]), "/home/user/.cache/huggingface/hub");
+        assert_eq!(cache(&plain, &[("HF_HOME", "/h")]), "/h/hub");
+        // A unit script drops what is not named.
+        let dropped = [("HF_HUB_CACHE", "/c"), ("XDG_CACHE_HOME", "/x")];
+        assert_eq!(cache(&plain, &dropped), "/home/user/.cache/huggingface/hub");
+        let passed = model(", env: { pass: [HF_HUB_CACHE] }");
+        assert_eq!(cache(&passed, &dropped), "/c");
+        assert_eq!(
+            cache(
+                &format!("hf: {{ home: ~/hf }}\n{plain}"),
+                &[("HF_HOME", "/h")]
+            ),
+            "/home/user/hf/hub"
+        );
+        let own = model(", env: { set: { HF_HOME: /own } }");
+        assert_eq!(
+            cache(&format!("hf: {{ home: /hf }}\n{own}"), &[]),
+            "/own/hub"
+        );
+    }
+
+    #[test]
+    fn what_may_be_elsewhere_is_not_guessed() {
+        let model = |name: &str, more: &str| {
+            format!("models: {{ m: {{ model: {name}, node: box{more} }} }}\n")
+        };
+        for (name, more, why) in [
+            (
+                "a/b",
+                ", env: { setup: [source x] }",
+                "its setup lines or modules may move its cache; `hf: { home: … }` says where it is",
+            ),
+            (
+                "a/b",
+                ", args: { download_dir: /d }",
+                "its `download-dir` keeps them elsewhere",
+            ),
+            (
+                "a/b",
+                ", env: { set: { VLLM_USE_MODELSCOPE: \"True\" } }",
+                "they come from ModelScope",
+            ),
+            ("s3://a/b", "", "`s3://a/b` is no repository of a hub"),
+            (
+                "a/b",
+                ", env: { set: { HF_HOME: x } }",
+                "its cache `x` is no absolute path",
+            ),
+        ] {
+            assert_eq!(cache(&model(name, more), &[]), why);
+        }
+        let told = format!(
+            "hf: {{ home: /hf }}\n{}",
+            model("a/b", ", env: { setup: [source x] }")
+        );
+        assert_eq!(cache(&told, &[]), "/hf/hub");
+    }
+
+    #[test]
+    fn models_with_the_same_weights_are_one_and_simulated_ones_none() {
+        let all = of(
+            "vllm: { version: \"0.32.0\" }\nhf: { token: { env: MINE } }\nmodels:\n  one: { model: a/b, node: box, args: { load-format: safetensors } }\n  \
+             two: { model: a/b, node: [box, far], replicas: 2, args: { load_format: safetensors } }\n  old: { model: a/b, node: far, revision: v1, vllm: { version: \"0.12.0\" } }\n  \
+             folder: { model: /w, node: far }\n  played: { engine: sim, model: a/c, node: box, gpus: [] }\n",
+            &[],
+        );
+        assert_eq!(all.unknown, []);
+        assert_eq!(all.local.len(), 1);
+        assert!(!all.local[0].here);
+        let [one, old] = &all.wanted[..] else {
+            panic!("{all:?}");
+        };
+        assert_eq!(one.whose(), "models `one`, `two`");
+        assert!(one.here && one.by_index && !old.here && !old.by_index);
+        assert_eq!((one.load, old.load), (Load::Safetensors, Load::Auto));
+        assert_eq!(
+            (one.revision.as_str(), old.revision.as_str()),
+            ("main", "v1")
+        );
+        assert_eq!(one.token.as_deref(), Some("MINE"));
+        assert_eq!(one.elsewhere, [NodeName::new("far")]);
+        assert_eq!(old.whose(), "model `old`");
     }
 }

@@ -100,7 +100,10 @@ impl Hub {
     /// It refuses, is silent, or answers something else.
     pub async fn listing(&self, repo: &RepoId, revision: &str) -> Result<Listing, HubError> {
         let revision = escaped(&revision.replace('/', "%2F"), "/%");
-        let url = format!("{}/api/models/{repo}/revision/{revision}?blobs=true", self.endpoint);
+        let url = format!(
+            "{}/api/models/{repo}/revision/{revision}?blobs=true",
+            self.endpoint
+        );
         let text = self.text(&url).await?;
         Listing::of_hub(&text).map_err(|why| self.strange(why))
     }
@@ -125,7 +128,12 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::listing`].
-    pub async fn read(&self, repo: &RepoId, commit: &str, file: &RepoFile) -> Result<String, HubError> {
+    pub async fn read(
+        &self,
+        repo: &RepoId,
+        commit: &str,
+        file: &RepoFile,
+    ) -> Result<String, HubError> {
         if file.size > TEXT {
             let size = crate::base::bytes(file.size);
             return Err(self.strange(format!("`{}` has {size}", file.path)));
@@ -172,7 +180,10 @@ impl Hub {
 
     fn headers(&self) -> HeaderMap {
         // Where a redirect leads to another host or port, reqwest leaves this header out.
-        let token = self.token.iter().map(|token| (AUTHORIZATION, token.clone()));
+        let token = self
+            .token
+            .iter()
+            .map(|token| (AUTHORIZATION, token.clone()));
         token.collect()
     }
 
@@ -212,7 +223,11 @@ impl Hub {
             return Ok(response);
         }
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
-        let refusal = HubRefusal::of(status.as_u16(), header("x-error-code"), header("x-error-message"));
+        let refusal = HubRefusal::of(
+            status.as_u16(),
+            header("x-error-code"),
+            header("x-error-message"),
+        );
         Err(match refusal {
             Some(refusal) => Failure::Final(HubError::Refused(refusal)),
             None => Failure::Passing {
@@ -267,7 +282,8 @@ fn escaped(path: &str, kept: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         let c = char::from(byte);
-        if byte.is_ascii_alphanumeric() || "-_.~".contains(c) || (c.is_ascii() && kept.contains(c)) {
+        if byte.is_ascii_alphanumeric() || "-_.~".contains(c) || (c.is_ascii() && kept.contains(c))
+        {
             out.push(c);
         } else {
             // Writing to a string cannot fail.
@@ -284,7 +300,10 @@ mod tests {
     #[test]
     fn paths_become_urls() {
         assert_eq!(escaped("a b/ü#?.txt", "/"), "a%20b/%C3%BC%23%3F.txt");
-        assert_eq!(escaped(&"refs/pr/1".replace('/', "%2F"), "/%"), "refs%2Fpr%2F1");
+        assert_eq!(
+            escaped(&"refs/pr/1".replace('/', "%2F"), "/%"),
+            "refs%2Fpr%2F1"
+        );
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::StreamExt as _;
 use reqwest::StatusCode;
 
+use super::HubError;
 use super::client::{Failure, Hub, rest, root};
 use super::part::Part;
-use super::HubError;
 use crate::facts::RepoFile;
 use crate::plan::weights::{Cache, RepoId};
 
@@ -24,7 +24,11 @@ pub(super) struct Source {
 }
 
 /// Downloads a file; `got` counts its bytes.
-pub(super) async fn download(from: &Source, file: &RepoFile, got: &AtomicU64) -> Result<(), HubError> {
+pub(super) async fn download(
+    from: &Source,
+    file: &RepoFile,
+    got: &AtomicU64,
+) -> Result<(), HubError> {
     let mut part = Part::open(&from.cache, file)?;
     got.fetch_add(part.len(), Ordering::Relaxed);
     let mut damaged = false;
@@ -43,7 +47,12 @@ pub(super) async fn download(from: &Source, file: &RepoFile, got: &AtomicU64) ->
 }
 
 /// Reads until all is there, over as many connections as it takes.
-async fn complete(from: &Source, file: &RepoFile, part: &mut Part, got: &AtomicU64) -> Result<(), HubError> {
+async fn complete(
+    from: &Source,
+    file: &RepoFile,
+    part: &mut Part,
+    got: &AtomicU64,
+) -> Result<(), HubError> {
     let mut tried = 0;
     while part.len() < file.size {
         let before = part.len();
@@ -63,8 +72,16 @@ async fn complete(from: &Source, file: &RepoFile, part: &mut Part, got: &AtomicU
 }
 
 /// Reads what one connection brings.
-async fn pour(from: &Source, file: &RepoFile, part: &mut Part, got: &AtomicU64) -> Result<(), Failure> {
-    let response = from.hub.open(&from.repo, &from.commit, file, part.len()).await?;
+async fn pour(
+    from: &Source,
+    file: &RepoFile,
+    part: &mut Part,
+    got: &AtomicU64,
+) -> Result<(), Failure> {
+    let response = from
+        .hub
+        .open(&from.repo, &from.commit, file, part.len())
+        .await?;
     let anew = response.status() != StatusCode::PARTIAL_CONTENT;
     if anew && part.len() > 0 {
         got.fetch_sub(part.len(), Ordering::Relaxed);

@@ -42,12 +42,16 @@ impl FetchJob {
     pub fn left(&self) -> u64 {
         let cache = self.wanted.cache();
         let files = self.files.iter();
-        files.map(|file| left(&cache, &self.listing.commit, file)).sum()
+        files
+            .map(|file| left(&cache, &self.listing.commit, file))
+            .sum()
     }
 
     /// The bytes of the files that are not whole yet: what is left, and what came of them before.
     pub fn bytes(&self) -> u64 {
-        self.lacking(&self.wanted.cache()).map(|file| file.size).sum()
+        self.lacking(&self.wanted.cache())
+            .map(|file| file.size)
+            .sum()
     }
 
     fn lacking(&self, cache: &Cache) -> impl Iterator<Item = &RepoFile> {
@@ -90,7 +94,8 @@ pub async fn ask(hub: &Hub, wanted: &Wanted) -> Result<FetchJob, HubError> {
     let index;
     if let Choice::NeedsIndex(file) = choice {
         let text = hub.read(repo, &listing.commit, file).await?;
-        index = Index::read(&text).ok_or_else(|| strange(format!("`{}` of `{repo}` is no index", file.path)))?;
+        index = Index::read(&text)
+            .ok_or_else(|| strange(format!("`{}` of `{repo}` is no index", file.path)))?;
         choice = choose(&listing, load, by_index, Some(&index));
     }
     let files = match choice {
@@ -119,7 +124,11 @@ pub async fn fetch(
     got: &Arc<AtomicU64>,
 ) -> Result<(), HubError> {
     let cache = job.wanted.cache();
-    for folder in [cache.root().join("blobs"), cache.books(), cache.snapshot(&job.listing.commit)] {
+    for folder in [
+        cache.root().join("blobs"),
+        cache.books(),
+        cache.snapshot(&job.listing.commit),
+    ] {
         fs::create_dir_all(&folder).map_err(HubError::io("create", &folder))?;
     }
     let mut turn = await_turn(&cache, news).await?;
@@ -167,7 +176,11 @@ async fn await_turn(cache: &Cache, news: &UnboundedSender<FetchNews>) -> Result<
 }
 
 /// Downloads files, some at once; the first error ends all.
-async fn all(from: &Source, mut files: VecDeque<RepoFile>, got: &Arc<AtomicU64>) -> Result<(), HubError> {
+async fn all(
+    from: &Source,
+    mut files: VecDeque<RepoFile>,
+    got: &Arc<AtomicU64>,
+) -> Result<(), HubError> {
     let mut under_way = JoinSet::new();
     loop {
         while under_way.len() < AT_ONCE

@@ -33,14 +33,22 @@ pub fn look(wanted: &Wanted) -> CacheLook {
     let cache = wanted.cache();
     let Some(commit) = commit(&cache, &wanted.revision) else {
         let missing = vec![format!("`{}`", wanted.revision)];
-        return CacheLook::Lacks { commit: None, missing };
+        return CacheLook::Lacks {
+            commit: None,
+            missing,
+        };
     };
     let snapshot = cache.snapshot(&commit);
     let index = |name: &str| Index::read(&read_regular_text(&snapshot.join(name)).ok()?);
     let mut bytes = None;
     let missing = match listing(&cache, &commit) {
         Some(listing) => {
-            let chosen = choose(&listing, wanted.load, wanted.by_index, index(Index::NAME).as_ref());
+            let chosen = choose(
+                &listing,
+                wanted.load,
+                wanted.by_index,
+                index(Index::NAME).as_ref(),
+            );
             match chosen {
                 Choice::Files(files) => {
                     bytes = Some(files.iter().map(|file| file.size).sum());
@@ -56,7 +64,10 @@ pub fn look(wanted: &Wanted) -> CacheLook {
     if missing.is_empty() {
         CacheLook::Whole { commit, bytes }
     } else {
-        CacheLook::Lacks { commit: Some(commit), missing }
+        CacheLook::Lacks {
+            commit: Some(commit),
+            missing,
+        }
     }
 }
 
@@ -103,6 +114,9 @@ pub(super) fn left(cache: &Cache, commit: &str, file: &RepoFile) -> u64 {
 /// The files at the top of a snapshot; a link that leads nowhere is none.
 fn names(snapshot: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(snapshot).into_iter().flatten().flatten();
-    let files = entries.filter(|entry| fs::metadata(entry.path()).is_ok_and(|found| found.is_file()));
-    files.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    let files =
+        entries.filter(|entry| fs::metadata(entry.path()).is_ok_and(|found| found.is_file()));
+    files
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }

@@ -33,7 +33,8 @@ impl Part {
             len: 0,
             digest: Sha256::new(),
         };
-        part.read_again().map_err(HubError::io("read", &part.path))?;
+        part.read_again()
+            .map_err(HubError::io("read", &part.path))?;
         if part.len > of.size {
             part.empty()?;
         }
@@ -60,7 +61,9 @@ impl Part {
 
     /// Begins anew.
     pub(super) fn empty(&mut self) -> Result<(), HubError> {
-        self.file.set_len(0).map_err(HubError::io("empty", &self.path))?;
+        self.file
+            .set_len(0)
+            .map_err(HubError::io("empty", &self.path))?;
         self.len = 0;
         self.digest = Sha256::new();
         Ok(())
@@ -68,7 +71,9 @@ impl Part {
 
     /// Adds what came.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), HubError> {
-        self.file.write_all(bytes).map_err(HubError::io("write", &self.path))?;
+        self.file
+            .write_all(bytes)
+            .map_err(HubError::io("write", &self.path))?;
         self.digest.update(bytes);
         self.len += bytes.len() as u64;
         Ok(())
@@ -81,7 +86,9 @@ impl Part {
             _ if self.len != of.size => format!("it has {} bytes, not {}", self.len, of.size),
             Some(said) if said != found => format!("its SHA-256 is {found}, not {said}"),
             _ => {
-                self.file.sync_all().map_err(HubError::io("write", &self.path))?;
+                self.file
+                    .sync_all()
+                    .map_err(HubError::io("write", &self.path))?;
                 let blob = cache.blob(of);
                 return fs::rename(&self.path, &blob).map_err(HubError::io("rename", &self.path));
             }

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::HubError;
 use crate::base::{Clock as _, Timestamp};
-use crate::run::store::{Life, Mode, ProcessId, TIME_TO_LIVE, own_process, read_regular_text, write_atomically};
+use crate::run::store::{
+    Life, Mode, ProcessId, TIME_TO_LIVE, own_process, read_regular_text, write_atomically,
+};
 use crate::world::{SystemClock, lasts};
 
 /// Who downloads.
@@ -51,22 +53,30 @@ impl Patience {
             self.last = seen;
             self.since = Some(Instant::now());
         }
-        self.since.is_some_and(|since| since.elapsed() >= lasts(TIME_TO_LIVE))
+        self.since
+            .is_some_and(|since| since.elapsed() >= lasts(TIME_TO_LIVE))
     }
 }
 
 impl Turn {
     /// Takes the turn, or says who has it; none where that cannot be read yet.
-    pub(super) fn take(books: &Path, patience: &mut Patience) -> Result<Result<Self, Option<Holder>>, HubError> {
+    pub(super) fn take(
+        books: &Path,
+        patience: &mut Patience,
+    ) -> Result<Result<Self, Option<Holder>>, HubError> {
         let newest = newest(books)?;
         if newest > 0 {
             let holder = read(books, newest);
-            let life = holder.as_ref().map(|holder| holder.process.life(&own_process()));
+            let life = holder
+                .as_ref()
+                .map(|holder| holder.process.life(&own_process()));
             let over = match (&holder, life) {
                 (Some(holder), _) if holder.left => true,
                 (_, Some(Life::Dead)) => true,
                 (_, Some(Life::Alive)) => false,
-                (holder, _) => patience.ends(newest, holder.as_ref().map(|holder| holder.heartbeat)),
+                (holder, _) => {
+                    patience.ends(newest, holder.as_ref().map(|holder| holder.heartbeat))
+                }
             };
             if !over {
                 return Ok(Err(holder));
@@ -92,7 +102,10 @@ impl Turn {
             Err(error) => return Err(HubError::io("create", &path)(error)),
         }
         turn.write()?;
-        for older in numbers(books)?.into_iter().filter(|older| *older < turn.number) {
+        for older in numbers(books)?
+            .into_iter()
+            .filter(|older| *older < turn.number)
+        {
             // Whoever comes next tries again.
             let _ = fs::remove_file(self::path(books, older));
         }
@@ -151,8 +164,15 @@ fn newest(books: &Path) -> Result<u64, HubError> {
 
 fn numbers(books: &Path) -> Result<Vec<u64>, HubError> {
     let entries = fs::read_dir(books).map_err(HubError::io("read", books))?;
-    let number = |name: &str| name.strip_prefix("turn.")?.strip_suffix(".json")?.parse().ok();
-    let numbers = entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?));
+    let number = |name: &str| {
+        name.strip_prefix("turn.")?
+            .strip_suffix(".json")?
+            .parse()
+            .ok()
+    };
+    let numbers = entries
+        .flatten()
+        .filter_map(|entry| number(entry.file_name().to_str()?));
     Ok(numbers.collect())
 }
 
@@ -185,7 +205,9 @@ mod tests {
     #[test]
     fn a_dead_one_is_replaced_at_once_and_a_silent_one_elsewhere_after_a_minute() {
         let dir = tempfile::tempdir().unwrap();
-        edit(take(dir.path()).unwrap(), |holder| holder.process.start += 1);
+        edit(take(dir.path()).unwrap(), |holder| {
+            holder.process.start += 1
+        });
         let second = take(dir.path()).unwrap();
         edit(second, |holder| {
             "elsewhere".clone_into(&mut holder.process.host);
@@ -208,6 +230,10 @@ mod tests {
         fs::write(&path, "").unwrap();
         assert!(matches!(first.renew(), Err(HubError::Superseded)));
         drop(first);
-        assert_eq!(fs::read_to_string(path).unwrap(), "", "another's is left alone");
+        assert_eq!(
+            fs::read_to_string(path).unwrap(),
+            "",
+            "another's is left alone"
+        );
     }
 }

@@ -1,0 +1,172 @@
+//! Whom a hub lets in, and what is refused before the first byte.
+
+use std::fs;
+
+use super::hub::{Hub, Repo};
+use super::{YAML, cache, command, fetch, scene, shown};
+use crate::up::Scene;
+use crate::up::scene::Said;
+
+const TOKEN: &str = "hf_abcdefghijklmnopqrstuvwxyz0123456789";
+
+/// The YAML with one text for another.
+fn change(scene: &Scene, from: &str, to: &str) {
+    let yaml = scene.read(YAML);
+    assert!(yaml.contains(from), "{from}");
+    scene.write(YAML, &yaml.replace(from, to));
+}
+
+fn fetch_with(scene: &Scene, hub: &Hub, token: &str) -> Said {
+    let mut command = command(scene, hub, &["fetch", YAML]);
+    command.env("HF_TOKEN", token);
+    scene.go(command).end()
+}
+
+/// Nothing but questions came to the hub, and nothing to the disk.
+fn assert_nothing_came(scene: &Scene, hub: &Hub) {
+    for asked in hub.asked() {
+        assert!(asked.path.starts_with("/api/"), "{asked:?}");
+    }
+    assert!(!cache(scene).exists());
+}
+
+#[test]
+fn a_gated_repository_says_who_must_do_what() {
+    let scene = scene();
+    let mut repo = Repo::tiny(1_000);
+    (repo.gated, repo.token) = (true, Some(TOKEN.to_owned()));
+    let hub = Hub::with(repo);
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    change(
+        &scene,
+        "models:",
+        "hf: { token: { env: HF_TOKEN } }\nmodels:",
+    );
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    let said = fetch_with(&scene, &hub, "hf_of_somebody_else");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    let said = fetch_with(&scene, &hub, "unknown");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    assert_nothing_came(&scene, &hub);
+
+    hub.forget();
+    let said = fetch_with(&scene, &hub, TOKEN);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.err.contains(TOKEN), "{}", said.err);
+    let sent = format!("Bearer {TOKEN}");
+    for asked in hub.asked() {
+        let expected = (!asked.store).then_some(sent.as_str());
+        assert_eq!(asked.authorization.as_deref(), expected, "{asked:?}");
+    }
+    assert!(hub.asked().iter().any(|asked| asked.store));
+    for entry in fs::read_dir(cache(&scene).join(".toolorch")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains(TOKEN));
+    }
+}
+
+#[test]
+fn a_token_of_hf_auth_login_is_used_as_a_server_would() {
+    let scene = scene();
+    let mut repo = Repo::tiny(1_000);
+    repo.token = Some(TOKEN.to_owned());
+    let hub = Hub::with(repo);
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    scene.write("hf/token", &format!("{TOKEN}\n"));
+    assert_eq!(fetch(&scene, &hub).code, 0);
+}
+
+#[test]
+fn what_is_not_there_is_told_apart() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(1_000));
+    change(&scene, "org/tiny,", "org/tiny, revision: v9,");
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    change(&scene, "v9", "../v9");
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    change(&scene, "org/tiny, revision: ../v9,", "org/tinny,");
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    change(&scene, "org/tinny,", "/nowhere/tiny,");
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    assert_nothing_came(&scene, &hub);
+}
+
+#[test]
+fn a_revision_is_resolved_and_said() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(1_000));
+    hub.change(|repo| repo.branches.push("refs/pr/3".to_owned()));
+    change(&scene, "org/tiny,", "org/tiny, revision: refs/pr/3,");
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    assert_eq!(
+        fs::read_to_string(cache(&scene).join("refs/refs/pr/3")).unwrap(),
+        "0123456789abcdef0123456789abcdef01234567"
+    );
+    // A commit needs no branch.
+    change(
+        &scene,
+        "refs/pr/3",
+        "0123456789abcdef0123456789abcdef01234567",
+    );
+    hub.forget();
+    let said = fetch(&scene, &hub);
+    assert_eq!((said.code, hub.asked()), (0, vec![]), "{}", said.err);
+}
+
+#[test]
+fn too_little_room_is_refused_before_the_first_byte() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(1_000));
+    hub.change(|repo| {
+        let weights = "model-00002-of-00002.safetensors".to_owned();
+        repo.sizes.insert(weights, 500_000_000_000_000);
+    });
+    let said = fetch(&scene, &hub);
+    assert_eq!(said.code, 3, "{}", said.err);
+    let words = "error: `org/tiny` (model `chat`) needs 500.0 TB in `";
+    assert!(said.err.starts_with(words), "{}", said.err);
+    assert!(
+        said.err.ends_with("nothing was downloaded\n"),
+        "{}",
+        said.err
+    );
+    assert_nothing_came(&scene, &hub);
+}
+
+#[test]
+fn offline_asks_nobody_and_says_what_is_missing() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(1_000));
+    change(&scene, "models:", "hf: { offline: true }\nmodels:");
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    assert_eq!(hub.asked(), []);
+    let online = ["fetch", YAML, "--set", "hf.offline=false"];
+    assert_eq!(scene.go(command(&scene, &hub, &online)).end().code, 0);
+    hub.forget();
+    assert_eq!(fetch(&scene, &hub).code, 0);
+    let snapshot = cache(&scene).join("snapshots/0123456789abcdef0123456789abcdef01234567");
+    fs::remove_file(snapshot.join("tokenizer.json")).unwrap();
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    assert_eq!(hub.asked(), []);
+}
+
+#[test]
+fn a_hub_that_cannot_be_reached_is_named() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(1_000));
+    let mut command = command(&scene, &hub, &["fetch", YAML]);
+    // Nobody listens on the discard port.
+    command.env("HF_ENDPOINT", "http://127.0.0.1:9");
+    let said = scene.go(command).end();
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+}
