@@ -37,18 +37,38 @@ fn a_gated_repository_says_who_must_do_what() {
     (repo.gated, repo.token) = (true, Some(TOKEN.to_owned()));
     let hub = Hub::with(repo);
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) is gated: 401, no token was sent
+    help: accept its licence at [hub]/org/tiny and name a token of that account: `hf: { token: { env: HF_TOKEN } }`
+    nothing was downloaded
+    ");
     change(
         &scene,
         "models:",
         "hf: { token: { env: HF_TOKEN } }\nmodels:",
     );
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) is gated: 401, no token was sent, for `HF_TOKEN` is not set
+    help: accept its licence at [hub]/org/tiny and set HF_TOKEN to a token of that account
+    nothing was downloaded
+    ");
     let said = fetch_with(&scene, &hub, "hf_of_somebody_else");
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) is gated: 403, the token of `HF_TOKEN` was sent
+    help: accept its licence at [hub]/org/tiny with the account of that token, and wait until it is let in
+    nothing was downloaded
+    ");
     let said = fetch_with(&scene, &hub, "unknown");
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: [hub] does not know the token for `org/tiny` (model `chat`): the token of `HF_TOKEN` was sent
+    help: make a new one at [hub]/settings/tokens
+    nothing was downloaded
+    ");
     assert_nothing_came(&scene, &hub);
 
     hub.forget();
@@ -74,7 +94,12 @@ fn a_token_of_hf_auth_login_is_used_as_a_server_would() {
     repo.token = Some(TOKEN.to_owned());
     let hub = Hub::with(repo);
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) is private or not at [hub]: 401, no token was sent
+    help: name it as the hub does; if it is private, name a token of that account: `hf: { token: { env: HF_TOKEN } }`
+    nothing was downloaded
+    ");
     scene.write("hf/token", &format!("{TOKEN}\n"));
     assert_eq!(fetch(&scene, &hub).code, 0);
 }
@@ -85,16 +110,34 @@ fn what_is_not_there_is_told_apart() {
     let hub = Hub::with(Repo::tiny(1_000));
     change(&scene, "org/tiny,", "org/tiny, revision: v9,");
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) has no revision `v9`
+    help: name a branch, a tag or a whole commit of [hub]/org/tiny/tree/main
+    nothing was downloaded
+    ");
     change(&scene, "v9", "../v9");
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `../v9` is no name of a revision (model `chat`)
+    help: name a branch, a tag or a whole commit
+    nothing was downloaded
+    ");
     change(&scene, "org/tiny, revision: ../v9,", "org/tinny,");
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: there is no repository `org/tinny` (model `chat`) at [hub]; no token was sent
+    help: name it as the hub does: [hub]/org/tinny would show it
+    nothing was downloaded
+    ");
     change(&scene, "org/tinny,", "/nowhere/tiny,");
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: there is no folder `/nowhere/tiny` (model `chat`)
+    ");
     assert_nothing_came(&scene, &hub);
 }
 
@@ -105,7 +148,11 @@ fn a_revision_is_resolved_and_said() {
     hub.change(|repo| repo.branches.push("refs/pr/3".to_owned()));
     change(&scene, "org/tiny,", "org/tiny, revision: refs/pr/3,");
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    0
+    `org/tiny`: 6 files, 2.1 kB, into `[scene]/hf/hub`
+    `org/tiny`: 2.1 kB in [time], `refs/pr/3` is 0123456789abcdef0123456789abcdef01234567
+    ");
     assert_eq!(
         fs::read_to_string(cache(&scene).join("refs/refs/pr/3")).unwrap(),
         "0123456789abcdef0123456789abcdef01234567"
@@ -147,7 +194,11 @@ fn offline_asks_nobody_and_says_what_is_missing() {
     let hub = Hub::with(Repo::tiny(1_000));
     change(&scene, "models:", "hf: { offline: true }\nmodels:");
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) is not in the cache `[scene]/hf/hub`: it knows no `main`
+    help: `hf: { offline: true }` forbids to ask a hub: fetch without it (`--set hf.offline=false`)
+    ");
     assert_eq!(hub.asked(), []);
     let online = ["fetch", YAML, "--set", "hf.offline=false"];
     assert_eq!(scene.go(command(&scene, &hub, &online)).end().code, 0);
@@ -156,7 +207,11 @@ fn offline_asks_nobody_and_says_what_is_missing() {
     let snapshot = cache(&scene).join("snapshots/0123456789abcdef0123456789abcdef01234567");
     fs::remove_file(snapshot.join("tokenizer.json")).unwrap();
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) is not whole in the cache `[scene]/hf/hub`: tokenizer.json missing
+    help: `hf: { offline: true }` forbids to ask a hub: fetch without it (`--set hf.offline=false`)
+    ");
     assert_eq!(hub.asked(), []);
 }
 
@@ -168,5 +223,10 @@ fn a_hub_that_cannot_be_reached_is_named() {
     // Nobody listens on the discard port.
     command.env("HF_ENDPOINT", "http://127.0.0.1:9");
     let said = scene.go(command).end();
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`) is not whole in the cache `[scene]/hf/hub`, and no answer from http://127.0.0.1:9: Connection refused (os error 111)
+    help: fetch it where the hub can be reached (toolorch fetch), into a cache that is read here
+    nothing was downloaded
+    ");
 }

@@ -40,7 +40,11 @@ fn the_first_fetch_downloads_what_a_server_loads_and_the_second_asks_nothing() {
     let scene = scene();
     let hub = Hub::with(Repo::tiny(100_000));
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    0
+    `org/tiny`: 6 files, 200.1 kB, into `[scene]/hf/hub`
+    `org/tiny`: 200.1 kB in [time], `main` is 0123456789abcdef0123456789abcdef01234567
+    ");
     let cache = cache(&scene);
     assert_whole(&hub, &cache, "0123456789abcdef0123456789abcdef01234567");
     let main = fs::read_to_string(cache.join("refs/main")).unwrap();
@@ -48,7 +52,10 @@ fn the_first_fetch_downloads_what_a_server_loads_and_the_second_asks_nothing() {
 
     hub.forget();
     let said = fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    0
+    `org/tiny` is in the cache `[scene]/hf/hub` (200.1 kB), `main` is 0123456789abcdef0123456789abcdef01234567
+    ");
     assert_eq!(hub.asked(), []);
 
     // A branch that moved is noticed when it is asked for.

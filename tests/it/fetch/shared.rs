@@ -78,7 +78,7 @@ name: w
 vllm: { version: "0.32.0" }
 nodes:
   box: { gpus: 2, transport: local, address: 127.0.1.1 }
-  far: { gpus: 2 }
+  far: { gpus: 4 }
 pools: { p: { nodes: 1, gpus: 8, launcher: slurm, slurm: { time: "01:00:00" } } }
 models:
   one: { model: org/tiny, node: box, port: 8000 }
@@ -90,6 +90,13 @@ models:
 "#;
     scene.write(YAML, &scene.here(yaml));
     let said = super::fetch(&scene, &hub);
-    insta::assert_snapshot!(shown(&scene, &hub, &said), @"");
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    0
+    `org/tiny`: 6 files, 2.1 kB, into `[scene]/hf/hub`
+    `org/tiny`: 2.1 kB in [time], `main` is 0123456789abcdef0123456789abcdef01234567
+    not looked at: the weights of model `moved`: its setup lines or modules may move its cache; `hf: { home: … }` says where it is
+    not looked at: `/ckpt/kept` (model `kept`) is a folder of another machine
+    not looked at: `far`, `p-0`: there `org/tiny` is found only if `[scene]/hf/hub` is the same folder as here
+    ");
     assert_eq!(hub.stored(SHARD).len(), 1);
 }
