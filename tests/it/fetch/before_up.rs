@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::hub::{Hub, Repo};
-use super::{YAML, command, scene};
+use super::{YAML, command, fetch, scene};
 use crate::up::Scene;
-use crate::up::scene::{Said, until};
+use crate::up::scene::Said;
 
 /// A vLLM that, as the real one without a network, ends where its weights are not in the cache.
 fn install(scene: &Scene) {
@@ -36,21 +36,22 @@ fn up_downloads_first_and_only_what_is_missing() {
     );
     scene.write(YAML, &yaml);
     let hub = Hub::with(Repo::tiny(1_000));
-    let said = up(&scene, &hub, &["--detach"]);
+    let said = up(&scene, &hub, &[]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.err.contains("`org/tiny`: 6 files"), "{}", said.err);
-    until("a ready server", || {
-        let journal = scene.journal("w");
-        let ready = journal
-            .iter()
-            .any(|record| record["event"]["kind"] == "ready");
-        ready.then_some(())
-    });
+    let words = "`org/tiny`: 6 files";
+    assert!(said.err.contains(words), "{}", said.err);
     // Beside what runs nothing is asked for, whatever became of the cache.
     hub.forget();
     fs::remove_dir_all(scene.path("hf")).unwrap();
-    let again = up(&scene, &hub, &["--detach"]);
+    let again = up(&scene, &hub, &[]);
     assert_eq!((again.code, hub.asked()), (0, vec![]), "{}", again.err);
+    assert_eq!(scene.run(&["down", YAML]).code, 0);
+    // A cache that has all of it is not even mentioned.
+    assert_eq!(fetch(&scene, &hub).code, 0);
+    hub.forget();
+    let said = up(&scene, &hub, &["--detach"]);
+    assert_eq!((said.code, hub.asked()), (0, vec![]), "{}", said.err);
+    assert!(!said.err.contains("org/tiny"), "{}", said.err);
     assert_eq!(scene.run(&["down", YAML]).code, 0);
     scene.assert_nothing_left();
 }
