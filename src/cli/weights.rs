@@ -20,12 +20,6 @@ pub(super) fn of(cluster: &Cluster, running: &BTreeSet<UnitId>) -> Weights {
     wanted(&cluster.spec, &cluster.plan, home, &variables, running)
 }
 
-/// The YAML forbids to ask a hub.
-pub(super) fn is_offline(cluster: &Cluster) -> bool {
-    let hf = cluster.spec.hf.as_ref();
-    hf.is_some_and(|hf| hf.offline == Some(true))
-}
-
 /// What a cache lacks, for people.
 pub(super) fn lacks(wanted: &Wanted, look: &CacheLook) -> Option<String> {
     let Wanted {
@@ -89,18 +83,15 @@ pub(super) fn before_start(
     }
     // What runs has read its weights.
     let lacking = lacking(of(cluster, &running()?));
-    if is_offline(cluster) {
-        for (why, _) in &lacking {
-            printer.complain(&format!(
-                "warning: {why}; `hf: {{ offline: true }}` keeps it from being downloaded"
-            ));
-        }
+    let (offline, online): (Vec<_>, Vec<_>) =
+        (lacking.into_iter()).partition(|(_, wanted)| wanted.offline);
+    for (why, _) in offline {
+        printer.complain(&format!("warning: {why}; its server is told to ask no hub"));
+    }
+    if online.is_empty() {
         return Ok(Brought::Nothing);
     }
-    if lacking.is_empty() {
-        return Ok(Brought::Nothing);
-    }
-    let wanted = lacking.into_iter().map(|(_, wanted)| wanted).collect();
+    let wanted = online.into_iter().map(|(_, wanted)| wanted).collect();
     bring(wanted, Interrupts::End, printer)
         .inspect_err(|_| printer.complain("nothing was started"))
         .map(|()| Brought::Something)
@@ -200,9 +191,9 @@ fn asker_of(wanted: &Wanted) -> Result<Asker, String> {
 fn said(wanted: &Wanted, error: &HubError, asker: &Asker) -> String {
     let whose = wanted.whose();
     match error {
-        HubError::Refused(refusal) => refused(wanted, refusal, asker.hub.endpoint(), &asker.token),
+        HubError::Refused(refusal) => refused(wanted, refusal, asker.hub.shown(), &asker.token),
         HubError::Silent { .. } => format!(
-            "`{}` ({whose}) is not whole in the cache `{}`, and {error}\nhelp: fetch it where the hub can be reached (toolorch fetch), into a cache that is read here",
+            "`{}` ({whose}) is not whole in the cache `{}`, and {error}\nhelp: fetch it where the hub can be reached (toolorch fetch), into a cache that is read here; `hf: {{ offline: true }}` starts from what is there",
             wanted.repo,
             wanted.hub.display()
         ),

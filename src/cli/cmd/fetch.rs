@@ -24,30 +24,26 @@ pub(in crate::cli) fn run(args: &FetchArgs, printer: Printer) -> Result<ExitStat
         return Ok(ExitStatus::Done);
     }
     folders(&weights, &cluster, printer)?;
-    let mut lacking = Vec::new();
+    let (mut lacking, mut forbidden) = (Vec::new(), Vec::new());
     for wanted in &weights.wanted {
         let look = hub::look(wanted);
         match weights::lacks(wanted, &look) {
-            None if !args.refresh || weights::is_offline(&cluster) => {
-                say_whole(wanted, &look, printer)
-            }
-            None => lacking.push((String::new(), wanted)),
-            Some(why) => lacking.push((why, wanted)),
+            Some(why) if wanted.offline => forbidden.push(why),
+            None if wanted.offline || !args.refresh => say_whole(wanted, &look, printer),
+            _ => lacking.push(wanted.clone()),
         }
     }
-    if weights::is_offline(&cluster) && !lacking.is_empty() {
-        for (why, _) in lacking {
+    if !forbidden.is_empty() {
+        for why in forbidden {
             printer.complain(&format!("error: {why}"));
         }
-        printer.complain("help: `hf: { offline: true }` forbids to ask a hub: fetch without it (`--set hf.offline=false`)");
+        printer.complain(
+            "help: `hf: { offline: true }` forbids to ask a hub: fetch without it (`--set hf.offline=false`)\nnothing was downloaded",
+        );
         return Err(ExitStatus::Refused);
     }
-    let wanted: Vec<Wanted> = lacking
-        .into_iter()
-        .map(|(_, wanted)| wanted.clone())
-        .collect();
-    if !wanted.is_empty() {
-        weights::bring(wanted, Interrupts::Told, printer)?;
+    if !lacking.is_empty() {
+        weights::bring(lacking, Interrupts::Told, printer)?;
     }
     say_unseen(&weights, printer);
     Ok(ExitStatus::Done)

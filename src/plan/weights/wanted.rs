@@ -31,6 +31,8 @@ pub struct Wanted {
     pub by_index: bool,
     /// The variable that holds the token, where the YAML names one.
     pub token: Option<String>,
+    /// Its server asks no hub: `HF_HUB_OFFLINE`.
+    pub offline: bool,
     /// The models that it is for, in the order of the YAML.
     pub models: Vec<Name>,
     /// Servers of this machine load it.
@@ -150,6 +152,7 @@ impl Weights {
             (&known.repo, &known.revision, &known.hub) == (&new.repo, &new.revision, &new.hub)
                 && (known.load, known.by_index, &known.token)
                     == (new.load, new.by_index, &new.token)
+                && known.offline == new.offline
         };
         let Some(known) = self.wanted.iter_mut().find(same) else {
             self.wanted.push(new);
@@ -193,10 +196,7 @@ impl Asker<'_> {
         if self.flag("--download-dir").is_some() {
             return Err("its `download-dir` keeps them elsewhere".to_owned());
         }
-        if self
-            .own("VLLM_USE_MODELSCOPE")
-            .is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true"))
-        {
+        if self.says("VLLM_USE_MODELSCOPE") {
             return Err("they come from ModelScope".to_owned());
         }
         let (home, hub) = self.places()?;
@@ -210,6 +210,7 @@ impl Asker<'_> {
             load: self.flag("--load-format").map_or(Load::Auto, Load::of),
             by_index,
             token: self.token(),
+            offline: self.says("HF_HUB_OFFLINE"),
             models: vec![self.name.clone()],
             here,
             elsewhere: if here {
@@ -254,6 +255,13 @@ impl Asker<'_> {
             passed.then(|| "HF_TOKEN".to_owned())
         };
         named.or_else(usual)
+    }
+
+    /// A switch that the YAML sets or passes is on.
+    fn says(&self, name: &str) -> bool {
+        let on =
+            |value: String| ["1", "on", "yes", "true"].contains(&value.to_lowercase().as_str());
+        self.own(name).is_some_and(on)
     }
 
     /// A variable that the YAML sets or passes.

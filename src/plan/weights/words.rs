@@ -108,6 +108,7 @@ mod tests {
             load: Load::Auto,
             by_index: true,
             token: None,
+            offline: false,
             models: vec![crate::base::Name::new("chat")],
             here: true,
             elsewhere: Vec::new(),

@@ -1,6 +1,6 @@
 //! Requests to a hub. The token goes to the hub alone: never to where it redirects, never into a text.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,11 +30,18 @@ const LONGEST: Millis = Millis::from_secs(60);
 const TEXT: u64 = 256 << 20;
 
 /// A hub, and who asks it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Hub {
     http: reqwest::Client,
     endpoint: String,
+    shown: String,
     token: Option<HeaderValue>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hub({})", self.shown)
+    }
 }
 
 /// The hub's address, without a slash at its end.
@@ -67,7 +74,7 @@ impl Hub {
     /// The address or the token is none, or the machine's certificates cannot be read.
     pub fn new(endpoint: &str, token: Option<&str>) -> Result<Self, HubError> {
         let strange = |why: String| HubError::Strange {
-            endpoint: endpoint.to_owned(),
+            endpoint: without_password(endpoint),
             why,
         };
         let token = token.map(|token| {
@@ -85,13 +92,14 @@ impl Hub {
         Ok(Self {
             http,
             endpoint: endpoint.to_owned(),
+            shown: without_password(endpoint),
             token: token.transpose()?,
         })
     }
 
-    /// Its address.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+    /// Its address for messages, without a password that may stand in it.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// The files of a revision.
@@ -161,14 +169,14 @@ impl Hub {
     /// The error for a connection that broke off again and again.
     pub(super) fn silent(&self, why: String) -> HubError {
         HubError::Silent {
-            endpoint: self.endpoint.clone(),
+            endpoint: self.shown.clone(),
             why,
         }
     }
 
     fn strange(&self, why: String) -> HubError {
         HubError::Strange {
-            endpoint: self.endpoint.clone(),
+            endpoint: self.shown.clone(),
             why,
         }
     }
@@ -277,6 +285,13 @@ pub(super) fn root(error: reqwest::Error) -> String {
     crate::base::clean(&inner.to_string())
 }
 
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let from = rest[..host].rfind('@').map_or(0, |at| at + 1);
+    format!("{scheme}://{}", &rest[from..])
+}
+
 /// A path as a part of a URL; `kept` characters stay, and those that never need it.
 fn escaped(path: &str, kept: &str) -> String {
     let mut out = String::with_capacity(path.len());
@@ -304,6 +319,19 @@ mod tests {
             escaped(&"refs/pr/1".replace('/', "%2F"), "/%"),
             "refs%2Fpr%2F1"
         );
+    }
+
+    #[test]
+    fn a_mirror_s_password_is_not_shown() {
+        for (url, shown) in [
+            ("https://huggingface.co", "https://huggingface.co"),
+            (
+                "http://me:secret@mirror:8080/hf@x",
+                "http://mirror:8080/hf@x",
+            ),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
     }
 
     #[test]

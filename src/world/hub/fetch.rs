@@ -1,6 +1,6 @@
 //! A repository into a cache: asked for, waited for where another downloads it, downloaded, linked.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -41,23 +41,15 @@ impl FetchJob {
     /// What is still to be downloaded, in bytes.
     pub fn left(&self) -> u64 {
         let cache = self.wanted.cache();
-        let files = self.files.iter();
-        files
-            .map(|file| left(&cache, &self.listing.commit, file))
-            .sum()
+        self.lacking(&cache).map(|file| left(&cache, file)).sum()
     }
 
-    /// The bytes of the files that are not whole yet: what is left, and what came of them before.
-    pub fn bytes(&self) -> u64 {
-        self.lacking(&self.wanted.cache())
-            .map(|file| file.size)
-            .sum()
-    }
-
-    fn lacking(&self, cache: &Cache) -> impl Iterator<Item = &RepoFile> {
+    /// Files whose bytes are not there; of those with the same bytes one.
+    fn lacking<'a>(&'a self, cache: &'a Cache) -> impl Iterator<Item = &'a RepoFile> {
         let lacks = move |file: &&RepoFile| !has_bytes(cache, &self.listing.commit, file);
-        let lacking: Vec<&RepoFile> = self.files.iter().filter(lacks).collect();
-        lacking.into_iter()
+        let lacking = self.files.iter().filter(lacks);
+        let mut seen = HashSet::new();
+        lacking.filter(move |file| seen.insert(&file.blob))
     }
 }
 
@@ -87,7 +79,7 @@ pub async fn ask(hub: &Hub, wanted: &Wanted) -> Result<FetchJob, HubError> {
     }
     let (load, by_index) = (wanted.load, wanted.by_index);
     let strange = |why: String| HubError::Strange {
-        endpoint: hub.endpoint().to_owned(),
+        endpoint: hub.shown().to_owned(),
         why,
     };
     let mut choice = choose(&listing, load, by_index, None);

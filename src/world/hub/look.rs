@@ -103,11 +103,8 @@ fn is_whole(path: &Path, file: &RepoFile) -> bool {
     fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == file.size)
 }
 
-/// What is still to be downloaded of a file, in bytes.
-pub(super) fn left(cache: &Cache, commit: &str, file: &RepoFile) -> u64 {
-    if has_bytes(cache, commit, file) {
-        return 0;
-    }
+/// What is still to be downloaded of a file that is not there, in bytes.
+pub(super) fn left(cache: &Cache, file: &RepoFile) -> u64 {
     file.size.saturating_sub(begun(&cache.incomplete(file)))
 }
 

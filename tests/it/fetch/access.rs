@@ -198,6 +198,7 @@ fn offline_asks_nobody_and_says_what_is_missing() {
     3
     error: `org/tiny` (model `chat`) is not in the cache `[scene]/hf/hub`: it knows no `main`
     help: `hf: { offline: true }` forbids to ask a hub: fetch without it (`--set hf.offline=false`)
+    nothing was downloaded
     ");
     assert_eq!(hub.asked(), []);
     let online = ["fetch", YAML, "--set", "hf.offline=false"];
@@ -211,7 +212,46 @@ fn offline_asks_nobody_and_says_what_is_missing() {
     3
     error: `org/tiny` (model `chat`) is not whole in the cache `[scene]/hf/hub`: tokenizer.json missing
     help: `hf: { offline: true }` forbids to ask a hub: fetch without it (`--set hf.offline=false`)
+    nothing was downloaded
     ");
+    assert_eq!(hub.asked(), []);
+}
+
+#[test]
+fn a_hub_that_lists_a_way_out_of_the_cache_is_not_followed() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(1_000));
+    hub.change(|repo| {
+        repo.files
+            .insert("../../../out.json".to_owned(), b"{}".to_vec());
+    });
+    let said = fetch(&scene, &hub);
+    insta::assert_snapshot!(shown(&scene, &hub, &said), @"
+    3
+    error: `org/tiny` (model `chat`): [hub] answers what is not understood: it lists a file `../../../out.json`
+    nothing was downloaded
+    ");
+    assert_nothing_came(&scene, &hub);
+}
+
+#[test]
+fn what_needs_a_later_release_is_refused() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(1_000));
+    change(
+        &scene,
+        "models:",
+        "hf: { stage: /local }\nlauncher: slurm\nmodels:",
+    );
+    let said = fetch(&scene, &hub);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(
+        said.err
+            .contains("`fetch` needs what comes in a later release"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("staging of weights"), "{}", said.err);
     assert_eq!(hub.asked(), []);
 }
 
@@ -226,7 +266,7 @@ fn a_hub_that_cannot_be_reached_is_named() {
     insta::assert_snapshot!(shown(&scene, &hub, &said), @"
     3
     error: `org/tiny` (model `chat`) is not whole in the cache `[scene]/hf/hub`, and no answer from http://127.0.0.1:9: Connection refused (os error 111)
-    help: fetch it where the hub can be reached (toolorch fetch), into a cache that is read here
+    help: fetch it where the hub can be reached (toolorch fetch), into a cache that is read here; `hf: { offline: true }` starts from what is there
     nothing was downloaded
     ");
 }

@@ -3,10 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::Signal;
+
 use super::hub::{Hub, Repo};
 use super::{YAML, command, fetch, scene};
 use crate::up::Scene;
-use crate::up::scene::Said;
+use crate::up::scene::{Said, until};
 
 /// A vLLM that, as the real one without a network, ends where its weights are not in the cache.
 fn install(scene: &Scene) {
@@ -52,6 +54,44 @@ fn up_downloads_first_and_only_what_is_missing() {
     let said = up(&scene, &hub, &["--detach"]);
     assert_eq!((said.code, hub.asked()), (0, vec![]), "{}", said.err);
     assert!(!said.err.contains("org/tiny"), "{}", said.err);
+    assert_eq!(scene.run(&["down", YAML]).code, 0);
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn up_can_be_interrupted_while_it_downloads() {
+    let scene = scene();
+    install(&scene);
+    let hub = Hub::with(Repo::tiny(100_000));
+    hub.hold(10_000);
+    let going = scene.go(command(&scene, &hub, &["up", YAML]));
+    until("a download", || {
+        going.err().contains("`org/tiny`: 6 files").then_some(())
+    });
+    going.signal(Signal::INT);
+    assert_eq!(going.end().code, 130);
+    assert_eq!(scene.names("state"), [] as [String; 0]);
+    hub.go_on();
+    assert_eq!(fetch(&scene, &hub).code, 0, "nobody is waited for");
+    scene.assert_nothing_left();
+}
+
+#[test]
+fn up_asks_nobody_where_the_yaml_forbids_it() {
+    let scene = scene();
+    install(&scene);
+    let hub = Hub::with(Repo::tiny(1_000));
+    let yaml = scene
+        .read(YAML)
+        .replace("models:", "hf: { offline: true }\nmodels:");
+    let yaml = yaml.replace("port: 8000", "port: 8000, restart: { attempts: 0 }");
+    scene.write(YAML, &yaml);
+    let said = up(&scene, &hub, &[]);
+    let warning = "warning: `org/tiny` (model `chat`) is not in the cache `";
+    assert!(said.err.contains(warning), "{}", said.err);
+    assert_eq!(hub.asked(), []);
+    // It was started all the same: only the server knows what it can do without.
+    assert_eq!(said.code, 4, "{}", said.err);
     assert_eq!(scene.run(&["down", YAML]).code, 0);
     scene.assert_nothing_left();
 }

@@ -16,6 +16,7 @@ fn assert_whole(hub: &Hub, cache: &Path, commit: &str) {
     for path in [
         "config.json",
         "tokenizer.json",
+        "added_tokens.json",
         "templates/extra.jinja",
         "model.safetensors.index.json",
         SHARD,
@@ -139,6 +140,7 @@ fn ctrl_c_leaves_only_what_can_be_gone_on_with() {
 fn connections_that_break_off_and_bytes_that_are_wrong_are_mended() {
     let scene = scene();
     let hub = Hub::with(Repo::tiny(100_000));
+    hub.tire(2);
     hub.cut(SHARD, 10_000);
     hub.cut(SHARD, 0);
     let said = fetch(&scene, &hub);

@@ -33,6 +33,8 @@ impl Repo {
         let files = [
             ("config.json", b"{\"architectures\":[]}".to_vec()),
             ("tokenizer.json", b"{}".to_vec()),
+            // The same bytes: one blob.
+            ("added_tokens.json", b"{}".to_vec()),
             ("templates/extra.jinja", b"{{ x }}".to_vec()),
             ("model.safetensors.index.json", index.as_bytes().to_vec()),
             ("model-00001-of-00002.safetensors", shard(1)),
@@ -85,6 +87,8 @@ struct State {
     asked: Vec<Asked>,
     /// How often the store breaks a file off after so many bytes.
     cuts: Vec<(String, usize)>,
+    /// So many questions are answered with 503.
+    busy: usize,
     /// The store answers with other bytes than it should, so often.
     spoilt: usize,
     /// The store sends so many bytes of a file, and no more before it is let go.
@@ -179,6 +183,11 @@ impl Hub {
         self.shared.state.lock().unwrap().spoilt = times;
     }
 
+    /// The hub has no time for so many questions.
+    pub(super) fn tire(&self, times: usize) {
+        self.shared.state.lock().unwrap().busy = times;
+    }
+
     /// The store sends only the first bytes of each file until it may go on.
     pub(super) fn hold(&self, after: usize) {
         self.shared.state.lock().unwrap().held = Some(after);
@@ -207,7 +216,11 @@ impl Shared {
     }
 
     fn from_hub(&self, stream: &TcpStream, asked: &Asked) -> Option<()> {
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
+        if state.busy > 0 {
+            state.busy -= 1;
+            return reply(stream, "503 Service Unavailable", "", b"");
+        }
         let token = asked
             .authorization
             .as_deref()
