@@ -1,5 +1,6 @@
 //! How a download is shown, and how it is interrupted.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -162,22 +163,23 @@ impl<'a> Shown<'a> {
             return;
         }
         let from = *self.from.get_or_insert(got);
+        let text = progress(
+            self.total,
+            got,
+            got.saturating_sub(from),
+            self.began.elapsed(),
+        );
         if self.printer.live() {
             if self.began.elapsed() >= SHORT {
                 let total = self.total;
-                self.bar.get_or_insert_with(|| bar(total)).set_position(got);
+                let bar = self.bar.get_or_insert_with(|| bar(total));
+                bar.set_position(got);
+                bar.set_message(text);
             }
         } else if self.said.elapsed() >= LINES {
             self.said = Instant::now();
-            let percent = u128::from(got) * 100 / u128::from(self.total.max(1));
-            let seconds = self.began.elapsed().as_secs().max(1);
-            let rate = got.saturating_sub(from) / seconds;
-            self.printer.say(&format!(
-                "`{}`: {percent} % of {}, {}/s",
-                self.job.wanted.repo,
-                bytes(self.total),
-                bytes(rate)
-            ));
+            self.printer
+                .say(&format!("`{}`: {text}", self.job.wanted.repo));
         }
     }
 
@@ -210,9 +212,44 @@ pub(super) fn commit(revision: &str, commit: &str) -> String {
 }
 
 fn bar(total: u64) -> ProgressBar {
-    let style = "[{bar:24}] {bytes} of {total_bytes} · {bytes_per_sec} · {eta} left";
+    let style = "[{bar:24}] {msg}";
     let style =
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
     let target = ProgressDrawTarget::stderr_with_hz(10);
     ProgressBar::with_draw_target(Some(total), target).with_style(style.progress_chars("=> "))
+}
+
+/// `4.1 GB of 16.3 GB · 85.2 MB/s · 2m 23s left`; the last two once they can be told.
+fn progress(total: u64, got: u64, since: u64, elapsed: Duration) -> String {
+    let millis = elapsed.as_millis().max(1);
+    let rate = u64::try_from(u128::from(since) * 1000 / millis).unwrap_or(u64::MAX);
+    let mut text = format!("{} of {}", bytes(got), bytes(total));
+    if let Some(left) = total.saturating_sub(got).checked_div(rate) {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            " · {}/s · {} left",
+            bytes(rate),
+            Millis::from_secs(left)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_counts_what_came_now() {
+        let text = progress(
+            16_300_000_000,
+            4_100_000_000,
+            852_000_000,
+            Duration::from_secs(10),
+        );
+        assert_eq!(text, "4.1 GB of 16.3 GB · 85.2 MB/s · 2m 23s left");
+        let text = progress(16_300_000_000, 3_248_000_000, 0, Duration::from_secs(10));
+        assert_eq!(text, "3.2 GB of 16.3 GB");
+    }
 }

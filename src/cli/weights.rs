@@ -91,8 +91,8 @@ pub(super) fn before_start(
     if online.is_empty() {
         return Ok(Brought::Nothing);
     }
-    let wanted = online.into_iter().map(|(_, wanted)| wanted).collect();
-    bring(wanted, Interrupts::End, printer)
+    let wanted: Vec<Wanted> = online.into_iter().map(|(_, wanted)| wanted).collect();
+    bring(&wanted, Interrupts::End, printer)
         .inspect_err(|_| printer.complain("nothing was started"))
         .map(|()| Brought::Something)
 }
@@ -102,11 +102,11 @@ pub(super) fn before_start(
 /// # Errors
 /// As [`before_start`].
 pub(super) fn bring(
-    wanted: Vec<Wanted>,
+    wanted: &[Wanted],
     interrupts: Interrupts,
     printer: Printer,
 ) -> Result<(), ExitStatus> {
-    let asked = fetching::drive(interrupts, printer, ask_all(&wanted))?;
+    let asked = fetching::drive(interrupts, printer, ask_all(wanted))?;
     let mut jobs = Vec::new();
     let mut refusals = Vec::new();
     for answer in asked {

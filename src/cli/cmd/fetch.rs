@@ -43,7 +43,7 @@ pub(in crate::cli) fn run(args: &FetchArgs, printer: Printer) -> Result<ExitStat
         return Err(ExitStatus::Refused);
     }
     if !lacking.is_empty() {
-        weights::bring(lacking, Interrupts::Told, printer)?;
+        weights::bring(&lacking, Interrupts::Told, printer)?;
     }
     say_unseen(&weights, printer);
     Ok(ExitStatus::Done)

@@ -208,10 +208,10 @@ pub fn lacks(
         missing.push("a tokenizer".to_owned());
     }
     let own = names.iter().any(|name| is_consolidated(name)) && load == Load::Auto;
-    let named = [INDEX, BIN_INDEX]
+    let mut named = [INDEX, BIN_INDEX]
         .into_iter()
         .filter(|&name| !own && names.contains(name));
-    match named.filter_map(index).next() {
+    match named.find_map(index) {
         Some(Index(named)) => {
             missing.extend(named.into_iter().filter(|name| !names.contains(name)));
         }

@@ -206,7 +206,7 @@ mod tests {
     fn a_dead_one_is_replaced_at_once_and_a_silent_one_elsewhere_after_a_minute() {
         let dir = tempfile::tempdir().unwrap();
         edit(take(dir.path()).unwrap(), |holder| {
-            holder.process.start += 1
+            holder.process.start += 1;
         });
         let second = take(dir.path()).unwrap();
         edit(second, |holder| {

@@ -205,9 +205,9 @@ impl Shared {
         while let Some(asked) = read_head(&mut lines, store) {
             self.state.lock().unwrap().asked.push(asked.clone());
             let done = if store {
-                self.from_store(stream, &asked)
+                self.of_store(stream, &asked)
             } else {
-                self.from_hub(stream, &asked)
+                self.of_hub(stream, &asked)
             };
             if done.is_none() {
                 return;
@@ -215,7 +215,7 @@ impl Shared {
         }
     }
 
-    fn from_hub(&self, stream: &TcpStream, asked: &Asked) -> Option<()> {
+    fn of_hub(&self, stream: &TcpStream, asked: &Asked) -> Option<()> {
         let mut state = self.state.lock().unwrap();
         if state.busy > 0 {
             state.busy -= 1;
@@ -297,14 +297,11 @@ impl Shared {
         reply(stream, "200 OK", "", bytes)
     }
 
-    fn from_store(&self, mut stream: &TcpStream, asked: &Asked) -> Option<()> {
+    fn of_store(&self, mut stream: &TcpStream, asked: &Asked) -> Option<()> {
         let mut state = self.state.lock().unwrap();
         let digest = asked.path[1..].split('?').next()?.to_owned();
-        let files = state.repos.values().flat_map(|repo| repo.files.values());
-        let mut bytes = files
-            .filter(|bytes| sha256(bytes) == digest)
-            .next()?
-            .clone();
+        let mut files = state.repos.values().flat_map(|repo| repo.files.values());
+        let mut bytes = files.find(|bytes| sha256(bytes) == digest)?.clone();
         if state.spoilt > 0 {
             state.spoilt -= 1;
             bytes[0] ^= 1;
