@@ -89,7 +89,12 @@ pub(super) fn download(
         tokio::pin!(fetched);
         loop {
             tokio::select! {
-                done = &mut fetched => return done,
+                done = &mut fetched => {
+                    while let Ok(happened) = news.try_recv() {
+                        shown.tell(&happened);
+                    }
+                    return done;
+                }
                 Some(happened) = news.recv() => shown.tell(&happened),
                 _ = ticks.tick() => shown.tick(got.load(Ordering::Relaxed)),
             }
@@ -141,10 +146,12 @@ impl<'a> Shown<'a> {
                     process.pid
                 ));
             }
+            FetchNews::Begins { files: 0, .. } => self.total = 0,
             FetchNews::Begins {
                 files,
                 bytes: total,
             } => {
+                self.from = None;
                 self.total = *total;
                 let now = Instant::now();
                 (self.began, self.said) = (now, now);

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use super::RepoId;
 use crate::facts::RepoFile;
 
+/// How names of files end that are not whole.
+const INCOMPLETE: &str = ".toolorch.incomplete";
+
 /// The folder of one repository in a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
@@ -29,11 +32,17 @@ impl Cache {
         self.root.join("blobs").join(&file.blob)
     }
 
-    /// What of it was downloaded so far. The name is ours: `huggingface_hub` writes files of other names at other places at
-    /// the same time.
-    pub fn incomplete(&self, file: &RepoFile) -> PathBuf {
-        let name = format!("{}.toolorch.incomplete", file.blob);
+    /// What of it was downloaded so far, by the n-th who did. Nobody else writes there: neither `huggingface_hub`, whose names
+    /// differ, nor a toolorch that was taken for dead and goes on.
+    pub fn incomplete(&self, file: &RepoFile, turn: u64) -> PathBuf {
+        let name = format!("{}.{turn}{INCOMPLETE}", file.blob);
         self.root.join("blobs").join(name)
+    }
+
+    /// Of which turn a name among the blobs is what came of a file.
+    pub fn turn_of(file: &RepoFile, name: &str) -> Option<u64> {
+        let rest = name.strip_prefix(&file.blob)?.strip_prefix('.')?;
+        rest.strip_suffix(INCOMPLETE)?.parse().ok()
     }
 
     /// The files of a commit under their names.
@@ -93,6 +102,15 @@ mod tests {
             cache.blob(&file("x")),
             Path::new("/hub/models--a--b/blobs/ff")
         );
+        let part = cache.incomplete(&file("x"), 12);
+        assert_eq!(
+            part,
+            Path::new("/hub/models--a--b/blobs/ff.12.toolorch.incomplete")
+        );
+        let turn = |name| Cache::turn_of(&file("x"), name);
+        assert_eq!(turn("ff.12.toolorch.incomplete"), Some(12));
+        assert_eq!(turn("fff.12.toolorch.incomplete"), None);
+        assert_eq!(turn("ff.12.incomplete"), None);
         let at = cache.reference("refs/pr/1");
         assert_eq!(at, Path::new("/hub/models--a--b/refs/refs/pr/1"));
     }

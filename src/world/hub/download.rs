@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use super::HubError;
 use super::client::{Failure, Hub, rest, root};
 use super::part::Part;
+use super::turn::TurnNumber;
 use crate::facts::RepoFile;
 use crate::plan::weights::{Cache, RepoId};
 
@@ -21,6 +22,7 @@ pub(super) struct Source {
     pub(super) repo: RepoId,
     pub(super) commit: String,
     pub(super) cache: Cache,
+    pub(super) turn: TurnNumber,
 }
 
 /// Downloads a file; `got` counts its bytes.
@@ -29,7 +31,7 @@ pub(super) async fn download(
     file: &RepoFile,
     got: &AtomicU64,
 ) -> Result<(), HubError> {
-    let mut part = Part::open(&from.cache, file)?;
+    let mut part = Part::open(&from.cache, file, from.turn)?;
     got.fetch_add(part.len(), Ordering::Relaxed);
     let mut damaged = false;
     loop {

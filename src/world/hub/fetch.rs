@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -116,35 +116,50 @@ pub async fn fetch(
     got: &Arc<AtomicU64>,
 ) -> Result<(), HubError> {
     let cache = job.wanted.cache();
-    for folder in [
-        cache.root().join("blobs"),
-        cache.books(),
-        cache.snapshot(&job.listing.commit),
-    ] {
+    let snapshot = cache.snapshot(&job.listing.commit);
+    for folder in [cache.root().join("blobs"), cache.books(), snapshot] {
         fs::create_dir_all(&folder).map_err(HubError::io("create", &folder))?;
     }
-    let mut turn = await_turn(&cache, news).await?;
+    loop {
+        let mut turn = await_turn(&cache, news).await?;
+        match in_turn(hub, job, &mut turn, news, got).await {
+            // Whoever has it now is waited for.
+            Err(_) if matches!(turn.is_ours(), Err(HubError::Superseded)) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Downloads what the cache lacks, as the only one who does.
+async fn in_turn(
+    hub: &Hub,
+    job: &FetchJob,
+    turn: &mut Turn,
+    news: &UnboundedSender<FetchNews>,
+    got: &Arc<AtomicU64>,
+) -> Result<(), HubError> {
+    let cache = job.wanted.cache();
     let lacking: VecDeque<RepoFile> = job.lacking(&cache).cloned().collect();
     let listing = cache.listing(&job.listing.commit);
     let text = serde_json::to_string(&job.listing)
         .map_err(|error| HubError::io("write", &listing)(error.into()))?;
     write_atomically(&listing, text.as_bytes(), Mode::Shared)?;
-    if !lacking.is_empty() {
-        // Nobody may listen any more.
-        let _ = news.send(FetchNews::Begins {
-            files: lacking.len(),
-            bytes: lacking.iter().map(|file| file.size).sum(),
-        });
-        let from = Source {
-            hub: hub.clone(),
-            repo: job.wanted.repo.clone(),
-            commit: job.listing.commit.clone(),
-            cache: cache.clone(),
-        };
-        tokio::select! {
-            done = all(&from, lacking, got) => done?,
-            lost = turn.keep() => return Err(lost),
-        }
+    got.store(0, Ordering::Relaxed);
+    // Nobody may listen any more.
+    let _ = news.send(FetchNews::Begins {
+        files: lacking.len(),
+        bytes: lacking.iter().map(|file| file.size).sum(),
+    });
+    let from = Source {
+        hub: hub.clone(),
+        repo: job.wanted.repo.clone(),
+        commit: job.listing.commit.clone(),
+        cache: cache.clone(),
+        turn: turn.number(),
+    };
+    tokio::select! {
+        done = all(&from, lacking, got) => done?,
+        lost = turn.keep() => return Err(lost),
     }
     link(job, &cache)
 }

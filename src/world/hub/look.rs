@@ -105,7 +105,8 @@ fn is_whole(path: &Path, file: &RepoFile) -> bool {
 
 /// What is still to be downloaded of a file that is not there, in bytes.
 pub(super) fn left(cache: &Cache, file: &RepoFile) -> u64 {
-    file.size.saturating_sub(begun(&cache.incomplete(file)))
+    let most = begun(cache, file).into_iter().map(|part| part.bytes).max();
+    file.size.saturating_sub(most.unwrap_or_default())
 }
 
 /// The files at the top of a snapshot; a link that leads nowhere is none.

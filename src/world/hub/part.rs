@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::HubError;
+use super::turn::TurnNumber;
 use crate::base::hex;
 use crate::facts::RepoFile;
 use crate::plan::weights::Cache;
@@ -22,8 +23,9 @@ pub(super) struct Part {
 
 impl Part {
     /// Goes on where an earlier download ended.
-    pub(super) fn open(cache: &Cache, of: &RepoFile) -> Result<Self, HubError> {
-        let path = cache.incomplete(of);
+    pub(super) fn open(cache: &Cache, of: &RepoFile, turn: TurnNumber) -> Result<Self, HubError> {
+        let path = cache.incomplete(of, turn.number);
+        take_over(cache, of, turn, &path)?;
         let mut options = File::options();
         options.create(true).read(true).append(true);
         let file = open_own(&path, &mut options).map_err(HubError::io("open", &path))?;
@@ -101,7 +103,41 @@ impl Part {
     }
 }
 
-/// How much of a file lies there from an earlier download.
-pub(super) fn begun(path: &Path) -> u64 {
-    fs::symlink_metadata(path).map_or(0, |found| found.len())
+/// Makes what others left of a file ours. Whoever may still write into it keeps its own.
+fn take_over(cache: &Cache, of: &RepoFile, turn: TurnNumber, path: &Path) -> Result<(), HubError> {
+    let mut others = begun(cache, of);
+    others.retain(|part| part.turn != turn.number);
+    let Some(most) = others.iter().max_by_key(|part| part.bytes) else {
+        return Ok(());
+    };
+    if turn.has_ended(most.turn) {
+        return fs::rename(&most.path, path).map_err(HubError::io("rename", &most.path));
+    }
+    fs::copy(&most.path, path).map_err(HubError::io("copy", &most.path))?;
+    for part in others {
+        fs::remove_file(&part.path).map_err(HubError::io("remove", &part.path))?;
+    }
+    Ok(())
+}
+
+/// What came of a file in one turn.
+pub(super) struct Begun {
+    path: PathBuf,
+    turn: u64,
+    pub(super) bytes: u64,
+}
+
+/// What came of a file so far, in each turn that left some.
+pub(super) fn begun(cache: &Cache, of: &RepoFile) -> Vec<Begun> {
+    let blobs = cache.blob(of);
+    let blobs = blobs.parent().map(fs::read_dir);
+    let entries = blobs.and_then(Result::ok).into_iter().flatten().flatten();
+    let part = |entry: fs::DirEntry| {
+        Some(Begun {
+            turn: Cache::turn_of(of, entry.file_name().to_str()?)?,
+            path: entry.path(),
+            bytes: entry.metadata().ok()?.len(),
+        })
+    };
+    entries.filter_map(part).collect()
 }

@@ -30,11 +30,27 @@ pub(super) struct Holder {
     left: bool,
 }
 
+/// Which turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TurnNumber {
+    /// From 1.
+    pub(super) number: u64,
+    /// Whoever had the turn before is known to have ended, and was not only silent.
+    follows: bool,
+}
+
+impl TurnNumber {
+    /// Whether nobody of an earlier turn can write any more.
+    pub(super) fn has_ended(self, earlier: u64) -> bool {
+        self.follows && earlier + 1 == self.number
+    }
+}
+
 /// The right to download; it ends when it is dropped, with the process, or a minute after it was last heard of elsewhere.
 #[derive(Debug)]
 pub(super) struct Turn {
     books: PathBuf,
-    number: u64,
+    number: TurnNumber,
     holder: Holder,
 }
 
@@ -65,19 +81,15 @@ impl Turn {
         patience: &mut Patience,
     ) -> Result<Result<Self, Option<Holder>>, HubError> {
         let newest = newest(books)?;
+        let mut follows = false;
         if newest > 0 {
             let holder = read(books, newest);
             let life = holder
                 .as_ref()
                 .map(|holder| holder.process.life(&own_process()));
-            let over = match (&holder, life) {
-                (Some(holder), _) if holder.left => true,
-                (_, Some(Life::Dead)) => true,
-                (_, Some(Life::Alive)) => false,
-                (holder, _) => {
-                    patience.ends(newest, holder.as_ref().map(|holder| holder.heartbeat))
-                }
-            };
+            follows = life == Some(Life::Dead) || holder.as_ref().is_some_and(|holder| holder.left);
+            let heartbeat = holder.as_ref().map(|holder| holder.heartbeat);
+            let over = follows || (life != Some(Life::Alive) && patience.ends(newest, heartbeat));
             if !over {
                 return Ok(Err(holder));
             }
@@ -85,7 +97,10 @@ impl Turn {
         let now = SystemClock.now();
         let turn = Self {
             books: books.to_owned(),
-            number: newest + 1,
+            number: TurnNumber {
+                number: newest + 1,
+                follows,
+            },
             holder: Holder {
                 v: 1,
                 process: own_process(),
@@ -94,7 +109,7 @@ impl Turn {
                 left: false,
             },
         };
-        let path = path(books, turn.number);
+        let path = path(books, turn.number.number);
         match File::options().create_new(true).write(true).open(&path) {
             Ok(_) => {}
             // Another was quicker.
@@ -104,12 +119,26 @@ impl Turn {
         turn.write()?;
         for older in numbers(books)?
             .into_iter()
-            .filter(|older| *older < turn.number)
+            .filter(|older| *older < turn.number.number)
         {
             // Whoever comes next tries again.
             let _ = fs::remove_file(self::path(books, older));
         }
         Ok(Ok(turn))
+    }
+
+    /// Which it is.
+    pub(super) fn number(&self) -> TurnNumber {
+        self.number
+    }
+
+    /// Whether nobody has taken this process for dead.
+    pub(super) fn is_ours(&self) -> Result<(), HubError> {
+        if newest(&self.books)? == self.number.number {
+            Ok(())
+        } else {
+            Err(HubError::Superseded)
+        }
     }
 
     /// Says for as long as it is asked that this process lives; returns only when another has the turn.
@@ -123,15 +152,13 @@ impl Turn {
     }
 
     fn renew(&mut self) -> Result<(), HubError> {
-        if newest(&self.books)? != self.number {
-            return Err(HubError::Superseded);
-        }
+        self.is_ours()?;
         self.holder.heartbeat = SystemClock.now();
         self.write()
     }
 
     fn write(&self) -> Result<(), HubError> {
-        let path = path(&self.books, self.number);
+        let path = path(&self.books, self.number.number);
         let text = serde_json::to_string(&self.holder)
             .map_err(|error| HubError::io("write", &path)(error.into()))?;
         write_atomically(&path, text.as_bytes(), Mode::Shared)?;
@@ -141,7 +168,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if newest(&self.books).is_ok_and(|newest| newest == self.number) {
+        if newest(&self.books).is_ok_and(|newest| newest == self.number.number) {
             self.holder.left = true;
             // Who waits sees that this process is gone.
             let _ = self.write();
@@ -198,7 +225,8 @@ mod tests {
         assert_eq!(holder.process, own_process());
         drop(first);
         let second = take(dir.path()).unwrap();
-        assert_eq!(second.number, 2);
+        assert_eq!(second.number.number, 2);
+        assert!(second.number.has_ended(1));
         assert_eq!(numbers(dir.path()).unwrap(), [2], "older ones go");
     }
 
@@ -218,7 +246,8 @@ mod tests {
         assert_eq!(take().unwrap_err().unwrap().process.host, "elsewhere");
         // A minute ago, by this machine's clock.
         patience.since = Instant::now().checked_sub(lasts(TIME_TO_LIVE));
-        assert!(Turn::take(dir.path(), &mut patience).unwrap().is_ok());
+        let third = Turn::take(dir.path(), &mut patience).unwrap().unwrap();
+        assert!(!third.number.has_ended(2), "it may go on");
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn a_download_that_was_killed_goes_on_where_it_was() {
     hub.hold(400_000);
     let going = scene.go(command(&scene, &hub, &["fetch", YAML]));
     let digest = blob(SHARD, &hub.file(SHARD));
-    let part = cache(&scene).join(format!("blobs/{digest}.toolorch.incomplete"));
+    let part = cache(&scene).join(format!("blobs/{digest}.1.toolorch.incomplete"));
     until("the first part", || {
         let there = fs::metadata(&part).is_ok_and(|found| found.len() == 400_000);
         there.then_some(())

@@ -70,6 +70,46 @@ fn who_waits_goes_on_where_the_other_was_killed() {
 }
 
 #[test]
+fn who_was_stopped_is_replaced_and_notices_it() {
+    let scene = scene();
+    let hub = Hub::with(Repo::tiny(100_000));
+    hub.hold(10_000);
+    // A minute lasts 0.6 s.
+    let fetch = || {
+        let mut command = command(&scene, &hub, &["fetch", YAML]);
+        command.env("TOOLORCH_TIME_SCALE", "100");
+        scene.go(command)
+    };
+    let first = fetch();
+    until("the first download", || {
+        (!hub.stored(SHARD).is_empty()).then_some(())
+    });
+    first.signal(Signal::STOP);
+    let second = fetch();
+    until("the second download", || {
+        (hub.stored(SHARD).len() == 2).then_some(())
+    });
+    hub.go_on();
+    let said = second.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("waiting for it"), "{}", said.err);
+    first.signal(Signal::CONT);
+    let said = first.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("nothing was left to download"),
+        "{}",
+        said.err
+    );
+    let snapshot = cache(&scene).join("snapshots/0123456789abcdef0123456789abcdef01234567");
+    assert_eq!(
+        std::fs::read(snapshot.join(SHARD)).unwrap(),
+        hub.file(SHARD),
+        "neither wrote into the other's file"
+    );
+}
+
+#[test]
 fn models_that_share_weights_share_a_download_and_other_machines_are_named() {
     let scene = scene();
     let hub = Hub::with(Repo::tiny(1_000));
