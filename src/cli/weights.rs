@@ -53,6 +53,26 @@ pub(super) fn lacks(wanted: &Wanted, look: &CacheLook) -> Option<String> {
     }
 }
 
+/// What servers of this machine would not find, in words.
+fn lacking(cluster: &Cluster, running: &BTreeSet<UnitId>) -> Vec<(String, Wanted)> {
+    let here = (of(cluster, running).wanted.into_iter()).filter(|wanted| wanted.here);
+    let looked = here.map(|wanted| (hub::look(&wanted), wanted));
+    let lacking = looked.filter_map(|(look, wanted)| Some((lacks(&wanted, &look)?, wanted)));
+    lacking.collect()
+}
+
+/// Says what `up` would download, as far as caches tell.
+pub(super) fn foresee(cluster: &Cluster, printer: Printer) {
+    for (why, wanted) in lacking(cluster, &BTreeSet::new()) {
+        let then = if wanted.offline {
+            "its server is told to ask no hub"
+        } else {
+            "`up` downloads it before it starts anything"
+        };
+        printer.say(&format!("{why}; {then}"));
+    }
+}
+
 /// What `up` makes sure of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Brought {
@@ -71,18 +91,11 @@ pub(super) fn before_start(
     running: impl Fn() -> Result<BTreeSet<UnitId>, ExitStatus>,
     printer: Printer,
 ) -> Result<Brought, ExitStatus> {
-    let lacking = |weights: Weights| {
-        let here = weights.wanted.into_iter().filter(|wanted| wanted.here);
-        let looked = here.map(|wanted| (hub::look(&wanted), wanted));
-        looked
-            .filter_map(|(look, wanted)| Some((lacks(&wanted, &look)?, wanted)))
-            .collect::<Vec<_>>()
-    };
-    if lacking(of(cluster, &BTreeSet::new())).is_empty() {
+    if lacking(cluster, &BTreeSet::new()).is_empty() {
         return Ok(Brought::Nothing);
     }
     // What runs has read its weights.
-    let lacking = lacking(of(cluster, &running()?));
+    let lacking = lacking(cluster, &running()?);
     let (offline, online): (Vec<_>, Vec<_>) =
         (lacking.into_iter()).partition(|(_, wanted)| wanted.offline);
     for (why, _) in offline {

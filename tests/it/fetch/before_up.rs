@@ -38,8 +38,14 @@ fn up_downloads_first_and_only_what_is_missing() {
     );
     scene.write(YAML, &yaml);
     let hub = Hub::with(Repo::tiny(1_000));
+    let plan = || scene.go(command(&scene, &hub, &["plan", YAML])).end();
+    let foreseen = plan();
+    let words = "it knows no `main`; `up` downloads it before it starts anything\n";
+    assert!(foreseen.err.contains(words), "{}", foreseen.err);
+    assert_eq!(hub.asked(), []);
     let said = up(&scene, &hub, &[]);
     assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!plan().err.contains("org/tiny"));
     let words = "`org/tiny`: 6 files";
     assert!(said.err.contains(words), "{}", said.err);
     // Beside what runs nothing is asked for, whatever became of the cache.
