@@ -17,6 +17,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -34,10 +35,12 @@ const REPLICAS: u16 = 6;
 const HOST: [u8; 4] = [127, 0, 0, 1];
 const ROUNDS: usize = 5;
 
-fn yaml(launcher: &str) -> String {
+fn yaml(launcher: &str, hf: &Path) -> String {
     let mut text = format!(
         "version: 1\nname: start\nvllm: {{ version: \"0.12.0\" }}\nlauncher: {launcher}\nwhen_done: keep\n\
-         nodes: {{ here: {{ gpus: 24, transport: local, address: 127.0.0.1 }} }}\nmodels:\n"
+         hf: {{ home: {} }}\n\
+         nodes: {{ here: {{ gpus: 24, transport: local, address: 127.0.0.1 }} }}\nmodels:\n",
+        hf.display()
     );
     for (place, (model, port)) in MODELS.iter().enumerate() {
         let startup = 1_000 + place * 600;
@@ -61,6 +64,23 @@ fn put_vllm(scene: &Scene) {
     fs::create_dir(scene.path("started")).unwrap();
     fs::write(scene.path("bin/vllm"), script).unwrap();
     fs::set_permissions(scene.path("bin/vllm"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A cache that has all: `up` looks, and asks no hub.
+fn put_weights(hf: &Path) {
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    for (model, _) in MODELS {
+        let repo = hf
+            .join("hub")
+            .join(format!("models--{}", model.replace('/', "--")));
+        let snapshot = repo.join("snapshots").join(commit);
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir_all(repo.join("refs")).unwrap();
+        fs::write(repo.join("refs/main"), commit).unwrap();
+        for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+            fs::write(snapshot.join(file), "{}").unwrap();
+        }
+    }
 }
 
 /// When the server at this port first completes something; asked every 50 ms.
@@ -103,7 +123,10 @@ struct Round {
     reason = "milliseconds since 1970 fit in 52 bits"
 )]
 fn round(launcher: &str) -> Round {
-    let scene = Scene::new(&yaml(launcher));
+    let scene = Scene::new("");
+    let hf = scene.path("hf");
+    fs::write(scene.path("cluster.yaml"), yaml(launcher, &hf)).unwrap();
+    put_weights(&hf);
     put_vllm(&scene);
     let ports: BTreeMap<u16, &str> = MODELS
         .iter()

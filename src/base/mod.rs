@@ -1,5 +1,6 @@
 //! Vocabulary: newtypes for every name, field paths, spans, time, digests, exit codes. Pure.
 
+mod bytes;
 mod digest;
 mod exit;
 mod ids;
@@ -11,6 +12,7 @@ mod span;
 mod text;
 mod time;
 
+pub use bytes::bytes;
 pub use digest::{hex, sha256};
 pub use exit::ExitStatus;
 pub use ids::{

@@ -45,6 +45,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Write the scripts that `up` would run.
     Render(RenderArgs),
+    /// Download the weights that the servers load, before any GPU is held.
+    Fetch(FetchArgs),
     /// Check, launch, probe, configure, evaluate and supervise: all of it. Again: adopt and go on.
     Up(UpArgs),
     /// Play the whole of it on this machine without GPUs: real client, simulated servers.
@@ -215,6 +217,15 @@ pub(super) struct RenderArgs {
     /// Templates that replace the built-in ones of the same name.
     #[arg(long, value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FetchArgs {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Ask the hub also for what the cache has: a branch may have moved.
+    #[arg(long)]
+    pub(super) refresh: bool,
 }
 
 /// How events are shown.

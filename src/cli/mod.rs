@@ -11,6 +11,7 @@ mod complete;
 mod detach;
 mod drained;
 mod exit;
+mod fetching;
 mod fleet;
 mod forecast;
 mod ledger;
@@ -34,6 +35,7 @@ mod steps;
 mod stopping;
 mod templates;
 mod unit_scripts;
+mod weights;
 
 pub use printer::{Printer, Verbosity};
 pub use program::main;

@@ -67,6 +67,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Check(args) => cmd::check::run(&args, printer),
         Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Render(args) => cmd::render::run(&args, printer),
+        Command::Fetch(args) => cmd::fetch::run(&args, printer),
         Command::Up(args) => cmd::up::run(args, printer),
         Command::Rehearse(args) => cmd::rehearse::run(args, printer),
         Command::Eval(args) => cmd::eval::run(args, printer),

@@ -10,6 +10,27 @@ const THREADS: usize = 64;
 /// As good as for ever.
 const KEPT: Duration = Duration::from_hours(8760);
 
+/// Threads for what is computed while it is downloaded: digests.
+const DOWNLOADS: usize = 4;
+
+/// A runtime for a few things at once that also compute.
+///
+/// # Errors
+/// The system gives no threads.
+pub(super) fn parallel() -> io::Result<Runtime> {
+    // The runtime itself would panic.
+    let probes: Vec<_> = (0..DOWNLOADS)
+        .map(|_| std::thread::Builder::new().spawn(|| {}))
+        .collect::<io::Result<_>>()?;
+    for probe in probes {
+        let _ = probe.join();
+    }
+    Builder::new_multi_thread()
+        .worker_threads(DOWNLOADS)
+        .enable_all()
+        .build()
+}
+
 /// A runtime whose first thread for what blocks is there from the start and stays: where the system has no further one to give
 /// (`ulimit -u`), what blocks waits for its turn.
 ///

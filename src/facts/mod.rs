@@ -5,6 +5,7 @@ mod degraded;
 mod files;
 mod gpus;
 mod heartbeat;
+mod hub;
 mod machine;
 mod observation;
 mod pulse;
@@ -17,6 +18,7 @@ pub use degraded::Degraded;
 pub use files::FilesSeen;
 pub use gpus::GpuSeen;
 pub use heartbeat::Heartbeat;
+pub use hub::{HubRefusal, Listing, RepoFile};
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
 pub use observation::{
     Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, Queued, RunningUnit, Signal,

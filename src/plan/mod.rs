@@ -33,6 +33,7 @@ mod table;
 #[cfg(test)]
 mod total_tests;
 mod types;
+pub mod weights;
 
 pub use access::{Access, SshTarget};
 pub use ask::{DatasetQuestion, Questions, programs, questions};

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::tree::{Kind, Node};
-use crate::base::FieldPath;
+use crate::base::{FieldPath, Segment};
 use crate::diag::{Code, Diagnostic, Place};
 
 /// A key whose behaviour comes in a later release.
@@ -71,6 +71,16 @@ pub struct LaterKey {
     pub what: &'static str,
     /// It speaks of the site: a rehearsal does without it.
     pub of_site: bool,
+}
+
+impl LaterKey {
+    /// It says where weights come from or go to: what `fetch` needs.
+    pub fn is_of_weights(&self) -> bool {
+        self.path
+            .segments()
+            .first()
+            .is_some_and(|first| *first == Segment::Key("hf".to_owned()))
+    }
 }
 
 /// The keys of this YAML whose behaviour comes in a later release, in the order of the file.

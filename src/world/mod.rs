@@ -10,6 +10,7 @@ mod files;
 mod fill;
 mod fleet;
 mod gpus;
+pub mod hub;
 mod launcher;
 mod ledgers;
 mod links;

@@ -45,6 +45,7 @@ fn links_lead_somewhere() {
         "docs/ARCHITECTURE.md",
         "docs/REHEARSAL.md",
         "docs/STYLE.md",
+        "docs/WEIGHTS.md",
     ] {
         let folder = root().join(name);
         let text = page(name);

@@ -10,6 +10,7 @@ mod codes;
 mod docs;
 mod failpoints;
 mod faults;
+mod fetch;
 mod golden;
 mod knowledge;
 mod lab;

@@ -9,6 +9,7 @@ pub(super) mod egress_proxy;
 pub(super) mod eval;
 pub(super) mod events;
 pub(super) mod explain;
+pub(super) mod fetch;
 pub(super) mod init;
 pub(super) mod logs;
 pub(super) mod plan;

@@ -11,7 +11,7 @@ use crate::cli::owners::{self, Obstacle};
 use crate::cli::past_calls::{self, Undeclared};
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
-use crate::cli::{obstacles, origin};
+use crate::cli::{obstacles, origin, weights};
 use crate::plan::{origins, table};
 use crate::run::Forecast;
 use crate::spec::Document;
@@ -34,7 +34,12 @@ pub(in crate::cli) fn run(args: &PlanArgs, printer: Printer) -> Result<ExitStatu
         printer.data(&text).map_err(|_| ExitStatus::Internal)?;
     }
     if let Some(foreseen) = foreseen {
-        foreseen?.say(args, printer);
+        let foreseen = foreseen?;
+        foreseen.say(args, printer);
+        // What runs has its weights.
+        if let (Some(cluster), None) = (&loaded.cluster, &foreseen.run) {
+            weights::foresee(cluster, printer);
+        }
     }
     Ok(if refused {
         ExitStatus::Usage

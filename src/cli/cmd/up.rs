@@ -11,6 +11,7 @@ use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
 use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
+use crate::cli::weights::{self, Brought};
 use crate::cli::{
     changes, closing, complete, detach, drained, fleet, forecast, obstacles, origin, owners,
     past_calls, rebuild, runs, runtime, templates,
@@ -90,6 +91,7 @@ pub(in crate::cli) fn proceed(
     }
     owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     if wanted.args.detach {
+        bring_weights(&cluster, wanted, printer)?;
         return detach::detach(&wanted.args, &cluster.plan, printer);
     }
     let files = files_of(&cluster.plan, wanted.args.templates.as_deref(), printer)?;
@@ -100,6 +102,11 @@ pub(in crate::cli) fn proceed(
     }
     owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
     obstacles::refuse(&mut cluster, document, &goal, printer)?;
+    if bring_weights(&cluster, wanted, printer)? == Brought::Something {
+        // Much may have changed meanwhile.
+        owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
+        obstacles::refuse(&mut cluster, document, &goal, printer)?;
+    }
     let dir = run_dir(&cluster.plan, wanted, printer)?;
     world::raise_open_files();
     claim_results(&dir, &mut desks, printer)?;
@@ -112,6 +119,18 @@ pub(in crate::cli) fn proceed(
     companion.begins(&dir, &cluster.plan);
     let work = Work { goal, desks, past };
     drive(&cluster, work, taken, wanted, companion, printer)
+}
+
+/// Weights come before servers, which would hold GPUs while they download.
+fn bring_weights(
+    cluster: &Cluster,
+    wanted: &Wanted,
+    printer: Printer,
+) -> Result<Brought, ExitStatus> {
+    if !wanted.start_servers {
+        return Ok(Brought::Nothing);
+    }
+    weights::before_start(cluster, || running(&cluster.plan, printer), printer)
 }
 
 /// What is to be done, and what is known of results that are there.
@@ -470,7 +489,7 @@ fn say_what_goes_on(dir: &RunDir, wanted: &Wanted, printer: Printer) {
 }
 
 /// What `pass` can take from the caller: YAML holds text, so what is no text is nobody's.
-fn environment() -> BTreeMap<String, String> {
+pub(in crate::cli) fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()

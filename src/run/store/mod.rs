@@ -22,7 +22,7 @@ pub use failpoint::{FAILPOINTS, failpoint, failpoint_io};
 pub use journal::{Durability, Journal, SegmentRead, read_journal, read_segment};
 pub use owner::{Owner, OwnerRecord, TIME_TO_LIVE, Watch, set_damaged_owner_aside};
 pub use probed::{Probed, take_probed};
-pub use process::{ProcessId, boot_id, host_name, own_process};
+pub use process::{Life, ProcessId, boot_id, host_name, own_process};
 pub use recorded::is_another;
 pub use regular::{NotRegular, open_lock, open_own, open_regular, read_regular, read_regular_text};
 pub use requests::{Ask, Lying, Request, read_requests};

@@ -23,7 +23,7 @@ pub struct ProcessId {
 
 /// Whether a process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub enum Life {
     /// It does.
     Alive,
     /// It does, and is stopped: by Ctrl-Z, SIGSTOP, a debugger.
@@ -46,7 +46,7 @@ impl ProcessId {
     }
 
     /// Whether it lives, as far as `here` can tell.
-    pub(super) fn life(&self, here: &Self) -> Life {
+    pub fn life(&self, here: &Self) -> Life {
         let unnamed = self.boot_id.is_empty() || here.boot_id.is_empty();
         if unnamed || !self.is_seen_from(here) {
             return Life::Unknown;

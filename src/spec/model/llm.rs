@@ -111,7 +111,7 @@ pub struct ModelSpec {
     pub chat_template: Option<String>,
     /// The name under which the server knows it, where that differs from `model`.
     pub served_name: Option<String>,
-    /// The revision of the weights.
+    /// The revision of the weights: a branch, a tag or a commit. Default: `main`, which its owner can move.
     pub revision: Option<String>,
     /// More flags of the server, checked against the release: `true` gives `--flag`, `false`
     /// `--no-flag`, a list repeated values, a map JSON.

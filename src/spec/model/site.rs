@@ -11,11 +11,11 @@ use super::oneof::ScalarText;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hf {
-    /// The cache directory: `HF_HOME`.
+    /// The cache directory: `HF_HOME`. Default: the caller's, else `~/.cache/huggingface`.
     pub home: Option<String>,
-    /// Where the token for gated models comes from.
+    /// Where the token for gated models comes from, for servers and for `fetch`. Default: the file that `hf auth login` wrote.
     pub token: Option<Secret>,
-    /// Never ask the hub: `HF_HUB_OFFLINE=1`.
+    /// Never ask the hub, neither servers nor `fetch`: `HF_HUB_OFFLINE=1`.
     pub offline: Option<bool>,
     /// A local directory to copy weights to before they are loaded.
     pub stage: Option<String>,

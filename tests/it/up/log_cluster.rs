@@ -37,7 +37,16 @@ pub(crate) fn scene(hle: usize, frames: usize) -> (Scene, Judge) {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hle-local.yaml");
     let yaml = scene.here(&fs::read_to_string(fixture).unwrap());
     let ckpt = scene.path("ckpt").to_string_lossy().into_owned();
+    let hf = scene.path("hf").to_string_lossy().into_owned();
+    let yaml = yaml.replace("home: /hf", &format!("home: {hf}"));
     scene.write(YAML, &yaml.replace("/ckpt", &ckpt));
+    for model in [
+        "Qwen/Qwen2.5-Coder-14B-Instruct",
+        "Qwen/Qwen3-32B-FP8",
+        "openai/gpt-oss-20b",
+    ] {
+        put_weights(&scene, model);
+    }
     symlink(env!("CARGO_BIN_EXE_toolorch"), scene.path("bin/vllm")).unwrap();
     let which = Command::new("sh")
         .args(["-c", "command -v python3"])
@@ -47,6 +56,16 @@ pub(crate) fn scene(hle: usize, frames: usize) -> (Scene, Judge) {
     symlink(python.trim(), scene.path("bin/python")).unwrap();
     let judge = judge(&scene);
     (scene, judge)
+}
+
+/// A model in the cache, as far as anybody looks: `up` asks no hub for it.
+fn put_weights(scene: &Scene, model: &str) {
+    let repo = format!("hf/hub/models--{}", model.replace('/', "--"));
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    scene.write(&format!("{repo}/refs/main"), commit);
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        scene.write(&format!("{repo}/snapshots/{commit}/{file}"), "{}");
+    }
 }
 
 /// The same with one replica of each model and only `concurrency` questions at once.
