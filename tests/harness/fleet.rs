@@ -121,7 +121,8 @@ impl Fleet {
         }
     }
 
-    fn epoch(&self) -> u64 {
+    /// How many owners its run has had.
+    pub(crate) fn epoch(&self) -> u64 {
         let names = self.scene.names("home/runs/hle-local/latest");
         let number = |name: &String| {
             name.strip_prefix("journal.")?

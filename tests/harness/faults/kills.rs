@@ -298,8 +298,15 @@ fn elsewhere(tries: usize, tally: &mut Tally) {
         {
             lose(&mut fleet, unit);
         }
+        let owners = fleet.epoch();
         if !struck(&mut fleet, args, &format!("{point}:1:kill"), tally) {
             tally.failures.push(format!("{point} was not passed"));
+        }
+        if point == "detach-after-spawn" {
+            // It is on its way, whoever started it.
+            until("the controller in the background", || {
+                (fleet.epoch() > owners).then_some(())
+            });
         }
         // A controller in the background that was started goes when all is ready.
         until("no other controller", || {
