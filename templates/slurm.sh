@@ -16,7 +16,7 @@
 # Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 69 no SLURM here, 73 superseded by a later owner.
 #
 # Beside .scripts/ each job has a folder jobs/JOB/: want/UNIT says what is to run, taken/UNIT.GENERATION (a link, so that only
-# one job can ever make it) which job started that, done/UNIT what was stopped, seen what its node showed last.
+# one job can ever make it) which job started that, done/UNIT what was stopped, seen/ID.RESTART what its node showed last.
 set -u
 umask 077
 shopt -s nullglob
@@ -77,7 +77,7 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   is_name "$job"; is_name "$unit"; is_number "$3"; is_name "$4"; fence "$5"
   [[ -f $SCRIPTS/slurm/$job.sbatch ]] || refuse 1 "\`$SCRIPTS/slurm/$job.sbatch\` is missing: render again"
   need_slurm
-  mkdir -p -- "$BASE/jobs/$job"/{want,given,taken,done} || exit 1
+  mkdir -p -- "$BASE/jobs/$job"/{want,given,taken,done,seen} || exit 1
   put "$BASE/jobs/$job/want/$unit" "run $3 $4 $5 - $6" || exit 1
   # Where a file system knows no locks, a second job would find nothing to start.
   exec {lock}>"$BASE/jobs/$job/.lock" && flock -w 90 "$lock" 2>/dev/null
@@ -86,7 +86,8 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   [[ -n $id ]] || ! shows "$BASE/jobs/$job" || id=$SHOWN
   if [[ -z $id ]]; then
     living "$job" || refuse 1 "the queue cannot be read, so nothing is submitted: $WORDS"
-    if ((${#IDS[@]} > 1)); then scancel "${IDS[@]:1}"; fi
+    # One that was submitted to follow another is no duplicate of it.
+    if ((${#IDS[@]} > 1)) && [[ "$(cat -- "$BASE/jobs/$job/next" 2>/dev/null)" != "${IDS[*]:0:2}" ]]; then scancel "${IDS[@]:1}"; fi
     id=${IDS[0]-}
     [[ -n $id ]] || submit "$job"
     put "$BASE/jobs/$job/id" "$id" || exit 1
@@ -112,10 +113,11 @@ ended() { # its job stopped this start, or its node showed that it has come to i
   local generation='' code=''
   { read -r generation code <"$DIR/done/$UNIT"; } 2>/dev/null
   [[ "$generation $code" == "$GENERATION 0" ]] && return
-  grep -qsE "^\{.*\"unit\":\"$UNIT\",.*\"launch\":\"$LAUNCH\".*\"phase\":\"(exited|refused)\"" -- "$DIR/seen"
+  grep -qsE "^\{.*\"unit\":\"$UNIT\",.*\"launch\":\"$LAUNCH\".*\"phase\":\"(exited|refused)\"" -- "$DIR"/seen/*
 }
 speaks() { # its node shows it and did so a moment ago: SLURM need not be asked
-  [[ -n $(find "$DIR/seen" -newermt '-15 seconds' 2>/dev/null) ]] && grep -qsF "\"launch\":\"$LAUNCH\"" -- "$DIR/seen"
+  local files; mapfile -t files < <(find "$DIR/seen" -type f -newermt '-15 seconds' 2>/dev/null)
+  ((${#files[@]})) && grep -qsF "\"launch\":\"$LAUNCH\"" -- "${files[@]}"
 }
 verb_stop() { # JOB UNIT EPOCH GRACE
   local end looks=0 log
@@ -146,10 +148,9 @@ is_waiting() { # ID…: all of these
 }
 
 shows() { # DIR -> SHOWN: the id of its job, which showed its units a moment ago and was not told to end
-  local began restart told rest
-  { read -r began rest <"$1/now" && read -r SHOWN restart told <"$1/seen"; } 2>/dev/null || return 1
-  [[ "$SHOWN $restart" == "$began ${rest%% *}" && $told == 0 && ! -e $1/over ]] &&
-    [[ -n $(find "$1/seen" -newermt '-10 seconds' 2>/dev/null) ]]
+  local restart told rest
+  { read -r SHOWN restart rest <"$1/now" && read -r _ _ told <"$1/seen/$SHOWN.$restart"; } 2>/dev/null || return 1
+  [[ $told == 0 && ! -e $1/over && -n $(find "$1/seen/$SHOWN.$restart" -newermt '-10 seconds' 2>/dev/null) ]]
 }
 speak() { # every job with something to run shows it: SLURM need not be asked
   local dir
@@ -179,8 +180,10 @@ verb_look() {
       { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
       line=$(readlink -- "$dir/taken/$unit.$age") && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
     done
-    age=$(stat -c %Y -- "$dir/seen" 2>/dev/null) || continue
-    printf 'seen %s %s ' "$name" $((now > age ? now - age : 0)); cat -- "$dir/seen" 2>/dev/null || printf '\n'
+    for file in "$dir"/seen/*; do
+      age=$(stat -c %Y -- "$file" 2>/dev/null) || continue
+      line=$(cat -- "$file" 2>/dev/null) && printf 'seen %s %s %s\n' "$name" $((now > age ? now - age : 0)) "$line"
+    done
   done
 }
 verb_marks() {

@@ -212,6 +212,13 @@ const ROWS: &[AlarmInfo] = &[
          with its device or file system.",
     ),
     row(
+        "time-limit",
+        "SLURM will soon end a job",
+        "Its units end with it, half an hour from now at the latest, and are started again in another job, which may have to wait for its \
+         turn; what is finished stays. An administrator can give it more time (`scontrol update JobId=… TimeLimit=…`). With `slurm: { \
+         renew: true }` a successor waits in the queue beforehand.",
+    ),
+    row(
         "unknown-start",
         "a unit runs from a start that the journal does not know",
         "Somebody ran its script by hand, or the journal lost its last lines. It is left alone. If it is not wanted, \

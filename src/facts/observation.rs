@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Generation, LaunchId, Place, Port, Secrets, clean};
+use crate::base::{Generation, LaunchId, Place, Port, Secrets, Timestamp, clean};
 use crate::knowledge::failures;
 
 /// What was seen of a unit at one look.
@@ -79,6 +79,9 @@ pub struct RunningUnit {
     /// Where it was told to listen, if that was settled when it was started: in a SLURM job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// When SLURM ends its job, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// How a unit ended.

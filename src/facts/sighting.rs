@@ -186,6 +186,7 @@ impl UnitLine {
                 supervised: self.supervised,
                 listening: self.listening.clone(),
                 place: None,
+                until: None,
             }),
             None if self.supervised => unknown("the unit script is at work"),
             None => Observation::Lost { generation, launch },

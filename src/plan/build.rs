@@ -74,6 +74,7 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
         cluster: spec.name.clone(),
         nodes: nodes(&sites, &units),
         when_done: when_done(spec, &units),
+        jobs_go: spec.when_done.is_none() && !jobs.is_empty(),
         units,
         groups,
         externals,

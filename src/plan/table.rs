@@ -19,7 +19,7 @@ pub fn table(plan: &Plan) -> String {
     section(&mut text, "environment", &env_rows(&blocks));
     section(&mut text, "files", &file_rows(plan));
     section(&mut text, "slurm jobs", &job_rows(plan));
-    let _ = writeln!(text, "\nwhen done: {}", when_done(plan.when_done));
+    let _ = writeln!(text, "\nwhen done: {}", when_done(plan));
     if let Some(idle) = plan.idle {
         let _ = writeln!(
             text,
@@ -258,9 +258,10 @@ fn job_rows(plan: &Plan) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-fn when_done(when: WhenDone) -> &'static str {
-    match when {
+fn when_done(plan: &Plan) -> &'static str {
+    match plan.when_done {
         WhenDone::Down => "servers go down",
+        WhenDone::Keep if plan.jobs_go => "servers are kept, those in SLURM jobs go down",
         WhenDone::Keep => "servers are kept",
     }
 }

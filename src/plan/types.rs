@@ -39,6 +39,9 @@ pub struct Plan {
     pub jobs: Vec<JobPlan>,
     /// What happens to the servers at the end.
     pub when_done: WhenDone,
+    /// Of the servers that are kept at the end those in SLURM jobs go all the same: the YAML does not say otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub jobs_go: bool,
     /// Units stop themselves when the controller is gone and nothing moves for this long.
     pub idle: Option<Millis>,
     /// A command that hears of alarms.
@@ -114,6 +117,12 @@ impl Plan {
         let used: HashSet<&NodeName> = direct.map(|unit| &unit.node).collect();
         let nodes = self.nodes.iter().filter(|node| node.is_remote());
         nodes.filter(move |node| used.contains(&node.name))
+    }
+
+    /// Whether a unit is stopped when all evaluations are complete.
+    pub fn goes_when_done(&self, id: &UnitId) -> bool {
+        let in_job = || self.jobs.iter().any(|job| job.units.contains(id));
+        self.when_done == WhenDone::Down || self.jobs_go && in_job()
     }
 
     /// SLURM chooses the node of a unit, so that its address is known when its job begins.

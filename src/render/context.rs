@@ -293,6 +293,8 @@ pub struct GroupContext {
     pub time: String,
     /// Seconds before the time limit at which TERM comes.
     pub signal_s: u64,
+    /// A successor is submitted before the time limit.
+    pub renew: bool,
     /// More options, `--name=value`.
     pub options: Vec<OptionContext>,
     /// The units, in the order of the plan.

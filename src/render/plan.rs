@@ -159,6 +159,7 @@ fn group_context(plan: &Plan, job: &JobPlan, file: &str, units: &[&Unit]) -> Gro
         gpus: job.gpus.len(),
         gres: slurm.gres.clone().unwrap_or_else(|| "gpu".to_owned()),
         time: slurm.time.clone().unwrap_or_default(),
+        renew: slurm.renew.unwrap_or_default(),
         signal_s: grace.unwrap_or_default() + SIGNAL_SLACK_S,
         options: named
             .chain(extra)

@@ -48,6 +48,7 @@ pub(super) fn running(launch: &str) -> Observation {
         supervised: true,
         listening: Vec::new(),
         place: None,
+        until: None,
     })
 }
 

@@ -40,7 +40,6 @@ pub const REHEARSE: &str = "rehearse";
 const LATER: &[Later] = &[
     site("hf.stage", &[], "staging of weights"),
     site("hf.token.file", &[], "secrets from files"),
-    site("slurm.renew", &["true"], "renewal of SLURM jobs"),
     site("env.container", &[], "containers"),
     site("vllm.env.container", &[], "containers"),
     site("nodes.*.reach", &["tunnel"], "tunnels"),

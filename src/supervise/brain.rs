@@ -16,7 +16,6 @@ use crate::eval::PastCall;
 use crate::facts::{Observation, Served, Signal};
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::{Event, OutsideSeen, Record, RunState, StopWhy, UnitPhase};
-use crate::spec::model::WhenDone;
 
 /// What an owner is to achieve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +83,8 @@ pub struct Brain {
     /// Calls to undeclared places that are held against results of earlier runs.
     pub(super) past_calls: BTreeMap<EvalName, Vec<PastCall>>,
     pub(super) began: Timestamp,
+    /// Jobs whose end was told, with that end.
+    pub(super) job_ends_told: BTreeSet<(String, Timestamp)>,
     /// That few of our own files are left was said.
     pub(super) few_files_said: bool,
     course: Course,
@@ -114,6 +115,7 @@ impl Brain {
             outside_told: BTreeSet::new(),
             past_calls: BTreeMap::new(),
             began: Timestamp::default(),
+            job_ends_told: BTreeSet::new(),
             few_files_said: false,
             course: Course::Working,
             out: Vec::new(),
@@ -349,11 +351,12 @@ impl Brain {
                 && self.may_live(&unit.id)
                 && !matches!(self.tasks.get(&unit.id), Some(Task::Stopping(_)))
         });
-        if self.plan.when_done == WhenDone::Keep || self.goal.evals.is_empty() || in_use {
+        if self.goal.evals.is_empty() || in_use {
             return;
         }
         let live: Vec<UnitId> = self
             .looks()
+            .filter(|unit| self.plan.goes_when_done(unit))
             .filter(|unit| match self.tasks.get(*unit) {
                 Some(Task::Foreign | Task::Unseen { .. }) => false,
                 Some(Task::Stopping(stop)) => stop.is_stuck(),

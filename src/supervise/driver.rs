@@ -237,6 +237,7 @@ impl<'a> Driver<'a> {
         }
         let now = SystemClock.now();
         self.show();
+        let jobs_are_empty = self.jobs_are_empty();
         let state = self.last_state();
         failpoint("end-before-leave");
         match self.journal.leave(now) {
@@ -259,12 +260,23 @@ impl<'a> Driver<'a> {
                 .release(&self.ground.run, &BTreeSet::new())
                 .await;
             self.ground.fleet.clear_all().await;
+        } else if jobs_are_empty {
+            // They would wait for units; a failure would show in `squeue`, no more.
+            let _ = self.launchers.end_jobs().await;
         }
         Ok(Driven {
             outcome,
             state,
             desks: self.ground.desks,
         })
+    }
+
+    /// There are SLURM jobs, and nothing runs in them.
+    fn jobs_are_empty(&self) -> bool {
+        let jobs = &self.brain.plan().jobs;
+        let mut units = jobs.iter().flat_map(|job| &job.units);
+        let lives = |unit: &UnitId| self.brain.state().unit(unit).phase.may_live();
+        !jobs.is_empty() && !units.any(lives)
     }
 
     /// A polite kill may come from `toolorch down`.

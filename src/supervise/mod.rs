@@ -25,6 +25,7 @@ mod effect;
 mod evals;
 mod held;
 mod input;
+mod job_ends;
 mod ladder;
 mod liveness;
 mod open_files;

@@ -169,6 +169,9 @@ impl Brain {
         if observation.launch().is_some() && observation.launch() != state.launch.as_ref() {
             return;
         }
+        if let Observation::Running(running) = &observation {
+            self.note_job_end(unit, running, now);
+        }
         let lives = state.phase.may_live() && state.phase != UnitPhase::Stopping;
         match observation {
             Observation::Running(running) => match state.phase {

@@ -85,6 +85,7 @@ pub(crate) fn plan(replicas: usize) -> Plan {
         evals,
         jobs: Vec::new(),
         when_done: WhenDone::Keep,
+        jobs_go: false,
         idle: None,
         notify: None,
     }

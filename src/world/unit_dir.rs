@@ -218,6 +218,7 @@ impl UnitDirs {
                 supervised,
                 listening: Vec::new(),
                 place: None,
+                until: None,
             };
             found.insert(unit, running);
         }
@@ -329,6 +330,7 @@ impl UnitDirs {
                 supervised: supervisor.is_some(),
                 listening: Vec::new(),
                 place: None,
+                until: None,
             }),
             // The script is between two lines: it has not recorded the child, or its end, yet.
             (None, _, Some(_)) => Observation::Unknown {

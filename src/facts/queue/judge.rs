@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::look::{Asked, Incarnation, Job, QueueSeen, Record, Shown, Want};
-use crate::base::UnitId;
+use crate::base::{Timestamp, UnitId};
 use crate::facts::{Exit, NodeSeen, Observation, Queued};
 use crate::knowledge::slurm::{self, JobStage};
 
@@ -28,15 +28,9 @@ enum Standing {
 }
 
 impl QueueSeen {
-    /// How a job stands: of several of its name the one that was submitted last by us, else the first that lives.
+    /// How the job stands in which a unit is to begin: of several of its name the one that was submitted last by us, else the
+    /// first that lives.
     fn standing(&self, name: &str, job: &Job) -> Standing {
-        match &self.asked {
-            Asked::NeedNot => return Standing::Unknown("SLURM was not asked".to_owned()),
-            Asked::Failed(why) => {
-                return Standing::Unknown(format!("SLURM does not answer: {why}"));
-            }
-            Asked::Answered => {}
-        }
         let ours = |record: &&Record| record.name.ends_with(&format!(".{name}"));
         let mut ours: Vec<&Record> = self.records.iter().filter(ours).collect();
         ours.sort_by_key(|record| record.id);
@@ -46,22 +40,41 @@ impl QueueSeen {
             Some(record) => Some(record),
             None => ours.iter().find(lives).or(known),
         };
-        match (record, job.id) {
-            (Some(record), _) => match slurm::stage(&record.state) {
-                JobStage::Waiting => Standing::Waiting((*record).clone()),
-                JobStage::Running => Standing::Running,
-                JobStage::Ending => Standing::Ending,
-                JobStage::Over => Standing::Over {
-                    id: record.id,
-                    state: record.state.clone(),
-                },
-            },
-            (None, Some(id)) => Standing::Over {
-                id,
-                state: String::new(),
-            },
-            (None, None) => Standing::Absent,
+        let id = record.map_or(job.id, |record| Some(record.id));
+        id.map_or_else(
+            || self.not_asked().unwrap_or(Standing::Absent),
+            |id| self.standing_of(id),
+        )
+    }
+
+    /// How this job stands.
+    fn standing_of(&self, id: u64) -> Standing {
+        if let Some(unknown) = self.not_asked() {
+            return unknown;
         }
+        let state = String::new();
+        let Some(record) = self.records.iter().find(|record| record.id == id) else {
+            return Standing::Over { id, state };
+        };
+        match slurm::stage(&record.state) {
+            JobStage::Waiting => Standing::Waiting(record.clone()),
+            JobStage::Running => Standing::Running,
+            JobStage::Ending => Standing::Ending,
+            JobStage::Over => {
+                let state = record.state.clone();
+                Standing::Over { id, state }
+            }
+        }
+    }
+
+    /// Why nothing is known of any job; none if SLURM answered.
+    fn not_asked(&self) -> Option<Standing> {
+        let why = match &self.asked {
+            Asked::Answered => return None,
+            Asked::NeedNot => "SLURM was not asked".to_owned(),
+            Asked::Failed(why) => format!("SLURM does not answer: {why}"),
+        };
+        Some(Standing::Unknown(why))
     }
 
     /// What is known of a unit, and how long its log is.
@@ -74,25 +87,32 @@ impl QueueSeen {
         let Some(job) = self.jobs.get(name) else {
             return (Observation::Never, None);
         };
-        let standing = self.standing(name, job);
         let Some(taken) = want.taken else {
-            return (want.untaken(&standing), None);
+            return (want.untaken(&self.standing(name, job)), None);
         };
-        let shown = job.shown.as_ref().filter(|shown| shown.by == taken);
+        let again =
+            |(now, _): &(Incarnation, u64)| now.id == taken.id && now.restart > taken.restart;
+        if job.now.as_ref().is_some_and(again) {
+            let why = format!("its SLURM job {} began anew", taken.id);
+            return (want.ended(false, Some(why)), None);
+        }
+        let standing = self.standing_of(taken.id);
+        let shown = job.shown.iter().find(|shown| shown.by == taken);
         let node = shown.and_then(|shown| NodeSeen::read(&shown.text).ok());
         let seen = node.and_then(|mut node| node.units.remove(unit));
         let log_bytes = seen.as_ref().and_then(|seen| seen.log_bytes);
         let seen = seen.map(|seen| seen.observation);
         let mut seen = seen.filter(|seen| seen.launch() == Some(&want.launch));
-        if let (Some(Observation::Running(running)), Some((by, ends))) = (&mut seen, &job.ends)
-            && *by == taken
-        {
-            running.place = ends.get(unit).cloned();
+        if let Some(Observation::Running(running)) = &mut seen {
+            let ends = job.ends.as_ref().filter(|(by, _)| *by == taken);
+            running.place = ends.and_then(|(_, ends)| ends.get(unit).cloned());
+            let now = job.now.filter(|(by, end)| *by == taken && *end > 0);
+            running.until = now.map(|(_, end)| Timestamp(end * 1000));
         }
         let observation = match (shown, seen) {
             (Some(shown), Some(Observation::Exited(exit))) => Want::exited(shown, exit, &standing),
             (Some(shown), seen) => want.living(shown, seen, &standing),
-            (None, _) => want.unshown(taken, job, &standing),
+            (None, _) => want.unshown(&standing),
         };
         (observation, log_bytes)
     }
@@ -171,16 +191,11 @@ impl Want {
     }
 
     /// The job that began with it shows nothing of it.
-    fn unshown(&self, taken: Incarnation, job: &Job, standing: &Standing) -> Observation {
-        let another = job.shown.as_ref().is_some_and(|shown| shown.by != taken);
+    fn unshown(&self, standing: &Standing) -> Observation {
         match standing {
             Standing::Over { .. } | Standing::Waiting(_) => {
                 self.ended(false, Some(standing.to_string()))
             }
-            Standing::Running | Standing::Ending if another => self.ended(
-                false,
-                Some("another job took the place of its own".to_owned()),
-            ),
             Standing::Unknown(why) => Observation::Unknown { why: why.clone() },
             _ => Observation::Unknown {
                 why: "its job has not shown it yet".to_owned(),

@@ -51,7 +51,9 @@ pub(super) struct Job {
     /// By whom, and where each unit was told to listen.
     pub(super) ends: Option<(Incarnation, BTreeMap<UnitId, Place>)>,
     pub(super) wants: BTreeMap<UnitId, Want>,
-    pub(super) shown: Option<Shown>,
+    /// What began last, and when SLURM ends it, in seconds since 1970.
+    pub(super) now: Option<(Incarnation, u64)>,
+    pub(super) shown: Vec<Shown>,
 }
 
 /// Whether SLURM was asked, and how that went.
@@ -95,7 +97,7 @@ impl QueueSeen {
         for line in lines {
             if line.starts_with('{') || line.starts_with("toolorch") {
                 let job = showing.and_then(|name: &str| seen.jobs.get_mut(name));
-                if let Some(shown) = job.and_then(|job| job.shown.as_mut()) {
+                if let Some(shown) = job.and_then(|job| job.shown.last_mut()) {
                     shown.text.push_str(line);
                     shown.text.push('\n');
                 }
@@ -136,11 +138,20 @@ impl QueueSeen {
         if kind == "id" {
             job.id = rest.parse().ok();
         }
+        if kind == "now" {
+            let mut words = rest.splitn(3, ' ');
+            let by = Incarnation {
+                id: words.next()?.parse().ok()?,
+                restart: words.next()?.parse().ok()?,
+            };
+            let end = words.next()?.rsplit(' ').next()?;
+            job.now = Some((by, end.parse().unwrap_or_default()));
+        }
         if kind == "ends" {
             job.ends = Some(ends(rest)?);
         }
         if kind == "seen" {
-            job.shown = Some(Shown::read(rest)?);
+            job.shown.push(Shown::read(rest)?);
         }
         // Other lines are for people, and for later releases.
         if !matches!(kind, "want" | "given" | "taken") {

@@ -89,8 +89,11 @@ fn a_node_that_speaks_is_believed() {
 #[test]
 fn another_beginning_of_the_job_is_not_the_one_that_took_it() {
     let taken = "taken g m-0 7 0\n";
-    let again = shown("never", "").replace("seen g 2 7 0", "seen g 2 7 1");
-    insta::assert_snapshot!(seen(&format!("{}{WANT}{taken}{again}", job("RUNNING", "None"))), @"ended None: another job took the place of its own");
+    let again = "now g 7 1 gpu-31-12 0\n";
+    insta::assert_snapshot!(
+        seen(&format!("{}{again}{WANT}{taken}{}", job("RUNNING", "None"), shown("running", ""))),
+        @"ended None: its SLURM job 7 began anew"
+    );
     let before = shown("running", "");
     insta::assert_snapshot!(seen(&format!("{}{WANT}{taken}{before}", job("PENDING", "BeginTime"))), @"ended None: its SLURM job 7 was requeued");
 }

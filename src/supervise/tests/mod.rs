@@ -14,6 +14,7 @@ mod drain;
 mod engine;
 mod evals;
 mod held;
+mod jobs;
 mod leaving;
 mod liveness;
 mod open_files;

@@ -322,6 +322,7 @@ impl Story {
             supervised: true,
             listening: port.filter(|_| listening).into_iter().collect(),
             place: None,
+            until: None,
         })
     }
 

@@ -923,6 +923,7 @@ impl World {
                             supervised: true,
                             listening: port.into_iter().collect(),
                             place: None,
+                            until: None,
                         })
                     }
                     _ => Observation::Lost {

@@ -239,6 +239,16 @@ impl Launchers {
         }
     }
 
+    /// Cancels the run's SLURM jobs.
+    ///
+    /// # Errors
+    /// What was tried and what went wrong.
+    pub async fn end_jobs(&self) -> Result<(), LaunchError> {
+        let ends = self.fleet.iter().map(|(station, _)| station.end_jobs());
+        let ended: Result<(), StationError> = join_all(ends).await.into_iter().collect();
+        Ok(ended?)
+    }
+
     /// Ends what held the units of a run, which must be stopped before: tmux servers and SLURM jobs, but for those of nodes
     /// that do not answer.
     ///

@@ -415,3 +415,44 @@ fn nodes_are_learned_and_clients_follow_what_moves() {
     assert_eq!(done.filter(|text| text.contains("\"done\"")).count(), 150);
     assert_eq!(jobs(&lab), [] as [&str; 0]);
 }
+
+#[test]
+#[ignore = "takes four minutes: half of a time limit, which SLURM counts in minutes"]
+fn a_job_whose_time_runs_out_is_followed_by_its_successor() {
+    let lab = lab(&POOL
+        .replace("time: '01:00:00'", "time: '00:05:00', renew: true")
+        .replace(
+            "python3, client.py, '{dataset}', '{results}', '{config}'",
+            "sleep, '900'",
+        )
+        .replace("    dataset: data.jsonl\n", "")
+        .replace(
+            "results: out\n",
+            "results: out\n    finished: { count: 1 }\n",
+        )
+        .replace("nodes: 2", "nodes: 1")
+        .replace("gpus: [[0], [1]], replicas: 2", "gpus: [0]"));
+    let going = lab.go(words("up --events plain"));
+    let patiently = |what: &str, times| {
+        for _ in 0..5 {
+            let found = |text: &str| text.lines().filter(|line| line.contains(what)).count();
+            if found(&going.err()) >= times {
+                return;
+            }
+            let _ = lab.run(["sleep", "50"]);
+        }
+        panic!("waited for {what}: {}", going.err());
+    };
+    says(&going, 1, "m-0 ready after");
+    let first = servers(&lab, FIRST);
+    assert_eq!(first.len(), 1);
+    patiently("m-0 ready after", 2);
+    assert!(!going.err().contains("time-limit"), "{}", going.err());
+    assert_eq!(
+        (servers(&lab, FIRST).len(), servers(&lab, SECOND).len()),
+        (0, 1)
+    );
+    assert_eq!(jobs(&lab), ["2 RUNNING"]);
+    toolorch(&lab, 0, "down");
+    assert_eq!(jobs(&lab), [] as [&str; 0]);
+}

@@ -74,6 +74,7 @@ pub(crate) fn node() -> NodeContext {
 
 pub(crate) fn group() -> GroupContext {
     GroupContext {
+        renew: true,
         cluster: "hle-oss".to_owned(),
         job: "hle-oss-172_27_31_10".to_owned(),
         file: "slurm/x.sbatch".to_owned(),

@@ -1,0 +1,38 @@
+//! The end of a SLURM job, told before it comes.
+
+use super::brain::Brain;
+use crate::base::{Millis, Timestamp, UnitId};
+use crate::facts::RunningUnit;
+use crate::plan::JobPlan;
+
+/// So long before people hear of it: time to ask an administrator for more, or to let the evaluation end early.
+const AHEAD: Millis = Millis::from_secs(30 * 60);
+
+impl Brain {
+    /// Says once for each job that its time will soon be over, unless a successor takes its place.
+    pub(super) fn note_job_end(&mut self, unit: &UnitId, running: &RunningUnit, now: Timestamp) {
+        let Some(until) = running.until.filter(|until| until.since(now) < AHEAD) else {
+            return;
+        };
+        let Some(job) = self.plan.jobs.iter().find(|job| job.units.contains(unit)) else {
+            return;
+        };
+        let renews = job.options.renew.unwrap_or_default();
+        let (name, text) = (job.name.clone(), words(job, unit, until.since(now)));
+        if renews || !self.job_ends_told.insert((name, until)) {
+            return;
+        }
+        self.alarm("time-limit", Some(unit), text, now);
+    }
+}
+
+fn words(job: &JobPlan, unit: &UnitId, left: Millis) -> String {
+    let others = match job.units.len() {
+        1 => String::new(),
+        more => format!(" and {} more", more - 1),
+    };
+    format!(
+        "SLURM ends the job of `{unit}`{others} in {left}, and another one may have to wait for its turn; with `slurm: {{ renew: true }}` \
+         a successor waits beforehand"
+    )
+}
