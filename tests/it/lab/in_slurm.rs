@@ -219,8 +219,9 @@ fn a_node_that_slurm_gave_up_and_one_without_power_get_another_job() {
 fn a_job_that_is_requeued_or_makes_room_begins_anew_and_one_that_a_person_ends_does_not() {
     let lab = lab(&YAML.replace("partition: main", "partition: scavenge"));
     let going = up(&lab);
-    lab.exec(["scontrol", "update", "JobId=2", "Requeue=1"]);
-    lab.exec(["scontrol", "requeue", "2"]);
+    let job = lab.exec(["squeue", "-h", "-w", SECOND, "-o", "%i"]);
+    lab.exec(["scontrol", "update", &format!("JobId={job}"), "Requeue=1"]);
+    lab.exec(["scontrol", "requeue", &job]);
     says(&going, 1, "n-0 ended");
     says(&going, 2, "n-0 ready after");
     assert_eq!(servers(&lab, SECOND).len(), 1);

@@ -244,9 +244,9 @@ fn a_directive_cannot_become_two() {
     job.time = String::new();
     insta::assert_snapshot!(renderer().sbatch(&job).unwrap_err(), @"
     error: `` cannot stand in an #SBATCH line: it is empty
-      --> group.sbatch.tera:16:26
+      --> group.sbatch.tera:17:26
        |
-    16 | #SBATCH --time={{ time | directive }}
+    17 | #SBATCH --time={{ time | directive }}
        |                          ^^^^^^^^^
     ");
     let text = renderer().sbatch(&group()).unwrap();
