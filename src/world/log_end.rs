@@ -42,6 +42,11 @@ impl LogEnd {
         Self { text, secrets }
     }
 
+    /// All of it.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
     /// The last lines that say anything.
     pub(super) fn lines(&self) -> Vec<String> {
         let lines = self.text.split(['\n', '\r']).map(|line| self.shown(line));

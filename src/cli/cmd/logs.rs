@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crate::base::{Clock, ExitStatus, UnitId, clean};
 use crate::cli::args::LogsArgs;
+use crate::cli::fleet;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::facts::Observation;
+use crate::render::FileSet;
 use crate::run::store::{Watch, open_regular};
 use crate::world::{SystemClock, UnitDirs};
 
@@ -17,11 +19,16 @@ use crate::world::{SystemClock, UnitDirs};
 const EVERY: Duration = Duration::from_millis(250);
 /// Enough for the last lines of any log.
 const WINDOW: u64 = 8 << 20;
+/// The same where it comes over a network.
+const THERE: u64 = 1 << 20;
 
 pub(in crate::cli) fn run(args: &LogsArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     // A log can be read whatever became of the journal.
     let found = runs::find_plan(args.file.as_deref(), printer)?;
-    let path = log_of(&found, &args.unit, printer)?;
+    let path = match log_of(&found, &args.unit, printer)? {
+        Log::Here(path) => path,
+        Log::There(path) => return there(&found, args, &path, printer),
+    };
     let failed = |error: std::io::Error| {
         printer.complain(&format!("error: cannot read `{}`: {error}", path.display()));
         ExitStatus::Internal
@@ -88,7 +95,55 @@ fn cleaned(text: &str) -> String {
         .collect()
 }
 
-fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<PathBuf, ExitStatus> {
+/// The last lines of a log that only its own machine can read.
+fn there(
+    found: &Found,
+    args: &LogsArgs,
+    path: &Path,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
+    let unit = UnitId::new(&args.unit);
+    let fleet = fleet::of(&found.plan, &FileSet::new(), &found.dir, printer)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| ExitStatus::Internal)?;
+    let station = fleet.of(&unit).ok_or(ExitStatus::Internal)?;
+    let text = runtime.block_on(station.tail(&unit, THERE));
+    let text = text.map_err(|error| {
+        printer.complain(&format!(
+            "error: {error}\nhelp: the log of `{unit}` is there: {}",
+            path.display()
+        ));
+        ExitStatus::Refused
+    })?;
+    let text = last_lines(&text, args.lines);
+    let shown = if args.raw {
+        text.to_owned()
+    } else {
+        cleaned(text)
+    };
+    printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
+    if !args.follow {
+        return Ok(ExitStatus::Done);
+    }
+    printer.complain(&format!(
+        "error: a log on {} is not followed from here\nhelp: follow it there: tail -F {}",
+        station.place(),
+        path.display()
+    ));
+    Err(ExitStatus::Refused)
+}
+
+/// Where a log can be read.
+enum Log {
+    /// In this file.
+    Here(PathBuf),
+    /// In this file of the unit's machine.
+    There(PathBuf),
+}
+
+fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<Log, ExitStatus> {
     let recorded = found
         .state
         .units
@@ -103,17 +158,12 @@ fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<PathBuf, ExitSt
         None => found.dir.logs().join(format!("{unit}.log")),
     };
     if Path::new(&path).exists() {
-        return Ok(path);
+        return Ok(Log::Here(path));
     }
     let id = UnitId::new(unit);
     let started = found.state.unit(&id).handle.is_some();
-    if let Some(node) = found.plan.elsewhere(&id).filter(|_| started) {
-        printer.complain(&format!(
-            "error: the log of `{unit}` is on node `{}`, which does not share this folder\nhelp: look there: {}",
-            node.name,
-            path.display()
-        ));
-        return Err(ExitStatus::Refused);
+    if started && found.plan.elsewhere(&id).is_some() {
+        return Ok(Log::There(path));
     }
     let known: Vec<&str> = found.plan.units.iter().map(|u| u.id.as_str()).collect();
     printer.complain(&if known.contains(&unit) {

@@ -366,6 +366,14 @@ impl Station {
             .map(drop)
     }
 
+    /// The end of a unit's last log as it is, but for the unit's secrets.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub async fn tail(&self, unit: &UnitId, bytes: u64) -> Result<String, StationError> {
+        Ok(self.log_end(unit, bytes).await?.into_text())
+    }
+
     /// The end of a unit's last log.
     ///
     /// # Errors
