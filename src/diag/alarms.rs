@@ -137,6 +137,13 @@ const ROWS: &[AlarmInfo] = &[
          by its address.",
     ),
     row(
+        "out-of-reach",
+        "a server and its node do not answer",
+        "Its link is cut, or the node is down: nobody can tell whether the server lives, so it is neither stopped nor started again. \
+         Where it is the last of its kind the evaluation is held. When the node answers it goes on as it is found there: serving, or \
+         gone, and then it is started again.",
+    ),
+    row(
         "own-files",
         "the controller itself has nearly as many files open as it may",
         "What it cannot open it cannot see: units become unknown, which neither starts nor stops anything. Raise the limit \

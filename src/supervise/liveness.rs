@@ -81,6 +81,8 @@ pub(super) struct Vital {
     lost: bool,
     /// Since when its port is closed.
     closed: Option<Timestamp>,
+    /// The last look reached neither it nor its node.
+    unreached: bool,
     door: Door,
     counters: Option<(Timestamp, Counters)>,
     body: Option<(Timestamp, Body)>,
@@ -122,6 +124,7 @@ impl Vital {
             answered: now,
             lost: false,
             closed: None,
+            unreached: false,
             door: Door::Answers,
             counters: None,
             body: None,
@@ -247,7 +250,7 @@ impl Vital {
             }
             // An API server refuses alone, whatever its engine does.
             Canary::Back(_) => self.canary = Turn::At(now + IDLE),
-            Canary::Lost if asked < self.since => {}
+            Canary::Lost if asked < self.since || self.unreached => {}
             Canary::Lost => {
                 self.lost = true;
                 self.canary = Turn::At(now + LOOK_PATIENCE);
@@ -275,8 +278,11 @@ impl Vital {
             Turn::At(_) => now,
         };
         self.look = Turn::At((asked + LOOK_EVERY).max(now + Millis(1)));
-        if matches!(look.door, Door::Unknown(_)) {
-            return (None, Moved::default());
+        match look.door {
+            Door::Unknown(_) => return (None, Moved::default()),
+            Door::Unreached(why) => return (self.is_unreached(why), Moved::default()),
+            _ if self.unreached => return (Some(self.is_reached(now)), Moved::default()),
+            _ => {}
         }
         if look.door == Door::Closed {
             return (self.is_closed(now), Moved::default());
@@ -289,6 +295,18 @@ impl Vital {
         let moved = self.read(look.counters, now);
         self.watch(look.body, now);
         (self.stalled(now), moved)
+    }
+
+    fn is_unreached(&mut self, why: String) -> Option<(Liveness, String)> {
+        let known = std::mem::replace(&mut self.unreached, true);
+        (!known).then_some((Liveness::Unreached, why))
+    }
+
+    /// What it did meanwhile was not seen.
+    fn is_reached(&mut self, now: Timestamp) -> (Liveness, String) {
+        self.unreached = false;
+        self.reset(now);
+        (Liveness::Well, "it is within reach again".to_owned())
     }
 
     fn is_closed(&mut self, now: Timestamp) -> Option<(Liveness, String)> {
