@@ -9,7 +9,6 @@ use super::stops::Then;
 use super::tasks::Task;
 use super::watch::Ending;
 use crate::base::{EvalName, Millis, Name, Timestamp, UnitId};
-use crate::facts::Liveness;
 use crate::plan::EvalPlan;
 use crate::run::{Event, Held, StopWhy, UnitPhase};
 
@@ -175,10 +174,7 @@ impl Brain {
             return false;
         };
         match self.tasks.get(unit) {
-            None => {
-                let reached = !matches!(state.liveness, Some((Liveness::Unreached, _)));
-                matches!(state.phase, UnitPhase::Ready(_)) && reached
-            }
+            None => matches!(state.phase, UnitPhase::Ready(_)) && !self.is_unreached(unit),
             Some(Task::Unseen { .. } | Task::Foreign | Task::Emerging { .. }) => true,
             Some(Task::Rising { .. }) => state.ready_after.is_some() && state.refuted.is_none(),
             Some(Task::Stopping(_) | Task::Backoff { .. } | Task::Clearing(_) | Task::Anew) => {
