@@ -28,11 +28,13 @@ fn yaml() -> String {
             "launcher: process",
             "launcher: tmux\nslurm: { partition: main, time: '01:00:00' }",
         )
+        .replace("{ model:", "{ engine: sim, model:")
+        .replace("    model:", "    engine: sim\n    model:")
         .replace("127.0.13.1", "research-secure-13")
         .replace("127.0.99.1", "login01")
 }
 
-/// The client and what it reads; `vllm` and `python` are everywhere.
+/// The client and what it reads; `python` is everywhere.
 fn furnish(site: &Site) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/toolorch_client");
     site.exec([
@@ -67,7 +69,6 @@ fn furnish(site: &Site) {
         "cluster.yaml",
         &yaml().replace("/ckpt", ckpt.to_str().unwrap()),
     );
-    symlink("toolorch", site.path("bin/vllm")).unwrap();
     let python = site.exec(["sh", "-c", "command -v python3"]);
     symlink(python, site.path("bin/python")).unwrap();
 }

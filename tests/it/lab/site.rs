@@ -85,7 +85,7 @@ impl Site {
 
     /// Its servers on a node: the process ids of each unit.
     pub(super) fn servers(&self, node: &str) -> BTreeMap<String, Vec<u32>> {
-        const LOOK: &str = "for pid in $(pgrep -f '^[^ ]*(toolorch sim|vllm serve)'); do \
+        const LOOK: &str = "for pid in $(pgrep -f '^[^ ]*toolorch sim'); do \
             mark=$(tr '\\0' '\\n' <\"/proc/$pid/environ\" | sed -n 's/^TOOLORCH_UNIT=//p') && echo \"$pid $mark\"; done 2>/dev/null || true";
         let mut servers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for line in self.on(node, ["bash", "-c", LOOK]).lines() {
