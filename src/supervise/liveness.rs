@@ -81,8 +81,6 @@ pub(super) struct Vital {
     lost: bool,
     /// Since when its port is closed.
     closed: Option<Timestamp>,
-    /// The last look reached neither it nor its node.
-    unreached: bool,
     door: Door,
     counters: Option<(Timestamp, Counters)>,
     body: Option<(Timestamp, Body)>,
@@ -124,7 +122,6 @@ impl Vital {
             answered: now,
             lost: false,
             closed: None,
-            unreached: false,
             door: Door::Answers,
             counters: None,
             body: None,
@@ -250,7 +247,7 @@ impl Vital {
             }
             // An API server refuses alone, whatever its engine does.
             Canary::Back(_) => self.canary = Turn::At(now + IDLE),
-            Canary::Lost if asked < self.since || self.unreached => {}
+            Canary::Lost if asked < self.since || self.is_away() => {}
             Canary::Lost => {
                 self.lost = true;
                 self.canary = Turn::At(now + LOOK_PATIENCE);
@@ -280,8 +277,8 @@ impl Vital {
         self.look = Turn::At((asked + LOOK_EVERY).max(now + Millis(1)));
         match look.door {
             Door::Unknown(_) => return (None, Moved::default()),
-            Door::Unreached(why) => return (self.is_unreached(why), Moved::default()),
-            _ if self.unreached => return (Some(self.is_reached(now)), Moved::default()),
+            Door::Unreached(why) => return (self.goes_away(why), Moved::default()),
+            _ if self.is_away() => return (Some(self.comes_back(now)), Moved::default()),
             _ => {}
         }
         if look.door == Door::Closed {
@@ -297,14 +294,19 @@ impl Vital {
         (self.stalled(now), moved)
     }
 
-    fn is_unreached(&mut self, why: String) -> Option<(Liveness, String)> {
-        let known = std::mem::replace(&mut self.unreached, true);
+    /// The last look reached neither it nor its node.
+    fn is_away(&self) -> bool {
+        matches!(self.door, Door::Unreached(_))
+    }
+
+    fn goes_away(&mut self, why: String) -> Option<(Liveness, String)> {
+        let known = self.is_away();
+        self.door = Door::Unreached(why.clone());
         (!known).then_some((Liveness::Unreached, why))
     }
 
     /// What it did meanwhile was not seen.
-    fn is_reached(&mut self, now: Timestamp) -> (Liveness, String) {
-        self.unreached = false;
+    fn comes_back(&mut self, now: Timestamp) -> (Liveness, String) {
         self.reset(now);
         (Liveness::Well, "it is within reach again".to_owned())
     }

@@ -358,6 +358,9 @@ impl Station {
         unit: &UnitId,
         values: &[(String, String)],
     ) -> Result<(), StationError> {
+        if values.is_empty() && self.jobs().is_none() {
+            return Ok(());
+        }
         let pairs = values
             .iter()
             .flat_map(|(name, value)| [name, "=", value, "\0"].concat().into_bytes());
