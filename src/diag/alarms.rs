@@ -118,6 +118,13 @@ const ROWS: &[AlarmInfo] = &[
          `concurrency`; a number that grows all the time is a leak in the client.",
     ),
     row(
+        "out-of-reach",
+        "a server and its node do not answer",
+        "Its link is cut, or the node is down: nobody can tell whether the server lives, so it is neither stopped nor started again. \
+         Where it is the last of its kind the evaluation is held. When the node answers it goes on as it is found there: serving, or \
+         gone, and then it is started again.",
+    ),
+    row(
         "outside-call",
         "a client calls, or was kept from calling, a place that nobody declared",
         "The place is no server of this run, no declared external and no resolver. `calls` means that a socket was seen to lead \

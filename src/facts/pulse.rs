@@ -35,6 +35,8 @@ pub enum Door {
     Closed,
     /// It could not be asked, for this reason: nothing follows from that.
     Unknown(String),
+    /// It said nothing, and its node could not be asked either, for this reason.
+    Unreached(String),
 }
 
 /// What became of a canary.
@@ -146,7 +148,7 @@ fn whole(value: f64) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Liveness {
-    /// As it should be, again.
+    /// As it should be, or within reach, again.
     Well,
     /// It works, at under half the pace of its peers.
     Slow,
@@ -156,6 +158,8 @@ pub enum Liveness {
     Closed,
     /// It answers, and no longer knows the model that it proved to serve.
     Estranged,
+    /// Neither it nor its node answers: nobody knows.
+    Unreached,
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ const OF_CLIENTS: &[&str] = &["held", "starvation", "unused"];
 /// Alarms about a server that end when it is ready once more.
 const OF_SERVERS: &[&str] = &[
     "model-gone",
+    "out-of-reach",
     "port-closed",
     "server-lost",
     "slow-server",
@@ -47,7 +48,7 @@ impl AlarmState {
                 unit,
                 liveness: Liveness::Well,
                 ..
-            } => is(&["slow-server"]) && about(unit),
+            } => is(&["out-of-reach", "slow-server"]) && about(unit),
             Event::Ready { unit, .. } => is(OF_SERVERS) && about(unit),
             _ => false,
         }

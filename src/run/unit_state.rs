@@ -220,6 +220,7 @@ impl RunState {
             } => self.change(unit, *generation, |state| {
                 let first = *state.ready_after.get_or_insert(*after);
                 state.phase = UnitPhase::Ready(first);
+                state.liveness = None;
             }),
             event => self.apply_end(at, event),
         }

@@ -10,7 +10,9 @@ use super::reach::Externals;
 use super::stops::Then;
 use super::tasks::Task;
 use super::wishes::Wishes;
-use crate::base::{ConfigName, Epoch, EvalName, ExitStatus, Generation, Place, Timestamp, UnitId};
+use crate::base::{
+    ConfigName, Epoch, EvalName, ExitStatus, Generation, NodeName, Place, Timestamp, UnitId,
+};
 use crate::diag::alarms;
 use crate::eval::PastCall;
 use crate::facts::{Observation, Served, Signal};
@@ -54,8 +56,10 @@ pub struct Brain {
     pub(super) goal: Goal,
     pub(super) state: RunState,
     epoch: Epoch,
-    /// How many starts may be under way at once.
+    /// How many starts may be under way at once on a machine.
     pub(super) starts_at_once: usize,
+    /// The other machines on which units are.
+    pub(super) elsewhere: BTreeMap<UnitId, NodeName>,
     /// What is to become of units that run by another plan.
     pub(super) wishes: Wishes,
     /// What is to be done about units.
@@ -95,7 +99,12 @@ impl Brain {
     /// An owner with what the journal says so far; nothing happens before [`Input::Begin`].
     pub fn new(mut plan: Plan, goal: Goal, state: RunState, epoch: Epoch) -> Self {
         state.place_units(&mut plan);
+        let here: BTreeSet<&UnitId> = plan.units_here().map(|unit| &unit.id).collect();
+        let elsewhere = plan.units.iter().filter(|unit| !here.contains(&unit.id));
         Self {
+            elsewhere: elsewhere
+                .map(|unit| (unit.id.clone(), unit.node.clone()))
+                .collect(),
             unstarted: (0..plan.units.len()).collect(),
             vitals: Vitals::default(),
             externals: Externals::default(),
@@ -122,7 +131,7 @@ impl Brain {
         }
     }
 
-    /// Lets so many starts be under way at once, at least one, until their processes are seen.
+    /// Lets so many starts be under way at once on each machine, at least one.
     ///
     /// A unit script costs some 30 ms of processor time before its program runs. All at once, the scripts of thirty
     /// units keep each other from their first program for a second; in turn, the first runs at once and the last no

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::driver::Driver;
 use super::driver_evals::{EvalDesk, write_config};
+use super::driver_fleet::beside;
 use super::liveness::{CANARY_PATIENCE, LOOK_PATIENCE};
 use super::reach::REACH_PATIENCE;
 use super::{Ask, Configured, Counts, Effect, Input, Purpose};
@@ -339,10 +340,19 @@ impl Driver<'_> {
             return;
         };
         let (prober, sender, unit) = (self.prober.clone(), self.sender.clone(), id.clone());
+        let node = self.node_of(id);
         tokio::spawn(async move {
             let pulse = match what {
-                Ask::Look { deep } => Pulse::Look(wrist.look(deep, lasts(LOOK_PATIENCE)).await),
-                Ask::Canary => Pulse::Canary(prober.canary(&wrist, lasts(CANARY_PATIENCE)).await),
+                Ask::Look { deep } => {
+                    let patience = lasts(LOOK_PATIENCE);
+                    let look = async { Pulse::Look(wrist.look(deep, patience).await) };
+                    beside(node, patience, look).await
+                }
+                Ask::Canary => {
+                    let patience = lasts(CANARY_PATIENCE);
+                    let canary = async { Pulse::Canary(prober.canary(&wrist, patience).await) };
+                    beside(node, patience, canary).await
+                }
             };
             tracing::trace!(%unit, ?pulse, "pulsed");
             let _ = sender.send(Input::Pulsed {

@@ -1,19 +1,25 @@
 //! The driver's eyes on nodes that are reached from here.
 
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::driver::Driver;
 use crate::base::UnitId;
-use crate::facts::Observation;
+use crate::facts::{Canary, Door, Observation, Pulse};
 use crate::run::UnitPhase;
-use crate::world::{Pace, begin_rounds};
+use crate::world::{Pace, Station, begin_rounds};
 
 /// The pause between two looks at a node while something there begins or ends, and else: that a server of it is gone is also
 /// seen by those who ask it.
 const BUSY: Duration = Duration::from_millis(500);
 const CALM: Duration = Duration::from_secs(5);
+
+/// How long a node has to answer, where a server of it does not.
+const NODE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often nodes are looked at.
 pub(super) struct Paces(watch::Sender<Pace>);
@@ -50,6 +56,12 @@ impl Driver<'_> {
         leader.map(|running| running.pid)
     }
 
+    /// The node of a server, where it is reached from here; SLURM's nodes are not.
+    pub(super) fn node_of(&self, unit: &UnitId) -> Option<Arc<Station>> {
+        let station = self.ground.fleet.of(unit)?;
+        station.jobs().is_none().then(|| station.clone())
+    }
+
     /// The first look at the nodes: scripts and fence are put there, then each unit is looked at.
     pub(super) async fn look_at_nodes(&self) -> Vec<(UnitId, Observation)> {
         let state = self.brain.state();
@@ -82,4 +94,48 @@ impl Driver<'_> {
         let busy = units.any(|(unit, state)| busy(&state.phase) && !self.is_here(unit));
         self.pace.set(if busy { BUSY } else { CALM });
     }
+}
+
+/// Asks a server, and its node as well if the server takes its time: the silence of one proves nothing where both are silent.
+pub(super) async fn beside(
+    node: Option<Arc<Station>>,
+    patience: Duration,
+    pulse: impl Future<Output = Pulse>,
+) -> Pulse {
+    let Some(node) = node else {
+        return pulse.await;
+    };
+    let mut pulse = pin!(pulse);
+    let mut node = pin!(async {
+        sleep(patience / 2).await;
+        node.answers(NODE_PATIENCE).await
+    });
+    let (pulse, answers) = tokio::select! {
+        pulse = &mut pulse => match pulse {
+            silent if is_silent(&silent) => (silent, node.await),
+            heard => (heard, Ok(())),
+        },
+        answers = &mut node => (pulse.await, answers),
+    };
+    match (pulse, answers) {
+        (Pulse::Look(mut look), Err(error)) if is_silence(&look.door) => {
+            look.door = Door::Unreached(error.to_string());
+            Pulse::Look(look)
+        }
+        (Pulse::Canary(Canary::Lost), Err(error)) => {
+            Pulse::Canary(Canary::Unknown(error.to_string()))
+        }
+        (pulse, _) => pulse,
+    }
+}
+
+fn is_silent(pulse: &Pulse) -> bool {
+    match pulse {
+        Pulse::Look(look) => is_silence(&look.door),
+        Pulse::Canary(canary) => *canary == Canary::Lost,
+    }
+}
+
+fn is_silence(door: &Door) -> bool {
+    matches!(door, Door::Silent | Door::Unknown(_))
 }

@@ -167,14 +167,14 @@ impl Brain {
         Some(Missing { why, prospect })
     }
 
-    /// Whether clients can use a server, as far as anybody knows. One that could not be looked at may be there, and so
+    /// Whether clients can use a server, as far as anybody knows. One that could not be looked at from the start may be there, and so
     /// may one that had been ready and proves it again to a new owner.
     fn is_there(&self, unit: &UnitId) -> bool {
         let Some(state) = self.state.units.get(unit) else {
             return false;
         };
         match self.tasks.get(unit) {
-            None => matches!(state.phase, UnitPhase::Ready(_)),
+            None => matches!(state.phase, UnitPhase::Ready(_)) && !self.is_unreached(unit),
             Some(Task::Unseen { .. } | Task::Foreign | Task::Emerging { .. }) => true,
             Some(Task::Rising { .. }) => state.ready_after.is_some() && state.refuted.is_none(),
             Some(Task::Stopping(_) | Task::Backoff { .. } | Task::Clearing(_) | Task::Anew) => {

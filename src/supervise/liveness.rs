@@ -247,7 +247,7 @@ impl Vital {
             }
             // An API server refuses alone, whatever its engine does.
             Canary::Back(_) => self.canary = Turn::At(now + IDLE),
-            Canary::Lost if asked < self.since => {}
+            Canary::Lost if asked < self.since || self.is_away() => {}
             Canary::Lost => {
                 self.lost = true;
                 self.canary = Turn::At(now + LOOK_PATIENCE);
@@ -275,8 +275,11 @@ impl Vital {
             Turn::At(_) => now,
         };
         self.look = Turn::At((asked + LOOK_EVERY).max(now + Millis(1)));
-        if matches!(look.door, Door::Unknown(_)) {
-            return (None, Moved::default());
+        match look.door {
+            Door::Unknown(_) => return (None, Moved::default()),
+            Door::Unreached(why) => return (self.goes_away(why), Moved::default()),
+            _ if self.is_away() => return (Some(self.comes_back(now)), Moved::default()),
+            _ => {}
         }
         if look.door == Door::Closed {
             return (self.is_closed(now), Moved::default());
@@ -289,6 +292,23 @@ impl Vital {
         let moved = self.read(look.counters, now);
         self.watch(look.body, now);
         (self.stalled(now), moved)
+    }
+
+    /// The last look reached neither it nor its node.
+    fn is_away(&self) -> bool {
+        matches!(self.door, Door::Unreached(_))
+    }
+
+    fn goes_away(&mut self, why: String) -> Option<(Liveness, String)> {
+        let known = self.is_away();
+        self.door = Door::Unreached(why.clone());
+        (!known).then_some((Liveness::Unreached, why))
+    }
+
+    /// What it did meanwhile was not seen.
+    fn comes_back(&mut self, now: Timestamp) -> (Liveness, String) {
+        self.reset(now);
+        (Liveness::Well, "it is within reach again".to_owned())
     }
 
     fn is_closed(&mut self, now: Timestamp) -> Option<(Liveness, String)> {

@@ -178,9 +178,21 @@ impl Brain {
             );
             self.alarm("completions-fail", Some(unit), text, now);
         }
-        if let Some((verdict, why)) = verdict {
-            self.ends_life(unit, verdict, why, now);
+        match verdict {
+            None => {}
+            Some((Liveness::Unreached, why)) => self.out_of_reach(unit, why, now),
+            Some((Liveness::Well, why)) => self.judged(unit, Liveness::Well, why, now),
+            Some((verdict, why)) => self.ends_life(unit, verdict, why, now),
         }
+    }
+
+    /// Whether it lives only its node could tell: it is left alone.
+    fn out_of_reach(&mut self, unit: &UnitId, why: String, now: Timestamp) {
+        let text = format!(
+            "`{unit}` does not answer, and its node cannot be asked: {why}; it is neither stopped nor started"
+        );
+        self.alarm("out-of-reach", Some(unit), text, now);
+        self.judged(unit, Liveness::Unreached, why, now);
     }
 
     /// It is not alive: its whole tree goes, and it is started again within its budget.

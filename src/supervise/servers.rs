@@ -1,11 +1,13 @@
 //! Units: what an owner finds when it comes, when servers start, what is seen of them.
 
+use std::collections::BTreeMap;
+
 use super::brain::Brain;
 use super::deaths::lost;
 use super::effect::Effect;
 use super::stops::{EMERGE, Then};
 use super::tasks::Task;
-use crate::base::{Generation, LaunchId, Timestamp, UnitId};
+use crate::base::{Generation, LaunchId, NodeName, Timestamp, UnitId};
 use crate::facts::Observation;
 use crate::plan::{Unit, UnitKind};
 use crate::run::{Event, GaveUp, Handle, StopWhy, UnitPhase, UnitState};
@@ -245,12 +247,19 @@ impl Brain {
             anew || *self.phase(unit) == UnitPhase::Planned
         });
         self.unstarted = unstarted;
-        let under_way = self.under_way().filter(|until| *until > now).count();
+        let mut under_way: BTreeMap<Option<&NodeName>, usize> = BTreeMap::new();
+        for (machine, _) in self.under_way().filter(|(_, until)| *until > now) {
+            *under_way.entry(machine).or_default() += 1;
+        }
+        let mut has_room = |unit: &Unit| {
+            let count = under_way.entry(self.elsewhere.get(&unit.id)).or_default();
+            *count += 1;
+            *count <= self.starts_at_once
+        };
         let starts: Vec<UnitId> = self
             .startable()
-            .filter(|(_, at)| *at <= now)
+            .filter(|(unit, at)| *at <= now && has_room(unit))
             .map(|(unit, _)| unit.id.clone())
-            .take(self.starts_at_once.saturating_sub(under_way))
             .collect();
         for unit in starts {
             self.start(&unit, now);
@@ -279,23 +288,39 @@ impl Brain {
 
     /// The times at which servers start in their turn.
     pub(super) fn pending_starts(&self) -> impl Iterator<Item = Timestamp> {
-        let mut until: Vec<Timestamp> = self.under_way().collect();
-        until.sort_unstable_by(|a, b| b.cmp(a));
+        let mut until: BTreeMap<Option<&NodeName>, Vec<Timestamp>> = BTreeMap::new();
+        for (machine, at) in self.under_way() {
+            until.entry(machine).or_default().push(at);
+        }
+        for times in until.values_mut() {
+            times.sort_unstable_by(|a, b| b.cmp(a));
+        }
         // Until so many of them count no longer, there is no room.
-        let room = until.get(self.starts_at_once - 1).copied();
+        let room = move |unit| {
+            let times = until.get(&self.elsewhere.get(unit))?;
+            times.get(self.starts_at_once - 1).copied()
+        };
         self.startable()
-            .map(move |(_, at)| at.max(room.unwrap_or_default()))
+            .map(move |(unit, at)| at.max(room(&unit.id).unwrap_or_default()))
     }
 
-    /// Starts whose process was not seen yet; until when each counts: one that hangs must not keep the others
-    /// back for ever.
-    fn under_way(&self) -> impl Iterator<Item = Timestamp> {
-        let since = |(unit, task): (&UnitId, &Task)| match task {
-            Task::Rising { ladder: None, .. } => Some(self.state.unit(unit).since),
+    /// Starts that cost processor time on a machine, this one or another. Here they do until their process is seen; elsewhere
+    /// that comes with the next look, long after their launcher has answered. Until when each counts: one that hangs must not
+    /// keep the others back for ever.
+    fn under_way(&self) -> impl Iterator<Item = (Option<&NodeName>, Timestamp)> {
+        let since = |machine: Option<&NodeName>, unit: &UnitId, task: &Task| match task {
+            Task::Rising { ladder: None, .. }
+                if machine.is_none() || self.launching.contains_key(unit) =>
+            {
+                Some(self.state.unit(unit).since)
+            }
             Task::Clearing(clearing) => Some(clearing.since()),
             _ => None,
         };
-        (self.tasks.iter()).filter_map(move |task| Some(since(task)? + EMERGE))
+        (self.tasks.iter()).filter_map(move |(unit, task)| {
+            let machine = self.elsewhere.get(unit);
+            Some((machine, since(machine, unit, task)? + EMERGE))
+        })
     }
 
     /// When a server may start; none while others must be ready first.

@@ -5,6 +5,7 @@ use super::clearing::Clearing;
 use super::ladder::Ladder;
 use super::stops::Stop;
 use crate::base::{Timestamp, UnitId};
+use crate::facts::Liveness;
 use crate::run::UnitPhase;
 
 /// What is to be done about a unit; a unit that is ready, or given up, has none.
@@ -87,7 +88,14 @@ impl Brain {
             .filter(|unit| self.may_live(unit))
     }
 
-    /// Whether a server is ready, or will never be; none while it is on its way.
+    /// Neither it nor its node answers.
+    pub(super) fn is_unreached(&self, unit: &UnitId) -> bool {
+        let state = self.state.units.get(unit);
+        let liveness = state.and_then(|state| state.liveness.as_ref());
+        liveness.is_some_and(|(liveness, _)| *liveness == Liveness::Unreached)
+    }
+
+    /// Whether a server is ready, or will never be; none while it is on its way, or out of reach.
     pub(super) fn settled(&self, unit: &UnitId) -> Option<bool> {
         if self.is_drained(unit) {
             return Some(false);
@@ -99,6 +107,7 @@ impl Brain {
             None => {}
         }
         match self.phase(unit) {
+            UnitPhase::Ready(_) if self.is_unreached(unit) => None,
             UnitPhase::Ready(_) => Some(true),
             UnitPhase::Planned if self.goal.start_servers => None,
             phase if phase.may_live() => None,

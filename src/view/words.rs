@@ -49,6 +49,7 @@ pub(super) fn liveness(liveness: Liveness) -> &'static str {
         Liveness::Stalled => "stalled",
         Liveness::Closed => "not listening",
         Liveness::Estranged => "without its model",
+        Liveness::Unreached => "out of reach",
     }
 }
 

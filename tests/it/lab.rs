@@ -7,13 +7,18 @@
     reason = "a helper of a test fails as the test does"
 )]
 
+mod at_start;
 mod cluster;
+mod cuts;
 mod in_slurm;
+mod kills;
 mod life;
+mod log_cluster;
 mod nodes;
 mod over_ssh;
 mod people;
 mod shape;
+mod site;
 mod slurm;
 mod traces;
 

@@ -209,6 +209,62 @@ fn what_could_not_be_seen_proves_nothing() {
     assert!(!told.contains("alarm"), "{told}");
 }
 
+/// The silence of a server proves nothing where its node is silent as well.
+#[test]
+fn a_server_out_of_reach_is_left_alone_and_judged_anew() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]);
+    story.comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let away = || Door::Unreached("no answer".to_owned());
+    let idle = Some(Counters::default());
+    for _ in 0..30 {
+        story.secs(5).looked("m-0", away(), None);
+        story.pulsed("m-0", Pulse::Canary(Canary::Lost));
+    }
+    let told = story.told();
+    assert_eq!(told.matches(" alarm ").count(), 1, "{told}");
+    let words = "alarm out-of-reach: `m-0` does not answer, and its node cannot be asked: no answer; it is neither stopped nor started";
+    assert!(told.contains(words), "{told}");
+
+    // A canary of before is void, and what moved meanwhile was not seen.
+    story.secs(5).looked("m-0", Door::Answers, idle);
+    story.pulsed("m-0", Pulse::Canary(Canary::Lost));
+    story.secs(5).looked("m-0", Door::Answers, idle);
+    let told = story.told();
+    assert!(
+        told.contains("m-0 #1 Well: it is within reach again"),
+        "{told}"
+    );
+    assert!(!told.contains("alarm"), "{told}");
+}
+
+#[test]
+fn a_client_is_held_while_all_its_servers_are_out_of_reach() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]);
+    story.comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let away = || Door::Unreached("no answer".to_owned());
+    story.secs(5).looked("m-0", away(), None);
+    story.secs(20);
+    assert!(!story.told().contains("held"), "the other one is there");
+    story.looked("m-1", away(), None).secs(10);
+    let told = story.told();
+    assert!(
+        told.contains("e held: `m` has no server that is ready"),
+        "{told}"
+    );
+    story.stopped("eval-e");
+    story.counted("e", ten(0, 0)).counted("e", ten(0, 0)).skip();
+    let idle = Some(Counters::default());
+    story.secs(5).looked("m-0", Door::Answers, idle);
+    assert!(!story.told().contains("requeue"), "the other one may come");
+    story.secs(5).looked("m-1", Door::Answers, idle);
+    let told = story.told();
+    assert!(told.contains("-> requeue e"), "{told}");
+}
+
 /// Two models and a client; one of them hangs.
 const MODELS: &str = "
 models:

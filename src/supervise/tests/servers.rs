@@ -2,9 +2,12 @@
 
 use insta::assert_snapshot;
 
-use super::story::{End, ONE, Story, code, failed, not_yet, signal, unknown};
+use super::story::{End, ONE, Story, code, failed, not_yet, plan_of, signal, unknown};
 use crate::base::{Generation, Port};
 use crate::facts::{Observation, ProbeOutcome};
+use crate::plan::Unit;
+use crate::spec::model::LauncherKind;
+use crate::supervise::Goal;
 
 /// A story in which `a` is ready.
 fn ready() -> Story {
@@ -594,5 +597,40 @@ fn starts_take_turns_and_one_that_hangs_keeps_nobody_back_for_ever() {
      2.0s m-2 #1 launched
     10.0s m-3 #1 start intended
     10.0s -> launch m-3 #1
+    ");
+}
+
+#[test]
+fn each_machine_has_turns_of_its_own_and_elsewhere_the_launchers_answer_ends_one() {
+    let mut plan = plan_of(
+        "
+models:
+  m: { engine: sim, model: org/m, node: n, replicas: 3, port: 8000 }
+  o: { engine: sim, model: org/o, node: n, replicas: 2, port: 8100 }",
+    );
+    let there = |unit: &&mut Unit| unit.id.as_str().starts_with("m-");
+    for unit in plan.units.iter_mut().filter(there) {
+        unit.launcher = LauncherKind::Slurm;
+    }
+    let goal = Goal {
+        start_servers: true,
+        evals: Vec::new(),
+    };
+    let mut story = Story::with(plan, goal);
+    story.at_once(1).begin(&[], &[]);
+    story.secs(1).launched("m-0").launched("o-0");
+    story.secs(1).launched("m-1").secs(1);
+    assert_snapshot!(story.told(), @r"
+     0ms m-0 #1 start intended
+     0ms -> launch m-0 #1
+     0ms o-0 #1 start intended
+     0ms -> launch o-0 #1
+    1.0s m-0 #1 launched
+    1.0s m-1 #1 start intended
+    1.0s -> launch m-1 #1
+    1.0s o-0 #1 launched
+    2.0s m-1 #1 launched
+    2.0s m-2 #1 start intended
+    2.0s -> launch m-2 #1
     ");
 }

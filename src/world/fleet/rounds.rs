@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::station::{Station, StationError};
+use super::station::{Marked, Station, StationError};
 use crate::base::UnitId;
-use crate::facts::{Exit, Observation};
+use crate::facts::{Exit, Observation, RunningUnit};
 use crate::world::unit_dir::CAUSE_BYTES;
 use crate::world::watch::Teller;
 
@@ -39,6 +39,8 @@ struct Rounds {
     told: BTreeMap<UnitId, (Observation, Instant, Instant)>,
     /// Exits whose logs were read.
     read: BTreeMap<UnitId, Exit>,
+    /// What was seen running.
+    ran: BTreeMap<UnitId, RunningUnit>,
 }
 
 /// Looks at these units of a node until nobody listens.
@@ -54,6 +56,7 @@ pub fn begin_rounds(
         news,
         told: BTreeMap::new(),
         read: BTreeMap::new(),
+        ran: BTreeMap::new(),
     };
     tokio::spawn(async move {
         loop {
@@ -84,25 +87,44 @@ impl Rounds {
 
     /// One look; answers whether anybody still listens.
     async fn once(&mut self) -> bool {
-        match self.station.look(&self.units).await {
-            Ok(Some(mut seen)) => {
-                for unit in self.units.clone() {
-                    let seen = seen.units.remove(&unit).map(|seen| seen.observation);
-                    let seen = match seen.unwrap_or(Observation::Never) {
-                        Observation::Exited(exit) => self.with_last_words(&unit, exit).await,
-                        other => Ok(other),
-                    };
-                    let seen = seen.unwrap_or_else(|error| unknown(&error));
-                    if !self.tell(unit, seen) {
-                        return false;
-                    }
+        let mut seen = match self.station.look(&self.units).await {
+            Ok(seen) => seen.map(|seen| seen.units).unwrap_or_default(),
+            Err(error) => return self.tell_all(&unknown(&error)),
+        };
+        for unit in self.units.clone() {
+            let seen = seen.remove(&unit).map(|seen| seen.observation);
+            let seen = match seen.unwrap_or(Observation::Never) {
+                Observation::Exited(exit) => self.with_last_words(&unit, exit).await,
+                Observation::Never => self.without_trace(&unit).await,
+                Observation::Running(running) => {
+                    self.ran.insert(unit.clone(), running.clone());
+                    Ok(Observation::Running(running))
                 }
-                true
+                other => Ok(other),
+            };
+            let seen = seen.unwrap_or_else(|error| unknown(&error));
+            if !self.tell(unit, seen) {
+                return false;
             }
-            // A restart of the node takes what was there.
-            Ok(None) => self.tell_all(&Observation::Never),
-            Err(error) => self.tell_all(&unknown(&error)),
         }
+        true
+    }
+
+    /// What ran and has no state any more: a restart of the node takes all that was there, and whoever tidies its /tmp takes the
+    /// state alone.
+    async fn without_trace(&mut self, unit: &UnitId) -> Result<Observation, StationError> {
+        if self.station.jobs().is_some() || !self.ran.contains_key(unit) {
+            return Ok(Observation::Never);
+        }
+        let marked = self.station.marks().await?;
+        if marked.iter().any(|Marked { unit: of, .. }| of == unit) {
+            return Ok(Observation::Never);
+        }
+        let ran = self.ran.remove(unit);
+        Ok(ran.map_or(Observation::Never, |ran| Observation::Lost {
+            generation: ran.generation,
+            launch: ran.launch,
+        }))
     }
 
     /// The exit with what its log says; each log is read once.

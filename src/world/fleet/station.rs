@@ -310,6 +310,18 @@ impl Station {
         Ok(marked)
     }
 
+    /// Whether it does anything at all.
+    ///
+    /// # Errors
+    /// It could not be asked, or did not answer in time.
+    pub async fn answers(&self, limit: Duration) -> Result<(), StationError> {
+        match self.ask(&["true"], Vec::new(), limit).await {
+            // Whatever it says, it was there to say it.
+            Ok(_) | Err(StationError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What bears its marks.
     pub fn marks_are(&self) -> &'static str {
         match self.post {
@@ -346,6 +358,9 @@ impl Station {
         unit: &UnitId,
         values: &[(String, String)],
     ) -> Result<(), StationError> {
+        if values.is_empty() && self.jobs().is_none() {
+            return Ok(());
+        }
         let pairs = values
             .iter()
             .flat_map(|(name, value)| [name, "=", value, "\0"].concat().into_bytes());
