@@ -135,6 +135,7 @@ impl Lab {
     /// Sends a signal to what [`Lab::go`] started, which the child itself only waits for.
     pub(crate) fn signal(going: &Going, signal: Signal) {
         let mut program = going.child.id();
+        let began = Instant::now();
         // Each `nsenter` on the way waits for the next one.
         let waits = |pid: u32| {
             let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -145,7 +146,14 @@ impl Lab {
             let child = || fs::read_to_string(&children).ok()?.trim().parse().ok();
             match until("the program", || Some(waits(program).then(child))) {
                 Some(Some(next)) => program = next,
-                Some(None) => std::thread::yield_now(),
+                Some(None) => {
+                    assert!(
+                        began.elapsed().as_secs() < 60,
+                        "it has ended\n{}",
+                        going.err()
+                    );
+                    std::thread::yield_now();
+                }
                 None => break,
             }
         }
