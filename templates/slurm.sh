@@ -16,7 +16,7 @@
 # Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 69 no SLURM here, 73 superseded by a later owner.
 #
 # Beside .scripts/ each job has a folder jobs/JOB/: want/UNIT says what is to run, taken/UNIT.GENERATION (a link, so that only
-# one job can ever make it) which job started that, done/UNIT what was stopped, seen/ID.RESTART what its node showed last.
+# one job can ever make it) which job started that, done/UNIT what was stopped, ran/UNIT how a start ended, seen/ID.RESTART what its node showed last.
 set -u
 umask 077
 shopt -s nullglob
@@ -77,7 +77,7 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   is_name "$job"; is_name "$unit"; is_number "$3"; is_name "$4"; fence "$5"
   [[ -f $SCRIPTS/slurm/$job.sbatch ]] || refuse 1 "\`$SCRIPTS/slurm/$job.sbatch\` is missing: render again"
   need_slurm
-  mkdir -p -- "$BASE/jobs/$job"/{want,given,taken,done,seen} || exit 1
+  mkdir -p -- "$BASE/jobs/$job"/{want,given,taken,done,ran,seen} || exit 1
   put "$BASE/jobs/$job/want/$unit" "run $3 $4 $5 - $6" || exit 1
   # Where a file system knows no locks, a second job would find nothing to start.
   exec {lock}>"$BASE/jobs/$job/.lock" && flock -w 90 "$lock" 2>/dev/null
@@ -113,6 +113,8 @@ ended() { # its job stopped this start, or its node showed that it has come to i
   local generation='' code=''
   { read -r generation code <"$DIR/done/$UNIT"; } 2>/dev/null
   [[ "$generation $code" == "$GENERATION 0" ]] && return
+  # Its script ended, and all of the unit before that; one that was killed proves nothing.
+  { read -r generation code <"$DIR/ran/$UNIT"; } 2>/dev/null && [[ $generation == "$GENERATION" ]] && ((code < 128)) && return
   grep -qsE "^\{.*\"unit\":\"$UNIT\",.*\"launch\":\"$LAUNCH\".*\"phase\":\"(exited|refused)\"" -- "$DIR"/seen/*
 }
 speaks() { # its node shows it and did so a moment ago: SLURM need not be asked
@@ -178,6 +180,7 @@ verb_look() {
       printf 'want %s %s %s\n' "$name" "$unit" "$line"
       read -r _ age _ <<<"$line"
       { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
+      { read -r line <"$dir/ran/$unit"; } 2>/dev/null && printf 'ran %s %s %s\n' "$name" "$unit" "$line"
       line=$(readlink -- "$dir/taken/$unit.$age") && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
     done
     for file in "$dir"/seen/*; do

@@ -110,6 +110,9 @@ impl QueueSeen {
             running.until = now.map(|(_, end)| Timestamp(end * 1000));
         }
         let observation = match (shown, seen) {
+            (Some(shown), None) if shown.age_s <= SILENT_S && want.ran.is_some() => {
+                want.refused_itself()
+            }
             (Some(shown), Some(Observation::Exited(exit))) => Want::exited(shown, exit, &standing),
             (Some(shown), seen) => want.living(shown, seen, &standing),
             (None, _) => want.unshown(&standing),
@@ -203,8 +206,23 @@ impl Want {
         }
     }
 
-    fn ended(&self, requested: bool, reason: Option<String>) -> Observation {
+    /// Its script ended, and the node has no trace of that start.
+    fn refused_itself(&self) -> Observation {
+        let code = self.ran.unwrap_or_default();
+        let reason =
+            format!("its script ended with {code} before it began; its job's log says why");
         Observation::Exited(Exit {
+            code: Some(code),
+            ..self.exit(false, Some(reason))
+        })
+    }
+
+    fn ended(&self, requested: bool, reason: Option<String>) -> Observation {
+        Observation::Exited(self.exit(requested, reason))
+    }
+
+    fn exit(&self, requested: bool, reason: Option<String>) -> Exit {
+        Exit {
             generation: self.generation,
             launch: self.launch.clone(),
             code: None,
@@ -213,7 +231,7 @@ impl Want {
             reason,
             tail: Vec::new(),
             cause: None,
-        })
+        }
     }
 }
 

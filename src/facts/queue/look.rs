@@ -30,6 +30,8 @@ pub(super) struct Want {
     pub(super) generation: Generation,
     pub(super) launch: LaunchId,
     pub(super) log: String,
+    /// The code with which its script ended.
+    pub(super) ran: Option<i32>,
     /// The job that was there, or submitted, for this start.
     pub(super) given: Option<u64>,
     pub(super) taken: Option<Incarnation>,
@@ -154,7 +156,7 @@ impl QueueSeen {
             job.shown.push(Shown::read(rest)?);
         }
         // Other lines are for people, and for later releases.
-        if !matches!(kind, "want" | "given" | "taken") {
+        if !matches!(kind, "want" | "given" | "ran" | "taken") {
             return Some(());
         }
         let (unit, rest) = rest.split_once(' ')?;
@@ -168,9 +170,11 @@ impl QueueSeen {
             want.taken = Some(Incarnation::read(rest)?);
             return Some(());
         }
-        let (generation, id) = rest.split_once(' ')?;
-        if generation == want.generation.to_string() {
-            want.given = id.parse().ok();
+        let (generation, number) = rest.split_once(' ')?;
+        if generation == want.generation.to_string() && kind == "given" {
+            want.given = number.parse().ok();
+        } else if generation == want.generation.to_string() {
+            want.ran = number.parse().ok();
         }
         Some(())
     }
@@ -192,6 +196,7 @@ impl Want {
             generation,
             launch,
             log,
+            ran: None,
             given: None,
             taken: None,
         })

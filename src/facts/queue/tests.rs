@@ -87,6 +87,18 @@ fn a_node_that_speaks_is_believed() {
 }
 
 #[test]
+fn a_start_that_left_no_trace_has_ended_with_its_script() {
+    let taken = "taken g m-0 7 0\n";
+    let other = shown("exited", "").replace("l-2", "l-1");
+    let at_work = format!("queue - \n{WANT}{taken}{other}");
+    insta::assert_snapshot!(seen(&at_work), @"unknown: the unit script is at work");
+    let before = at_work.replace(taken, &format!("ran g m-0 1 0\n{taken}"));
+    insta::assert_snapshot!(seen(&before), @"unknown: the unit script is at work");
+    let ended = at_work.replace(taken, &format!("ran g m-0 2 73\n{taken}"));
+    insta::assert_snapshot!(seen(&ended), @"ended Some(73): its script ended with 73 before it began; its job's log says why");
+}
+
+#[test]
 fn another_beginning_of_the_job_is_not_the_one_that_took_it() {
     let taken = "taken g m-0 7 0\n";
     let again = "now g 7 1 gpu-31-12 0\n";

@@ -191,9 +191,10 @@ fn a_node_that_slurm_gave_up_and_one_without_power_get_another_job() {
     }
     // slurmd dies and its server lives: SLURM takes the job for failed, and slurmd ends what is left when it is back.
     let ghost = servers(&lab, SECOND);
+    let job = lab.exec(["squeue", "-h", "-w", SECOND, "-o", "%i"]);
     lab.slurmd(SECOND, Service::Kill);
     until("the job's failure", || {
-        let failed = lab.exec(["squeue", "-h", "-t", "all", "-j", "2", "-o", "%T"]);
+        let failed = lab.exec(["squeue", "-h", "-t", "all", "-j", &job, "-o", "%T"]);
         (failed == "NODE_FAIL").then_some(())
     });
     assert_eq!(servers(&lab, SECOND), ghost, "it still serves");

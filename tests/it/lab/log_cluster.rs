@@ -120,7 +120,8 @@ fn the_night_of_the_log_over_ssh_and_slurm() {
         ("research-secure-05", 4),
         ("research-secure-11", 8),
         ("research-secure-12", 8),
-        ("gpu-31-10", 4),
+        // A job that waits for the next evaluation would cost somebody else's turn.
+        ("gpu-31-10", 0),
     ] {
         site.assert_units(node, count);
     }

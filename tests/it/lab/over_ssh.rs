@@ -75,7 +75,7 @@ fn servers_come_up_are_adopted_started_again_and_go_down() {
         (again.count() == 3).then_some(())
     });
 
-    let logs = toolorch(&lab, 0, "logs n-1 -n 2");
+    let logs = site.toolorch(0, "logs n-1 -n 2");
     assert!(logs.out.contains("INFO"), "{}", logs.out);
 
     // The controller dies; the next one finds all that runs.
