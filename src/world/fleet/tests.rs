@@ -18,7 +18,7 @@ use crate::world::transport::{
 };
 use crate::world::{LaunchJob, Launchers};
 
-const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: 8000, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
+const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: 47813, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
 
 /// This machine, with another folder for state.
 struct Elsewhere(PathBuf);
