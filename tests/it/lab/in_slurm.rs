@@ -137,7 +137,8 @@ fn servers_come_up_are_adopted_started_again_and_go_down() {
     gpus.sort_unstable();
     assert_eq!(gpus, ["CUDA_VISIBLE_DEVICES=0", "CUDA_VISIBLE_DEVICES=1"]);
     assert!(variables(two[0]).contains("DEMO_TOKEN=it's-secret"));
-    let scripts = lab.exec(["scontrol", "write", "batch_script", "2", "-"]);
+    let job = lab.exec(["squeue", "-h", "-w", SECOND, "-o", "%i"]);
+    let scripts = lab.exec(["scontrol", "write", "batch_script", &job, "-"]);
     assert!(scripts.contains("#SBATCH --nodelist=gpu-31-11") && !scripts.contains("it's-secret"));
 
     // A server dies: its job has it started again, and is the same.
