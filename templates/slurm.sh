@@ -32,6 +32,11 @@ put() { # FILE TEXT: whole or not at all
   local new; new="${1%/*}/.new.${1##*/}.$BASHPID"
   printf '%s\n' "$2" >"$new" && mv -fT -- "$new" "$1"
 }
+age() { # FILE -> AGE in seconds, by the clock of the file system alone; false where it is not there
+  local written
+  written=$(stat -c %Y -- "$1" 2>/dev/null) || return 1
+  : >"$BASE/.now"; AGE=$(($(stat -c %Y -- "$BASE/.now") - written)); ((AGE > 0)) || AGE=0
+}
 need_slurm() { # shells that are no login shells often lack its place
   command -v squeue >/dev/null && return
   # shellcheck source=/dev/null
@@ -82,8 +87,7 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   # Where a file system knows no locks, a second job would find nothing to start.
   exec {lock}>"$BASE/jobs/$job/.lock" && flock -w 90 "$lock" 2>/dev/null
   # Its job was there a moment ago, or shows that it is there: SLURM need not be asked, and may be away.
-  id=$(find "$BASE/jobs/$job/id" -newermt '-3 seconds' 2>/dev/null) && [[ -n $id ]] && id=$(<"$id")
-  [[ -n $id ]] || ! shows "$BASE/jobs/$job" || id=$SHOWN
+  if age "$BASE/jobs/$job/id" && ((AGE < 3)); then id=$(<"$BASE/jobs/$job/id"); elif shows "$BASE/jobs/$job"; then id=$SHOWN; fi
   if [[ -z $id ]]; then
     living "$job" || refuse 1 "the queue cannot be read, so nothing is submitted: $WORDS"
     # One that was submitted to follow another is no duplicate of it.
@@ -118,8 +122,8 @@ ended() { # its job stopped this start, or its node showed that it has come to i
   grep -qsE "^\{.*\"unit\":\"$UNIT\",.*\"launch\":\"$LAUNCH\".*\"phase\":\"(exited|refused)\"" -- "$DIR"/seen/*
 }
 speaks() { # its node shows it and did so a moment ago: SLURM need not be asked
-  local files; mapfile -t files < <(find "$DIR/seen" -type f -newermt '-15 seconds' 2>/dev/null)
-  ((${#files[@]})) && grep -qsF "\"launch\":\"$LAUNCH\"" -- "${files[@]}"
+  local file
+  file=$(grep -lsF "\"launch\":\"$LAUNCH\"" -- "$DIR"/seen/*) && age "${file%%$'\n'*}" && ((AGE < 15))
 }
 verb_stop() { # JOB UNIT EPOCH GRACE
   local end looks=0 log
@@ -152,14 +156,14 @@ is_waiting() { # ID…: all of these
 shows() { # DIR -> SHOWN: the id of its job, which showed its units a moment ago and was not told to end
   local restart told rest
   { read -r SHOWN restart rest <"$1/now" && read -r _ _ told <"$1/seen/$SHOWN.$restart"; } 2>/dev/null || return 1
-  [[ $told == 0 && ! -e $1/over && -n $(find "$1/seen/$SHOWN.$restart" -newermt '-10 seconds' 2>/dev/null) ]]
+  [[ $told == 0 && ! -e $1/over ]] && age "$1/seen/$SHOWN.$restart" && ((AGE < 10))
 }
 speak() { # every job with something to run shows it: SLURM need not be asked
   local dir
   for dir in "$BASE"/jobs/*; do ! grep -qs '^run ' "$dir"/want/* || shows "$dir" || return 1; done
 }
 verb_look() {
-  local rc line dir unit name now file age
+  local rc line dir unit name file generation
   need_slurm
   # Units take this for somebody who watches them.
   put "$BASE/.heartbeat" "seen=$(date +%s%N)"
@@ -167,8 +171,6 @@ verb_look() {
   if speak; then rc=-; else queue; rc=$?; fi
   printf 'format 1\nhost %s\nqueue %s %s\n' "$(cat /proc/sys/kernel/hostname)" "$rc" "$WORDS"
   for line in "${QUEUE[@]}"; do printf 'job %s\n' "$line"; done
-  # Both times are of the file system's own clock.
-  : >"$BASE/.now"; now=$(stat -c %Y -- "$BASE/.now")
   for dir in "$BASE"/jobs/*/; do
     dir=${dir%/}; name=${dir##*/}
     for file in id now over ends; do
@@ -178,14 +180,13 @@ verb_look() {
       unit=${file##*/}
       { read -r line <"$file"; } 2>/dev/null || continue
       printf 'want %s %s %s\n' "$name" "$unit" "$line"
-      read -r _ age _ <<<"$line"
+      read -r _ generation _ <<<"$line"
       { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
       { read -r line <"$dir/ran/$unit"; } 2>/dev/null && printf 'ran %s %s %s\n' "$name" "$unit" "$line"
-      line=$(readlink -- "$dir/taken/$unit.$age") && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
+      line=$(readlink -- "$dir/taken/$unit.$generation") && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
     done
     for file in "$dir"/seen/*; do
-      age=$(stat -c %Y -- "$file" 2>/dev/null) || continue
-      line=$(cat -- "$file" 2>/dev/null) && printf 'seen %s %s %s\n' "$name" $((now > age ? now - age : 0)) "$line"
+      age "$file" && line=$(cat -- "$file" 2>/dev/null) && printf 'seen %s %s %s\n' "$name" "$AGE" "$line"
     done
   done
 }
