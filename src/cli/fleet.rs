@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::printer::Printer;
 use crate::base::{ExitStatus, NodeName, UnitId, sha256};
-use crate::plan::{Access, Plan};
+use crate::plan::{Access, Plan, PlanNode};
 use crate::render::{FileSet, slurm_jobs};
 use crate::run::RunState;
 use crate::run::store::{RunDir, read_regular};
@@ -26,37 +26,48 @@ pub(super) fn of(
         printer.complain(&format!("error: {why}"));
         ExitStatus::Internal
     };
-    let mut wanted: Vec<(NodeName, Access)> = plan
-        .reached()
-        .map(|node| (node.name.clone(), node.access()))
-        .collect();
-    let queues = queues(plan);
-    wanted.extend(
-        queues
-            .keys()
-            .map(|access| (queue_name(access), access.clone())),
-    );
+    let mut wanted: Vec<Wanted> = plan.reached().map(Wanted::node).collect();
+    wanted.extend(queues(plan));
     if wanted.is_empty() {
         return Ok(Arc::default());
     }
-    let transports = Transports::new(wanted.clone(), &SshSettings::default());
+    let accesses = wanted
+        .iter()
+        .map(|wanted| (wanted.name.clone(), wanted.access.clone()));
+    let transports = Transports::new(accesses, &SshSettings::default());
     let transports = transports.map_err(|error| failed(error.to_string()))?;
     let mark = (dir.record(), digest_of(&dir.record()));
-    let stations = wanted.into_iter().filter_map(|(name, access)| {
-        let transport = transports.of(&name)?.clone();
-        let is_queue = name == queue_name(&access);
-        let station = Station::new(name, dir.id().clone(), transport, mark.clone());
-        let jobs = queues.get(&access).filter(|_| is_queue);
-        Some(match jobs {
-            Some(jobs) => station.with_jobs(jobs.clone()),
+    let stations = wanted.into_iter().filter_map(|wanted| {
+        let transport = transports.of(&wanted.name)?.clone();
+        let station = Station::new(wanted.name, dir.id().clone(), transport, mark.clone());
+        Some(match wanted.jobs {
             None => station,
+            Some(jobs) => station.with_jobs(jobs),
         })
     });
     Ok(Arc::new(Fleet::new(plan, files, stations.collect())))
 }
 
-/// The jobs of the units that are in one, by where they are submitted.
-fn queues(plan: &Plan) -> BTreeMap<Access, BTreeMap<UnitId, String>> {
+/// A machine that is asked.
+struct Wanted {
+    name: NodeName,
+    access: Access,
+    /// The job of each unit that is in one, if jobs are submitted there.
+    jobs: Option<BTreeMap<UnitId, String>>,
+}
+
+impl Wanted {
+    fn node(node: &PlanNode) -> Self {
+        Self {
+            name: node.name.clone(),
+            access: node.access(),
+            jobs: None,
+        }
+    }
+}
+
+/// The machines from which jobs are submitted.
+fn queues(plan: &Plan) -> impl Iterator<Item = Wanted> {
     let mut queues: BTreeMap<Access, BTreeMap<UnitId, String>> = BTreeMap::new();
     let names = slurm_jobs(plan);
     for job in &plan.jobs {
@@ -64,14 +75,22 @@ fn queues(plan: &Plan) -> BTreeMap<Access, BTreeMap<UnitId, String>> {
         let named = units.filter_map(|unit| Some((unit.clone(), names.get(unit)?.clone())));
         queues.entry(job.access.clone()).or_default().extend(named);
     }
-    queues
+    (1..).zip(queues).map(|(nth, (access, jobs))| Wanted {
+        name: queue_name(&access, nth),
+        access,
+        jobs: Some(jobs),
+    })
 }
 
-/// No node has a blank in its name.
-fn queue_name(access: &Access) -> NodeName {
-    NodeName::new(match access {
-        Access::Local => "SLURM here".to_owned(),
-        Access::Ssh2(target) | Access::SystemSsh(target) => format!("SLURM at {}", target.host),
+/// No node has a blank in its name, and of two ways to one host each has its own.
+fn queue_name(access: &Access, nth: usize) -> NodeName {
+    let place = match access {
+        Access::Local => "here".to_owned(),
+        Access::Ssh2(target) | Access::SystemSsh(target) => format!("at {}", target.host),
+    };
+    NodeName::new(match nth {
+        1 => format!("SLURM {place}"),
+        _ => format!("SLURM {place} ({nth})"),
     })
 }
 

@@ -72,7 +72,7 @@ pub enum LaunchError {
         words: String,
     },
     /// No such launcher here.
-    #[error("the launcher `{0}` is not there yet")]
+    #[error("nothing here starts units by `{0}`")]
     Absent(&'static str),
 }
 
