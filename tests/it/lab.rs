@@ -17,6 +17,7 @@ mod log_cluster;
 mod nodes;
 mod over_ssh;
 mod people;
+mod refused;
 mod shape;
 mod site;
 mod slurm;

@@ -138,11 +138,15 @@ impl Rounds {
         if let Some(read) = self.read.get(unit).filter(known) {
             return Ok(Observation::Exited(read.clone()));
         }
-        let end = self.station.log_end(unit, CAUSE_BYTES).await?;
-        let exit = Exit {
-            tail: end.lines(),
-            cause: end.cause().map(Box::new),
-            ..exit
+        let exit = match self.station.log_end(unit, CAUSE_BYTES).await {
+            Ok(end) => Exit {
+                tail: end.lines(),
+                cause: end.cause().map(Box::new),
+                ..exit
+            },
+            // It ended, whatever became of its log.
+            Err(StationError::Refused { .. }) => exit,
+            Err(error) => return Err(error),
         };
         self.read.insert(unit.clone(), exit.clone());
         Ok(Observation::Exited(exit))
