@@ -12,8 +12,8 @@ use crate::base::{
     UnitId,
 };
 use crate::spec::model::{
-    AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, OnMove, RetryErrors, Slurm,
-    TransportKind, WhenDone,
+    AfterState, ClientConfigFormat, Container, Finished, LauncherKind, NotifyOn, OnMove,
+    RetryErrors, Slurm, TransportKind, WhenDone,
 };
 
 /// All that an `up` will do; its JSON form is versioned by `format`.
@@ -305,6 +305,9 @@ pub struct UnitEnv {
     pub conda: Option<String>,
     /// A virtual environment to activate.
     pub venv: Option<String>,
+    /// A container to run in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
     /// Modules to load.
     pub modules: Vec<String>,
     /// Shell lines to run.

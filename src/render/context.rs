@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::error::RenderError;
 use crate::base::Millis;
 use crate::plan::{Plan, Unit, UnitKind};
-use crate::spec::model::NotifyOn;
+use crate::spec::model::{Container, NotifyOn};
 
 /// One unit, as `unit.sh.tera` sees it under `unit`. Absent values are null and render as `''`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -93,6 +93,8 @@ pub struct EnvContext {
     pub conda: Option<String>,
     /// A directory with `bin/activate`.
     pub venv: Option<String>,
+    /// A container: its runtime, its image, its mounts; empty without one.
+    pub container: Vec<String>,
     /// Environment modules, in order.
     pub modules: Vec<String>,
 }
@@ -124,6 +126,7 @@ impl UnitContext {
             env: EnvContext {
                 conda: env.conda.clone(),
                 venv: env.venv.clone(),
+                container: env.container.as_ref().map_or_else(Vec::new, words),
                 modules: env.modules.clone(),
             },
             setup: env.setup.clone(),
@@ -183,7 +186,17 @@ impl UnitContext {
         let setup = self.setup.iter().map(|line| ("env.setup", line));
         let notify = self.notify.iter().flat_map(|notify| &notify.argv);
         let notify = notify.map(|word| ("notify.command", word));
-        for (what, text) in argv.chain(values).chain(setup).chain(notify) {
+        let container = self
+            .env
+            .container
+            .iter()
+            .map(|word| ("env.container", word));
+        for (what, text) in argv
+            .chain(values)
+            .chain(setup)
+            .chain(notify)
+            .chain(container)
+        {
             if text.contains('\0') {
                 let what = format!("{what}: `{}`", text.replace('\0', "\\0"));
                 return refuse(what, "no program can be given a NUL byte");
@@ -194,6 +207,12 @@ impl UnitContext {
         }
         Ok(())
     }
+}
+
+fn words(container: &Container) -> Vec<String> {
+    let runtime = container.runtime.word().to_owned();
+    let head = [runtime, container.image.clone()].into_iter();
+    head.chain(container.mounts.iter().cloned()).collect()
 }
 
 fn variables(set: &IndexMap<String, String>) -> Vec<Variable> {

@@ -9,6 +9,7 @@
 
 mod at_start;
 mod cluster;
+mod containers;
 mod cuts;
 mod in_slurm;
 mod kills;
