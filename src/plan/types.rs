@@ -214,6 +214,9 @@ pub struct Unit {
     pub launcher: LauncherKind,
     /// Its GPUs.
     pub gpus: Vec<GpuIndex>,
+    /// How much of each GPU's memory it takes, in percent; none where that is not known, or it takes no GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_share: Option<u8>,
     /// Its port; none for an evaluation.
     pub port: Option<Port>,
     /// The port was chosen here, so that another may be taken if it is busy.

@@ -37,6 +37,8 @@ pub struct UnitContext {
     pub cwd: Option<String>,
     /// Its GPUs; empty hides all of them.
     pub gpus: Vec<u16>,
+    /// Percent of each GPU's memory that it takes, where that is known.
+    pub gpu_share: Option<u8>,
     /// Its port.
     pub port: Option<u16>,
     /// The address it binds to; another listener on this port but another address is no conflict.
@@ -133,6 +135,7 @@ impl UnitContext {
             umask: env.umask.clone(),
             cwd: unit.cwd.clone(),
             gpus: unit.gpus.iter().map(|gpu| gpu.0).collect(),
+            gpu_share: unit.gpu_share,
             port: unit.port.map(|port| port.0),
             host: unit.port.map(|_| unit.address.clone()),
             cache_dir: unit.cache_dir.clone(),
