@@ -371,6 +371,8 @@ fn client(
         launcher: resolve::eval_launcher(spec, name).value,
         gpus: Vec::new(),
         port: None,
+        more_ports: Vec::new(),
+        through: None,
         port_auto: false,
         argv,
         env,

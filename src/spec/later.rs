@@ -42,7 +42,6 @@ const LATER: &[Later] = &[
     site("hf.token.file", &[], "secrets from files"),
     site("env.container", &[], "containers"),
     site("vllm.env.container", &[], "containers"),
-    site("nodes.*.reach", &["tunnel"], "tunnels"),
     site("nodes.*.env.container", &[], "containers"),
     later("models.*.engine", &["sglang"], "SGLang"),
     later("models.*.span", &[], "replicas over several nodes"),

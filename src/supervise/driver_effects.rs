@@ -12,7 +12,9 @@ use super::driver_fleet::beside;
 use super::liveness::{CANARY_PATIENCE, LOOK_PATIENCE};
 use super::reach::REACH_PATIENCE;
 use super::{Ask, Configured, Counts, Effect, Input, Purpose};
-use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, UnitId};
+use crate::base::{
+    ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, Place, Port, UnitId,
+};
 use crate::facts::{Observation, Pulse};
 use crate::plan::{Unit, UnitKind};
 use crate::run::Handle;
@@ -216,8 +218,9 @@ impl Driver<'_> {
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         failpoint(points(&unit, generation).0);
         // Where SLURM chooses the node, nobody knows it yet.
-        let address = (!self.brain.plan().in_pool(&id)).then(|| unit.address.clone());
-        tokio::spawn(start(launchers, sender, job, unit, address));
+        let known = !self.brain.plan().in_pool(&id);
+        let place = unit.asked_at().filter(|_| known);
+        tokio::spawn(start(launchers, sender, job, unit, place));
     }
 
     /// Values that the unit takes from the caller.
@@ -226,7 +229,12 @@ impl Driver<'_> {
             let value = self.ground.environment.get(name)?;
             Some((name.clone(), value.clone()))
         };
-        unit.env.pass.iter().filter_map(value).collect()
+        let env = &unit.env;
+        env.pass
+            .iter()
+            .chain(&env.may_pass)
+            .filter_map(value)
+            .collect()
     }
 
     /// Puts them where it finds them, for it alone.
@@ -419,7 +427,7 @@ async fn start(
     sender: mpsc::UnboundedSender<Input>,
     job: LaunchJob,
     unit: Unit,
-    address: Option<String>,
+    place: Option<Place>,
 ) {
     let result = launchers.launch(&job).await;
     failpoint(points(&unit, job.generation).1);
@@ -427,8 +435,10 @@ async fn start(
     let result = result.map(|launched| Handle {
         launcher: unit.launcher,
         native: launched.pid.to_string(),
-        address: unit.port.and(address),
-        port: unit.port,
+        port: place
+            .as_ref()
+            .map_or(unit.port, |place| Some(Port(place.port))),
+        address: place.map(|place| place.host),
         log: launched.log.to_string_lossy().into_owned(),
     });
     let _ = sender.send(Input::LaunchDone {

@@ -170,6 +170,9 @@ impl Brain {
     /// Whether clients can use a server, as far as anybody knows. One that could not be looked at from the start may be there, and so
     /// may one that had been ready and proves it again to a new owner.
     fn is_there(&self, unit: &UnitId) -> bool {
+        if self.no_way_to(unit).is_some() {
+            return false;
+        }
         let Some(state) = self.state.units.get(unit) else {
             return false;
         };

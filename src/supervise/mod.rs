@@ -45,6 +45,7 @@ mod stops;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 mod verdicts;
 mod watch;
 mod wishes;

@@ -21,6 +21,7 @@ mod shape;
 mod site;
 mod slurm;
 mod traces;
+mod tunnels;
 
 pub(crate) use cluster::{Lab, Link, Service, Sshd};
 pub(crate) use shape::Shape;

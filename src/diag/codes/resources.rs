@@ -124,4 +124,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "This release starts clients where it runs itself: leave `node` of the evaluation out. The rendered script \
                can be run on the node by hand: its header says how.",
     },
+    CodeInfo {
+        code: "E0332",
+        title: "a tunnel that can lead nowhere",
+        text: "`reach: tunnel` makes an ssh connection from this machine to the node, or, for a node that SLURM gives out, to \
+               `slurm.login`, and leads clients through it. The places at its other end must be known when it is made: with SLURM \
+               each server there needs a `port` of its own. A node that is this machine needs no tunnel.",
+    },
 ];
