@@ -277,3 +277,160 @@ fn quoted(word: &str) -> String {
     let word = word.replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{}\"", word.replace('%', "%%"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan_tests::{clean, facts, spec};
+    use super::super::{Plan, plan, select, table};
+    use crate::base::Port;
+    use crate::diag::human;
+    use crate::spec::{Source, parse};
+
+    const YAML: &str = "version: 1
+name: a
+launcher: tmux
+slurm: { time: '01:00:00', login: login1 }
+nodes:
+  gpu31: { gpus: 2, reach: tunnel, ssh: { host: 10.0.0.31, user: ada, port: 2222, identity: ~/.ssh/lab, jump: bastion } }
+  172.27.31.10: { gpus: 2, reach: tunnel, ssh: { host_key_sha256: 'SHA256:abc' } }
+  gpu-40: { gpus: 2, reach: tunnel, launcher: slurm }
+  near: { gpus: 1, transport: local, address: 127.0.0.1 }
+models:
+  m: { engine: sim, model: org/m, node: [gpu31, 172.27.31.10], replicas: 4, port: 1800 }
+  n: { engine: sim, model: org/n, node: gpu-40, port: 1800 }
+  o: { engine: sim, model: org/o, node: near, port: 20001 }
+services: { search: { node: gpu31, port: auto, command: [serve, '{host}', '{port}'] } }
+evals: { e: { command: [/bin/true], results: out, finished: { count: 1 }, egress: proxy, requires: [m] } }
+";
+
+    fn rows(plan: &Plan) -> String {
+        let units = plan.units.iter().map(|unit| {
+            let at = unit
+                .asked_at()
+                .map_or_else(String::new, |place| place.to_string());
+            let listens = unit
+                .port
+                .map_or_else(String::new, |port| format!("{}:{port}", unit.address));
+            format!("{:<20} {listens:<16} asked at {at}\n", unit.id.as_str())
+        });
+        units.collect()
+    }
+
+    #[test]
+    fn each_node_that_wants_one_has_a_tunnel_with_a_port_for_each_of_its_servers() {
+        let plan = clean(YAML);
+        insta::assert_snapshot!(rows(&plan), @r"
+        tunnel-gpu31         127.0.0.1:20002  asked at 127.0.0.1:20002
+        m-0                  127.0.0.1:1800   asked at 127.0.0.1:20002
+        m-1                  127.0.0.1:1801   asked at 127.0.0.1:20003
+        tunnel-172-27-31-10  127.0.0.1:20005  asked at 127.0.0.1:20005
+        m-2                  127.0.0.1:1802   asked at 127.0.0.1:20005
+        m-3                  127.0.0.1:1803   asked at 127.0.0.1:20006
+        tunnel-gpu-40        127.0.0.1:20007  asked at 127.0.0.1:20007
+        n-0                  gpu-40:1800      asked at 127.0.0.1:20007
+        o-0                  127.0.0.1:20001  asked at 127.0.0.1:20001
+        search               127.0.0.1:20000  asked at 127.0.0.1:20004
+        egress-e             127.0.0.1:20008  asked at 127.0.0.1:20008
+        eval-e                                asked at
+        ");
+        let words = |unit: &str| plan.unit(&unit.into()).unwrap().argv.join(" ");
+        insta::assert_snapshot!(words("tunnel-gpu31"), @"ssh -N -T -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o ExitOnForwardFailure=yes -o ConnectTimeout=8 -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o ControlMaster=no -o ControlPath=none -o GatewayPorts=no -o ForwardAgent=no -o ForwardX11=no -o PermitLocalCommand=no -o RemoteCommand=none -o LogLevel=INFO -o IdentitiesOnly=yes -i /home/user/.ssh/lab -J bastion -l ada -p 2222 -L 127.0.0.1:20002:127.0.0.1:1800 -L 127.0.0.1:20003:127.0.0.1:1801 -L 127.0.0.1:20004:127.0.0.1:20000 -- 10.0.0.31");
+        insta::assert_snapshot!(words("tunnel-172-27-31-10"), @r#"ssh -N -T -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o ExitOnForwardFailure=yes -o ConnectTimeout=8 -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o ControlMaster=no -o ControlPath=none -o GatewayPorts=no -o ForwardAgent=no -o ForwardX11=no -o PermitLocalCommand=no -o RemoteCommand=none -o LogLevel=INFO -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o FingerprintHash=sha256 -o KnownHostsCommand="/usr/bin/toolorch" known-host "SHA256:abc" %f %H %t %K -L 127.0.0.1:20005:127.0.0.1:1802 -L 127.0.0.1:20006:127.0.0.1:1803 -- 172.27.31.10"#);
+        insta::assert_snapshot!(words("tunnel-gpu-40"), @"ssh -N -T -o BatchMode=yes -o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o ExitOnForwardFailure=yes -o ConnectTimeout=8 -o ServerAliveInterval=5 -o ServerAliveCountMax=2 -o ControlMaster=no -o ControlPath=none -o GatewayPorts=no -o ForwardAgent=no -o ForwardX11=no -o PermitLocalCommand=no -o RemoteCommand=none -o LogLevel=INFO -L 127.0.0.1:20007:gpu-40:1800 -- login1");
+        insta::assert_snapshot!(words("search"), @"serve 127.0.0.1 20000");
+        insta::assert_snapshot!(words("egress-e"), @"/usr/bin/toolorch egress-proxy --host 127.0.0.1 --port 20008 --allow 127.0.0.1:20001-20007");
+        insta::assert_snapshot!(table(&plan).lines().take(12).collect::<Vec<_>>().join("\n"), @r"
+        a: 7 servers on 4 nodes, 1 evaluation, 1 egress proxy, 3 tunnels
+
+        units                node          gpus  ports               launcher  start
+        tunnel-gpu31         controller    -     20002-20004 (auto)  process   at once
+        m-0…1                gpu31         -     1800-1801           tmux      at once
+        tunnel-172-27-31-10  controller    -     20005-20006 (auto)  process   at once
+        m-2…3                172.27.31.10  -     1802-1803           tmux      at once
+        tunnel-gpu-40        controller    -     20007 (auto)        process   at once
+        n-0                  gpu-40        -     1800                slurm     at once
+        o-0                  near          -     20001               tmux      at once
+        search               gpu31         -     20000 (auto)        tmux      at once
+        egress-e             controller    -     20008 (auto)        process   at once
+        ");
+        let ends: Vec<String> = (plan.groups.iter().flat_map(|group| &group.endpoints))
+            .map(|end| format!("{} {}:{}", end.unit, end.host, end.port))
+            .collect();
+        insta::assert_snapshot!(ends.join("\n"), @r"
+        m-0 127.0.0.1:20002
+        m-1 127.0.0.1:20003
+        m-2 127.0.0.1:20005
+        m-3 127.0.0.1:20006
+        n-0 127.0.0.1:20007
+        o-0 127.0.0.1:20001
+        search 127.0.0.1:20004
+        tunnel-gpu31 127.0.0.1:20002
+        tunnel-172-27-31-10 127.0.0.1:20005
+        tunnel-gpu-40 127.0.0.1:20007
+        egress-e 127.0.0.1:20008
+        ");
+    }
+
+    #[test]
+    fn what_clients_know_stays_and_what_is_selected_has_its_way() {
+        let mut facts = facts();
+        facts.held_doors.insert("m-1".into(), Port(20_500));
+        let (plan, report) = plan(&spec(YAML), &facts);
+        assert_eq!(report, []);
+        let asked = plan.unit(&"m-1".into()).unwrap().asked_at().unwrap();
+        assert_eq!(asked.to_string(), "127.0.0.1:20500");
+        let part = select(&plan, &["m-3".to_owned()]).unwrap();
+        let units: Vec<&str> = part.units.iter().map(|unit| unit.id.as_str()).collect();
+        assert_eq!(units, ["tunnel-172-27-31-10", "m-3"]);
+    }
+
+    #[test]
+    fn a_word_of_ssh_s_own_splitting_is_quoted() {
+        assert_eq!(super::quoted("/a b/100%/\"x\\"), "\"/a b/100%%/\\\"x\\\\\"");
+    }
+
+    #[test]
+    fn ways_that_cannot_be_are_refused() {
+        let yaml = "version: 1
+name: a
+slurm: { time: '01:00:00' }
+nodes:
+  here: { gpus: 2, reach: tunnel, transport: local }
+  gpu-40: { gpus: 2, reach: tunnel, launcher: slurm }
+  gpu-41: { gpus: 2, reach: tunnel, launcher: process }
+models:
+  m: { engine: sim, model: org/m, node: here, port: 1800 }
+  n: { engine: sim, model: org/n, node: gpu-40, port: auto }
+  o: { engine: sim, model: org/o, node: gpu-41, port: 1800, launcher: slurm }
+";
+        let parsed = parse(Source::new("a.yaml", yaml.as_bytes()), &[]);
+        let (_, report) = plan(&parsed.spec.unwrap(), &facts());
+        insta::assert_snapshot!(human(&report, &parsed.document, false), @r"
+        error[E0332]: no tunnel can lead to the servers of `here`
+         --> a.yaml:5:27
+          |
+        5 |   here: { gpus: 2, reach: tunnel, transport: local }
+          |                           ^^^^^^ it is this machine
+          |
+          = help: leave `reach` out: its servers are reached directly
+
+        error[E0332]: no tunnel can lead to the servers of `gpu-40`
+         --> a.yaml:6:29
+          |
+        6 |   gpu-40: { gpus: 2, reach: tunnel, launcher: slurm }
+          |                             ^^^^^^ its jobs choose ports when they begin
+          |
+          = help: write a `port` for each of its servers
+
+        error[E0332]: no tunnel can lead to the servers of `gpu-41`
+         --> a.yaml:7:29
+          |
+        7 |   gpu-41: { gpus: 2, reach: tunnel, launcher: process }
+          |                             ^^^^^^ a tunnel of SLURM comes out on the login node
+          |
+          = help: write `launcher: slurm` at the node, or its `address`
+
+        error: 3 errors in a.yaml
+        ");
+    }
+}
