@@ -17,20 +17,38 @@ launcher: tmux
 nodes:
   research-secure-05: { gpus: 2, reach: tunnel, ssh: { host_key_sha256: 'PIN' } }
   inner01: { gpus: 2, reach: tunnel, launcher: process }
-models:
+SLURMmodels:
   m:
     model: Qwen/Qwen3-8B
     engine: sim
-    node: [research-secure-05, inner01]
-    replicas: 4
+    node: [research-secure-05, inner01MORE]
+    replicas: REPLICAS
     port: 1800
     sim: { latency: 400ms }
     restart: { backoff: 1s }
 ";
 
-fn site() -> Site {
+/// A node that SLURM gives out, reached by ssh to itself.
+const GIVEN: &str = "gpu-31-10";
+const OF_SLURM: &str = "  gpu-31-10: { gpus: 2, reach: tunnel, launcher: slurm }
+slurm: { partition: main, time: '01:00:00' }
+";
+
+fn yaml(given: bool) -> String {
+    let (slurm, more, replicas) = if given {
+        (OF_SLURM, ", gpu-31-10", "6")
+    } else {
+        ("", "", "4")
+    };
+    let yaml = YAML.replace("SLURM", slurm).replace("MORE", more);
+    format!("{}{ASKING}", yaml.replace("REPLICAS", replicas))
+}
+
+fn site(given: bool) -> Site {
+    let slurm = given.then(|| GIVEN.to_owned());
     let shape = Shape {
         inner: vec![INNER.to_owned()],
+        slurm: slurm.into_iter().collect(),
         ..Shape::plain(&[PINNED])
     };
     let site = Site::new(&shape, "").with_questions(QUESTIONS);
@@ -40,8 +58,7 @@ fn site() -> Site {
         "ssh-keyscan -t ed25519 research-secure-05 2>/dev/null | ssh-keygen -lf - | cut -d' ' -f2",
     ]);
     assert!(pin.starts_with("SHA256:"), "{pin}");
-    let yaml = format!("{}{ASKING}", YAML.replace("PIN", &pin));
-    site.write("cluster.yaml", &yaml);
+    site.write("cluster.yaml", &yaml(given).replace("PIN", &pin));
     site
 }
 
@@ -56,7 +73,7 @@ fn tunnel(site: &Site, node: &str) -> Option<String> {
 #[test]
 fn servers_of_loopback_addresses_are_asked_through_tunnels_that_come_back_and_outlive_the_controller()
  {
-    let site = site();
+    let site = site(true);
     site.write("hold", "");
     let first = site.up();
     until("the evaluation", || (site.answered() >= 8).then_some(()));
@@ -68,7 +85,7 @@ fn servers_of_loopback_addresses_are_asked_through_tunnels_that_come_back_and_ou
             "{node}"
         );
     }
-    let servers = [PINNED, INNER].map(|node| site.servers(node));
+    let servers = [PINNED, INNER, GIVEN].map(|node| site.servers(node));
     let status = site.toolorch(0, "status");
     for words in ["tunnel-research-secure-05", "tunnel-inner01"] {
         assert!(status.out.contains(words), "{}", status.out);
@@ -94,7 +111,7 @@ fn servers_of_loopback_addresses_are_asked_through_tunnels_that_come_back_and_ou
     });
     let second = site.up();
     until("all found", || {
-        (second.err().matches("found running").count() == 7).then_some(())
+        (second.err().matches("found running").count() == 10).then_some(())
     });
     assert_eq!(tunnel(&site, PINNED), after);
 
@@ -102,7 +119,10 @@ fn servers_of_loopback_addresses_are_asked_through_tunnels_that_come_back_and_ou
     let said = second.end();
     assert_eq!(said.code, 0, "{}", said.err);
     site.assert_answered(QUESTIONS);
-    assert_eq!([PINNED, INNER].map(|node| site.servers(node)), servers);
+    assert_eq!(
+        [PINNED, INNER, GIVEN].map(|node| site.servers(node)),
+        servers
+    );
     site.goes_down();
     assert_eq!((tunnel(&site, PINNED), tunnel(&site, INNER)), (None, None));
 }
@@ -112,10 +132,8 @@ const HUNG: &str = "research-secure-11";
 
 #[test]
 fn a_link_that_is_cut_and_an_ssh_that_hangs_are_no_death_of_a_server() {
-    let yaml = YAML
-        .replace(", ssh: { host_key_sha256: 'PIN' }", "")
-        .replace(INNER, HUNG);
-    let site = Site::new(&Shape::plain(&[CUT, HUNG]), &format!("{yaml}{ASKING}"));
+    let yaml = yaml(false).replace(", ssh: { host_key_sha256: 'PIN' }", "");
+    let site = Site::new(&Shape::plain(&[CUT, HUNG]), &yaml.replace(INNER, HUNG));
     let site = site.with_questions(QUESTIONS);
     site.write("hold", "");
     let going = site.up();
@@ -148,7 +166,7 @@ fn a_link_that_is_cut_and_an_ssh_that_hangs_are_no_death_of_a_server() {
 
 #[test]
 fn a_tunnel_trusts_no_other_key_than_the_pinned_or_the_known_one() {
-    let site = site();
+    let site = site(false);
     let by_hand = || {
         site.exec([
             "bash",
