@@ -56,15 +56,7 @@ impl Driver<'_> {
                 let result = self.write_config(&config, &ready);
                 self.send(Input::ConfigDone { config, result });
             }
-            Effect::Prepare { eval, again } => {
-                let result = self.at_desk(&eval, |desk| desk.prepare(again));
-                let mark = self.books_mark(&eval);
-                let then = Input::Prepared {
-                    eval: eval.clone(),
-                    result,
-                };
-                self.meter(Purpose::Open { eval, mark }, Some(then));
-            }
+            Effect::Prepare { eval, again } => self.prepare(eval, again),
             Effect::BringBack { eval } => {
                 let result = self.at_desk(&eval, EvalDesk::bring_back);
                 self.send(Input::BroughtBack { eval, result });
@@ -130,7 +122,7 @@ impl Driver<'_> {
     }
 
     /// Has something done to an evaluation's results, and says what people should hear of.
-    fn at_desk(
+    pub(super) fn at_desk(
         &mut self,
         eval: &EvalName,
         what: impl FnOnce(&mut EvalDesk) -> Result<Counts, String>,

@@ -8,6 +8,7 @@
 )]
 
 mod at_start;
+mod clients_on_nodes;
 mod cluster;
 mod cuts;
 mod in_slurm;
