@@ -4,7 +4,7 @@ use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Known;
 use crate::plan::PlanNode;
-use crate::spec::model::{ClientConfigFormat, LauncherKind, TransportKind};
+use crate::spec::model::{ClientConfigFormat, LauncherKind, Reach, TransportKind};
 
 use super::Ctx;
 
@@ -14,6 +14,10 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         let Some(of_yaml) = ctx.spec.nodes.get(&node.name) else {
             continue;
         };
+        // Where a tunnel ends is the other machine's affair, and clients of this one are led through it.
+        if of_yaml.reach == Some(Reach::Tunnel) {
+            continue;
+        }
         let path = place_of(node, of_yaml.address.is_some());
         if node.address.contains(':') {
             ipv6(ctx, node, &path, report);

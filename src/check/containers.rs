@@ -30,6 +30,7 @@ fn container_of(ctx: &Ctx<'_>, unit: &Unit) -> Option<(Container, FieldPath)> {
         UnitKind::Replica { model, .. } => resolve::model_env(ctx.spec, model, &unit.node),
         UnitKind::Service { name } => resolve::service_env(ctx.spec, name, &unit.node),
         UnitKind::Eval { name } => resolve::eval_env(ctx.spec, name),
+        UnitKind::Tunnel { .. } => return None,
     };
     let activation = env.activation?;
     match (activation.value, activation.origin) {

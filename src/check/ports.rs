@@ -2,20 +2,26 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::FieldPath;
+use crate::base::{FieldPath, UnitId};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::{Facts, Listener};
 use crate::plan::ports::listens_on;
+use crate::plan::sites::is_loopback;
 use crate::plan::{Plan, Unit};
 
 use super::{Ctx, Ours};
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
-    let mut owner: HashMap<(&str, u16), &Unit> = HashMap::with_capacity(ctx.plan.units.len());
+    let mut owner: HashMap<(&str, Option<&str>, u16), &Unit> =
+        HashMap::with_capacity(ctx.plan.units.len());
+    let here: HashSet<&UnitId> = ctx.plan.units_here().map(|unit| &unit.id).collect();
     let mut said: HashSet<(&FieldPath, &FieldPath)> = HashSet::new();
     for unit in &ctx.plan.units {
         let Some(port) = unit.port else { continue };
-        let Some(other) = owner.insert((unit.address.as_str(), port.0), unit) else {
+        // A loopback address of another machine is that machine's alone.
+        let apart = is_loopback(&unit.address) && !here.contains(&unit.id);
+        let machine = apart.then_some(unit.node.as_str());
+        let Some(other) = owner.insert((unit.address.as_str(), machine, port.0), unit) else {
             continue;
         };
         // Two models collide in many ports at once, which is one mistake.

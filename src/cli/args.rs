@@ -93,6 +93,9 @@ pub(super) enum Command {
     /// The proxy of an evaluation with `egress: proxy`: started by `up`, as a unit of its own.
     #[command(hide = true)]
     EgressProxy(EgressProxyArgs),
+    /// What tells the `ssh` of a tunnel whether a host's key is the pinned one: its `KnownHostsCommand`.
+    #[command(hide = true)]
+    KnownHost(KnownHostArgs),
     /// The simulated vLLM: `toolorch sim vllm serve MODEL …`, and its parameters.
     #[command(subcommand, after_help = super::args_sim::VLLM)]
     Sim(super::args_sim::SimCommand),
@@ -118,6 +121,21 @@ pub(super) struct ClientArgs {
     /// `--print` shows the Python program that does it; `--help` shows its options.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(super) args: Vec<String>,
+}
+
+/// A pin, and what ssh says of a host's key.
+#[derive(Debug, Clone, Args)]
+pub(super) struct KnownHostArgs {
+    /// The fingerprint that the YAML pins.
+    pub(super) pin: String,
+    /// `%f`: the fingerprint of the host's key.
+    pub(super) fingerprint: String,
+    /// `%H`: the host's name.
+    pub(super) host: String,
+    /// `%t`: the type of its key.
+    pub(super) key_type: String,
+    /// `%K`: its key.
+    pub(super) key: String,
 }
 
 /// Where the proxy listens, and whereto it lets anybody go.

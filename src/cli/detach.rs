@@ -120,7 +120,7 @@ fn context(args: &UpArgs, plan: &Plan) -> Result<UnitContext, String> {
     let passed: BTreeSet<String> = plan
         .units
         .iter()
-        .flat_map(|unit| unit.env.pass.iter().cloned())
+        .flat_map(|unit| unit.env.pass.iter().chain(&unit.env.may_pass).cloned())
         .filter(|name| std::env::var_os(name).is_some())
         .collect();
     // Where tmux has its sockets must be the same for `down`, later, from this shell.

@@ -13,6 +13,7 @@ use crate::diag::{Code, Report, Severity, human};
 use crate::facts::Facts;
 use crate::plan::ask::{self, Questions};
 use crate::plan::{Plan, plan};
+use crate::spec::model::Reach;
 use crate::spec::{self, ClusterSpec, Document, Override, Source, later_keys, later_note};
 use crate::world;
 
@@ -140,6 +141,13 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
 pub(super) fn gather(spec: ClusterSpec, yaml: &Path) -> (Cluster, Report) {
     let mut facts = world::machine_facts(yaml);
     facts.held_ports = runs::held_ports(&spec.name);
+    if spec
+        .nodes
+        .values()
+        .any(|node| node.reach == Some(Reach::Tunnel))
+    {
+        facts.held_doors = runs::held_doors(&spec.name);
+    }
     let home = facts.home.get().cloned();
     let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());
     world::add_answers(&mut facts, &asked);

@@ -82,6 +82,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Explain { code } => cmd::explain::run(code.as_deref(), printer),
         Command::Client(args) => cmd::client::run(&args, printer),
         Command::EgressProxy(args) => cmd::egress_proxy::run(&args, printer),
+        Command::KnownHost(args) => cmd::known_host::run(&args, printer),
         Command::FillIn { seconds } => world::answer_fill_in(seconds)
             .map(|()| ExitStatus::Done)
             .map_err(|_| ExitStatus::Internal),

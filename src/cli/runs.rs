@@ -227,6 +227,17 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
         .collect()
 }
 
+/// The ports of this machine at which clients of this cluster's run ask servers behind tunnels, whether these stand now or not.
+pub(super) fn held_doors(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
+    let latest = home().latest(cluster).ok().flatten();
+    let going_on = latest.filter(|dir| matches!(dir.is_over(), Ok(false)));
+    let plan = going_on.and_then(|dir| read_plan(&dir).ok());
+    let units = plan.into_iter().flat_map(|plan| plan.units);
+    units
+        .filter_map(|unit| Some((unit.id, unit.through?.port)))
+        .collect()
+}
+
 /// Reads a run's directory.
 ///
 /// # Errors

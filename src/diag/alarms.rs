@@ -226,6 +226,12 @@ const ROWS: &[AlarmInfo] = &[
          renew: true }` a successor waits in the queue beforehand.",
     ),
     row(
+        "tunnel-silent",
+        "nobody behind a tunnel answers, although it stands",
+        "All servers of a node fell silent at once while their processes live: it may be the tunnel, whose ssh may hang and still take \
+         connections. It is begun anew, which breaks requests in flight, before any of the servers is taken for stalled.",
+    ),
+    row(
         "unknown-start",
         "a unit runs from a start that the journal does not know",
         "Somebody ran its script by hand, or the journal lost its last lines. It is left alone. If it is not wanted, \

@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::base::{Millis, Place, UnitId};
-use crate::plan::Plan;
+use crate::plan::{Plan, Unit};
 use crate::run::RunState;
 
 /// Ports on which resolvers are asked for names: plain, and over TLS.
@@ -155,10 +155,7 @@ pub struct Tally {
 
 /// Where clients of this plan may call: each server, each of our own proxies, and each declared external.
 pub fn declared(plan: &Plan) -> BTreeSet<Place> {
-    let servers = plan
-        .units
-        .iter()
-        .filter_map(|unit| Some(Place::new(&unit.address, unit.port?.0)));
+    let servers = plan.units.iter().filter_map(Unit::asked_at);
     let outside = plan
         .externals
         .iter()

@@ -50,6 +50,8 @@ pub struct Facts {
     pub listeners: Known<Vec<Listener>>,
     /// Ports of units of this cluster that run now: `auto` must not move them.
     pub held_ports: BTreeMap<UnitId, Port>,
+    /// The ports of this machine through which clients of this cluster's run reach servers behind tunnels: they know no others.
+    pub held_doors: BTreeMap<UnitId, Port>,
     /// Limits of open files of this process.
     pub open_files: Known<OpenFiles>,
     /// Programs that were looked for on PATH, with the path of each that was found.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Generation, LaunchId, Place, Port, Secrets, Timestamp, clean};
-use crate::knowledge::failures;
+use crate::knowledge::{failures, ssh};
 
 /// What was seen of a unit at one look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +137,20 @@ impl LogCause {
             cause: failure.cause.to_owned(),
             fix: failure.fix.to_owned(),
             permanent: failure.permanent,
+        })
+    }
+}
+
+impl LogCause {
+    /// Why `ssh` ended, by its last words.
+    pub fn of_ssh(lines: &[String]) -> Option<Self> {
+        let (line, known) = ssh::cause(lines.iter().map(String::as_str))?;
+        Some(Self {
+            id: known.id.to_owned(),
+            line: clean(line).trim().to_owned(),
+            cause: known.cause.to_owned(),
+            fix: known.fix.to_owned(),
+            permanent: known.permanent,
         })
     }
 }

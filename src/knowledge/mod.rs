@@ -20,4 +20,5 @@ pub mod recipes;
 pub mod release;
 pub mod slurm;
 pub mod speed;
+pub mod ssh;
 mod tables;

@@ -63,6 +63,19 @@ impl SshTarget {
         }
     }
 
+    /// The options of `ssh` that stand for user and port.
+    pub fn options(&self) -> Vec<String> {
+        let user = self
+            .user
+            .iter()
+            .flat_map(|user| ["-l".to_owned(), user.clone()]);
+        let port = self
+            .port
+            .iter()
+            .flat_map(|port| ["-p".to_owned(), port.to_string()]);
+        user.chain(port).collect()
+    }
+
     fn of(node: &NodeName, ssh: Option<&Ssh>) -> Self {
         let host = ssh.and_then(|ssh| ssh.host.as_deref());
         let mut target = Self::host(host.unwrap_or(node.as_str()));

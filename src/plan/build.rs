@@ -18,7 +18,7 @@ use super::ports::{self, Ports};
 use super::sites::{Site, Sites};
 use super::{
     Endpoint, ExternalPlan, Group, Plan, PlanNode, ReadyRule, Start, Unit, UnitEnv, UnitKind, argv,
-    configs, egress, env, gpu_share, inherit, jobs, notify, paths, ready, start,
+    configs, egress, env, gpu_share, inherit, jobs, notify, paths, ready, start, tunnels,
 };
 
 /// Plans a cluster: always a plan, as complete as can be, and all that stands in its way.
@@ -61,6 +61,7 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
         planned_evals.push(plan);
         units.push(unit);
     }
+    tunnels::add(spec, facts, &sites, (&mut units, &mut groups), &mut report);
     let externals = externals(spec);
     let planned = egress::Planned {
         units: &mut units,
@@ -259,6 +260,8 @@ impl Builder<'_> {
             gpus: slot.gpus.clone(),
             gpu_share: gpu_share.flatten(),
             port: Some(port),
+            more_ports: Vec::new(),
+            through: None,
             port_auto: matches!(ports::wanted(model.port), PortChoice::Auto),
             argv,
             env,
@@ -310,6 +313,8 @@ impl Builder<'_> {
                 gpus: slot.gpus.clone(),
                 gpu_share: None,
                 port: Some(port),
+                more_ports: Vec::new(),
+                through: None,
                 port_auto: matches!(ports::wanted(service.port), PortChoice::Auto),
                 argv,
                 env,
@@ -396,8 +401,9 @@ fn nodes(sites: &Sites<'_>, units: &[Unit]) -> Vec<PlanNode> {
 
 /// Under SLURM an idle server costs somebody else's turn; elsewhere a warm one is worth keeping.
 fn when_done(spec: &ClusterSpec, units: &[Unit]) -> WhenDone {
-    let all_slurm = (units.iter().filter(|unit| unit.port.is_some()))
-        .all(|unit| unit.launcher == LauncherKind::Slurm);
+    let serves =
+        |unit: &&Unit| unit.port.is_some() && !matches!(unit.kind, UnitKind::Tunnel { .. });
+    let all_slurm = (units.iter().filter(serves)).all(|unit| unit.launcher == LauncherKind::Slurm);
     spec.when_done.unwrap_or(if all_slurm {
         WhenDone::Down
     } else {

@@ -10,6 +10,8 @@ use crate::spec::model::{Egress, Eval, LauncherKind, PortChoice};
 
 use super::columns::ranges;
 use super::evals::{GRACE, OPEN_FILES};
+use super::ports::LocalPorts;
+use super::tunnels::LOOPBACK;
 use super::{
     Endpoint, EvalPlan, ExternalPlan, Group, ReadyRule, Rung, Start, Unit, UnitEnv, UnitKind,
     ports, ready,
@@ -26,8 +28,6 @@ pub(crate) const PROXIES: [&str; 6] = [
 ];
 /// Variables that name what is reached without it.
 pub(crate) const DIRECT: [&str; 2] = ["NO_PROXY", "no_proxy"];
-/// Where the proxy listens: its client runs beside it.
-const LOOPBACK: &str = "127.0.0.1";
 /// A proxy that is not there in this time does not come.
 const SOON: Millis = Millis::from_secs(60);
 
@@ -54,7 +54,7 @@ pub(super) fn add(spec: &ClusterSpec, facts: &Facts, planned: Planned<'_>, repor
     } = planned;
     let allow = allowed(units, externals);
     let inside = inside(units);
-    let mut taken = taken(units, facts);
+    let mut local = LocalPorts::new(units, facts);
     for eval in evals {
         if !spec.evals.get(&eval.name).is_some_and(wanted) {
             continue;
@@ -62,7 +62,7 @@ pub(super) fn add(spec: &ClusterSpec, facts: &Facts, planned: Planned<'_>, repor
         let name = free_name(spec, &format!("egress-{}", eval.name));
         let id = UnitId::service(&name);
         let held = facts.held_ports.get(&id).copied();
-        let Some(port) = held.or_else(|| free_port(&mut taken)) else {
+        let Some(port) = held.or_else(|| local.free()) else {
             ports::no_port(name.as_str(), PortChoice::Auto, &eval.origin, report);
             continue;
         };
@@ -110,6 +110,8 @@ fn proxy(facts: &Facts, client: &Unit, (name, port): (&Name, Port), allow: &[Str
         gpus: Vec::new(),
         gpu_share: None,
         port: Some(port),
+        more_ports: Vec::new(),
+        through: None,
         port_auto: true,
         argv: std::iter::once(facts.exe.clone())
             .chain(words)
@@ -150,19 +152,13 @@ fn lead(env: &mut UnitEnv, port: Port, inside: &str) {
 
 /// Whereto the proxy lets anybody go: the endpoints, host by host, and the declared externals.
 fn allowed(units: &[Unit], externals: &[ExternalPlan]) -> Vec<String> {
-    let mut ports: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
-    for unit in units {
-        if let Some(port) = unit.port {
-            ports.entry(&unit.address).or_default().insert(port.0);
-        }
+    let mut ports: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
+    for place in asked(units) {
+        ports.entry(place.host).or_default().insert(place.port);
     }
     let servers = ports.into_iter().flat_map(|(host, ports)| {
-        let bracketed = host.contains(':') && !host.starts_with('[');
-        let host = if bracketed {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
+        let bracketed = host.contains(':');
+        let host = if bracketed { format!("[{host}]") } else { host };
         let ranges = ranges(ports.into_iter().map(u64::from));
         let each = ranges.split(',').map(|range| format!("{host}:{range}"));
         each.collect::<Vec<_>>()
@@ -177,32 +173,21 @@ fn allowed(units: &[Unit], externals: &[ExternalPlan]) -> Vec<String> {
 
 /// Hosts that a client reaches without the proxy.
 fn inside(units: &[Unit]) -> String {
-    let own = ["localhost", LOOPBACK, "::1"].into_iter();
-    let servers = units.iter().filter(|unit| unit.port.is_some());
+    let own = ["localhost", LOOPBACK, "::1"].map(str::to_owned);
     let mut seen = HashSet::new();
-    let hosts: Vec<&str> = own
-        .chain(servers.map(|unit| unit.address.as_str()))
-        .filter(|host| seen.insert(*host))
+    let hosts: Vec<String> = (own.into_iter())
+        .chain(asked(units).map(|place| place.host))
+        .filter(|host| seen.insert(host.clone()))
         .collect();
     hosts.join(",")
 }
 
-/// Ports that others have, at whatever address: there are enough.
-fn taken(units: &[Unit], facts: &Facts) -> HashSet<u16> {
-    let planned = units.iter().filter_map(|unit| unit.port);
-    let held = facts.held_ports.values().copied();
-    let busy = facts.listeners.get().into_iter().flatten();
-    planned
-        .chain(held)
-        .chain(busy.map(|listener| listener.port))
-        .map(|port| port.0)
-        .collect()
-}
-
-fn free_port(taken: &mut HashSet<u16>) -> Option<Port> {
-    let port = (ports::FIRST_AUTO..u16::MAX).find(|port| !taken.contains(port))?;
-    taken.insert(port);
-    Some(Port(port))
+/// Where clients ask servers. What a tunnel itself listens at are the places of those behind it.
+fn asked(units: &[Unit]) -> impl Iterator<Item = Place> {
+    let servers = units
+        .iter()
+        .filter(|unit| !matches!(unit.kind, UnitKind::Tunnel { .. }));
+    servers.filter_map(Unit::asked_at)
 }
 
 /// The wanted name, or one like it that nobody has.

@@ -372,6 +372,8 @@ fn client(
         gpus: Vec::new(),
         gpu_share: None,
         port: None,
+        more_ports: Vec::new(),
+        through: None,
         port_auto: false,
         argv,
         env,

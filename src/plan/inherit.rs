@@ -32,6 +32,7 @@ pub(crate) fn unit_env(env: MergedEnv) -> UnitEnv {
         modules: values(env.modules),
         setup: values(env.setup),
         pass: values(env.pass),
+        may_pass: Vec::new(),
         set: (env.set.into_iter())
             .map(|(name, value)| (name, value.value))
             .collect(),

@@ -27,12 +27,13 @@ mod ready;
 pub mod rehearsal;
 mod select;
 pub(crate) mod similar;
-mod sites;
+pub(crate) mod sites;
 mod slower;
 mod start;
 mod table;
 #[cfg(test)]
 mod total_tests;
+pub(crate) mod tunnels;
 mod types;
 pub mod weights;
 
@@ -47,6 +48,6 @@ pub use select::{UnknownNames, select};
 pub use table::table;
 pub use types::{
     ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, NotifyPlan, Plan, PlanNode,
-    ReadyRule, RestartRule, ResultsPlan, Rung, Slower, Start, Unit, UnitEnv, UnitKind,
+    ReadyRule, RestartRule, ResultsPlan, Rung, Slower, Start, Through, Unit, UnitEnv, UnitKind,
     WarmupRequest, Way,
 };

@@ -7,6 +7,7 @@ use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Facts;
 use crate::spec::model::PortChoice;
 
+use super::Unit;
 use super::sites::{Site, Sites};
 
 /// The first port that is chosen for `auto`: below what kernels hand out to clients.
@@ -32,7 +33,7 @@ impl Ports {
         let mut address = Vec::with_capacity(sites.all().len());
         for site in sites.all() {
             let next = numbers.len();
-            let number = *numbers.entry(site.address.as_str()).or_insert(next);
+            let number = *numbers.entry(site.binds_at()).or_insert(next);
             if number == next {
                 busy_here.push(busy(site, facts));
             }
@@ -72,6 +73,33 @@ impl Ports {
             }
         }
         None
+    }
+}
+
+/// Ports of this machine's own that the plan chooses for what runs beside the controller.
+#[derive(Debug)]
+pub(crate) struct LocalPorts(HashSet<u16>);
+
+impl LocalPorts {
+    /// Without those that others have, at whatever address: there are enough.
+    pub(crate) fn new(units: &[Unit], facts: &Facts) -> Self {
+        let planned = units.iter().flat_map(|unit| {
+            let through = unit.through.as_ref().map(|through| through.port);
+            unit.port.into_iter().chain(through)
+        });
+        let held = facts.held_ports.values().chain(facts.held_doors.values());
+        let busy = facts.listeners.get().into_iter().flatten();
+        let taken = planned
+            .chain(held.copied())
+            .chain(busy.map(|listener| listener.port));
+        Self(taken.map(|port| port.0).collect())
+    }
+
+    /// The lowest that is free.
+    pub(crate) fn free(&mut self) -> Option<Port> {
+        let port = (FIRST_AUTO..u16::MAX).find(|port| !self.0.contains(port))?;
+        self.0.insert(port);
+        Some(Port(port))
     }
 }
 

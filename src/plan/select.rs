@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::base::{Name, UnitId};
 
-use super::{Plan, UnitKind};
+use super::{Plan, Unit, UnitKind};
 
 /// Names that a plan does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,11 +53,19 @@ pub fn select(plan: &Plan, only: &[String]) -> Result<Plan, UnknownNames> {
     wanted.extend(required);
     let mut part = plan.clone();
     let named = |id: &UnitId, owner: &str| wanted.contains(owner) || wanted.contains(id.as_str());
-    part.units.retain(|unit| match &unit.kind {
+    let goes = |unit: &Unit| match &unit.kind {
         UnitKind::Replica { model, .. } => named(&unit.id, model.as_str()),
         UnitKind::Service { name } => named(&unit.id, name.as_str()),
+        UnitKind::Tunnel { .. } => named(&unit.id, unit.id.as_str()),
         UnitKind::Eval { .. } => true,
-    });
+    };
+    // Nobody reaches a server without its tunnel.
+    let ways: HashSet<UnitId> = (part.units.iter())
+        .filter(|unit| goes(unit))
+        .filter_map(|unit| Some(unit.through.as_ref()?.tunnel.clone()))
+        .collect();
+    part.units
+        .retain(|unit| goes(unit) || ways.contains(&unit.id));
     let kept: HashSet<UnitId> = part.units.iter().map(|unit| unit.id.clone()).collect();
     for group in &mut part.groups {
         group
@@ -84,7 +92,7 @@ pub fn select(plan: &Plan, only: &[String]) -> Result<Plan, UnknownNames> {
     let evals: HashSet<&UnitId> = part.evals.iter().map(|eval| &eval.unit).collect();
     part.units.retain(|unit| match unit.kind {
         UnitKind::Eval { .. } => evals.contains(&unit.id),
-        UnitKind::Replica { .. } | UnitKind::Service { .. } => true,
+        UnitKind::Replica { .. } | UnitKind::Service { .. } | UnitKind::Tunnel { .. } => true,
     });
     for unit in &mut part.units {
         unit.start

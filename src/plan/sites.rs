@@ -7,10 +7,11 @@ use crate::base::{FieldPath, GpuIndex, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Node, NodeChoice, Pool, Slurm, Ssh, TransportKind};
+use crate::spec::model::{LauncherKind, Node, NodeChoice, Pool, Reach, Slurm, Ssh, TransportKind};
 
 use super::access::{Access, SshTarget};
 use super::similar::{MaybeFix as _, did_you_mean};
+use super::tunnels::LOOPBACK;
 
 /// One place where units can run.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub(crate) struct Site<'a> {
     pub address: String,
     /// How commands reach it.
     pub transport: TransportKind,
+    /// How clients reach its ports.
+    pub reach: Reach,
     /// What the YAML says of the way there.
     pub way: Option<&'a Ssh>,
     /// Its GPUs.
@@ -47,6 +50,12 @@ impl Site<'_> {
         } else {
             &self.address
         }
+    }
+
+    /// What tells its ports from those of other sites: a loopback address of another machine is that machine's alone.
+    pub(crate) fn binds_at(&self) -> (&str, Option<&str>) {
+        let apart = is_loopback(&self.address) && !self.is_here();
+        (&self.address, apart.then_some(self.name.as_str()))
     }
 
     /// Where commands to it go, if it is another machine.
@@ -85,7 +94,7 @@ impl<'a> Sites<'a> {
         let mut by_key = HashMap::with_capacity(spec.nodes.len());
         for (name, node) in &spec.nodes {
             by_key.insert(name.as_str(), all.len()..all.len() + 1);
-            all.push(of_node(name, node, facts));
+            all.push(of_node(spec, name, node, facts));
         }
         for (name, pool) in &spec.pools {
             let first = all.len();
@@ -171,8 +180,16 @@ impl<'a> Sites<'a> {
     }
 }
 
-fn of_node<'a>(name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
-    let address = node.address.as_deref().unwrap_or(name.as_str());
+/// Whether an address means the machine on which it is used.
+pub(crate) fn is_loopback(address: &str) -> bool {
+    let word = address.trim_start_matches('[').trim_end_matches(']');
+    word == "localhost" || word == "::1" || word.starts_with("127.")
+}
+
+fn of_node<'a>(spec: &ClusterSpec, name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
+    let reach = node.reach.unwrap_or(Reach::Direct);
+    let given = node.address.as_deref();
+    let address = given.unwrap_or(name.as_str());
     let own = |text: &str| text == "localhost" || facts.own_names.iter().any(|own| own == text);
     let transport = node.transport.unwrap_or_else(|| {
         if own(name.as_str()) || own(address) {
@@ -181,9 +198,16 @@ fn of_node<'a>(name: &'a NodeName, node: &'a Node, facts: &Facts) -> Site<'a> {
             TransportKind::Ssh2
         }
     });
+    // A tunnel comes out on the node itself, whose name may mean nothing there, and its network may be open to others.
+    let own_loopback = reach == Reach::Tunnel
+        && given.is_none()
+        && transport != TransportKind::Local
+        && node.launcher.or(spec.launcher) != Some(LauncherKind::Slurm);
+    let address = if own_loopback { LOOPBACK } else { address };
     Site {
         name: name.clone(),
         address: address.to_owned(),
+        reach,
         transport,
         way: node.ssh.as_ref(),
         gpus: once(node.gpus.indices()),
@@ -208,6 +232,7 @@ fn of_pool<'a>(name: &'a NodeName, pool: &'a Pool, index: u32) -> Site<'a> {
         name: NodeName::new(site.as_str()),
         address: site,
         transport: TransportKind::Local,
+        reach: Reach::Direct,
         way: None,
         gpus: (0..pool.gpus).map(GpuIndex).collect(),
         gpu: pool.gpu.as_deref(),

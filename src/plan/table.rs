@@ -37,20 +37,25 @@ fn title(plan: &Plan) -> String {
         let s = if number == 1 { "" } else { "s" };
         format!("{number} {what}{s}")
     };
-    // Ours, and part of its evaluation: the YAML names neither it nor its node.
+    // Ours: the YAML names neither them nor their node.
     let proxies: HashSet<&UnitId> = (plan.evals.iter())
         .filter_map(|eval| eval.egress.as_ref())
         .collect();
-    let mut servers: Vec<&Unit> = plan.servers().collect();
+    let is_tunnel = |unit: &&Unit| matches!(unit.kind, UnitKind::Tunnel { .. });
+    let (tunnels, mut servers): (Vec<&Unit>, Vec<&Unit>) = plan.servers().partition(is_tunnel);
     servers.retain(|unit| !proxies.contains(&unit.id));
     let nodes: HashSet<&NodeName> = servers.iter().map(|unit| &unit.node).collect();
+    let tunnels = match tunnels.len() {
+        0 => String::new(),
+        several => format!(", {}", count(several, "tunnel")),
+    };
     let proxies = match proxies.len() {
         0 => String::new(),
         1 => ", 1 egress proxy".to_owned(),
         several => format!(", {several} egress proxies"),
     };
     format!(
-        "{}: {} on {}, {}{proxies}",
+        "{}: {} on {}, {}{proxies}{tunnels}",
         plan.cluster,
         count(servers.len(), "server"),
         count(nodes.len(), "node"),
@@ -86,7 +91,7 @@ fn unit_rows(plan: &Plan, blocks: &[&[Unit]]) -> Vec<Vec<String>> {
             .map(|gpu| u64::from(gpu.0));
         let ports = block
             .iter()
-            .filter_map(|unit| unit.port)
+            .flat_map(|unit| unit.port.iter().chain(&unit.more_ports))
             .map(|port| u64::from(port.0));
         let auto = if one.port_auto { " (auto)" } else { "" };
         rows.push(vec![
@@ -97,7 +102,9 @@ fn unit_rows(plan: &Plan, blocks: &[&[Unit]]) -> Vec<Vec<String>> {
             launcher(one.launcher).to_owned(),
             match &one.kind {
                 UnitKind::Eval { name } => plan.eval(name).map_or_else(String::new, after),
-                UnitKind::Replica { .. } | UnitKind::Service { .. } => start(block),
+                UnitKind::Replica { .. } | UnitKind::Service { .. } | UnitKind::Tunnel { .. } => {
+                    start(block)
+                }
             },
         ]);
     }
@@ -111,7 +118,9 @@ fn names(block: &[Unit]) -> String {
         [one, .., last] => {
             let number = |unit: &Unit| match unit.kind {
                 UnitKind::Replica { index, .. } => index.to_string(),
-                UnitKind::Service { .. } | UnitKind::Eval { .. } => unit.id.to_string(),
+                UnitKind::Service { .. } | UnitKind::Tunnel { .. } | UnitKind::Eval { .. } => {
+                    unit.id.to_string()
+                }
             };
             format!("{}…{}", one.id, number(last))
         }

@@ -75,6 +75,7 @@ fn packing_shares_nothing(plan: &Plan, named: &HashSet<String>) {
     let mut taken = HashSet::new();
     for unit in &plan.units {
         let packed = match &unit.kind {
+            UnitKind::Tunnel { .. } => continue,
             UnitKind::Replica { model, .. } => !named.contains(model.as_str()),
             UnitKind::Service { .. } | UnitKind::Eval { .. } => false,
         };

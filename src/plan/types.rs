@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::tunnels::LOOPBACK;
 use super::{Access, SshTarget};
 use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Place, Port,
@@ -71,7 +72,7 @@ impl Plan {
         self.units.iter().find(|unit| &unit.id == id)
     }
 
-    /// Replicas and services: what must be ready before an evaluation.
+    /// Replicas, services and the ways to them: what must be ready before an evaluation.
     pub fn servers(&self) -> impl Iterator<Item = &Unit> {
         self.units
             .iter()
@@ -119,10 +120,24 @@ impl Plan {
         nodes.filter(move |node| used.contains(&node.name))
     }
 
-    /// Whether a unit is stopped when all evaluations are complete.
+    /// Whether a unit is stopped when all evaluations are complete; a tunnel goes with its servers.
     pub fn goes_when_done(&self, id: &UnitId) -> bool {
-        let in_job = || self.jobs.iter().any(|job| job.units.contains(id));
-        self.when_done == WhenDone::Down || self.jobs_go && in_job()
+        let in_job = |id: &UnitId| self.jobs.iter().any(|job| job.units.contains(id));
+        let mut behind = self.behind(id).peekable();
+        let goes = match behind.peek() {
+            Some(_) => behind.all(|server| in_job(&server.id)),
+            None => in_job(id),
+        };
+        self.when_done == WhenDone::Down || self.jobs_go && goes
+    }
+
+    /// The servers that are reached through a tunnel.
+    pub fn behind(&self, tunnel: &UnitId) -> impl Iterator<Item = &Unit> {
+        let leads = move |unit: &&Unit| {
+            let through = unit.through.as_ref();
+            through.is_some_and(|through| through.tunnel == *tunnel)
+        };
+        self.units.iter().filter(leads)
     }
 
     /// SLURM chooses the node of a unit, so that its address is known when its job begins.
@@ -131,12 +146,15 @@ impl Plan {
         job.is_some_and(|job| job.pool.is_some())
     }
 
-    /// A unit listens there.
+    /// A unit listens there. Whoever reaches it through a tunnel asks the tunnel's port as before.
     pub fn place(&mut self, id: &UnitId, place: &Place) {
         let port = Port(place.port);
         if let Some(unit) = self.units.iter_mut().find(|unit| unit.id == *id) {
             unit.address.clone_from(&place.host);
             unit.port = Some(port);
+            if unit.through.is_some() {
+                return;
+            }
         }
         let ends = self
             .groups
@@ -219,6 +237,12 @@ pub struct Unit {
     pub gpu_share: Option<u8>,
     /// Its port; none for an evaluation.
     pub port: Option<Port>,
+    /// With a tunnel: the other ports at which it listens, beside `port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_ports: Vec<Port>,
+    /// It is not asked at its address, but through a tunnel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Through>,
     /// The port was chosen here, so that another may be taken if it is busy.
     pub port_auto: bool,
     /// The program and its arguments, placeholders filled in.
@@ -246,6 +270,25 @@ pub struct Unit {
     pub results_dir: Option<String>,
     /// Where it comes from.
     pub origin: FieldPath,
+}
+
+impl Unit {
+    /// Where it is asked, by clients and by us; none where it has no port.
+    pub fn asked_at(&self) -> Option<Place> {
+        match &self.through {
+            Some(through) => Some(Place::new(LOOPBACK, through.port.0)),
+            None => Some(Place::new(&self.address, self.port?.0)),
+        }
+    }
+}
+
+/// The way to a server that is reached through a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The tunnel.
+    pub tunnel: UnitId,
+    /// The port at which it takes connections to this server, at 127.0.0.1 of the machine on which it runs.
+    pub port: Port,
 }
 
 /// A SLURM job: it holds all units of one node.
@@ -294,6 +337,11 @@ pub enum UnitKind {
         /// Its name in the YAML.
         name: Name,
     },
+    /// The way to the servers of a node.
+    Tunnel {
+        /// The node.
+        node: NodeName,
+    },
     /// An evaluation's client.
     Eval {
         /// Its name in the YAML.
@@ -317,6 +365,9 @@ pub struct UnitEnv {
     pub setup: Vec<String>,
     /// Names handed on from the caller.
     pub pass: Vec<String>,
+    /// Names handed on from a caller who has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_pass: Vec<String>,
     /// Variables to set, placeholders filled in.
     pub set: IndexMap<String, String>,
     /// Variables to remove.
@@ -349,6 +400,8 @@ pub struct ReadyRule {
 pub enum Rung {
     /// Our process listens on the port.
     Listening,
+    /// It takes connections that come through its tunnel.
+    Tunnel,
     /// A path answers 200.
     Health {
         /// The path.
@@ -390,6 +443,7 @@ impl Rung {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Listening => "listening",
+            Self::Tunnel => "tunnel",
             Self::Health { .. } => "health",
             Self::Models { .. } => "models",
             Self::Release { .. } => "release",

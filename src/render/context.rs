@@ -15,7 +15,7 @@ pub struct UnitContext {
     pub name: String,
     /// The cluster's name.
     pub cluster: String,
-    /// `replica`, `service` or `evaluation`.
+    /// `replica`, `service`, `tunnel` or `evaluation`.
     pub kind: String,
     /// The program and its arguments.
     pub argv: Vec<String>,
@@ -25,6 +25,8 @@ pub struct UnitContext {
     pub slower: Vec<SlowerContext>,
     /// Names whose values come from the secrets file or the caller.
     pub pass: Vec<String>,
+    /// The same, where there is one.
+    pub may_pass: Vec<String>,
     /// Names to remove.
     pub unset: Vec<String>,
     /// What is activated before the setup lines.
@@ -41,6 +43,8 @@ pub struct UnitContext {
     pub gpu_share: Option<u8>,
     /// Its port.
     pub port: Option<u16>,
+    /// More ports at which it listens.
+    pub more_ports: Vec<u16>,
     /// The address it binds to; another listener on this port but another address is no conflict.
     pub host: Option<String>,
     /// A directory to make before the start; may start with `~/`.
@@ -111,6 +115,7 @@ impl UnitContext {
             kind: match unit.kind {
                 UnitKind::Replica { .. } => "replica",
                 UnitKind::Service { .. } => "service",
+                UnitKind::Tunnel { .. } => "tunnel",
                 UnitKind::Eval { .. } => "evaluation",
             }
             .to_owned(),
@@ -124,6 +129,7 @@ impl UnitContext {
                 })
                 .collect(),
             pass: env.pass.clone(),
+            may_pass: env.may_pass.clone(),
             unset: env.unset.clone(),
             env: EnvContext {
                 conda: env.conda.clone(),
@@ -137,6 +143,7 @@ impl UnitContext {
             gpus: unit.gpus.iter().map(|gpu| gpu.0).collect(),
             gpu_share: unit.gpu_share,
             port: unit.port.map(|port| port.0),
+            more_ports: unit.more_ports.iter().map(|port| port.0).collect(),
             host: unit.port.map(|_| unit.address.clone()),
             cache_dir: unit.cache_dir.clone(),
             open_files: Some(unit.open_files),
@@ -171,7 +178,8 @@ impl UnitContext {
             return refuse("argv".to_owned(), "there is no program to start");
         }
         let set = self.set.iter().map(|pair| ("env.set", &pair.name));
-        let pass = self.pass.iter().map(|name| ("env.pass", name));
+        let pass = self.pass.iter().chain(&self.may_pass);
+        let pass = pass.map(|name| ("env.pass", name));
         let unset = self.unset.iter().map(|name| ("env.unset", name));
         for (what, name) in set.chain(pass).chain(unset) {
             if !is_variable(name) {

@@ -30,7 +30,7 @@ impl Candidate {
             unit: unit.id.clone(),
             model: match &unit.kind {
                 UnitKind::Replica { model, .. } => Some(model.clone()),
-                UnitKind::Service { .. } | UnitKind::Eval { .. } => None,
+                UnitKind::Service { .. } | UnitKind::Tunnel { .. } | UnitKind::Eval { .. } => None,
             },
             acts: Act::fitting(unit).into_iter().filter(sensible).collect(),
         });

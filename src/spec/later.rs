@@ -40,7 +40,6 @@ pub const REHEARSE: &str = "rehearse";
 const LATER: &[Later] = &[
     site("hf.stage", &[], "staging of weights"),
     site("hf.token.file", &[], "secrets from files"),
-    site("nodes.*.reach", &["tunnel"], "tunnels"),
     later("models.*.engine", &["sglang"], "SGLang"),
     later("models.*.span", &[], "replicas over several nodes"),
     site("externals.*.api_key.file", &[], "secrets from files"),

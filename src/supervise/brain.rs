@@ -33,7 +33,9 @@ impl Goal {
     pub fn starts(&self, unit: &Unit) -> bool {
         match &unit.kind {
             UnitKind::Eval { name } => self.evals.contains(name),
-            UnitKind::Replica { .. } | UnitKind::Service { .. } => self.start_servers,
+            UnitKind::Replica { .. } | UnitKind::Service { .. } | UnitKind::Tunnel { .. } => {
+                self.start_servers
+            }
         }
     }
 }
@@ -60,6 +62,10 @@ pub struct Brain {
     pub(super) starts_at_once: usize,
     /// The other machines on which units are.
     pub(super) elsewhere: BTreeMap<UnitId, NodeName>,
+    /// The tunnel of each server that has one.
+    pub(super) tunnels: BTreeMap<UnitId, UnitId>,
+    /// When a tunnel was begun anew because nobody behind it answered.
+    pub(super) suspected: BTreeMap<UnitId, Timestamp>,
     /// What is to become of units that run by another plan.
     pub(super) wishes: Wishes,
     /// What is to be done about units.
@@ -101,10 +107,16 @@ impl Brain {
         state.place_units(&mut plan);
         let here: BTreeSet<&UnitId> = plan.units_here().map(|unit| &unit.id).collect();
         let elsewhere = plan.units.iter().filter(|unit| !here.contains(&unit.id));
+        let behind = plan.units.iter().filter_map(|unit| {
+            let through = unit.through.as_ref()?;
+            Some((unit.id.clone(), through.tunnel.clone()))
+        });
         Self {
             elsewhere: elsewhere
                 .map(|unit| (unit.id.clone(), unit.node.clone()))
                 .collect(),
+            tunnels: behind.collect(),
+            suspected: BTreeMap::new(),
             unstarted: (0..plan.units.len()).collect(),
             vitals: Vitals::default(),
             externals: Externals::default(),

@@ -110,6 +110,9 @@ impl Brain {
                 now,
             );
             self.watch_life(unit, generation, now);
+            if self.is_tunnel(unit) {
+                self.tunnel_stands(unit, now);
+            }
         }
     }
 
@@ -180,12 +183,17 @@ impl Brain {
     /// Tries the rung whose time has come; gives up a server that is too late.
     pub(super) fn rise(&mut self, unit: &UnitId, now: Timestamp) {
         let timeout = self.server(unit).map(|server| server.ready.timeout);
+        // Who cannot be asked is not late; and a tunnel is tried for as long as it takes.
+        let (no_way, is_tunnel) = (self.no_way_to(unit).is_some(), self.is_tunnel(unit));
         let Some(Task::Rising { ladder, deadline }) = self.tasks.get_mut(unit) else {
             return;
         };
         // Its launcher has not answered: its start may wait for a disk, and its time begins with that.
-        if *deadline <= now && self.launching.contains_key(unit) {
+        if *deadline <= now && (self.launching.contains_key(unit) || no_way) {
             *deadline = now + timeout.unwrap_or_default();
+        }
+        if *deadline <= now && is_tunnel {
+            return self.stop(unit, StopWhy::NotReady, Then::Again, now);
         }
         if *deadline <= now {
             let why = self.why_not_ready(unit);

@@ -18,6 +18,9 @@ impl Brain {
         if self.server(unit).is_none() {
             exit.cause = None;
         }
+        if self.is_tunnel(unit) {
+            exit.cause = LogCause::of_ssh(&exit.tail).map(Box::new);
+        }
         let was_ready = matches!(self.phase(unit), UnitPhase::Ready(_));
         let recorded = exit.code.is_some() || exit.requested;
         let rising = self.server(unit).is_some() && !was_ready;

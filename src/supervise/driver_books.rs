@@ -44,6 +44,22 @@ impl Ours {
 impl Driver<'_> {
     /// Reads the counters of all servers that are up, and sends what follows once they are read.
     pub(super) fn meter(&self, purpose: Purpose, then: Option<Input>) {
+        let (metering, sender) = (self.metering(purpose), self.sender.clone());
+        tokio::spawn(async move {
+            let metered = metering.await;
+            // The receiver lives as long as the drive.
+            let _ = sender.send(Input::Metered(metered));
+            if let Some(then) = then {
+                let _ = sender.send(then);
+            }
+        });
+    }
+
+    /// Reads the counters of all servers that are up.
+    pub(super) fn metering(
+        &self,
+        purpose: Purpose,
+    ) -> impl Future<Output = Metered> + Send + use<> {
         let state = self.brain.state();
         let up = |unit: &&Unit| {
             let phase = state.units.get(&unit.id).map(|unit| &unit.phase);
@@ -57,8 +73,8 @@ impl Driver<'_> {
                 Some((unit.id.clone(), generation, base_of(unit)?))
             })
             .collect();
-        let (prober, sender) = (self.prober.clone(), self.sender.clone());
-        tokio::spawn(async move {
+        let prober = self.prober.clone();
+        async move {
             let one = async |(unit, generation, base): (UnitId, Generation, String)| match prober
                 .finished(&base)
                 .await
@@ -80,17 +96,12 @@ impl Driver<'_> {
                     Err(unit) => unread.push(unit),
                 }
             }
-            let metered = Metered {
+            Metered {
                 purpose,
                 servers,
                 unread,
-            };
-            // The receiver lives as long as the drive.
-            let _ = sender.send(Input::Metered(metered));
-            if let Some(then) = then {
-                let _ = sender.send(then);
             }
-        });
+        }
     }
 
     /// Every few seconds while clients run, so that little is lost with a server that dies.

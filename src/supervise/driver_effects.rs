@@ -12,7 +12,9 @@ use super::driver_fleet::beside;
 use super::liveness::{CANARY_PATIENCE, LOOK_PATIENCE};
 use super::reach::REACH_PATIENCE;
 use super::{Ask, Configured, Counts, Effect, Input, LaunchFailure, Purpose};
-use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, UnitId};
+use crate::base::{
+    ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, Place, Port, UnitId,
+};
 use crate::facts::{Observation, Pulse};
 use crate::plan::{Unit, UnitKind};
 use crate::run::Handle;
@@ -56,15 +58,7 @@ impl Driver<'_> {
                 let result = self.write_config(&config, &ready);
                 self.send(Input::ConfigDone { config, result });
             }
-            Effect::Prepare { eval, again } => {
-                let result = self.at_desk(&eval, |desk| desk.prepare(again));
-                let mark = self.books_mark(&eval);
-                let then = Input::Prepared {
-                    eval: eval.clone(),
-                    result,
-                };
-                self.meter(Purpose::Open { eval, mark }, Some(then));
-            }
+            Effect::Prepare { eval, again } => self.prepare(eval, again),
             Effect::BringBack { eval } => {
                 let result = self.at_desk(&eval, EvalDesk::bring_back);
                 self.send(Input::BroughtBack { eval, result });
@@ -130,7 +124,7 @@ impl Driver<'_> {
     }
 
     /// Has something done to an evaluation's results, and says what people should hear of.
-    fn at_desk(
+    pub(super) fn at_desk(
         &mut self,
         eval: &EvalName,
         what: impl FnOnce(&mut EvalDesk) -> Result<Counts, String>,
@@ -218,8 +212,9 @@ impl Driver<'_> {
         let (launchers, sender) = (self.launchers.clone(), self.sender.clone());
         failpoint(points(&unit, generation).0);
         // Where SLURM chooses the node, nobody knows it yet.
-        let address = (!self.brain.plan().in_pool(&id)).then(|| unit.address.clone());
-        tokio::spawn(start(launchers, sender, job, unit, address));
+        let known = !self.brain.plan().in_pool(&id);
+        let place = unit.asked_at().filter(|_| known);
+        tokio::spawn(start(launchers, sender, job, unit, place));
     }
 
     /// Values that the unit takes from the caller.
@@ -228,7 +223,12 @@ impl Driver<'_> {
             let value = self.ground.environment.get(name)?;
             Some((name.clone(), value.clone()))
         };
-        unit.env.pass.iter().filter_map(value).collect()
+        let env = &unit.env;
+        env.pass
+            .iter()
+            .chain(&env.may_pass)
+            .filter_map(value)
+            .collect()
     }
 
     /// Puts them where it finds them, for it alone.
@@ -421,7 +421,7 @@ async fn start(
     sender: mpsc::UnboundedSender<Input>,
     job: LaunchJob,
     unit: Unit,
-    address: Option<String>,
+    place: Option<Place>,
 ) {
     let result = launchers.launch(&job).await;
     failpoint(points(&unit, job.generation).1);
@@ -432,8 +432,10 @@ async fn start(
     let result = result.map(|launched| Handle {
         launcher: unit.launcher,
         native: launched.pid.to_string(),
-        address: unit.port.and(address),
-        port: unit.port,
+        port: place
+            .as_ref()
+            .map_or(unit.port, |place| Some(Port(place.port))),
+        address: place.map(|place| place.host),
         log: launched.log.to_string_lossy().into_owned(),
     });
     let _ = sender.send(Input::LaunchDone {

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::{Again, Configured, Counts, Signs};
-use crate::base::{Clock, ConfigName, EvalName, Name, RunId, Timestamp, UnitId};
+use crate::base::{Clock, ConfigName, EvalName, Name, NodeName, RunId, Timestamp, UnitId};
 use crate::eval::{Call, ClientLog, Expected, Judgement, MarkerReader, Progress, Stamp, refusal};
 use crate::knowledge::adapters;
 use crate::plan::{ClientConfigPlan, EvalPlan, Plan, ResultsPlan};
@@ -36,6 +36,8 @@ pub struct EvalDesk {
     log: Option<(PathBuf, u64)>,
     /// What people should hear of.
     said: Vec<String>,
+    /// Where the client runs, if that is another machine.
+    node: Option<NodeName>,
     /// Ours alone as long as we live.
     claim: Option<ResultsClaim>,
 }
@@ -56,6 +58,7 @@ impl EvalDesk {
             log: None,
             said: Vec::new(),
             claim: None,
+            node: plan.elsewhere(&eval.unit).map(|node| node.name.clone()),
             plan: eval.clone(),
         })
     }
@@ -129,7 +132,12 @@ impl EvalDesk {
     /// Another run writes there, or the results' folder cannot be written.
     pub fn claim(&mut self, run: &RunId, kept: &Path) -> Result<(), String> {
         failpoint("results-before-claim");
-        let claim = claim_results(&self.plan.results, run, &self.plan.unit, kept);
+        let claim = claim_results(
+            &self.plan.results,
+            run,
+            (&self.plan.unit, self.node.as_ref()),
+            kept,
+        );
         let place = results_place(&self.plan.results);
         self.claim = Some(claim.map_err(|error| format!("results `{place}`: {error}"))?);
         failpoint("results-after-claim");

@@ -147,7 +147,8 @@ impl Brain {
             .filter(|group| required(&group.name));
         let without = groups.find(|group| {
             !group.endpoints.is_empty()
-                && !group.endpoints.iter().any(|end| self.is_there(&end.unit))
+                && !(group.endpoints.iter())
+                    .any(|end| self.is_there(&end.unit) || self.is_beside(&end.unit, &eval.unit))
         });
         if let Some(group) = without {
             let why = format!("`{}` has no server that is ready", group.name);
@@ -170,6 +171,9 @@ impl Brain {
     /// Whether clients can use a server, as far as anybody knows. One that could not be looked at from the start may be there, and so
     /// may one that had been ready and proves it again to a new owner.
     fn is_there(&self, unit: &UnitId) -> bool {
+        if self.no_way_to(unit).is_some() {
+            return false;
+        }
         let Some(state) = self.state.units.get(unit) else {
             return false;
         };
@@ -181,6 +185,13 @@ impl Brain {
                 false
             }
         }
+    }
+
+    /// A server and a client of the same other machine, when that cannot be reached from here: nothing is cut between the two, and
+    /// neither would hear of a stop.
+    fn is_beside(&self, server: &UnitId, client: &UnitId) -> bool {
+        let node = self.elsewhere.get(client);
+        node.is_some() && self.elsewhere.get(server) == node && self.is_unreached(server)
     }
 
     /// There is one of each again: what failed in the outage is asked again.

@@ -138,12 +138,27 @@ impl Vital {
         self.answered = now;
         self.lives(now);
         self.closed = None;
-        self.door = Door::Answers;
+        // That it is within reach again is to be told when it is seen.
+        if !self.is_away() {
+            self.door = Door::Answers;
+        }
         self.counters = None;
         self.body = None;
         self.compared = false;
         if let Turn::At(at) = &mut self.look {
             *at = (*at).max(now);
+        }
+    }
+
+    /// When it last answered anything.
+    pub(super) fn answered(&self) -> Timestamp {
+        self.answered
+    }
+
+    /// It is looked at now, unless somebody does already.
+    pub(super) fn look_soon(&mut self, now: Timestamp) {
+        if let Turn::At(at) = &mut self.look {
+            *at = now;
         }
     }
 
@@ -307,6 +322,7 @@ impl Vital {
 
     /// What it did meanwhile was not seen.
     fn comes_back(&mut self, now: Timestamp) -> (Liveness, String) {
+        self.door = Door::Answers;
         self.reset(now);
         (Liveness::Well, "it is within reach again".to_owned())
     }

@@ -15,6 +15,7 @@ mod driver;
 mod driver_asked;
 mod driver_beat;
 mod driver_books;
+mod driver_clients;
 mod driver_effects;
 mod driver_evals;
 mod driver_fleet;
@@ -45,6 +46,7 @@ mod stops;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 mod verdicts;
 mod watch;
 mod wishes;

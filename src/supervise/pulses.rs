@@ -73,6 +73,19 @@ impl Vitals {
         Some(done)
     }
 
+    /// It is judged by what it does from now on, and looked at as soon as may be.
+    pub(super) fn begin_anew(&mut self, unit: &UnitId, now: Timestamp) {
+        self.change(unit, |vital, _| {
+            vital.reset(now);
+            vital.look_soon(now);
+        });
+    }
+
+    /// When it last answered anything.
+    pub(super) fn answered(&self, unit: &UnitId) -> Option<Timestamp> {
+        self.of.get(unit).map(|(vital, _)| vital.answered())
+    }
+
     fn whose_turn(&self, now: Timestamp) -> Vec<UnitId> {
         let due = self.due.iter().take_while(|(at, _)| *at <= now);
         due.map(|(_, unit)| unit.clone()).collect()
@@ -154,6 +167,7 @@ impl Brain {
         {
             return;
         }
+        let pulse = self.through_tunnel(unit, pulse);
         let mut fails = None;
         let heard = self.vitals.change(unit, |vital, pace| match pulse {
             Pulse::Canary(canary) => {
@@ -182,15 +196,18 @@ impl Brain {
             None => {}
             Some((Liveness::Unreached, why)) => self.out_of_reach(unit, why, now),
             Some((Liveness::Well, why)) => self.judged(unit, Liveness::Well, why, now),
+            Some((_, why)) if self.suspects_tunnel(unit, &why, now) => {}
             Some((verdict, why)) => self.ends_life(unit, verdict, why, now),
         }
     }
 
     /// Whether it lives only its node could tell: it is left alone.
     fn out_of_reach(&mut self, unit: &UnitId, why: String, now: Timestamp) {
-        let text = format!(
-            "`{unit}` does not answer, and its node cannot be asked: {why}; it is neither stopped nor started"
-        );
+        let what = match self.no_way_to(unit) {
+            Some(_) => format!("`{unit}` cannot be asked: {why}"),
+            None => format!("`{unit}` does not answer, and its node cannot be asked: {why}"),
+        };
+        let text = format!("{what}; it is neither stopped nor started");
         self.alarm("out-of-reach", Some(unit), text, now);
         self.judged(unit, Liveness::Unreached, why, now);
     }
@@ -284,7 +301,8 @@ fn nature(unit: &Unit) -> Option<Nature> {
     let has = |wanted: fn(&Rung) -> bool| unit.ready.rungs.iter().any(wanted);
     unit.port?;
     match &unit.kind {
-        UnitKind::Eval { .. } => None,
+        // ssh itself notices when the other end is silent; and who knocks at its port knocks at a server.
+        UnitKind::Eval { .. } | UnitKind::Tunnel { .. } => None,
         UnitKind::Replica { .. } => Some(Nature::Engine {
             on_gpus: !unit.gpus.is_empty(),
         }),

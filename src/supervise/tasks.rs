@@ -95,8 +95,21 @@ impl Brain {
         liveness.is_some_and(|(liveness, _)| *liveness == Liveness::Unreached)
     }
 
-    /// Whether a server is ready, or will never be; none while it is on its way, or out of reach.
+    /// Whether a server is ready, or will never be; none while it is on its way, or out of reach. What is behind a tunnel is as far
+    /// as that at most.
     pub(super) fn settled(&self, unit: &UnitId) -> Option<bool> {
+        let own = self.settled_itself(unit);
+        let Some(tunnel) = self.tunnels.get(unit) else {
+            return own;
+        };
+        match (own, self.settled_itself(tunnel)) {
+            (_, Some(false)) => Some(false),
+            (Some(true), None) => None,
+            (own, _) => own,
+        }
+    }
+
+    fn settled_itself(&self, unit: &UnitId) -> Option<bool> {
         if self.is_drained(unit) {
             return Some(false);
         }

@@ -45,7 +45,7 @@ pub(crate) fn plan(replicas: usize) -> Plan {
             .filter(|unit| match &unit.kind {
                 UnitKind::Replica { model, .. } => model == name,
                 UnitKind::Service { name: service } => service == name,
-                UnitKind::Eval { .. } => false,
+                UnitKind::Tunnel { .. } | UnitKind::Eval { .. } => false,
             })
             .map(|unit| Endpoint {
                 unit: unit.id.clone(),
@@ -101,6 +101,8 @@ fn unit(id: UnitId, kind: UnitKind, port: usize) -> Unit {
         gpu_share: None,
         gpus: Vec::new(),
         port: Some(Port(u16::try_from(port).unwrap())),
+        more_ports: Vec::new(),
+        through: None,
         port_auto: false,
         argv: vec!["true".to_owned()],
         env: UnitEnv::default(),

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
 use crate::facts::{ProbeFailure, ProbeOutcome, finished};
 use crate::plan::{Rung, Unit, WarmupRequest};
@@ -20,6 +22,9 @@ const PATIENT: Duration = Duration::from_mins(1);
 const BRIEF: Duration = Duration::from_secs(2);
 /// A completion may queue behind others.
 const SLOW: Duration = Duration::from_mins(2);
+
+/// In this time a tunnel closes a connection that leads to nobody: the way there and back, and a refusal.
+pub(super) const LEADS: Duration = Duration::from_millis(500);
 
 /// Sends probes; cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +111,7 @@ impl Prober {
         };
         match rung {
             Rung::Listening => passed(""),
+            Rung::Tunnel => through_tunnel(unit).await,
             Rung::Health { path } => self.health(&base, path).await,
             Rung::Models { id, context } => self.models(&base, id, *context).await,
             Rung::Release { version } => self.release(&base, version).await,
@@ -376,6 +382,35 @@ async fn read(sent: Result<reqwest::Response, reqwest::Error>) -> Answer {
     }
 }
 
+/// Whether a server takes connections that come through its tunnel. ssh takes each at once, and closes it again where it leads
+/// to nobody.
+async fn through_tunnel(unit: &Unit) -> ProbeOutcome {
+    let (Some(through), Some(place)) = (&unit.through, unit.asked_at()) else {
+        return passed("");
+    };
+    let tunnel = &through.tunnel;
+    let hear = format!("toolorch logs {tunnel}");
+    let Ok(stream) = TcpStream::connect((place.host.as_str(), place.port)).await else {
+        return not_yet(format!("its tunnel `{tunnel}` is down: {hear}"));
+    };
+    if leads_to(&stream, LEADS).await {
+        return passed("");
+    }
+    not_yet(format!(
+        "its tunnel `{tunnel}` stands, and nobody takes connections behind it: the server does not listen there, or sshd \
+         does not forward (AllowTcpForwarding): {hear}"
+    ))
+}
+
+/// Whether a connection to a tunnel leads to somebody: it stays open for so long, or somebody speaks.
+pub(super) async fn leads_to(stream: &TcpStream, patience: Duration) -> bool {
+    let mut byte = [0];
+    match timeout(patience, stream.peek(&mut byte)).await {
+        Err(_) => true,
+        Ok(heard) => heard.is_ok_and(|count| count > 0),
+    }
+}
+
 pub(super) fn words(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "it does not answer in time".to_owned()
@@ -388,8 +423,8 @@ pub(super) fn words(error: &reqwest::Error) -> String {
 
 /// Where a server is asked: `http://host:port`; none where it has no port.
 pub fn base_of(unit: &Unit) -> Option<String> {
-    let (host, port) = (bracketed(&unit.address), unit.port?);
-    Some(format!("http://{host}:{port}"))
+    let place = unit.asked_at()?;
+    Some(format!("http://{}:{}", bracketed(&place.host), place.port))
 }
 
 /// A host as URLs have it: IPv6 addresses stand in brackets.

@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::probe::{Prober, bracketed, words};
+use super::probe::{LEADS, Prober, bracketed, leads_to, words};
 use super::procfs::life;
 use super::tree::tree_of;
 use crate::facts::{Body, Canary, Counters, Door, Look};
@@ -31,6 +31,8 @@ pub struct Wrist {
     address: String,
     /// The same, once it was looked up.
     found: Arc<OnceCell<SocketAddr>>,
+    /// Behind a tunnel, that a connection is taken proves nothing, and one that is closed at once is a refusal.
+    tunnelled: bool,
     /// The page that is read.
     page: Page,
     /// The id that completes.
@@ -52,14 +54,15 @@ enum Page {
 impl Wrist {
     /// Where this server's signs are; none for what has no port.
     pub fn of(unit: &Unit, leader: Option<u32>, log: Option<&Path>) -> Option<Self> {
-        let port = unit.port?;
+        let place = unit.asked_at()?;
         let rungs = unit.ready.rungs.iter();
         let page = match &unit.kind {
             UnitKind::Replica { .. } => Page::Metrics,
             _ => rungs.clone().find_map(path).map_or(Page::None, Page::Path),
         };
         Some(Self {
-            address: format!("{}:{port}", bracketed(&unit.address)),
+            address: format!("{}:{}", bracketed(&place.host), place.port),
+            tunnelled: unit.through.is_some(),
             found: Arc::default(),
             page,
             model: rungs.clone().find_map(completes),
@@ -79,9 +82,10 @@ impl Wrist {
         };
         match timeout(patience, exchange).await {
             Err(_) => Heard::Nothing(Door::Silent),
-            Ok(Err(error)) => Heard::Nothing(of_io(&error)),
+            Ok(Err(error)) => Heard::Nothing(self.of_io(&error)),
             Ok(Ok(answer)) => match status(&answer) {
                 Some(status) => Heard::Answer(status, answer),
+                None if self.tunnelled && answer.is_empty() => Heard::Nothing(Door::Closed),
                 None => Heard::Nothing(Door::Unknown("it broke the connection off".to_owned())),
             },
         }
@@ -155,9 +159,25 @@ impl Wrist {
     /// Whether it takes a connection.
     async fn knock(&self, patience: Duration) -> Door {
         match timeout(patience, self.connect()).await {
-            Ok(Ok(_)) => Door::Answers,
-            Ok(Err(error)) => of_io(&error),
+            Ok(Ok(stream)) => {
+                if !self.tunnelled || leads_to(&stream, LEADS).await {
+                    Door::Answers
+                } else {
+                    Door::Closed
+                }
+            }
+            Ok(Err(error)) => self.of_io(&error),
             Err(_) => Door::Silent,
+        }
+    }
+
+    /// What an error says of a server: only a refusal proves that nobody listens.
+    fn of_io(&self, error: &io::Error) -> Door {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Door::Closed,
+            io::ErrorKind::ConnectionReset if self.tunnelled => Door::Closed,
+            io::ErrorKind::TimedOut => Door::Silent,
+            _ => Door::Unknown(error.to_string()),
         }
     }
 }
@@ -219,15 +239,6 @@ fn status(answer: &[u8]) -> Option<u16> {
     words.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// What an error says of a server: only a refusal proves that nobody listens.
-fn of_io(error: &io::Error) -> Door {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Door::Closed,
-        io::ErrorKind::TimedOut => Door::Silent,
-        _ => Door::Unknown(error.to_string()),
-    }
-}
-
 /// What the processes of a unit do; none if its first one is gone.
 fn body(leader: u32, log: &Path) -> Option<Body> {
     let mut body = Body {
@@ -278,6 +289,7 @@ mod tests {
         let wrist = |page| Wrist {
             address: address.to_string(),
             found: Arc::default(),
+            tunnelled: false,
             page,
             model: Some("m".to_owned()),
             processes: None,

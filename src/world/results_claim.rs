@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{FileError, make_books};
 use super::procfs::{find_marked, process};
-use crate::base::{RunId, UnitId};
+use crate::base::{NodeName, RunId, UnitId};
 use crate::plan::ResultsPlan;
+use crate::run::RunState;
 use crate::run::store::{
-    Mode, NotRegular, ProcessId, is_another, open_lock, open_regular, own_process, read_regular,
-    write_atomically,
+    Mode, NotRegular, ProcessId, is_another, open_lock, open_regular, own_process, read_journal,
+    read_regular, write_atomically,
 };
 
 /// Whoever has just taken results says so in their books: so often these are read again, after a pause.
@@ -29,6 +30,9 @@ struct Writer {
     /// Where the results' books are, links resolved; none where a unit's script took them by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     books: Option<PathBuf>,
+    /// The node of another machine on which the client runs, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<NodeName>,
     /// The controller; none where a unit's script took them by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<ProcessId>,
@@ -42,6 +46,15 @@ impl Writer {
             let seen = || process(ours.pid).is_some_and(|found| found.start == ours.start);
             !ours.is_seen_from(&here) || (ours.boot_id == here.boot_id && seen())
         })
+    }
+
+    /// Where its client may be at work although its controller is not: of another machine only its run's journal tells.
+    fn client_elsewhere(&self) -> Option<&NodeName> {
+        let node = self.node.as_ref()?;
+        let ended = self.kept.is_dir()
+            && read_journal(&self.kept)
+                .is_ok_and(|records| !RunState::fold(&records).unit(&self.unit).phase.may_live());
+        (!ended).then_some(node)
     }
 }
 
@@ -63,14 +76,14 @@ pub enum ClaimError {
     Taken(String),
 }
 
-/// Takes results for the client `unit` of a run.
+/// Takes results for the client `unit` of a run, which runs on this `node` where that is another machine.
 ///
 /// # Errors
 /// Another run's controller has them, or its client still lives; or the books cannot be written.
 pub fn claim_results(
     results: &ResultsPlan,
     run: &RunId,
-    unit: &UnitId,
+    (unit, node): (&UnitId, Option<&NodeName>),
     kept: &Path,
 ) -> Result<ResultsClaim, ClaimError> {
     let books = make_books(results)?;
@@ -102,12 +115,17 @@ pub fn claim_results(
         if let Some(pid) = living.first() {
             return Err(taken(&last, &format!("runs as pid {pid}")));
         }
+        if let Some(node) = last.client_elsewhere() {
+            let how = format!("may still run on node `{node}`, as far as that run knows");
+            return Err(taken(&last, &how));
+        }
     }
     let writer = Writer {
         run: run.clone(),
         unit: unit.clone(),
         kept: kept.to_owned(),
         books: books.canonicalize().ok(),
+        node: node.cloned(),
         process: Some(own_process()),
     };
     let text = serde_json::to_string(&writer)
@@ -169,6 +187,7 @@ mod tests {
             unit: UnitId::new("eval-sums"),
             kept: PathBuf::from("/runs/a/1"),
             books: None,
+            node: None,
             process,
         };
         let gone = ProcessId {
@@ -197,7 +216,7 @@ mod tests {
         };
         let claim = |run: &str| {
             let (run, unit) = (RunId::new(run), UnitId::new("eval-sums"));
-            claim_results(&results, &run, &unit, Path::new("/runs/a/1"))
+            claim_results(&results, &run, (&unit, None), Path::new("/runs/a/1"))
         };
         let first = claim("a-1-0000").unwrap();
         let error = claim("b-1-0000").unwrap_err().to_string();
@@ -235,10 +254,33 @@ mod tests {
             valid: Vec::new(),
         };
         let (run, unit) = (RunId::new("b-1-0000"), UnitId::new("eval-sums"));
-        claim_results(&copied, &run, &unit, Path::new("/runs/b/1")).unwrap();
+        claim_results(&copied, &run, (&unit, None), Path::new("/runs/b/1")).unwrap();
         client.kill().unwrap();
         client.wait().unwrap();
         claim("b-1-0000").unwrap();
+    }
+
+    #[test]
+    fn a_client_on_another_machine_has_them_until_its_run_says_that_it_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let results = ResultsPlan::Dir {
+            dir: place.path().join("out").to_string_lossy().into_owned(),
+            pattern: "{id}.json".to_owned(),
+            valid: Vec::new(),
+        };
+        let unit = UnitId::new("eval-sums");
+        let (node, kept) = (NodeName::new("gpu31"), Path::new("/nowhere/a/1"));
+        let claim = |run: &str, kept: &Path| {
+            claim_results(&results, &RunId::new(run), (&unit, Some(&node)), kept)
+        };
+        drop(claim("a-1-0000", kept).unwrap());
+        insta::assert_snapshot!(claim("b-1-0000", kept).unwrap_err(), @r"
+        `eval-sums` of the run `a-1-0000` writes there, and may still run on node `gpu31`, as far as that run knows
+        help: go on with that run, or end it: it is kept in `/nowhere/a/1`
+        ");
+        // Its journal knows of no start.
+        drop(claim("a-1-0000", place.path()).unwrap());
+        claim("b-1-0000", kept).unwrap();
     }
 
     #[test]
@@ -253,7 +295,7 @@ mod tests {
             let pipe = make_books(&results).unwrap().join(name);
             rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
             let (run, unit) = (RunId::new("a-1-0000"), UnitId::new("eval-sums"));
-            let error = claim_results(&results, &run, &unit, Path::new("/runs/a/1"));
+            let error = claim_results(&results, &run, (&unit, None), Path::new("/runs/a/1"));
             assert_eq!(
                 error.unwrap_err().to_string(),
                 format!(

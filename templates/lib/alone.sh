@@ -18,14 +18,14 @@ owner_line() { # -> LINE: what the owner, or whoever observes us, wrote last
   { read -r text <"$D/seen"; } 2>/dev/null && LINE+=" seen=$text"
   return 0
 }
-connected() { # somebody is connected to our port, at our address where that is a number: nodes may share a machine
+connected() { # somebody is connected to a port of ours, at our address where that is a number: nodes may share a machine
   local port at='[0-9A-F]+'
   [[ -n ${S[port]-} ]] || return 1
-  printf -v port '%04X' "${S[port]}"
+  printf -v port '|%04X' "${S[port]}" "${U_MORE_PORTS[@]}"
   if [[ $U_HOST == +([0-9]).+([0-9]).+([0-9]).+([0-9]) && $U_HOST != 0.0.0.0 ]]; then
     hex4 "$U_HOST"; at="(0000000000000000FFFF0000)?$HEX"
   fi
-  grep -sqE "^ *[0-9]+: $at:$port [0-9A-F]+:[0-9A-F]{4} 01 " /proc/net/tcp /proc/net/tcp6
+  grep -sqE "^ *[0-9]+: $at:(${port#|}) [0-9A-F]+:[0-9A-F]{4} 01 " /proc/net/tcp /proc/net/tcp6
 }
 at_work() { # since the last call the log grew, a result came, or somebody asked our port
   local before=$WORK size moved=0

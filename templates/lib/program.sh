@@ -46,7 +46,7 @@ u_set() { # NAME VALUE, into the program's environment
   if u_special "$1"; then U_ENV+=("$1=$2"); else export -- "$1=$2" 2>/dev/null; fi
 }
 u_drop() { # credentials, endpoints, proxies; the names go to the file `dropped`
-  local U_N U_NAMES U_MINE=" ${U_PASS[*]} "
+  local U_N U_NAMES U_MINE=" ${U_PASS[*]} ${U_MAY_PASS[*]} "
   for ((U_N = 0; U_N < ${#U_SET[@]}; U_N += 2)); do U_MINE+="${U_SET[U_N]} "; done
   compgen -e >"$U_DIR/intended"; mapfile -t U_NAMES <"$U_DIR/intended"
   shopt -s nocasematch

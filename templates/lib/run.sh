@@ -11,10 +11,10 @@ read_secrets() { # file `secrets` (NUL-separated NAME=VALUE) over the caller's e
   local pairs=() pair name; local -A kept=()
   if [[ -f $D/secrets && ! -L $D/secrets && -O $D/secrets ]]; then mapfile -d '' -t pairs <"$D/secrets"; fi
   for pair in "${pairs[@]}"; do [[ $pair == $U_VALID=* ]] && kept[${pair%%=*}]=${pair#*=}; done
-  for name in "${U_PASS[@]}"; do
+  for name in "${U_PASS[@]}" "${U_MAY_PASS[@]}"; do
     if [[ -n ${kept[$name]+1} ]]; then U_PASSED[$name]=${kept[$name]}
     elif [[ -n ${U_CALLER[$name]+1} ]]; then U_PASSED[$name]=${U_CALLER[$name]}
-    else MISSING+="${MISSING:+, }\`$name\`"; fi
+    elif [[ " ${U_PASS[*]} " == *" $name "* ]]; then MISSING+="${MISSING:+, }\`$name\`"; fi
   done
 }
 put_port() { # another port than the plan's: in the arguments and values that hold the plan's

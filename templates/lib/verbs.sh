@@ -174,10 +174,10 @@ verb_observe() {
 verb_secrets() {
   local name MISSING='' found=0
   open_dir make
-  for name in "${U_PASS[@]}"; do [[ -n ${U_CALLER[$name]+1} ]] && found=1; done
+  for name in "${U_PASS[@]}" "${U_MAY_PASS[@]}"; do [[ -n ${U_CALLER[$name]+1} ]] && found=1; done
   ((found)) || exit 0 # what the file has is still good
   read_secrets
-  for name in "${U_PASS[@]}"; do
+  for name in "${U_PASS[@]}" "${U_MAY_PASS[@]}"; do
     [[ -n ${U_CALLER[$name]+1} ]] && U_PASSED[$name]=${U_CALLER[$name]}
     if [[ -n ${U_PASSED[$name]+1} ]]; then printf '%s=%s\0' "$name" "${U_PASSED[$name]}"; fi
   done >"$D/.new/secrets" && mv -f -- "$D/.new/secrets" "$D/secrets"

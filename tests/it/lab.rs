@@ -8,6 +8,7 @@
 )]
 
 mod at_start;
+mod clients_on_nodes;
 mod cluster;
 mod containers;
 mod cuts;
@@ -23,6 +24,7 @@ mod shape;
 mod site;
 mod slurm;
 mod traces;
+mod tunnels;
 
 pub(crate) use cluster::{Lab, Link, Service, Sshd};
 pub(crate) use shape::Shape;

@@ -42,11 +42,11 @@ fn another_proxy_and_another_machine_are_refused() {
       |
       = help: let the client run here (`node: controller`), or use `egress: watch`
 
-    note[N0330]: evaluations on other machines are planned and rendered, not yet started
+    note[N0330]: clients on other machines work on files that both machines have at the same path
      --> a.yaml:3:10
       |
     3 | nodes: { far: { gpus: 0, transport: ssh2 } }
-      |          ^^^ another machine, reached over ssh
+      |          ^^^ dataset, results and the client's configuration must be seen there as here
 
     error: 1 error, 1 note in a.yaml
     ");

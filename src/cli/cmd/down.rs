@@ -308,7 +308,8 @@ fn left(ours: &[u32]) -> impl Iterator<Item = String> {
 
 /// Who listens on the run's ports now that nothing of it lives.
 fn strangers(found: &Found) -> Vec<String> {
-    let units = || found.plan.units.iter();
+    // Of ports on other machines this one tells nothing.
+    let units = || found.plan.units_here();
     let ports = units().filter_map(|unit| unit.port).collect();
     let Known::Known(listeners) = world::listeners(&ports) else {
         return Vec::new();

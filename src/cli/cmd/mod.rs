@@ -11,6 +11,7 @@ pub(super) mod events;
 pub(super) mod explain;
 pub(super) mod fetch;
 pub(super) mod init;
+pub(super) mod known_host;
 pub(super) mod logs;
 pub(super) mod plan;
 pub(super) mod probe;

@@ -239,7 +239,7 @@ fn whose(unit: &Unit, externals: &[(Name, String)]) -> Option<Asked> {
             let stands = externals.iter().any(|(stand_in, _)| stand_in == name);
             stands.then(|| Asked::External(name.clone()))
         }
-        UnitKind::Eval { .. } => None,
+        UnitKind::Tunnel { .. } | UnitKind::Eval { .. } => None,
     }
 }
 

@@ -115,13 +115,28 @@ pub(super) const ROWS: &[CodeInfo] = &[
     CodeInfo {
         code: "N0330",
         title: "evaluations on other machines",
-        text: "These nodes are not this machine. An evaluation there is checked, planned and rendered; this \
-               release starts clients only where it runs itself.",
+        text: "The client is started there over ssh. It reads its dataset and its configuration from, and writes its results to, the \
+               paths that this machine has for them, so these must be on a file system that both share. Before each start that is \
+               proved with files that are put there, and that servers can be reached from there by connecting; otherwise the \
+               evaluation is refused (3).",
     },
     CodeInfo {
         code: "E0331",
-        title: "evaluations on other machines cannot be started",
-        text: "This release starts clients where it runs itself: leave `node` of the evaluation out. The rendered script \
+        title: "evaluations in SLURM jobs cannot be started",
+        text: "This release starts clients where it runs itself, or over ssh: leave `node` of the evaluation out. The rendered script \
                can be run on the node by hand: its header says how.",
+    },
+    CodeInfo {
+        code: "E0332",
+        title: "a tunnel that can lead nowhere",
+        text: "`reach: tunnel` makes an ssh connection from this machine to the node, or, for a node that SLURM gives out, to \
+               `slurm.login`, and leads clients through it. The places at its other end must be known when it is made: with SLURM \
+               each server there needs a `port` of its own. A node that is this machine needs no tunnel.",
+    },
+    CodeInfo {
+        code: "E0333",
+        title: "servers that a client on a node cannot reach",
+        text: "The address of a server is one of loopback, or the server is reached through a tunnel of this machine: on the client's \
+               node that address means the node itself. Let the client run here, or give the server's node an `address`.",
     },
 ];

@@ -41,7 +41,7 @@ pub enum TransportKind {
 pub enum Reach {
     /// By connecting to its address.
     Direct,
-    /// Through an ssh tunnel that is itself a unit.
+    /// Through an ssh tunnel that is itself a unit: servers then listen at 127.0.0.1 of the node, unless it has an `address`.
     Tunnel,
 }
 

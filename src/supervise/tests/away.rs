@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::story::{EVAL, ONE, Story, ten};
 use crate::base::Millis;
+use crate::facts::Door;
 use crate::supervise::Input;
 
 /// The controller is stopped for an hour and goes on.
@@ -48,5 +49,23 @@ fn a_client_is_not_taken_for_stalled() {
     1h 31m alarm stalled: `e` has stalled: no result, no output and no token of any server for 30m 00s
     1h 31m eval-e #1 stop intended: NoProgress
     1h 31m -> stop eval-e #1
+    ");
+}
+
+#[test]
+fn a_server_that_was_out_of_reach_is_told_to_be_back() {
+    let mut story = Story::new(EVAL);
+    story.begin(&[], &[("e", ten(0, 0))]).comes_up("a");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let silent = Door::Unreached("no answer".to_owned());
+    story.secs(5).looked("a", silent, None);
+    away(&mut story);
+    story.secs(5).looked("a", Door::Answers, None);
+    assert_snapshot!(story.told(), @r"
+       1.0s -> count e
+       5.0s alarm out-of-reach: `a` does not answer, and its node cannot be asked: no answer; it is neither stopped nor started
+       5.0s a #1 Unreached: no answer
+     1h 00m owner away for 1h 00m
+     1h 00m a #1 Well: it is within reach again
     ");
 }

@@ -2,10 +2,10 @@
 
 use insta::assert_snapshot;
 
-use super::story::{Story, code, signal, ten};
+use super::story::{Story, code, plan_on, signal, ten};
 use crate::base::Millis;
-use crate::facts::ProbeOutcome;
-use crate::supervise::{Counts, Input, Signs};
+use crate::facts::{Door, ProbeOutcome};
+use crate::supervise::{Counts, Goal, Input, Signs};
 
 /// A class of two, one service and a client that requires both.
 const CLASS: &str = "
@@ -490,4 +490,30 @@ fn errors_long_after_an_outage_end_it() {
         .filter(|line| line.contains("intended"))
         .collect();
     assert_snapshot!(stops.join("\n"), @"  29.0s eval-e #1 stop intended: NoProgress");
+}
+
+#[test]
+fn a_client_beside_its_servers_is_not_held_while_their_node_is_out_of_reach() {
+    const BESIDE: &str = "
+services:
+  a: { node: far, port: 9001, command: [a], ready: { http: /health, timeout: 10m } }
+evals:
+  e: { node: far, command: [client], results: out, requires: [a], limits: { stall: 30m, first_result: 10m } }
+";
+    let plan = plan_on("far: { gpus: 0, transport: ssh2 }", BESIDE);
+    let evals = plan.evals.iter().map(|eval| eval.name.clone()).collect();
+    let goal = Goal {
+        start_servers: true,
+        evals,
+    };
+    let mut story = Story::with(plan, goal);
+    story.begin(&[], &[("e", ten(0, 0))]).comes_up("a");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let away = Door::Unreached("no answer".to_owned());
+    story.secs(5).looked("a", away, None).secs(60);
+    let told = story.told();
+    assert!(
+        told.contains("alarm out-of-reach") && !told.contains("held"),
+        "{told}"
+    );
 }

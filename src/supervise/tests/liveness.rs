@@ -84,7 +84,7 @@ fn running() -> Story {
 }
 
 impl Story {
-    fn pulsed(&mut self, unit: &str, pulse: Pulse) -> &mut Self {
+    pub(super) fn pulsed(&mut self, unit: &str, pulse: Pulse) -> &mut Self {
         let generation = self.generation(unit);
         let unit = unit.into();
         self.feed(Input::Pulsed {
@@ -94,7 +94,12 @@ impl Story {
         })
     }
 
-    fn looked(&mut self, unit: &str, door: Door, counters: Option<Counters>) -> &mut Self {
+    pub(super) fn looked(
+        &mut self,
+        unit: &str,
+        door: Door,
+        counters: Option<Counters>,
+    ) -> &mut Self {
         self.looked_into(unit, door, counters, None)
     }
 

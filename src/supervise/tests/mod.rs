@@ -1,6 +1,7 @@
 //! The brain told stories with invented time: what it writes down, and what it asks for.
 
 mod story;
+mod tunnels;
 mod waiting;
 mod world;
 

@@ -32,7 +32,12 @@ when_done: down
 
 /// The plan of these servers and evaluations on one node.
 pub(super) fn plan_of(yaml: &str) -> Plan {
-    let head = "version: 1\nname: t\nlauncher: process\nnodes: { n: { gpus: 0, transport: local, address: 127.0.0.1 } }\n";
+    plan_on("n: { gpus: 0, transport: local, address: 127.0.0.1 }", yaml)
+}
+
+/// The plan of these servers and evaluations on these nodes.
+pub(super) fn plan_on(nodes: &str, yaml: &str) -> Plan {
+    let head = format!("version: 1\nname: t\nlauncher: process\nnodes: {{ {nodes} }}\n");
     let spec: ClusterSpec = serde_yaml::from_str(&format!("{head}{yaml}")).unwrap();
     let facts = Facts {
         exe: "/usr/bin/toolorch".to_owned(),

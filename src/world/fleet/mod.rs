@@ -2,6 +2,7 @@
 
 mod greeting;
 mod rounds;
+mod shared;
 mod station;
 mod stations;
 #[cfg(test)]

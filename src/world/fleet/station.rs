@@ -501,7 +501,7 @@ impl Station {
         Ok(Some(said).filter(|said| said != "absent\n"))
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         words: &[&str],
         stdin: Vec<u8>,

@@ -285,18 +285,11 @@ impl Answers {
 
 /// The options of `ssh` that stand for keys of the YAML.
 pub(super) fn options(target: &SshTarget, config: Option<&Path>) -> Vec<String> {
-    let mut options = Vec::new();
-    let mut add = |name: &str, value: String| options.extend([name.to_owned(), value]);
-    if let Some(config) = config {
-        add("-F", config.to_string_lossy().into_owned());
-    }
-    if let Some(user) = &target.user {
-        add("-l", user.clone());
-    }
-    if let Some(port) = target.port {
-        add("-p", port.to_string());
-    }
-    options
+    let config = config.map(|config| config.to_string_lossy().into_owned());
+    let config = config
+        .into_iter()
+        .flat_map(|config| ["-F".to_owned(), config]);
+    config.chain(target.options()).collect()
 }
 
 /// Paths that are printed one after the other; each is absolute by then, and may hold spaces.

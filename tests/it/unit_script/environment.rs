@@ -345,3 +345,21 @@ fn what_a_wrapper_adds_is_noticed() {
     });
     assert_eq!(lab.read("environ.diff"), "");
 }
+
+#[test]
+fn what_may_be_passed_is_passed_where_the_caller_has_it() {
+    let lab = Lab::with(&[python(), "-c", SHOW], |unit| {
+        unit.may_pass = vec!["SSH_AUTH_SOCK".to_owned()];
+    });
+    for (socket, generation) in [(None, "1"), (Some("/run/agent"), "2")] {
+        let mut run = lab.command(&format!("run --generation {generation}"));
+        run.env_remove("SSH_AUTH_SOCK");
+        run.envs(socket.map(|socket| ("SSH_AUTH_SOCK", socket)));
+        let output = run.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let log = lab.read("log");
+        let last = log.lines().rev().find_map(|line| line.strip_prefix("ENV "));
+        let env: BTreeMap<String, String> = serde_json::from_str(last.unwrap()).unwrap();
+        assert_eq!(get(&env, "SSH_AUTH_SOCK"), socket);
+    }
+}

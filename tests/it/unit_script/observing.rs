@@ -146,6 +146,36 @@ fn an_idle_unit_stops_itself() {
     );
 }
 
+/// A tunnel listens at several ports, and clients may need the last of them alone.
+#[test]
+fn who_is_connected_to_any_of_its_ports_keeps_a_unit_from_being_idle() {
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let (one, two) = (free(), free());
+    let [first, second] = [&one, &two].map(|held| held.local_addr().unwrap().port());
+    drop((one, two));
+    let serve = "import socket, sys, time\ns = [socket.create_server(('127.0.0.1', int(p))) for p in sys.argv[1:]]\ntime.sleep(60)";
+    let ports = [first, second].map(|port| port.to_string());
+    let lab = Lab::with(&[python(), "-c", serve, &ports[0], &ports[1]], |unit| {
+        unit.idle_s = Some(5);
+        unit.host = Some("127.0.0.1".to_owned());
+        unit.port = Some(first);
+        unit.more_ports = vec![second];
+    });
+    let mut running = lab.command("run");
+    let mut running = running.env("TOOLORCH_TIME_SCALE", "10").spawn().unwrap();
+    let client = wait_for("the port", || {
+        std::net::TcpStream::connect(("127.0.0.1", second)).ok()
+    });
+    let alone = wait_for("half a minute alone", || {
+        let alone = lab.read("alone");
+        alone.contains("alone_ms=").then_some(alone)
+    });
+    assert!(alone.contains("quiet_ms=0\n"), "{alone}");
+    drop(client);
+    assert_eq!(running.wait().unwrap().code(), Some(0));
+    assert_eq!(lab.states("reason"), "reason=idle for 5 s");
+}
+
 /// Only these keys of an object.
 fn pick(value: &Value, keys: &str) -> Value {
     keys.split_whitespace()

@@ -1,0 +1,187 @@
+//! The driver's preparations for a client: its results made ready, and on another machine proof that it will work on the same files
+//! and can reach its servers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::sleep;
+
+use super::driver::Driver;
+use super::driver_evals::EvalDesk;
+use super::{Again, Input, Purpose};
+use crate::base::{EvalName, Place, sha256};
+use crate::plan::{Group, ResultsPlan};
+use crate::run::UnitPhase;
+use crate::run::store::read_regular;
+use crate::world::{Station, StationError, books};
+
+/// A node that cannot be asked is asked again after this time.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What a client on another machine needs.
+struct Needs {
+    station: Arc<Station>,
+    /// What must be the same there, with its digest here; and what each is, for people.
+    files: Vec<(PathBuf, String)>,
+    names: Vec<String>,
+    /// Of each model and service that it requires, where the servers that are ready are asked.
+    groups: Vec<(String, Vec<Place>)>,
+    /// Files that were put there to be looked at; they go with this.
+    marks: Vec<NamedTempFile>,
+}
+
+impl Driver<'_> {
+    pub(super) fn prepare(&mut self, eval: EvalName, again: Again) {
+        let result = self.at_desk(&eval, |desk: &mut EvalDesk| desk.prepare(again));
+        let mark = self.books_mark(&eval);
+        let needs = result.is_ok().then(|| self.needs(&eval)).flatten();
+        let purpose = Purpose::Open {
+            eval: eval.clone(),
+            mark,
+        };
+        let Some(needs) = needs else {
+            let then = Input::Prepared { eval, result };
+            return self.meter(purpose, Some(then));
+        };
+        let (metering, sender) = (self.metering(purpose), self.sender.clone());
+        tokio::spawn(async move {
+            let proved = match needs {
+                Ok(needs) => needs.prove(&eval, &sender).await,
+                Err(why) => Err(why),
+            };
+            let result = if let Err(why) = proved {
+                Err(why)
+            } else {
+                // The receiver lives as long as the drive.
+                let _ = sender.send(Input::Metered(metering.await));
+                result
+            };
+            let _ = sender.send(Input::Prepared { eval, result });
+        });
+    }
+
+    /// None for a client of this machine.
+    fn needs(&self, eval: &EvalName) -> Option<Result<Needs, String>> {
+        let plan = self.brain.plan();
+        let eval = plan.eval(eval)?;
+        let station = self.node_of(&eval.unit)?;
+        let required = |group: &&Group| eval.requires.contains(&group.name) && !group.hidden;
+        let is_ready = |unit| matches!(self.brain.state().unit(unit).phase, UnitPhase::Ready(_));
+        let groups = plan.groups.iter().filter(required).map(|group| {
+            let ends = group.endpoints.iter().filter(|end| is_ready(&end.unit));
+            let places = ends.map(|end| Place::new(&end.host, end.port.0));
+            (group.name.to_string(), places.collect())
+        });
+        let mut needs = Needs {
+            station,
+            files: Vec::new(),
+            names: Vec::new(),
+            groups: groups.collect(),
+            marks: Vec::new(),
+        };
+        let results = match &eval.results {
+            ResultsPlan::Dir { dir, .. } => dir,
+            ResultsPlan::Jsonl { file } => file,
+        };
+        let config =
+            (plan.configs.iter()).find(|config| eval.config.as_ref() == Some(&config.name));
+        let config = config.map(|config| Path::new(&config.path));
+        let added = (needs.mark(&books(&eval.results), &format!("the results `{results}`")))
+            .and_then(
+                |()| match config.and_then(|path| Some((path, path.parent()?))) {
+                    Some((path, dir)) => needs.mark(
+                        dir,
+                        &format!("the client's configuration `{}`", path.display()),
+                    ),
+                    None => Ok(()),
+                },
+            )
+            .and_then(|()| match &eval.dataset {
+                Some(path) => needs.file(path),
+                None => Ok(()),
+            });
+        Some(added.map(|()| needs))
+    }
+}
+
+impl Needs {
+    /// A folder is the same if a file that is put into it here is found there.
+    fn mark(&mut self, dir: &Path, what: &str) -> Result<(), String> {
+        use std::io::Write as _;
+        let failed =
+            |error: std::io::Error| format!("cannot write into `{}`: {error}", dir.display());
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        let mut mark = tempfile::Builder::new()
+            .prefix(".toolorch-seen-")
+            .tempfile_in(dir)
+            .map_err(failed)?;
+        // Its name is its own, and so is what it says.
+        let text = mark.path().to_string_lossy().into_owned();
+        mark.write_all(text.as_bytes()).map_err(failed)?;
+        self.files
+            .push((mark.path().to_owned(), sha256(text.as_bytes())));
+        self.names.push(what.to_owned());
+        self.marks.push(mark);
+        Ok(())
+    }
+
+    fn file(&mut self, path: &str) -> Result<(), String> {
+        let bytes = read_regular(path.as_ref())
+            .map_err(|error| format!("cannot read the dataset `{path}`: {error}"))?;
+        self.files.push((path.into(), sha256(&bytes)));
+        self.names.push(format!("the dataset `{path}`"));
+        Ok(())
+    }
+
+    /// Asks the node, until it answers.
+    async fn prove(&self, eval: &EvalName, sender: &UnboundedSender<Input>) -> Result<(), String> {
+        let places: Vec<Place> = (self.groups.iter())
+            .flat_map(|(_, places)| places.clone())
+            .collect();
+        let mut told = false;
+        let seen = loop {
+            match self.station.sees(&self.files, &places).await {
+                Ok(seen) => break seen,
+                Err(StationError::Refused { place, words, .. }) => {
+                    return Err(format!("{place} cannot be looked at: {words}"));
+                }
+                Err(error) if !told => {
+                    told = true;
+                    let text = format!("`{eval}` waits for its node: {error}");
+                    let _ = sender.send(Input::Alarm {
+                        alarm: "unseen",
+                        text,
+                    });
+                }
+                Err(_) if sender.is_closed() => return Err("nobody waits any more".to_owned()),
+                Err(_) => {}
+            }
+            sleep(AGAIN).await;
+        };
+        let node = self.station.place();
+        let mut names = self.names.iter().enumerate();
+        if let Some((_, what)) = names.find(|(at, _)| !seen.files.contains(at)) {
+            return Err(format!(
+                "{node} does not see {what} as it is here: a client there works on files that both machines have at the same path; put \
+                 them on a file system that both share, or leave `node` of the evaluation out"
+            ));
+        }
+        let mut first = 0;
+        for (group, places) in &self.groups {
+            let mut own = first..first + places.len();
+            first = own.end;
+            if !places.is_empty() && !own.any(|at| seen.places.contains(&at)) {
+                let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+                return Err(format!(
+                    "from {node} no server of `{group}` can be reached ({}): give its node an `address` that leads there, open the \
+                     ports, or leave `node` of the evaluation out",
+                    places.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+}
