@@ -5,6 +5,7 @@ mod evaluation;
 mod models;
 mod names;
 mod places;
+mod recipes;
 
 use crate::diag::{Severity, human};
 use crate::facts::Facts;

@@ -19,6 +19,8 @@ pub struct Family {
     pub wrong_parsers: &'static [&'static str],
     /// The first release that can serve it, where known.
     pub min_release: Option<Release>,
+    /// It thinks whatever it is told.
+    pub always_thinks: bool,
     /// Further arguments that the documentation gives for it.
     pub extra_args: &'static [&'static str],
     /// How it thinks, and how to stop it.

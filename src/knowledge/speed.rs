@@ -94,7 +94,7 @@ pub fn assumed(model: &str, gpu: Option<&str>, cards: u32, utilization: f64) -> 
         prefill_rate: round(card.tflops * 1e3 * cards * MULTIPLIED / (2.0 * active)),
         decode_rate: round(1.0 / step),
         cache_tokens: memory::kv_bytes_of(model)
-            .map(|each| whole((left * 1e9 / f64::from(each)).max(1.0))),
+            .map(|each| whole((left * 1e9 / each as f64).max(1.0))),
         startup: Millis(whole(
             (START_SECONDS + total * bytes / LOADED_PER_SECOND) * 1000.0,
         )),
@@ -108,7 +108,7 @@ fn active(name: &str) -> Option<f64> {
 }
 
 /// The number before a `b` that ends a word of the last part of a name, such as `32b`; with a `mark` of `a` that of `a3b`.
-fn billions(name: &str, mark: char) -> Option<f64> {
+pub(super) fn billions(name: &str, mark: char) -> Option<f64> {
     let last = name.rsplit('/').next().unwrap_or(name);
     last.split(['-', '_']).find_map(|word| {
         let number = word.strip_suffix('b')?;
