@@ -9,10 +9,12 @@ mod credentials;
 mod dataset;
 mod egress;
 mod evals;
+mod fit;
 mod flags;
 mod gpus;
 mod here;
 mod keys;
+mod launch;
 mod listening;
 mod names;
 mod parsers;
@@ -22,6 +24,8 @@ mod registry;
 mod remote;
 #[cfg(test)]
 mod rule_tests;
+mod shape;
+mod thinking;
 mod words;
 
 pub use preflight::{Ours, busy_ports, preflight};

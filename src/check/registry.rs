@@ -6,8 +6,8 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, context, credentials, egress, evals, flags, gpus, here, keys, listening,
-    names, parsers, ports, remote, words,
+    addresses, allow, context, credentials, egress, evals, fit, flags, gpus, here, keys, launch,
+    listening, names, parsers, ports, remote, thinking, words,
 };
 
 /// What the rules look at.
@@ -33,7 +33,10 @@ const FAMILIES: &[Family] = &[
     keys::check,
     parsers::check,
     flags::check,
+    thinking::check,
+    launch::check,
     context::check,
+    fit::check,
     evals::check,
     egress::check,
     here::check,

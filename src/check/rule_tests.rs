@@ -2,10 +2,12 @@
 
 mod egress;
 mod evaluation;
+mod fit;
 mod models;
 mod names;
 mod places;
 mod recipes;
+mod servers;
 
 use crate::diag::{Severity, human};
 use crate::facts::Facts;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::DatasetSummary;
+use super::{DatasetSummary, ModelFiles};
 use crate::base::{EvalName, Name, NodeName, Port, UnitId};
 
 /// A fact, or why it is not known; unknown is never taken for its opposite.
@@ -60,8 +60,8 @@ pub struct Facts {
     pub paths: BTreeMap<String, Known<PathKind>>,
     /// The datasets of the evaluations.
     pub datasets: BTreeMap<EvalName, Known<DatasetSummary>>,
-    /// `config.json` of models that are directories on this machine.
-    pub model_configs: BTreeMap<Name, Known<serde_json::Value>>,
+    /// What files of this machine say of models: those in folders, and those in Hugging Face caches.
+    pub models: BTreeMap<Name, Known<ModelFiles>>,
     /// The git state of each evaluation's directory: commit, with `+` when it has changes.
     pub client_git: BTreeMap<EvalName, Known<String>>,
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::files::read_dataset;
+use super::model_files::read_model;
 use super::own_files;
 use super::ports::listening;
 use crate::facts::{Facts, Known, PathKind};
@@ -43,8 +44,8 @@ pub fn add_answers(facts: &mut Facts, asked: &Questions) {
             .insert(dataset.eval.clone(), Known::Known(summary));
     }
     for (model, folder) in &asked.model_dirs {
-        let config = model_config(Path::new(folder));
-        facts.model_configs.insert(model.clone(), config);
+        let files = read_model(Path::new(folder));
+        facts.models.insert(model.clone(), files);
     }
 }
 
@@ -162,17 +163,6 @@ fn find_program(name: &str) -> Option<String> {
                 .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
         })
         .map(|file| text(&file))
-}
-
-fn model_config(folder: &Path) -> Known<serde_json::Value> {
-    let file = folder.join("config.json");
-    let read = fs::read_to_string(&file)
-        .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
-        .and_then(|text| {
-            serde_json::from_str(&text)
-                .map_err(|error| format!("`{}` is not JSON: {error}", file.display()))
-        });
-    read.map_or_else(Known::Unknown, Known::Known)
 }
 
 fn kind_of(path: &Path) -> Known<PathKind> {

@@ -217,7 +217,7 @@ fn families(data: &Data) -> String {
             || "None".to_owned(),
             |off| {
                 let by_default = family.thinks_by_default.expect("thinking_off comes with thinks_by_default");
-                format!("Some(Thinking {{ off: {}, by_default: {by_default} }})", text(off))
+                format!("Some(Thinking {{ off: {}, on: {}, by_default: {by_default} }})", text(off), text(&off.replace("false", "true")))
             },
         );
         format!(
