@@ -4,6 +4,7 @@
 
 mod addresses;
 mod allow;
+mod client;
 mod context;
 mod credentials;
 mod dataset;
@@ -25,6 +26,8 @@ mod remote;
 #[cfg(test)]
 mod rule_tests;
 mod shape;
+mod shared;
+mod slurm;
 mod thinking;
 mod words;
 

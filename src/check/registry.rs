@@ -6,8 +6,8 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, context, credentials, egress, evals, fit, flags, gpus, here, keys, launch,
-    listening, names, parsers, ports, remote, thinking, words,
+    addresses, allow, client, context, credentials, egress, evals, fit, flags, gpus, here, keys,
+    launch, listening, names, parsers, ports, remote, shared, slurm, thinking, words,
 };
 
 /// What the rules look at.
@@ -30,6 +30,8 @@ const FAMILIES: &[Family] = &[
     gpus::check,
     addresses::check,
     listening::check,
+    shared::check,
+    slurm::check,
     keys::check,
     parsers::check,
     flags::check,
@@ -38,6 +40,7 @@ const FAMILIES: &[Family] = &[
     context::check,
     fit::check,
     evals::check,
+    client::check,
     egress::check,
     here::check,
     credentials::check,

@@ -1,5 +1,6 @@
 //! Each rule: a case that it finds, with the whole text that people see, and one that it lets pass.
 
+mod clients;
 mod egress;
 mod evaluation;
 mod fit;
@@ -8,6 +9,7 @@ mod names;
 mod places;
 mod recipes;
 mod servers;
+mod sites;
 
 use crate::diag::{Severity, human};
 use crate::facts::Facts;

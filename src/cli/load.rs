@@ -11,7 +11,7 @@ use super::runs;
 use crate::base::ExitStatus;
 use crate::check::{self, Ctx};
 use crate::diag::{Code, Report, Severity, human};
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::plan::ask::{self, Questions};
 use crate::plan::weights::wanted;
 use crate::plan::{self, Plan};
@@ -141,6 +141,7 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
 /// Plans and checks what a YAML says, or what was made of it, with what is found on this machine.
 pub(super) fn gather(spec: ClusterSpec, yaml: &Path) -> (Cluster, Report) {
     let mut facts = world::machine_facts(yaml);
+    facts.runs = Known::Known(runs::home().path().to_string_lossy().into_owned());
     facts.held_ports = runs::held_ports(&spec.name);
     let home = facts.home.get().cloned();
     let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());

@@ -40,6 +40,10 @@ pub struct Facts {
     pub exe: String,
     /// The absolute directory of the YAML.
     pub yaml_dir: String,
+    /// Where runs are kept: `$TOOLORCH_HOME` or the nearest `.toolorch`, absolute.
+    pub runs: Known<String>,
+    /// Ports that this machine gives to outgoing connections, first and last.
+    pub ephemeral_ports: Known<(u16, u16)>,
     /// The caller's home directory.
     pub home: Known<String>,
     /// This machine's own names and addresses.

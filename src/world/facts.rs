@@ -26,6 +26,7 @@ pub fn machine_facts(yaml: &Path) -> Facts {
             Known::Known,
         ),
         own_names: own_names(),
+        ephemeral_ports: ephemeral_ports(),
         listeners: listening(),
         open_files: Known::Known(own_files::limits()),
         ..Facts::default()
@@ -139,6 +140,16 @@ fn git_state(folder: &Path) -> Known<String> {
         Ok(changes) if changes.is_empty() => Known::Known(commit),
         Ok(_) => Known::Known(format!("{commit}+")),
         Err(why) => Known::Unknown(why),
+    }
+}
+
+fn ephemeral_ports() -> Known<(u16, u16)> {
+    const FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+    let read = fs::read_to_string(FILE).unwrap_or_default();
+    let mut numbers = read.split_whitespace().map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => Known::Known((first, last)),
+        _ => Known::Unknown(format!("`{FILE}` cannot be read")),
     }
 }
 

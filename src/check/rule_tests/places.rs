@@ -298,7 +298,7 @@ fn a_command_of_notify_that_is_not_here() {
 #[test]
 fn before_anything_starts() {
     let yaml = format!(
-        "{BASE}launcher: tmux\nservices:\n  s: {{ node: n, port: 80, command: [serve], cwd: /nowhere }}\n"
+        "{BASE}launcher: tmux\nservices:\n  s: {{ node: n, port: 8080, command: [serve], cwd: /nowhere }}\n"
     );
     let mut facts = facts();
     facts
@@ -309,7 +309,7 @@ fn before_anything_starts() {
         .programs
         .insert("serve".to_owned(), Some("/bin/serve".to_owned()));
     let listener = Listener {
-        port: crate::base::Port(80),
+        port: crate::base::Port(8080),
         address: "0.0.0.0".to_owned(),
         pid: Some(71),
         command: Some("nginx -g daemon".to_owned()),
@@ -330,27 +330,27 @@ fn before_anything_starts() {
     };
     let refused = preflight(&ctx, &Ours::default());
     assert_snapshot!(human(&refused, &parsed.document, false), @r"
-    error[E0303]: port 80 for `s` is in use by pid 71 of root: `nginx -g daemon`
+    error[E0303]: port 8080 for `s` is in use by pid 71 of root: `nginx -g daemon`
      --> a.yaml:7:23
       |
-    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
-      |                       ^^ `s` listens there on n
+    7 |   s: { node: n, port: 8080, command: [serve], cwd: /nowhere }
+      |                       ^^^^ `s` listens there on n
       |
       = help: stop that process, choose another port, or write `port: auto`
 
     error[E0604]: `tmux` is not on PATH
      --> a.yaml:7:3
       |
-    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
+    7 |   s: { node: n, port: 8080, command: [serve], cwd: /nowhere }
       |   ^ is started in tmux
       |
       = help: install it, or name the environment that holds it: `env: { conda: … }`
 
     error[E0605]: `s` has no directory to run in
-     --> a.yaml:7:50
+     --> a.yaml:7:52
       |
-    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
-      |                                                  ^^^^^^^^ there is no `/nowhere`
+    7 |   s: { node: n, port: 8080, command: [serve], cwd: /nowhere }
+      |                                                    ^^^^^^^^ there is no `/nowhere`
 
     error: 3 errors in a.yaml
     ");

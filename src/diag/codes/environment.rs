@@ -18,6 +18,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                argument the key could be read by everybody on the node.",
     },
     CodeInfo {
+        code: "W0603",
+        title: "a proxy between client and servers",
+        text: "HTTP libraries send every request to the proxy that the environment names, those to loopback addresses too. The client's calls to its own servers would fail there, or be counted and delayed. With `NO_PROXY` beside it the addresses that it lists are reached directly.",
+    },
+    CodeInfo {
         code: "E0604",
         title: "a program is missing",
         text: "The program of a unit that runs on this machine is not on PATH, and no environment \
@@ -40,6 +45,16 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "too few open files for the controller",
         text: "The controller holds a handle of each unit's process and connections to its servers. Where \
                the hard limit of its shell is lower it could not look at what it started.",
+    },
+    CodeInfo {
+        code: "W0608",
+        title: "a key that is for nobody who is declared",
+        text: "Some clients turn to another provider as soon as they find its key, with some models or after an error. The log's evaluation went to Nebius for hours that way. Only keys that an external names with `api_key` are expected to reach a client.",
+    },
+    CodeInfo {
+        code: "N0609",
+        title: "weights that each node downloads for itself",
+        text: "`hf.home` lies in a folder that each machine has for itself. That can be meant: local disks are fast. Otherwise name a folder on the shared file system.",
     },
     CodeInfo {
         code: "E0610",
