@@ -156,7 +156,11 @@ pub(super) fn gather(spec: ClusterSpec, yaml: &Path) -> (Cluster, Report) {
     world::add_programs(&mut facts, &ask::programs(&plan));
     let environments = ask::environments(&plan, home.as_deref());
     let files = environments.iter().map(|(venv, _)| ask::activation(venv));
-    world::add_paths(&mut facts, files);
+    let sourced = ask::sourced(&plan, home.as_deref()).into_iter();
+    world::add_paths(&mut facts, files.chain(sourced.map(|(file, _)| file)));
+    if !ask::conda(&plan).is_empty() {
+        world::add_conda_envs(&mut facts);
+    }
     let ctx = Ctx {
         spec: &spec,
         plan: &plan,

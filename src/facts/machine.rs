@@ -58,8 +58,8 @@ pub struct Facts {
     pub open_files: Known<OpenFiles>,
     /// Programs that were looked for on PATH, with the path of each that was found.
     pub programs: BTreeMap<String, Option<String>>,
-    /// Names and paths of the conda environments of this machine, where they were looked for.
-    pub conda_envs: BTreeSet<String>,
+    /// Names and paths of the conda environments of this machine.
+    pub conda_envs: Known<BTreeSet<String>>,
     /// What stands at paths that the YAML names, by absolute path.
     pub paths: BTreeMap<String, Known<PathKind>>,
     /// The datasets of the evaluations.

@@ -1,5 +1,6 @@
 //! Gathers what plan and check may ask about this machine. Reads only; starts nothing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -86,14 +87,16 @@ pub fn add_conda_envs(facts: &mut Facts) {
         let inside = inside.flatten().map(|entry| entry.path());
         inside.chain([root]).collect::<Vec<_>>()
     });
+    let mut all = BTreeSet::new();
     for path in found.chain(listed).filter(|path| path.is_dir()) {
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
-        facts.conda_envs.extend(name);
-        facts.conda_envs.insert(text(&path));
-        facts.conda_envs.insert("base".to_owned());
+        all.extend(name);
+        all.insert(text(&path));
+        all.insert("base".to_owned());
     }
+    facts.conda_envs = Known::Known(all);
 }
 
 fn conda_roots(home: &Path) -> Vec<PathBuf> {

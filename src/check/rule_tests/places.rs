@@ -383,3 +383,77 @@ fn before_anything_starts() {
     assert!(!busy(&unit));
     assert!(busy(&Ours::default()));
 }
+
+#[test]
+fn files_and_environments_of_setup() {
+    let yaml = "services:\n  s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /site }\n";
+    let mut facts = facts();
+    for absent in ["/home/user/env.sh", "/home/user/late.sh", "/site/more.sh"] {
+        facts
+            .paths
+            .insert(absent.to_owned(), Known::Known(PathKind::Absent));
+    }
+    facts.conda_envs = Known::Known(["base".to_owned(), "there".to_owned()].into());
+    assert_snapshot!(said_with(yaml, &facts), @r"
+    note[N0520]: not proved here: there is no `/home/user/env.sh`, `/site/more.sh` for `setup` to read
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^
+      |   |
+      |   reads `/home/user/env.sh`
+      |   reads `/site/more.sh`
+      |
+      = help: `up` here would refuse: write it there, or name the one that is meant
+
+    note[N0520]: not proved here: no conda environment is called `gone`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^ activates `gone`
+      |
+      = help: conda is looked for where CONDA_EXE leads and in the usual places: make the environment, or name the one that is meant
+
+    note: 2 notes in a.yaml
+    ");
+    let parsed = parse(
+        Source::new("a.yaml", format!("{BASE}{yaml}").as_bytes()),
+        &[],
+    );
+    let spec = parsed.spec.unwrap();
+    let (plan, _) = check_all(&spec, &facts);
+    let ctx = Ctx {
+        spec: &spec,
+        plan: &plan,
+        facts: &facts,
+    };
+    assert_snapshot!(human(&preflight(&ctx, &Ours::default()), &parsed.document, false), @r"
+    error[E0615]: there is no file `/home/user/env.sh`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^ a line of its `setup` reads it
+      |
+      = help: write it there, or name the one that is meant: without it the program would start in another environment
+
+    error[E0615]: there is no file `/site/more.sh`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^ a line of its `setup` reads it
+      |
+      = help: write it there, or name the one that is meant: without it the program would start in another environment
+
+    error: 2 errors in a.yaml
+    ");
+    // Where its directory is missing one note says so for all.
+    facts
+        .paths
+        .insert("/site".to_owned(), Known::Known(PathKind::Absent));
+    assert_eq!(said_with(yaml, &facts).matches("note[").count(), 1);
+    let fine = yaml
+        .replace("conda: gone", "conda: there")
+        .replace("source ~/env.sh, . ./more.sh, ", "");
+    facts.paths.remove("/site");
+    assert_eq!(said_with(&fine, &facts), "");
+}

@@ -72,4 +72,9 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "`allow` has nothing to silence",
         text: "The warning does not occur any more; the entry can go.",
     },
+    CodeInfo {
+        code: "E0615",
+        title: "a file that `setup` reads is missing",
+        text: "`setup` lines run in a shell that goes on after an error. A file that is not there would leave the program without what it should set: variables, a path, an environment.",
+    },
 ];
