@@ -118,7 +118,8 @@ pub(super) fn absent_environments(ctx: &Ctx<'_>) -> BTreeMap<String, FieldPath> 
 }
 
 fn environments(ctx: &Ctx<'_>) -> Option<Diagnostic> {
-    let absent = absent_environments(ctx);
+    let mut absent = absent_environments(ctx);
+    absent.retain(|_, origin| !is_elsewhere(ctx, origin));
     if absent.is_empty() {
         return None;
     }

@@ -10,6 +10,7 @@ mod places;
 mod recipes;
 mod servers;
 mod sites;
+mod twenty;
 
 use crate::diag::{Severity, human};
 use crate::facts::Facts;
