@@ -167,11 +167,14 @@ fn stall(
     } else {
         Place::Key(origin.clone())
     };
-    let finding = Diagnostic::warning(
-        Code("W0533"),
-        format!("`{name}` is taken for stalled before its client gives a hung call up"),
-    )
-    .at(at, format!("after {} without a sign of work", planned.stall))
+    let title = format!("`{name}` is taken for stalled before its client gives a hung call up");
+    // With what nobody wrote it takes all of its questions to hang.
+    let finding = if written || set.is_some() {
+        Diagnostic::warning(Code("W0533"), title)
+    } else {
+        Diagnostic::note(Code("N0533"), title)
+    };
+    let finding = finding.at(at, format!("after {} without a sign of work", planned.stall))
     .help(format!(
         "a hung call is given up after {times} × {seconds} s = {hung}: set `limits: {{ stall: {} }}`, or a shorter `{variable}`",
         minutes(hung)

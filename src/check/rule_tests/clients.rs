@@ -74,7 +74,7 @@ fn proxies_between_client_and_servers() {
 #[test]
 fn hung_calls_and_stalls() {
     assert_snapshot!(said(&oss("")), @r"
-    warning[W0533]: `e` is taken for stalled before its client gives a hung call up
+    note[N0533]: `e` is taken for stalled before its client gives a hung call up
       --> a.yaml:14:3
        |
     14 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: out, concurrency: 8 }
@@ -82,7 +82,7 @@ fn hung_calls_and_stalls() {
        |
        = help: a hung call is given up after 6 × 600 s = 1h 00m: set `limits: { stall: 60m }`, or a shorter `TOOL_ORCH_CALL_TIMEOUT_S`
 
-    warning: 1 warning in a.yaml
+    note: 1 note in a.yaml
     ");
     let set = ", limits: { stall: 40m }, env: { set: { TOOL_ORCH_CALL_TIMEOUT_S: \"450\" } }";
     assert_snapshot!(said(&oss(set)), @r#"

@@ -198,6 +198,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                be read again and again.",
     },
     CodeInfo {
+        code: "N0533",
+        title: "a hung call lasts longer than the time after which an evaluation is stalled",
+        text: "As W0533, where neither of the two times is written.",
+    },
+    CodeInfo {
         code: "W0533",
         title: "taken for stalled before a hung call ends",
         text: "ToolOrchestra's client gives a call to a server that hangs up after six times `TOOL_ORCH_CALL_TIMEOUT_S` (600 s if nothing is written), without a line of output. An evaluation that is taken for stalled earlier is stopped and started again while it only waits for that.",
