@@ -14,19 +14,19 @@ use super::Ctx;
 use super::shape::language;
 
 /// Where a server's context length is known from.
-enum Length {
+enum Length<'a> {
     /// `max_model_len`.
     Written(u64),
-    /// The model's `config.json`.
-    Config(u64),
+    /// The model's `config.json`, in this folder.
+    Config(u64, &'a str),
     /// vLLM's own recipe for the model.
     Recipe(u64),
 }
 
-impl Length {
+impl Length<'_> {
     fn tokens(&self) -> u64 {
         match self {
-            Self::Written(tokens) | Self::Config(tokens) | Self::Recipe(tokens) => *tokens,
+            Self::Written(tokens) | Self::Config(tokens, _) | Self::Recipe(tokens) => *tokens,
         }
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn tokens(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<u6
     length(ctx, name, model).map(|length| length.tokens())
 }
 
-fn length(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<Length> {
+fn length<'a>(ctx: &Ctx<'a>, name: &Name, model: &ModelSpec) -> Option<Length<'a>> {
     match model.max_model_len {
         Some(tokens) => Some(Length::Written(tokens)),
         // What the flags make of it nobody reckons here.
@@ -76,9 +76,11 @@ fn length(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<Length> {
 }
 
 /// The length that the model has by itself.
-fn own_length(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<Length> {
-    if let Some(tokens) = ctx.facts.config_of(name).and_then(positions) {
-        return Some(Length::Config(tokens));
+fn own_length<'a>(ctx: &Ctx<'a>, name: &Name, model: &ModelSpec) -> Option<Length<'a>> {
+    let files = ctx.facts.models.get(name).and_then(|files| files.get());
+    let written = files.and_then(|files| Some((positions(&files.config)?, files.folder.as_str())));
+    if let Some((tokens, folder)) = written {
+        return Some(Length::Config(tokens, folder.trim_end_matches('/')));
     }
     let recipe = recipes::recipe(&model.model)?;
     Some(Length::Recipe(u64::from(recipe.context?)))
@@ -118,7 +120,7 @@ fn scaled(tokens: u64, factor: f64) -> u64 {
     scaled
 }
 
-fn fits(name: &Name, context: Context, length: &Length, path: FieldPath) -> Option<Diagnostic> {
+fn fits(name: &Name, context: Context, length: &Length<'_>, path: FieldPath) -> Option<Diagnostic> {
     let needed = context.prompt.saturating_add(context.output);
     let tokens = length.tokens();
     let written = Place::Value(
@@ -135,7 +137,10 @@ fn fits(name: &Name, context: Context, length: &Length, path: FieldPath) -> Opti
     );
     let see = |finding: Diagnostic| match length {
         Length::Written(_) => finding.see(written.clone(), format!("the server holds {tokens}")),
-        Length::Config(_) => finding.see(model.clone(), format!("its config.json allows {tokens}")),
+        Length::Config(_, folder) => finding.see(
+            model.clone(),
+            format!("`{folder}/config.json` allows {tokens}"),
+        ),
         Length::Recipe(_) => finding.see(model.clone(), format!("vLLM's recipe says {tokens}")),
     };
     let sum = format!("{} + {} = {needed} tokens", context.prompt, context.output);
@@ -175,10 +180,12 @@ fn too_long(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec, report: &mut Report) 
             Diagnostic::warning(Code("W0423"), title),
             format!("vLLM's recipe for it says {tokens}"),
         ),
-        Length::Config(tokens) | Length::Written(tokens) => (
+        Length::Config(tokens, folder) => (
             Diagnostic::error(Code("E0423"), title),
-            format!("its config.json allows {tokens}"),
+            format!("`{folder}/config.json` allows {tokens}"),
         ),
+        // The model has none of its own.
+        Length::Written(_) => return,
     };
     report.push(
         finding

@@ -36,11 +36,11 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
 }
 
 fn tensor(model: &ModelSpec) -> u64 {
-    u64::from(model.tensor_parallel.unwrap_or(1))
+    u64::from(model.tensor_parallel.unwrap_or(1)).max(1)
 }
 
 fn pipeline(model: &ModelSpec) -> u64 {
-    u64::from(model.pipeline_parallel.unwrap_or(1))
+    u64::from(model.pipeline_parallel.unwrap_or(1)).max(1)
 }
 
 /// `ModelConfig.verify_with_parallel_config`, and the assertion on KV heads in each attention layer.
@@ -225,12 +225,12 @@ fn memory(
     }
     let budget = budget(ctx, name, model)?;
     let ranks = match model.layout {
-        Some(Layout::VllmDp) if shape.experts => u64::from(model.replicas.unwrap_or(1)),
+        Some(Layout::VllmDp) if shape.experts => u64::from(model.replicas.unwrap_or(1)).max(1),
         _ => 1,
     };
     let cards = tensor(model) * pipeline(model) * ranks;
     // Weights that are made smaller as they are loaded.
-    let smaller = flag(model, "--quantization").is_some() && shape.weights.is_some();
+    let smaller = flag(model, "--quantization").is_some();
     let bytes = shape.weights? / if smaller { 4 } else { 1 };
     let weights = gib(bytes / cards);
     let count = Count {

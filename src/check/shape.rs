@@ -58,7 +58,7 @@ impl Shape<'_> {
         let layers = self.whole_layers / pipeline.max(1);
         let element = if self.small_cache { 1 } else { element_bytes };
         match (self.latent, self.kv_heads) {
-            (Some(latent), _) => layers * latent * element,
+            (Some(latent), _) => layers.saturating_mul(latent).saturating_mul(element),
             (None, Some(heads)) => {
                 memory::kv_bytes_per_token(layers, heads, self.head_dim, element, tensor)
             }
@@ -107,7 +107,8 @@ fn of_files<'a>(files: &'a ModelFiles, model: &str) -> Option<Shape<'a>> {
     if config.get("block_configs").is_some() {
         return None;
     }
-    let latent = number("kv_lora_rank").map(|rank| rank + number("qk_rope_head_dim").unwrap_or(0));
+    let latent = number("kv_lora_rank")
+        .map(|rank| rank.saturating_add(number("qk_rope_head_dim").unwrap_or(0)));
     let head_dim = number("head_dim").or_else(|| Some(number("hidden_size")? / heads));
     let experts = ["num_experts", "num_local_experts", "n_routed_experts"];
     let quantization = files.config.get("quantization_config");

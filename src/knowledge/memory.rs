@@ -23,7 +23,10 @@ pub fn kv_bytes_per_token(
     tensor_parallel: u64,
 ) -> u64 {
     let heads = (kv_heads / tensor_parallel.max(1)).max(1);
-    2 * layers * heads * head_dim * element_bytes
+    // A `config.json` may hold any number.
+    [layers, heads, head_dim, element_bytes]
+        .into_iter()
+        .fold(2, u64::saturating_mul)
 }
 
 /// The default of `--gpu-memory-utilization`: 0.9 up to 0.20, 0.92 in 0.32.

@@ -229,3 +229,27 @@ fn one_server_for_replicas_of_a_dense_model() {
         [""; 0]
     );
 }
+
+/// Numbers of a file that nobody would write lead to no panic.
+#[test]
+fn any_number_may_stand_in_a_file() {
+    for number in [0, 1, 7, u64::MAX] {
+        for key in [
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
+            "num_hidden_layers",
+            "hidden_size",
+            "kv_lora_rank",
+            "qk_rope_head_dim",
+            "max_position_embeddings",
+        ] {
+            let mut config = json!({ "num_attention_heads": 32, "num_hidden_layers": 36, "hidden_size": 4096, "max_position_embeddings": 40960, "rope_scaling": { "rope_type": "linear", "factor": 1e300 } });
+            config[key] = json!(number);
+            said_of(
+                &yaml("model: /ckpt/m; tensor_parallel: 2"),
+                &with_files(config, 153),
+            );
+        }
+    }
+}

@@ -380,7 +380,7 @@ fn a_context_longer_than_the_model_s() {
      --> a.yaml:9:20
       |
     8 |     model: /ckpt/tiny
-      |            ---------- its config.json allows 2048
+      |            ---------- `/ckpt/m/config.json` allows 2048
     9 |     max_model_len: 99999
       |                    ^^^^^ 99999 tokens
       |
