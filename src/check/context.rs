@@ -61,9 +61,11 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
     }
 }
 
-/// The length of its servers.
-pub(super) fn tokens(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<u64> {
-    length(ctx, name, model).map(|length| length.tokens())
+/// The length of its servers, and whether it is certain: a recipe may say more than the model has.
+pub(super) fn tokens(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<(u64, bool)> {
+    let length = length(ctx, name, model)?;
+    let certain = !matches!(length, Length::Recipe(_));
+    Some((length.tokens(), certain))
 }
 
 fn length<'a>(ctx: &Ctx<'a>, name: &Name, model: &ModelSpec) -> Option<Length<'a>> {

@@ -246,11 +246,11 @@ fn memory(
     if weights > budget.gib() {
         return Some(count.too_heavy());
     }
-    let tokens = context::tokens(ctx, name, model)?;
+    let (tokens, certain) = context::tokens(ctx, name, model)?;
     let each = shape.kv_bytes(element_bytes(model)?, tensor(model), pipeline(model));
     let cache = gib(each.saturating_mul(tokens));
     if weights + cache > budget.gib() {
-        return Some(count.no_room(tokens, each, cache));
+        return Some(count.no_room(tokens, certain, each, cache));
     }
     let left = budget.gib() - weights - cache;
     (shape.counted && left < LEFT_GIB).then(|| count.little(tokens, cache, left))
@@ -330,7 +330,7 @@ impl Count<'_> {
         fitting.next()
     }
 
-    fn no_room(&self, tokens: u64, each: u64, cache: f64) -> Diagnostic {
+    fn no_room(&self, tokens: u64, certain: bool, each: u64, cache: f64) -> Diagnostic {
         let room = (self.budget.gib() - self.weights).max(0.0) * GIB / float(each.max(1));
         let (place, whose) = match self.model.max_model_len {
             Some(_) => (
@@ -342,14 +342,16 @@ impl Count<'_> {
                 "one request of its own length,",
             ),
         };
-        let finding = Diagnostic::error(
-            Code("E0434"),
-            format!(
-                "no GPU memory is left for one full request to `{}`",
-                self.name
-            ),
-        )
-        .at(
+        let title = format!(
+            "no GPU memory is left for one full request to `{}`",
+            self.name
+        );
+        let finding = if certain {
+            Diagnostic::error(Code("E0434"), title)
+        } else {
+            Diagnostic::warning(Code("W0434"), title)
+        };
+        let finding = finding.at(
             place,
             format!("{whose} {tokens} tokens × {each} bytes = {cache:.1} GiB of cache"),
         );

@@ -133,6 +133,23 @@ fn one_full_request_that_does_not_fit() {
 
     error: 1 error in a.yaml
     ");
+    assert_snapshot!(said("model: meta-llama/Llama-3.3-70B-Instruct; tensor_parallel: 2; gpu_memory_utilization: 0.95"), @r"
+    warning[W0434]: no GPU memory is left for one full request to `m`
+      --> a.yaml:8:12
+       |
+     4 | nodes: { n: { gpus: 8, gpu: H100-80GB, transport: local } }
+       |                             --------- H100-80GB: 79.6 GiB × 0.95 = 75.7 GiB
+    ...
+     8 |     model: meta-llama/Llama-3.3-70B-Instruct
+       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ one request of its own length, 131072 tokens × 163840 bytes = 20.0 GiB of cache
+     9 |     tensor_parallel: 2
+    10 |     gpu_memory_utilization: 0.95
+       |                             ---- the share that the server may take
+       |
+       = help: at least 123.9 GiB of weights / 2 GPUs = 61.9 GiB; with the cache 81.9 GiB: less than 90000 tokens fit: set `max_model_len`, or divide the model over more GPUs
+
+    warning: 1 warning in a.yaml
+    ");
     quiet("model: Qwen/Qwen3-32B; max_model_len: 16384");
     quiet("model: Qwen/Qwen3-32B; max_model_len: 40960; args: { kv-cache-dtype: fp8 }");
 }

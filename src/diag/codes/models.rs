@@ -195,6 +195,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "vLLM refuses to start where the cache of a single request of full length does not fit beside the weights: `To serve at least one request with the models's max seq len …`. A token takes 2 × layers × KV heads × head width × bytes, divided by `tensor_parallel`. Set `max_model_len` to what the evaluation needs.",
     },
     CodeInfo {
+        code: "W0434",
+        title: "perhaps no room for one full request",
+        text: "As E0434, where the length is that of vLLM's recipe for the model, since neither `max_model_len` nor a `config.json` on this machine says one.",
+    },
+    CodeInfo {
         code: "W0435",
         title: "one server for all replicas of a dense model",
         text: "With `layout: vllm-dp` one server holds all replicas behind one port. vLLM recommends that for mixtures of experts alone; for other models an engine that dies takes all replicas with it and nothing is gained.",
