@@ -10,7 +10,7 @@ use crate::plan::{Access, Plan, PlanNode};
 use crate::render::{FileSet, slurm_jobs};
 use crate::run::RunState;
 use crate::run::store::{RunDir, read_regular};
-use crate::world::{Fleet, SshSettings, Station, Transports};
+use crate::world::{Fleet, SshSettings, Station, TransportError, Transports};
 
 /// The nodes of a plan. Nothing is connected yet.
 ///
@@ -26,16 +26,11 @@ pub(super) fn of(
         printer.complain(&format!("error: {why}"));
         ExitStatus::Internal
     };
-    let mut wanted: Vec<Wanted> = plan.reached().map(Wanted::node).collect();
-    wanted.extend(queues(plan));
+    let wanted = wanted(plan);
     if wanted.is_empty() {
         return Ok(Arc::default());
     }
-    let accesses = wanted
-        .iter()
-        .map(|wanted| (wanted.name.clone(), wanted.access.clone()));
-    let transports = Transports::new(accesses, &SshSettings::default());
-    let transports = transports.map_err(|error| failed(error.to_string()))?;
+    let transports = transports(&wanted).map_err(|error| failed(error.to_string()))?;
     let mark = (dir.record(), digest_of(&dir.record()));
     let stations = wanted.into_iter().filter_map(|wanted| {
         let transport = transports.of(&wanted.name)?.clone();
@@ -48,9 +43,26 @@ pub(super) fn of(
     Ok(Arc::new(Fleet::new(plan, files, stations.collect())))
 }
 
+/// All machines of a plan that are asked.
+pub(super) fn wanted(plan: &Plan) -> Vec<Wanted> {
+    let nodes = plan.reached().map(Wanted::node);
+    nodes.chain(queues(plan)).collect()
+}
+
+/// The ways to them. Nothing is connected yet.
+///
+/// # Errors
+/// The system gives no thread.
+pub(super) fn transports(wanted: &[Wanted]) -> Result<Transports, TransportError> {
+    let accesses = wanted
+        .iter()
+        .map(|wanted| (wanted.name.clone(), wanted.access.clone()));
+    Transports::new(accesses, &SshSettings::default())
+}
+
 /// A machine that is asked.
-struct Wanted {
-    name: NodeName,
+pub(super) struct Wanted {
+    pub(super) name: NodeName,
     access: Access,
     /// The job of each unit that is in one, if jobs are submitted there.
     jobs: Option<BTreeMap<UnitId, String>>,

@@ -35,6 +35,7 @@ mod steps;
 mod stopping;
 mod templates;
 mod unit_scripts;
+mod unusable;
 mod weights;
 
 pub use printer::{Printer, Verbosity};

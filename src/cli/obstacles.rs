@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::load::Cluster;
 use super::printer::Printer;
-use super::{fleet, orphans, owners, runs};
+use super::{fleet, orphans, owners, runs, unusable};
 use crate::base::{EvalName, ExitStatus, UnitId};
 use crate::check::{self, Ctx, Ours};
 use crate::diag::human;
@@ -66,6 +66,20 @@ pub(super) fn refuse_moves(plan: &Plan, printer: Printer) -> Result<(), ExitStat
             printer.complain(&format!("error: {why}\nnothing was started"));
             ExitStatus::Refused
         })
+}
+
+/// Machines that nobody can use are refused while nothing of the cluster lives: what does goes on without them.
+pub(super) fn refuse_unusable(plan: &Plan, printer: Printer) -> Result<(), ExitStatus> {
+    let state = match runs::home().latest(&plan.cluster) {
+        Ok(Some(dir)) => read_journal(dir.path()).map(|records| RunState::fold(&records)),
+        Ok(None) => Ok(RunState::default()),
+        Err(error) => Err(error),
+    };
+    let state = state.map_err(|error| runs::store(&error, printer))?;
+    if state.units.values().any(|unit| unit.phase.may_live()) {
+        return Ok(());
+    }
+    unusable::refuse(plan, printer)
 }
 
 /// Of a run whose plan is gone or damaged nobody can tell where its units were.

@@ -9,6 +9,8 @@ pub enum JobStage {
     Waiting,
     /// Its script runs, or did and is to go on.
     Running,
+    /// Its processes stand still: they were stopped, and are to go on.
+    Suspended,
     /// Its processes are being ended.
     Ending,
     /// Nothing of it runs, as far as SLURM knows. A node that does not answer may still have its processes.
@@ -21,6 +23,7 @@ pub fn stage(state: &str) -> JobStage {
     match state {
         "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT"
         | "RESV_DEL_HOLD" => JobStage::Waiting,
+        "SUSPENDED" | "STOPPED" => JobStage::Suspended,
         "COMPLETING" | "STAGE_OUT" => JobStage::Ending,
         "BOOT_FAIL" | "CANCELLED" | "COMPLETED" | "DEADLINE" | "FAILED" | "LAUNCH_FAILED"
         | "NODE_FAIL" | "OUT_OF_MEMORY" | "PREEMPTED" | "RECONFIG_FAIL" | "REVOKED" | "TIMEOUT" => {

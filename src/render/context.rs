@@ -336,6 +336,20 @@ pub struct GroupContext {
 pub struct OptionContext {
     /// Its long name, without dashes.
     pub name: String,
-    /// Its value.
-    pub value: String,
+    /// Its value; none for one that stands alone.
+    pub value: Option<String>,
+}
+
+impl OptionContext {
+    /// What is written: `true` has it stand alone, as `hold: true`, and `false` leaves it out.
+    pub fn of((name, value): (&str, &str)) -> Option<Self> {
+        Some(Self {
+            name: name.to_owned(),
+            value: match value {
+                "true" => None,
+                "false" => return None,
+                value => Some(value.to_owned()),
+            },
+        })
+    }
 }

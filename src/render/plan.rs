@@ -161,13 +161,7 @@ fn group_context(plan: &Plan, job: &JobPlan, file: &str, units: &[&Unit]) -> Gro
         time: slurm.time.clone().unwrap_or_default(),
         renew: slurm.renew.unwrap_or_default(),
         signal_s: grace.unwrap_or_default() + SIGNAL_SLACK_S,
-        options: named
-            .chain(extra)
-            .map(|(name, value)| OptionContext {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            })
-            .collect(),
+        options: named.chain(extra).filter_map(OptionContext::of).collect(),
         units: units
             .iter()
             .map(|unit| MemberContext {

@@ -64,6 +64,10 @@ pub struct Brain {
     pub(super) elsewhere: BTreeMap<UnitId, NodeName>,
     /// The tunnel of each server that has one.
     pub(super) tunnels: BTreeMap<UnitId, UnitId>,
+    /// Units in SLURM jobs.
+    pub(super) in_jobs: BTreeSet<UnitId>,
+    /// Those of them that their nodes do not show, and why.
+    pub(super) unshown: BTreeMap<UnitId, String>,
     /// When a tunnel was begun anew because nobody behind it answered.
     pub(super) suspected: BTreeMap<UnitId, Timestamp>,
     /// What is to become of units that run by another plan.
@@ -111,11 +115,15 @@ impl Brain {
             let through = unit.through.as_ref()?;
             Some((unit.id.clone(), through.tunnel.clone()))
         });
+        let in_jobs = plan.jobs.iter().flat_map(|job| job.units.clone());
+        let in_jobs = in_jobs.collect();
         Self {
             elsewhere: elsewhere
                 .map(|unit| (unit.id.clone(), unit.node.clone()))
                 .collect(),
             tunnels: behind.collect(),
+            in_jobs,
+            unshown: BTreeMap::new(),
             suspected: BTreeMap::new(),
             unstarted: (0..plan.units.len()).collect(),
             vitals: Vitals::default(),

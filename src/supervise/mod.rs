@@ -47,6 +47,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tunnels;
+mod unshown;
 mod verdicts;
 mod watch;
 mod wishes;

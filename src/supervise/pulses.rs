@@ -168,6 +168,7 @@ impl Brain {
             return;
         }
         let pulse = self.through_tunnel(unit, pulse);
+        let pulse = self.beside_node(unit, pulse);
         let mut fails = None;
         let heard = self.vitals.change(unit, |vital, pace| match pulse {
             Pulse::Canary(canary) => {
@@ -205,6 +206,7 @@ impl Brain {
     fn out_of_reach(&mut self, unit: &UnitId, why: String, now: Timestamp) {
         let what = match self.no_way_to(unit) {
             Some(_) => format!("`{unit}` cannot be asked: {why}"),
+            None if self.in_jobs.contains(unit) => format!("`{unit}` does not answer: {why}"),
             None => format!("`{unit}` does not answer, and its node cannot be asked: {why}"),
         };
         let text = format!("{what}; it is neither stopped nor started");

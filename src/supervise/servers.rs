@@ -153,6 +153,7 @@ impl Brain {
 
     /// A unit was looked at.
     pub(super) fn seen(&mut self, unit: &UnitId, observation: Observation, now: Timestamp) {
+        self.note_shown(unit, &observation);
         if let Some(task @ (Task::Unseen { .. } | Task::Emerging { .. })) = self.tasks.get(unit) {
             let launch = self.state.unit(unit).launch;
             let nothing = matches!(observation, Observation::Never | Observation::Exited(_))

@@ -23,6 +23,7 @@ mod refused;
 mod shape;
 mod site;
 mod slurm;
+mod suspended;
 mod traces;
 mod tunnels;
 

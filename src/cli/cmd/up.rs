@@ -107,6 +107,9 @@ pub(in crate::cli) fn proceed(
         owners::refuse(&cluster.plan.cluster, wanted.args.rebuild, printer)?;
         obstacles::refuse(&mut cluster, document, &goal, printer)?;
     }
+    if !wanted.args.rebuild {
+        obstacles::refuse_unusable(&cluster.plan, printer)?;
+    }
     let dir = run_dir(&cluster.plan, wanted, printer)?;
     world::raise_open_files();
     claim_results(&dir, &mut desks, printer)?;

@@ -20,6 +20,7 @@ enum Standing {
     Absent,
     Waiting(Record),
     Running,
+    Suspended(u64),
     Ending,
     Over {
         id: u64,
@@ -59,6 +60,7 @@ impl QueueSeen {
         match slurm::stage(&record.state) {
             JobStage::Waiting => Standing::Waiting(record.clone()),
             JobStage::Running => Standing::Running,
+            JobStage::Suspended => Standing::Suspended(id),
             JobStage::Ending => Standing::Ending,
             JobStage::Over => {
                 let state = record.state.clone();
@@ -140,6 +142,9 @@ impl QueueSeen {
             // A job is on its way.
             Standing::Over { .. } | Standing::Absent => Observation::Never,
             Standing::Unknown(why) => Observation::Unknown { why: why.clone() },
+            Standing::Suspended(_) => Observation::Unknown {
+                why: standing.to_string(),
+            },
             Standing::Running | Standing::Ending => Observation::Unknown {
                 why: "its job begins, or makes room for another".to_owned(),
             },
@@ -191,6 +196,9 @@ impl Want {
             Standing::Over { .. } | Standing::Waiting(_) => {
                 self.ended(false, Some(standing.to_string()))
             }
+            Standing::Suspended(_) => Observation::Unknown {
+                why: standing.to_string(),
+            },
             _ if shown.age_s > SILENT_S => {
                 let says = match standing {
                     Standing::Unknown(why) => why.as_str(),
@@ -265,6 +273,7 @@ impl fmt::Display for Standing {
             Self::Absent => f.write_str("its SLURM job is not there"),
             Self::Waiting(record) => write!(f, "its SLURM job {} was requeued", record.id),
             Self::Running => f.write_str("its SLURM job runs"),
+            Self::Suspended(id) => write!(f, "its SLURM job {id} is suspended"),
             Self::Ending => f.write_str("its SLURM job is ending"),
         }
     }

@@ -105,6 +105,15 @@ fn a_start_that_left_no_trace_has_ended_with_its_script() {
 }
 
 #[test]
+fn a_job_that_stands_still_ends_nothing() {
+    let taken = "taken g m-0 7 0\n";
+    let suspended = job("SUSPENDED", "None");
+    let runs = shown("running", "").replace("seen g 2", "seen g 12");
+    insta::assert_snapshot!(seen(&format!("{suspended}{WANT}{taken}{runs}")), @"unknown: its SLURM job 7 is suspended");
+    insta::assert_snapshot!(seen(&format!("{suspended}{WANT}")), @"unknown: its SLURM job 7 is suspended");
+}
+
+#[test]
 fn another_beginning_of_the_job_is_not_the_one_that_took_it() {
     let taken = "taken g m-0 7 0\n";
     let again = "now g 7 1 gpu-31-12 0\n";

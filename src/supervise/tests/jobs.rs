@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::story::Story;
 use crate::base::{Millis, Place};
-use crate::facts::{Observation, Queued};
+use crate::facts::{Door, Observation, Queued};
 use crate::run::UnitPhase;
 
 const POOL: &str = "
@@ -109,4 +109,40 @@ fn the_end_of_a_job_is_told_once_half_an_hour_before() {
     story.skip().secs(59).see("a", seen.clone());
     story.secs(2).see("a", seen.clone()).see("a", seen);
     assert_snapshot!(story.told(), @" 1m 01s alarm time-limit: SLURM ends the job of `a` in 29m 59s, and another one may have to wait for its turn; with `slurm: { renew: true }` a successor waits beforehand");
+}
+
+#[test]
+fn a_server_that_its_node_does_not_show_is_left_alone() {
+    let mut story = Story::new(POOL);
+    story.begin(&[], &[]).launched("a");
+    let seen = runs_on(&story, "gpu31", 60);
+    story.see("a", seen.clone()).passes("a").skip();
+    let why = "its SLURM job 7 is suspended".to_owned();
+    story.secs(5).see("a", Observation::Unknown { why });
+    for _ in 0..15 {
+        story.secs(5).looked("a", Door::Silent, None);
+    }
+    let told = story.told();
+    assert_snapshot!(told.lines().filter(|line| line.contains("a #1") || line.contains("alarm")).collect::<Vec<_>>().join("\n"), @r"
+    10.0s alarm out-of-reach: `a` does not answer: its SLURM job 7 is suspended; it is neither stopped nor started
+    10.0s a #1 Unreached: its SLURM job 7 is suspended
+    ");
+    story
+        .see("a", seen)
+        .secs(5)
+        .looked("a", Door::Answers, None);
+    assert!(story.told().contains("a #1 Well: it is within reach again"));
+}
+
+#[test]
+fn a_server_that_its_node_shows_and_that_is_silent_is_ended() {
+    let mut story = Story::new(POOL);
+    story.begin(&[], &[]).launched("a");
+    let seen = runs_on(&story, "gpu31", 60);
+    story.see("a", seen.clone()).passes("a").skip();
+    for _ in 0..15 {
+        story.secs(5).looked("a", Door::Silent, None);
+        story.see("a", seen.clone());
+    }
+    assert!(story.told().contains("stop a #1"));
 }

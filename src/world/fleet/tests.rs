@@ -25,8 +25,12 @@ struct Elsewhere(PathBuf);
 
 impl Elsewhere {
     fn at(&self, argv: &[String]) -> Vec<String> {
-        let place = format!("TOOLORCH_STATE={}", self.0.display());
-        let words = ["env".to_owned(), place];
+        let place = self.0.display();
+        let words = [
+            "env".to_owned(),
+            format!("TOOLORCH_STATE={place}"),
+            format!("TOOLORCH_CLAIMS={place}/.claims"),
+        ];
         words.into_iter().chain(argv.iter().cloned()).collect()
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn group() -> GroupContext {
         signal_s: 90,
         options: vec![OptionContext {
             name: "comment".to_owned(),
-            value: "two words".to_owned(),
+            value: Some("two words".to_owned()),
         }],
         units: vec![
             member("a-0", &[0], Some(1840)),
@@ -232,7 +232,7 @@ fn what_a_template_may_not_do_is_refused_with_its_line() {
 #[test]
 fn a_directive_cannot_become_two() {
     let mut job = group();
-    job.options[0].value = "x\n#SBATCH --uid=0".to_owned();
+    job.options[0].value = Some("x\n#SBATCH --uid=0".to_owned());
     insta::assert_snapshot!(renderer().sbatch(&job).unwrap_err(), @r"
     error: `x\n#SBATCH --uid=0` cannot stand in an #SBATCH line: it has a line end or another control character
       --> group.sbatch.tera:24:59
