@@ -38,7 +38,8 @@ impl Agent {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        while !socket.exists() {
+        // It is there before anybody listens.
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         let agent = Self { child, socket };
