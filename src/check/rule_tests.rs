@@ -5,6 +5,7 @@ mod evaluation;
 mod models;
 mod names;
 mod places;
+mod remote;
 
 use crate::diag::{Severity, human};
 use crate::facts::Facts;

@@ -1,5 +1,6 @@
 //! A node is played by this machine with a state directory of its own: the same bash, another way there.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
-use super::{Fleet, Pace, Station, begin_rounds};
+use super::{ClientSeen, Clients, Fleet, Pace, Station, begin_rounds};
 use crate::base::{Epoch, Generation, LaunchId, NodeName, RunId, UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::plan_tests::clean;
@@ -247,9 +248,15 @@ async fn rounds_tell_of_an_end_with_its_last_words() {
         pause: Duration::from_millis(50),
         nudges: 0,
     });
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let clients = Clients {
+        units: BTreeSet::from([UnitId::new("s")]),
+        news: sender,
+    };
     begin_rounds(
         yard.station().clone(),
         vec![UnitId::new("s")],
+        clients,
         teller,
         pace.subscribe(),
     );
@@ -278,6 +285,19 @@ async fn rounds_tell_of_an_end_with_its_last_words() {
         (Some(137), Some("SIGKILL"))
     );
     assert_eq!(exit.tail, ["the key is [KEY]"]);
+    let mut last = None;
+    while let Ok((unit, told)) = seen.try_recv() {
+        assert_eq!(unit.as_str(), "s");
+        let runs = matches!(&told, ClientSeen::Runs { files: Some(files), .. } if files.open > 0);
+        let ends = matches!(&told, ClientSeen::Ended { .. });
+        assert!(runs || ends, "{told:?}");
+        last = Some(ends);
+    }
+    assert_eq!(
+        last,
+        Some(true),
+        "its end is told last, and before its exit"
+    );
     drop(pace);
     assert_eq!(news.recv().await, None, "the rounds end with their driver");
 }
