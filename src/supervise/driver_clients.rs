@@ -82,7 +82,9 @@ impl Driver<'_> {
     pub(super) fn prepare(&mut self, eval: EvalName, again: Again) {
         let result = self.at_desk(&eval, |desk: &mut EvalDesk| desk.prepare(again));
         let mark = self.books_mark(&eval);
-        let needs = result.is_ok().then(|| self.needs(&eval)).flatten();
+        // Where nothing is left to ask no client is started.
+        let starts = result.as_ref().is_ok_and(|counts| !counts.finished);
+        let needs = starts.then(|| self.needs(&eval)).flatten();
         let purpose = Purpose::Open {
             eval: eval.clone(),
             mark,
