@@ -77,7 +77,8 @@ node_listeners() {
 }
 node_tail() {
   open_dir && load_state || { echo "toolorch: $U_UNIT: never started in run $RUN" >&2; exit 1; }
-  tail -c "$1" -- "${S[log]}"
+  # A start that was refused has no log: its script's own says why.
+  if [[ -f ${S[log]} ]]; then tail -c "$1" -- "${S[log]}"; else tail -c "$1" -- "$D/supervisor.log"; fi
 }
 node_keep() {
   local pair; local -A kept=()

@@ -13,10 +13,12 @@
 #   bash lib/slurm.sh passed RUN UNIT        what is kept of those, in the same form
 #   bash lib/slurm.sh beat RUN               keeps the line on standard input as the owner's sign of life
 #   bash lib/slurm.sh clear RUN              removes what the run left here, if no job of it is left
-# Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 69 no SLURM here, 73 superseded by a later owner.
+# Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 69 no SLURM here, 73 superseded by a later owner, 78 it will never be done as
+#   it is asked for.
 #
-# Beside .scripts/ each job has a folder jobs/JOB/: want/UNIT says what is to run, taken/UNIT.GENERATION (a link, so that only
-# one job can ever make it) which job started that, done/UNIT what was stopped, ran/UNIT how a start ended, seen/ID.RESTART what its node showed last.
+# Beside .scripts/ each job has a folder jobs/JOB/: units.ID says which units its script knows, want/UNIT what is to run,
+# taken/UNIT.GENERATION (a link, made once by one job, or by a stop that came first: `none`) which job started that, done/UNIT what
+# was stopped, ran/UNIT how a start ended, seen/ID.RESTART what its node showed last.
 set -u
 umask 077
 shopt -s nullglob
@@ -79,6 +81,7 @@ living() { # JOB -> IDS of its jobs that are not over, first one first; false wh
 
 verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   local job=$1 unit=$2 id='' lock
+  WAITED=()
   is_name "$job"; is_name "$unit"; is_number "$3"; is_name "$4"; fence "$5"
   [[ -f $SCRIPTS/slurm/$job.sbatch ]] || refuse 1 "\`$SCRIPTS/slurm/$job.sbatch\` is missing: render again"
   need_slurm
@@ -93,10 +96,38 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
     # One that was submitted to follow another is no duplicate of it.
     if ((${#IDS[@]} > 1)) && [[ "$(cat -- "$BASE/jobs/$job/next" 2>/dev/null)" != "${IDS[*]:0:2}" ]]; then scancel "${IDS[@]:1}"; fi
     id=${IDS[0]-}
-    [[ -n $id ]] || submit "$job"
-    put "$BASE/jobs/$job/id" "$id" || exit 1
   fi
-  put "$BASE/jobs/$job/given/$unit" "$3 $id" && printf '%s\n' "$id"
+  [[ -z $id ]] || knows "$BASE/jobs/$job/units.$id" "$unit" || make_room "$job" "$unit"
+  if [[ -z $id ]]; then
+    submit "$job"
+    put "$BASE/jobs/$job/units.$id" "$(sed -n 's/^UNITS=(\(.*\))$/\1/p' "$SCRIPTS/slurm/$job.sbatch")"
+  fi
+  put "$BASE/jobs/$job/id" "$id" && put "$BASE/jobs/$job/given/$unit" "$3 $id" || exit 1
+  # The job for which others waited made room for this one.
+  for unit in "${WAITED[@]}"; do put "$BASE/jobs/$job/given/${unit% *}" "${unit#* } $id"; done
+  printf '%s\n' "$id"
+}
+knows() { # FILE UNIT: its job was submitted with that unit, as far as anybody knows
+  local all
+  { read -r all <"$1"; } 2>/dev/null || return 0
+  [[ " $all " == *" $2 "* ]]
+}
+make_room() { # JOB UNIT -> id='', WAITED: a job goes on with the script with which it was submitted, and its GPUs do not grow
+  local end=$((SECONDS + 30)) want verb rest
+  for want in "$BASE/jobs/$1"/want/*; do
+    { read -r verb rest <"$want"; } 2>/dev/null || continue
+    [[ $verb == run && ${want##*/} != "$2" ]] || continue
+    [[ -L $BASE/jobs/$1/taken/${want##*/}.${rest%% *} ]] || { WAITED+=("${want##*/} ${rest%% *}"); continue; }
+    refuse 78 "job $id began before \`$2\` was added to it, and runs \`${want##*/}\`: end the run first (toolorch down)"
+  done
+  # Who looks now shall not take it for cancelled by a person.
+  rm -f -- "$BASE/jobs/$1/id"
+  while living "$1" && ((${#IDS[@]})); do
+    ((SECONDS < end)) || refuse 1 "job $id, which does not know \`$2\`, was cancelled and is not over"
+    scancel "${IDS[@]}" 2>/dev/null; sleep 0.3
+  done
+  ((${#IDS[@]} == 0)) || refuse 1 "the queue cannot be read, so nothing is submitted: $WORDS"
+  id=''
 }
 submit() { # JOB -> id.  An answer that does not come is no proof that nothing was accepted
   local job=$1 said rc end=$((SECONDS + 20))
@@ -133,15 +164,17 @@ verb_stop() { # JOB UNIT EPOCH GRACE
   need_slurm
   put "$DIR/want/$UNIT" "stop $GENERATION $LAUNCH $3 $4 $log" || exit 1
   end=$((SECONDS + $4 + 25)) IDS=() WORDS=''
+  # It has not begun: now no job can begin it.  One that waits for nobody else goes.
+  if ln -s none "$DIR/taken/$UNIT.$GENERATION" 2>/dev/null; then
+    if ! grep -qs '^run ' "$DIR"/want/* && living "$1" && ((${#IDS[@]})) && is_waiting "${IDS[@]}"; then scancel "${IDS[@]}"; fi
+    return 0
+  fi
   while :; do
     ended && return
     if ((looks++ % 10 == 0)) && ! speaks && living "$1"; then
       ((${#IDS[@]})) || return 0
-      # Nothing of a job that waits has begun; who else is wanted goes on waiting.
-      if is_waiting "${IDS[@]}"; then
-        grep -qs '^run ' "$DIR"/want/* || scancel "${IDS[@]}"
-        return 0
-      fi
+      # A job that was requeued: nothing of it runs.
+      ! is_waiting "${IDS[@]}" || { grep -qs '^run ' "$DIR"/want/* || scancel "${IDS[@]}"; return 0; }
     fi
     ((SECONDS < end)) || break
     sleep 0.5
@@ -169,7 +202,7 @@ verb_look() {
   put "$BASE/.heartbeat" "seen=$(date +%s%N)"
   QUEUE=() WORDS=''
   if speak; then rc=-; else queue; rc=$?; fi
-  printf 'format 1\nhost %s\nqueue %s %s\n' "$(cat /proc/sys/kernel/hostname)" "$rc" "$WORDS"
+  printf 'format 1\nhost %s\nbase %s\nqueue %s %s\n' "$(cat /proc/sys/kernel/hostname)" "$BASE" "$rc" "$WORDS"
   for line in "${QUEUE[@]}"; do printf 'job %s\n' "$line"; done
   for dir in "$BASE"/jobs/*/; do
     dir=${dir%/}; name=${dir##*/}
@@ -183,7 +216,7 @@ verb_look() {
       read -r _ generation _ <<<"$line"
       { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
       { read -r line <"$dir/ran/$unit"; } 2>/dev/null && printf 'ran %s %s %s\n' "$name" "$unit" "$line"
-      line=$(readlink -- "$dir/taken/$unit.$generation") && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
+      line=$(readlink -- "$dir/taken/$unit.$generation") && [[ $line != none ]] && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
     done
     for file in "$dir"/seen/*; do
       age "$file" && line=$(cat -- "$file" 2>/dev/null) && printf 'seen %s %s %s\n' "$name" "$AGE" "$line"
@@ -223,13 +256,19 @@ verb_end() {
   done
 }
 
-log_of() { # UNIT -> LOG
-  local file
+log_of() { # UNIT -> LOG: its own, or that of its job where it did not get so far
+  local file id
   LOG=''
-  for file in "$BASE"/jobs/*/want/"$1"; do { read -r _ _ _ _ _ LOG <"$file"; } 2>/dev/null; done
+  for file in "$BASE"/jobs/*/want/"$1"; do
+    { read -r _ _ _ _ _ LOG <"$file"; } 2>/dev/null || continue
+    [[ ! -f $LOG ]] && { read -r _ id <"${file%/want/*}/given/$1"; } 2>/dev/null && LOG=${file%/want/*}/$id.log
+  done
   [[ -n $LOG ]]
 }
-verb_tail() { log_of "$1" || refuse 1 "$1: never started in run $RUN"; tail -c "$2" -- "$LOG"; }
+verb_tail() {
+  log_of "$1" || refuse 1 "$1: never started in run $RUN"
+  [[ ! -f $LOG ]] || tail -c "$2" -- "$LOG"
+}
 verb_keep() {
   local pair; local -A kept=()
   mkdir -p -- "$BASE/.secrets" || exit 1

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod allow;
+mod containers;
 mod context;
 mod credentials;
 mod dataset;

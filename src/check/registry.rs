@@ -6,8 +6,8 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, context, credentials, egress, evals, flags, gpus, here, keys, listening,
-    names, parsers, ports, remote, words,
+    addresses, allow, containers, context, credentials, egress, evals, flags, gpus, here, keys,
+    listening, names, parsers, ports, remote, words,
 };
 
 /// What the rules look at.
@@ -31,6 +31,7 @@ const FAMILIES: &[Family] = &[
     addresses::check,
     listening::check,
     keys::check,
+    containers::check,
     parsers::check,
     flags::check,
     context::check,

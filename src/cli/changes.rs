@@ -44,7 +44,7 @@ fn look(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeMap<UnitId, Observa
         .map(|unit| match plan.elsewhere(unit) {
             None => (unit.clone(), dirs.observe(unit)),
             Some(node) => {
-                let why = format!("it is on node `{}`, which its owner asks", node.name);
+                let why = format!("it is on node `{}`", node.name);
                 (unit.clone(), Observation::Unknown { why })
             }
         })

@@ -1,6 +1,6 @@
 //! The nodes of a run that are reached over ssh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -128,6 +128,34 @@ pub(super) fn refuse_moves(before: &Plan, plan: &Plan, state: &RunState) -> Resu
     ))
 }
 
+/// Refuses a plan that adds a unit to a job that runs: it goes on with the script and the GPUs with which it was submitted. One
+/// that only waits is submitted anew.
+///
+/// # Errors
+/// There is one: its words, with what to do.
+pub(super) fn refuse_growth(before: &Plan, plan: &Plan, state: &RunState) -> Result<(), String> {
+    let (jobs, now) = (slurm_jobs(before), slurm_jobs(plan));
+    let living = state
+        .units
+        .iter()
+        .filter(|(_, unit)| unit.phase.may_live() && unit.queued.is_none());
+    let running: BTreeSet<&String> = living.filter_map(|(unit, _)| jobs.get(unit)).collect();
+    let grown = now
+        .iter()
+        .filter(|(unit, job)| !jobs.contains_key(*unit) && running.contains(job));
+    let grown: Vec<String> = grown
+        .map(|(unit, job)| format!("`{unit}` to `{job}`"))
+        .collect();
+    if grown.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the plan adds units to SLURM jobs that run: {}\n\
+         help: a job's GPUs and its script stay what they were when it was submitted: end the run first (toolorch down), or leave it as it was",
+        grown.join(", ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,5 +220,38 @@ mod tests {
         assert_eq!(refuse_moves(&before, &plan, &RunState::default()), Ok(()));
         assert!(may_live(&before, &living()));
         assert!(!may_live(&before, &RunState::default()));
+    }
+
+    const JOBS: &str = "version: 1\nname: c\nlauncher: slurm\nslurm: { partition: p, time: '01:00:00' }\nnodes: { x: { gpus: 0 } }\nservices:\n  a: { node: x, port: 8000, command: [a] }\n";
+
+    #[test]
+    fn a_job_that_runs_does_not_grow_and_one_that_waits_may() {
+        let more = "  b: { node: x, port: 8001, command: [b] }\n";
+        let (before, after) = (clean(JOBS), clean(&format!("{JOBS}{more}")));
+        let state = living();
+        let words = "the plan adds units to SLURM jobs that run: `b` to `c-x`";
+        let refused = refuse_growth(&before, &after, &state).unwrap_err();
+        assert_eq!(refused.lines().next(), Some(words));
+        assert_eq!(
+            refuse_growth(&after, &before, &state),
+            Ok(()),
+            "it may shrink"
+        );
+        assert_eq!(refuse_growth(&before, &after, &RunState::default()), Ok(()));
+        let waits = Record {
+            v: Record::FORMAT,
+            seq: 3,
+            at: Timestamp(3),
+            epoch: Epoch(1),
+            event: Event::Queued {
+                unit: UnitId::new("a"),
+                generation: Generation(1),
+                why: "others come first".to_owned(),
+                starts: None,
+            },
+        };
+        let mut waiting = state;
+        waiting.apply(&waits);
+        assert_eq!(refuse_growth(&before, &after, &waiting), Ok(()));
     }
 }

@@ -77,7 +77,8 @@ fn moves(plan: &Plan) -> Result<Result<(), String>, StoreError> {
         return Ok(Ok(()));
     };
     let state = RunState::fold(&read_journal(dir.path())?);
-    Ok(fleet::refuse_moves(&before, plan, &state))
+    Ok(fleet::refuse_moves(&before, plan, &state)
+        .and_then(|()| fleet::refuse_growth(&before, plan, &state)))
 }
 
 /// What would stop the start is said before anything is started.

@@ -98,6 +98,38 @@ pub fn reason(word: &str) -> Reason {
     }
 }
 
+/// What in the YAML to change where sbatch refuses a job for good; none where it may accept it later. The words are those of
+/// `slurm_strerror` and of sbatch's own options: `slurm_errno.c` and `slurm_opt.c` of SLURM 22.05 to 25.05.
+pub fn submission(words: &str) -> Option<&'static str> {
+    const KEYS: [(&str, &str); 14] = [
+        ("Invalid partition name", "`slurm.partition`"),
+        ("not permitted to use this partition", "`slurm.partition`"),
+        ("Invalid node name", "the node's name, or its `slurm_name`"),
+        ("Invalid feature specification", "`slurm.constraint`"),
+        (
+            "Invalid generic resource",
+            "the node's `gpus`, or `slurm.gres`",
+        ),
+        ("Invalid account", "`slurm.account`"),
+        ("Invalid qos", "`slurm.qos`"),
+        ("Requested time limit is invalid", "`slurm.time`"),
+        ("Invalid --time", "`slurm.time`"),
+        ("Invalid time limit", "`slurm.time`"),
+        (
+            "Memory specification can not be satisfied",
+            "what it asks for of memory",
+        ),
+        ("Requested reservation is invalid", "its reservation"),
+        ("unrecognized option", "`slurm.extra`"),
+        (
+            "Requested node configuration is not available",
+            "the node's `gpus`, `slurm.constraint` or `slurm.extra`: no node has all that it asks for",
+        ),
+    ];
+    let found = KEYS.iter().find(|(part, _)| words.contains(part));
+    found.map(|(_, key)| *key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +151,19 @@ mod tests {
             "Whatever",
         ] {
             assert!(!reason(word).never, "{word}");
+        }
+    }
+
+    #[test]
+    fn what_sbatch_refuses_for_good_is_told_from_what_it_may_accept_later() {
+        let refused = |words: &str| submission(&format!("sbatch: error: {words}"));
+        let never = "Batch job submission failed: Invalid account or account/partition combination specified";
+        assert_eq!(refused(never), Some("`slurm.account`"));
+        for later in [
+            "Batch job submission failed: Unable to contact slurm controller (connect failure)",
+            "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+        ] {
+            assert_eq!(refused(later), None, "{later}");
         }
     }
 

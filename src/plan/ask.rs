@@ -126,7 +126,10 @@ pub(crate) fn own_program(unit: &Unit) -> Option<&str> {
         || !env.modules.is_empty()
         || !env.setup.is_empty()
         || env.set.contains_key("PATH");
-    let program = unit.argv.first()?;
+    let program = match &env.container {
+        Some(container) => container.runtime.program(),
+        None => unit.argv.first()?.as_str(),
+    };
     let bare = !program.is_empty() && !program.contains('/');
-    (bare && !brings).then_some(program.as_str())
+    (bare && !brings).then_some(program)
 }

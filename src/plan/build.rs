@@ -6,7 +6,9 @@ use crate::base::{FieldPath, Name, NodeName, Port, UnitId};
 use crate::diag::Report;
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{LauncherKind, ModelSpec, PortChoice, Service, TransportKind, WhenDone};
+use crate::spec::model::{
+    Engine, LauncherKind, ModelSpec, PortChoice, Service, TransportKind, WhenDone,
+};
 use crate::spec::resolve;
 
 use super::evals::{self, CONTROLLER, GRACE, OPEN_FILES};
@@ -16,7 +18,7 @@ use super::ports::{self, Ports};
 use super::sites::{Site, Sites};
 use super::{
     Endpoint, ExternalPlan, Group, Plan, PlanNode, ReadyRule, Start, Unit, UnitEnv, UnitKind, argv,
-    configs, egress, env, inherit, jobs, notify, paths, ready, start, tunnels,
+    configs, egress, env, gpu_share, inherit, jobs, notify, paths, ready, start, tunnels,
 };
 
 /// Plans a cluster: always a plan, as complete as can be, and all that stands in its way.
@@ -244,6 +246,9 @@ impl Builder<'_> {
             let own = model.command.as_deref().unwrap_or_default();
             env::fill_command(own, &values, &common.origin, report)
         };
+        let takes = argv::engine(model) == Engine::Vllm && !slot.gpus.is_empty();
+        let gpu_share =
+            takes.then(|| gpu_share::of_vllm(&argv, inherit::release(self.spec, common.name)));
         Unit {
             kind: UnitKind::Replica {
                 model: common.name.clone(),
@@ -253,6 +258,7 @@ impl Builder<'_> {
             address: site.address.clone(),
             launcher: block.launcher,
             gpus: slot.gpus.clone(),
+            gpu_share: gpu_share.flatten(),
             port: Some(port),
             more_ports: Vec::new(),
             through: None,
@@ -305,6 +311,7 @@ impl Builder<'_> {
                 address: site.address.clone(),
                 launcher: resolve::service_launcher(self.spec, name, site.key).value,
                 gpus: slot.gpus.clone(),
+                gpu_share: None,
                 port: Some(port),
                 more_ports: Vec::new(),
                 through: None,

@@ -108,6 +108,7 @@ fn proxy(facts: &Facts, client: &Unit, (name, port): (&Name, Port), allow: &[Str
         address: LOOPBACK.to_owned(),
         launcher: LauncherKind::Process,
         gpus: Vec::new(),
+        gpu_share: None,
         port: Some(port),
         more_ports: Vec::new(),
         through: None,

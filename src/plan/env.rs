@@ -25,6 +25,18 @@ pub(crate) fn add_for_model(
         Engine::Vllm | Engine::Sglang => add_hub(spec, env),
         Engine::Command => {}
     }
+    mount_weights(model, env);
+}
+
+/// Weights of a directory are there in a container, too.
+fn mount_weights(model: &ModelSpec, env: &mut UnitEnv) {
+    let Some(container) = &mut env.container else {
+        return;
+    };
+    let place = &model.model;
+    if place.starts_with('/') {
+        container.mounts.push(format!("{place}:{place}"));
+    }
 }
 
 /// Hugging Face: cache, offline mode, token by name.

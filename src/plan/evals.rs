@@ -370,6 +370,7 @@ fn client(
         address: site.map_or_else(|| "localhost".to_owned(), |site| site.address.clone()),
         launcher: resolve::eval_launcher(spec, name).value,
         gpus: Vec::new(),
+        gpu_share: None,
         port: None,
         more_ports: Vec::new(),
         through: None,

@@ -18,14 +18,17 @@ pub(crate) fn unit_env(env: MergedEnv) -> UnitEnv {
     let values = |list: Vec<crate::spec::Sourced<String>>| {
         list.into_iter().map(|item| item.value).collect::<Vec<_>>()
     };
-    let (conda, venv) = match env.activation.map(|activation| activation.value) {
-        Some(Activation::Conda(conda)) => (Some(conda), None),
-        Some(Activation::Venv(venv)) => (None, Some(venv)),
-        Some(Activation::Container(_)) | None => (None, None),
-    };
+    let (mut conda, mut venv, mut container) = (None, None, None);
+    match env.activation.map(|activation| activation.value) {
+        Some(Activation::Conda(name)) => conda = Some(name),
+        Some(Activation::Venv(path)) => venv = Some(path),
+        Some(Activation::Container(image)) => container = Some(image),
+        None => {}
+    }
     UnitEnv {
         conda,
         venv,
+        container,
         modules: values(env.modules),
         setup: values(env.setup),
         pass: values(env.pass),

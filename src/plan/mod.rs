@@ -12,6 +12,7 @@ mod env;
 pub(crate) mod evals;
 pub(crate) mod family;
 mod fill;
+mod gpu_share;
 mod identity;
 pub(crate) mod inherit;
 mod jobs;

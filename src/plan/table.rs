@@ -210,6 +210,15 @@ fn env_lines(env: &UnitEnv) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(env.conda.iter().map(|conda| format!("conda {conda}")));
     lines.extend(env.venv.iter().map(|venv| format!("venv {venv}")));
+    lines.extend(env.container.iter().map(|container| {
+        let mounts = container.mounts.iter().map(|mount| format!(" {mount}"));
+        let runtime = container.runtime.word();
+        format!(
+            "container {runtime} {}{}",
+            container.image,
+            mounts.collect::<String>()
+        )
+    }));
     lines.extend(env.modules.iter().map(|module| format!("module {module}")));
     lines.extend(env.setup.iter().map(|line| format!("setup $ {line}")));
     lines.extend(env.pass.iter().map(|name| format!("pass {name}")));

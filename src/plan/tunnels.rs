@@ -189,6 +189,7 @@ fn tunnel(
         address: LOOPBACK.to_owned(),
         launcher: LauncherKind::Process,
         gpus: Vec::new(),
+        gpu_share: None,
         port: Some(listens.next()?),
         more_ports: listens.collect(),
         through: None,

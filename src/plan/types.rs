@@ -13,8 +13,8 @@ use crate::base::{
     UnitId,
 };
 use crate::spec::model::{
-    AfterState, ClientConfigFormat, Finished, LauncherKind, NotifyOn, OnMove, RetryErrors, Slurm,
-    TransportKind, WhenDone,
+    AfterState, ClientConfigFormat, Container, Finished, LauncherKind, NotifyOn, OnMove,
+    RetryErrors, Slurm, TransportKind, WhenDone,
 };
 
 /// All that an `up` will do; its JSON form is versioned by `format`.
@@ -232,6 +232,9 @@ pub struct Unit {
     pub launcher: LauncherKind,
     /// Its GPUs.
     pub gpus: Vec<GpuIndex>,
+    /// How much of each GPU's memory it takes, in percent; none where that is not known, or it takes no GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_share: Option<u8>,
     /// Its port; none for an evaluation.
     pub port: Option<Port>,
     /// With a tunnel: the other ports at which it listens, beside `port`.
@@ -353,6 +356,9 @@ pub struct UnitEnv {
     pub conda: Option<String>,
     /// A virtual environment to activate.
     pub venv: Option<String>,
+    /// A container to run in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
     /// Modules to load.
     pub modules: Vec<String>,
     /// Shell lines to run.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::error::RenderError;
 use crate::base::Millis;
 use crate::plan::{Plan, Unit, UnitKind};
-use crate::spec::model::NotifyOn;
+use crate::spec::model::{Container, NotifyOn};
 
 /// One unit, as `unit.sh.tera` sees it under `unit`. Absent values are null and render as `''`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -39,6 +39,8 @@ pub struct UnitContext {
     pub cwd: Option<String>,
     /// Its GPUs; empty hides all of them.
     pub gpus: Vec<u16>,
+    /// Percent of each GPU's memory that it takes, where that is known.
+    pub gpu_share: Option<u8>,
     /// Its port.
     pub port: Option<u16>,
     /// More ports at which it listens.
@@ -97,6 +99,8 @@ pub struct EnvContext {
     pub conda: Option<String>,
     /// A directory with `bin/activate`.
     pub venv: Option<String>,
+    /// A container: its runtime, its image, its mounts; empty without one.
+    pub container: Vec<String>,
     /// Environment modules, in order.
     pub modules: Vec<String>,
 }
@@ -130,12 +134,14 @@ impl UnitContext {
             env: EnvContext {
                 conda: env.conda.clone(),
                 venv: env.venv.clone(),
+                container: env.container.as_ref().map_or_else(Vec::new, words),
                 modules: env.modules.clone(),
             },
             setup: env.setup.clone(),
             umask: env.umask.clone(),
             cwd: unit.cwd.clone(),
             gpus: unit.gpus.iter().map(|gpu| gpu.0).collect(),
+            gpu_share: unit.gpu_share,
             port: unit.port.map(|port| port.0),
             more_ports: unit.more_ports.iter().map(|port| port.0).collect(),
             host: unit.port.map(|_| unit.address.clone()),
@@ -191,7 +197,17 @@ impl UnitContext {
         let setup = self.setup.iter().map(|line| ("env.setup", line));
         let notify = self.notify.iter().flat_map(|notify| &notify.argv);
         let notify = notify.map(|word| ("notify.command", word));
-        for (what, text) in argv.chain(values).chain(setup).chain(notify) {
+        let container = self
+            .env
+            .container
+            .iter()
+            .map(|word| ("env.container", word));
+        for (what, text) in argv
+            .chain(values)
+            .chain(setup)
+            .chain(notify)
+            .chain(container)
+        {
             if text.contains('\0') {
                 let what = format!("{what}: `{}`", text.replace('\0', "\\0"));
                 return refuse(what, "no program can be given a NUL byte");
@@ -202,6 +218,12 @@ impl UnitContext {
         }
         Ok(())
     }
+}
+
+fn words(container: &Container) -> Vec<String> {
+    let runtime = container.runtime.word().to_owned();
+    let head = [runtime, container.image.clone()].into_iter();
+    head.chain(container.mounts.iter().cloned()).collect()
 }
 
 fn variables(set: &IndexMap<String, String>) -> Vec<Variable> {

@@ -319,7 +319,7 @@ fn a_server_that_does_not_run_is_started_again_and_what_became_of_it_is_said() {
       left alone, since the journal does not know it: a (toolorch down ends it)
       nothing changes
     not seen
-      waited for, since it cannot be looked at: a (no /proc)
+      left as it is until it can be looked at: a (no /proc)
       nothing changes
     not seen while it is stopped
       started again: a (stop cut short)

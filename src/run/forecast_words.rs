@@ -114,7 +114,7 @@ fn words(act: &Act) -> Words {
             line(12, head, unit.to_string(), " (toolorch down ends it)")
         }
         Act::Unseen { unit, why } => {
-            let head = "waited for, since it cannot be looked at";
+            let head = "left as it is until it can be looked at";
             line(13, head, format!("{unit} ({why})"), "")
         }
         Act::HeldAgainst { eval } => {

@@ -40,17 +40,10 @@ pub const REHEARSE: &str = "rehearse";
 const LATER: &[Later] = &[
     site("hf.stage", &[], "staging of weights"),
     site("hf.token.file", &[], "secrets from files"),
-    site("env.container", &[], "containers"),
-    site("vllm.env.container", &[], "containers"),
-    site("nodes.*.env.container", &[], "containers"),
     later("models.*.engine", &["sglang"], "SGLang"),
     later("models.*.span", &[], "replicas over several nodes"),
-    site("models.*.env.container", &[], "containers"),
-    site("models.*.vllm.env.container", &[], "containers"),
     site("externals.*.api_key.file", &[], "secrets from files"),
-    site("services.*.env.container", &[], "containers"),
     site("evals.*.launcher", &["slurm"], "SLURM"),
-    site("evals.*.env.container", &[], "containers"),
     site(
         "evals.*.on_move",
         &["front"],

@@ -192,7 +192,7 @@ impl Needs {
         let seen = loop {
             match self.station.sees(&self.files, &places).await {
                 Ok(seen) => break seen,
-                Err(StationError::Refused { place, words }) => {
+                Err(StationError::Refused { place, words, .. }) => {
                     return Err(format!("{place} cannot be looked at: {words}"));
                 }
                 Err(error) if !told => {

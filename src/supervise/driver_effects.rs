@@ -11,7 +11,7 @@ use super::driver_evals::{EvalDesk, write_config};
 use super::driver_fleet::beside;
 use super::liveness::{CANARY_PATIENCE, LOOK_PATIENCE};
 use super::reach::REACH_PATIENCE;
-use super::{Ask, Configured, Counts, Effect, Input, Purpose};
+use super::{Ask, Configured, Counts, Effect, Input, LaunchFailure, Purpose};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, Place, Port, UnitId,
 };
@@ -19,7 +19,9 @@ use crate::facts::{Observation, Pulse};
 use crate::plan::{Unit, UnitKind};
 use crate::run::Handle;
 use crate::run::store::failpoint;
-use crate::world::{Awaited, LaunchJob, Launchers, Wrist, lasts, look_at_files, raise_files};
+use crate::world::{
+    Awaited, LaunchError, LaunchJob, Launchers, Wrist, lasts, look_at_files, raise_files,
+};
 
 /// How long a unit that the plan has no longer may take to end.
 const RETIRED_GRACE: Millis = Millis::from_secs(60);
@@ -207,11 +209,11 @@ impl Driver<'_> {
         } else {
             Ok(())
         };
-        if let Err(result) = handed {
+        if let Err(why) = handed {
             self.send(Input::LaunchDone {
                 unit: id,
                 generation,
-                result: Err(result),
+                result: Err(LaunchFailure::passing(why)),
             });
             return;
         }
@@ -435,7 +437,10 @@ async fn start(
 ) {
     let result = launchers.launch(&job).await;
     failpoint(points(&unit, job.generation).1);
-    let result = result.map_err(|error| error.to_string());
+    let result = result.map_err(|error| LaunchFailure {
+        why: error.to_string(),
+        permanent: matches!(error, LaunchError::Never { .. }),
+    });
     let result = result.map(|launched| Handle {
         launcher: unit.launcher,
         native: launched.pid.to_string(),

@@ -9,6 +9,23 @@ use crate::facts::{
 };
 use crate::run::{BooksMark, Handle};
 
+/// A start that a launcher could not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchFailure {
+    /// What was tried and what went wrong.
+    pub why: String,
+    /// Another try would end the same way.
+    pub permanent: bool,
+}
+
+impl LaunchFailure {
+    /// Another try may go well.
+    pub fn passing(why: String) -> Self {
+        let permanent = false;
+        Self { why, permanent }
+    }
+}
+
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -40,7 +57,7 @@ pub enum Input {
         /// Which start.
         generation: Generation,
         /// Where to find it, or what went wrong.
-        result: Result<Handle, String>,
+        result: Result<Handle, LaunchFailure>,
     },
     /// A unit was looked at.
     Seen {

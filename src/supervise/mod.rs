@@ -55,6 +55,6 @@ pub use brain::{Brain, Goal};
 pub use driver::{Audience, DriveError, Driven, Driver, Ground};
 pub use driver_evals::{EvalDesk, WrittenConfig, config_text, required, write_config};
 pub use effect::{Again, Ask, Effect, Outcome};
-pub use input::{Configured, Counts, Input, Metered, Purpose, Signs, Watched};
+pub use input::{Configured, Counts, Input, LaunchFailure, Metered, Purpose, Signs, Watched};
 pub use restart::{NextStart, next_start};
 pub use wishes::Wishes;

@@ -14,7 +14,7 @@ impl Brain {
         &mut self,
         unit: &UnitId,
         state: &UnitState,
-        queued: Queued,
+        queued: &Queued,
         now: Timestamp,
     ) {
         if state.launch.as_ref() != Some(&queued.launch) {
@@ -26,14 +26,25 @@ impl Brain {
         } else if state.drained {
             self.stop(unit, StopWhy::Drained, Then::Rest, now);
         } else if state.phase.may_live() {
+            self.note_queued(unit, queued, now);
             self.queued(unit, queued, now);
         } else {
             self.foreign(unit, &format!("waits ({})", queued.why), now);
         }
     }
 
+    fn note_queued(&mut self, unit: &UnitId, queued: &Queued, now: Timestamp) {
+        let queued = Event::Queued {
+            unit: unit.clone(),
+            generation: queued.generation,
+            why: queued.why.clone(),
+            starts: queued.starts.clone(),
+        };
+        self.record(queued, now);
+    }
+
     /// Its time to become ready begins when its job does.
-    pub(super) fn queued(&mut self, unit: &UnitId, queued: Queued, now: Timestamp) {
+    pub(super) fn queued(&mut self, unit: &UnitId, queued: &Queued, now: Timestamp) {
         let Some(server) = self.server(unit) else {
             return;
         };
@@ -42,31 +53,19 @@ impl Brain {
             deadline: now + server.ready.timeout,
         };
         self.tasks.insert(unit.clone(), rising);
-        let Queued {
-            generation,
-            why,
-            starts,
-            never,
-            ..
-        } = queued;
         // The estimate moves with every look of the scheduler.
         let known = self.state.unit(unit).queued;
-        let is_known =
-            |known: &InQueue| known.why == why && known.starts.is_some() == starts.is_some();
+        let is_known = |known: &InQueue| {
+            known.why == queued.why && known.starts.is_some() == queued.starts.is_some()
+        };
         if !known.as_ref().is_some_and(is_known) {
-            let (unit, why) = (unit.clone(), why.clone());
-            self.record(
-                Event::Queued {
-                    unit,
-                    generation,
-                    why,
-                    starts,
-                },
-                now,
-            );
+            self.note_queued(unit, queued, now);
         }
-        if never {
-            let why = format!("it will never begin: {why}; change what it asks for");
+        if queued.never {
+            let why = format!(
+                "it will never begin: {}; change what it asks for",
+                queued.why
+            );
             self.stop(
                 unit,
                 StopWhy::NotReady,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::brain::Brain;
 use super::deaths::lost;
 use super::effect::Effect;
+use super::input::LaunchFailure;
 use super::stops::{EMERGE, Then};
 use super::tasks::Task;
 use crate::base::{Generation, LaunchId, NodeName, Timestamp, UnitId};
@@ -21,7 +22,7 @@ impl Brain {
             Observation::Running(running) if state.launch.as_ref() != Some(&running.launch) => {
                 self.foreign(unit, &format!("runs as pid {}", running.pid), now);
             }
-            Observation::Queued(queued) => self.adopt_queued(unit, &state, queued, now),
+            Observation::Queued(queued) => self.adopt_queued(unit, &state, &queued, now),
             Observation::Running(running) => {
                 self.ask(Effect::Watch { unit: unit.clone() });
                 if state.phase == UnitPhase::Stopping {
@@ -198,7 +199,7 @@ impl Brain {
             Observation::Queued(queued)
                 if matches!(state.phase, UnitPhase::Intended | UnitPhase::Launched) =>
             {
-                self.queued(unit, queued, now);
+                self.queued(unit, &queued, now);
             }
             Observation::Exited(exit) if lives => self.exited(unit, exit, now),
             Observation::Exited(_) => self.ended_while_stopping(unit, now),
@@ -373,7 +374,7 @@ impl Brain {
         &mut self,
         unit: &UnitId,
         generation: Generation,
-        result: Result<Handle, String>,
+        result: Result<Handle, LaunchFailure>,
         now: Timestamp,
     ) {
         if self.launching.get(unit) != Some(&generation) {
@@ -395,7 +396,13 @@ impl Brain {
                 },
                 now,
             ),
-            Err(why) if *self.phase(&unit) == UnitPhase::Intended => {
+            Err(failure) if *self.phase(&unit) == UnitPhase::Intended => {
+                let LaunchFailure { why, permanent } = failure;
+                let then = if permanent {
+                    Then::GiveUp(GaveUp::Permanent { why: why.clone() })
+                } else {
+                    Then::Again
+                };
                 self.record(
                     Event::LaunchFailed {
                         unit: unit.clone(),
@@ -404,7 +411,7 @@ impl Brain {
                     },
                     now,
                 );
-                self.stop_unlaunched(&unit, now);
+                self.stop_unlaunched(&unit, then, now);
             }
             Err(_) => {}
         }

@@ -98,6 +98,8 @@ impl Brain {
     /// Intends to stop a unit, and asks for it; a start that was not seen yet may show first.
     pub(super) fn stop(&mut self, unit: &UnitId, why: StopWhy, then: Then, now: Timestamp) {
         let unseen = matches!(self.phase(unit), UnitPhase::Intended | UnitPhase::Launched);
+        // A start that waits in a queue is taken back before anything of it begins.
+        let unseen = unseen && self.state.unit(unit).queued.is_none();
         self.intend_stop(unit, why, then, now);
         if unseen {
             self.stop_after_launch(unit, now);
@@ -106,10 +108,16 @@ impl Brain {
         }
     }
 
-    /// Clears away what a failed launch may have started all the same, once that had time to show.
-    pub(super) fn stop_unlaunched(&mut self, unit: &UnitId, now: Timestamp) {
-        self.intend_stop(unit, StopWhy::Remnants, Then::Again, now);
-        self.stop_after_launch(unit, now);
+    /// Clears away what a failed launch may have started all the same, once that had time to show; at once where it was
+    /// refused for good.
+    pub(super) fn stop_unlaunched(&mut self, unit: &UnitId, then: Then, now: Timestamp) {
+        let refused = matches!(then, Then::GiveUp(_));
+        self.intend_stop(unit, StopWhy::Remnants, then, now);
+        if refused {
+            self.ask_stop(unit);
+        } else {
+            self.stop_after_launch(unit, now);
+        }
     }
 
     fn intend_stop(&mut self, unit: &UnitId, why: StopWhy, then: Then, now: Timestamp) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::words;
 use crate::base::{ExitStatus, Timestamp};
 use crate::plan::Plan;
-use crate::run::{RunState, UnitPhase};
+use crate::run::{GaveUp, RunState, UnitPhase};
 
 /// What the summary cannot read from the run.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +30,13 @@ pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
         let _ = writeln!(out, "{:width$}  {text}", eval.name.as_str());
     }
     for unit in plan.servers() {
-        if let UnitPhase::GaveUp(why) = &run.unit(&unit.id).phase {
-            let _ = writeln!(out, "{} given up: {}", unit.id, words::gave_up(why));
+        let state = run.unit(&unit.id);
+        if let UnitPhase::GaveUp(why) = &state.phase {
+            let exit = state.exit.filter(|_| matches!(why, GaveUp::Budget { .. }));
+            let last = exit.map_or_else(String::new, |exit| {
+                format!("; the last one ended {}", words::ended(&exit))
+            });
+            let _ = writeln!(out, "{} given up: {}{last}", unit.id, words::gave_up(why));
         }
     }
     if !ending.tables.trim().is_empty() {
@@ -52,39 +57,45 @@ pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
 }
 
 fn left_running(plan: &Plan, run: &RunState, stop_with: &str) -> String {
-    let living = |is_server: bool| {
-        plan.units
-            .iter()
-            .filter(|unit| unit.port.is_some() == is_server)
-            .filter(|unit| run.unit(&unit.id).phase.may_live())
-            .count()
+    let living = |is_server: bool, waits: bool| {
+        let units = plan.units.iter();
+        let of_kind = units.filter(|unit| unit.port.is_some() == is_server);
+        let states = of_kind.map(|unit| run.unit(&unit.id));
+        let living = states.filter(|unit| unit.phase.may_live());
+        living.filter(|unit| unit.queued.is_some() == waits).count()
     };
-    let (servers, clients) = (living(true), living(false));
-    let count =
-        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let what = match (servers, clients) {
-        (0, 0) => return "nothing of this run is left running\n".to_owned(),
-        (_, 0) => count(servers, "server"),
-        (0, _) => count(clients, "evaluation"),
-        _ => format!(
-            "{} and {}",
-            count(servers, "server"),
-            count(clients, "evaluation")
-        ),
+    let count = |count: usize, what: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {what}{plural}"))
     };
-    let verb = if servers + clients == 1 {
-        "keeps"
+    let (servers, clients) = (living(true, false), living(false, false));
+    let running = [count(servers, "server"), count(clients, "evaluation")];
+    let running: Vec<String> = running.into_iter().flatten().collect();
+    let keep = if servers + clients == 1 {
+        "keeps running"
     } else {
-        "keep"
+        "keep running"
     };
-    format!("{what} {verb} running; to stop: {stop_with}\n")
+    let running = (!running.is_empty()).then(|| format!("{} {keep}", running.join(" and ")));
+    let waiting = living(true, true);
+    let wait = if waiting == 1 {
+        "waits in the queue"
+    } else {
+        "wait in the queue"
+    };
+    let waiting = count(waiting, "server").map(|what| format!("{what} {wait}"));
+    let left: Vec<String> = [running, waiting].into_iter().flatten().collect();
+    if left.is_empty() {
+        return "nothing of this run is left running\n".to_owned();
+    }
+    format!("{}; to stop: {stop_with}\n", left.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::UnitId;
-    use crate::run::{Event, GaveUp, StopWhy, Verdict};
+    use crate::run::{Event, StopWhy, Verdict};
     use crate::view::testing::{Story, plan};
 
     fn text(story: &Story, status: ExitStatus, tables: &str) -> String {
@@ -146,6 +157,22 @@ mod tests {
         3 servers and 1 evaluation keep running; to stop: toolorch down night.yaml
         exit code 130 (interrupted; what was started keeps running), after 21.3s
         ");
+    }
+
+    #[test]
+    fn what_waits_in_a_queue_does_not_run() {
+        let mut story = Story::begun();
+        story.start("orchestrator-0").ready("orchestrator-0");
+        let unit = UnitId::new("orchestrator-1");
+        story.start(unit.as_str());
+        let generation = story.state.unit(&unit).generation;
+        story.tell(Event::Queued {
+            unit,
+            generation,
+            why: "job 7: the nodes are busy (Resources)".to_owned(),
+            starts: None,
+        });
+        insta::assert_snapshot!(left_running(&plan(2), &story.state, "toolorch down"), @"1 server keeps running, 1 server waits in the queue; to stop: toolorch down");
     }
 
     #[test]

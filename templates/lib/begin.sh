@@ -81,6 +81,6 @@ LC_ALL=C # bytes are bytes
 # ---- What a unit says of itself ------------------------------------------------------------------------
 U_FORMAT=1
 U_UNIT='' U_CLUSTER='' U_ARGV=()
-U_SET=() U_PASS=() U_MAY_PASS=() U_UNSET=() U_CONDA='' U_VENV='' U_MODULES=() U_SETUP=() U_UMASK=''
-U_CWD='' U_GPUS='' U_PORT='' U_MORE_PORTS=() U_HOST='' U_CACHE_DIR='' U_OPEN_FILES='' U_GRACE=30 U_RESULTS='' U_IDLE=''
+U_SET=() U_PASS=() U_MAY_PASS=() U_UNSET=() U_CONDA='' U_VENV='' U_CONTAINER=() U_MODULES=() U_SETUP=() U_UMASK=''
+U_CWD='' U_GPUS='' U_PORT='' U_MORE_PORTS=() U_HOST='' U_SHARE='' U_CACHE_DIR='' U_OPEN_FILES='' U_GRACE=30 U_RESULTS='' U_IDLE=''
 U_NOTIFY=() U_NOTIFY_DIR='' U_NOTIFY_EVERY=600

@@ -58,7 +58,7 @@ u_drop() { # credentials, endpoints, proxies; the names go to the file `dropped`
   shopt -u nocasematch
 }
 u_child() {
-  local U_I U_FD U_ENV=() U_DIR=$D U_GPU_LIST=${S[gpus]} U_NOFILE=${S[nofile]} U_HOME_DIR
+  local U_I U_FD U_BOX U_ENV=() U_DIR=$D U_GPU_LIST=${S[gpus]} U_NOFILE=${S[nofile]} U_HOME_DIR
   local U_MARK=$RUN/$U_UNIT/${S[generation]}/${S[launch]}
   trap - TERM INT QUIT HUP PIPE USR1 USR2
   : 2>/dev/null >>"${S[log]}" || u_refuse "log \`${S[log]}\` cannot be written" # made for us alone
@@ -94,7 +94,9 @@ u_child() {
   [[ -n $U_NOFILE ]] && ulimit -Sn "$U_NOFILE" 2>/dev/null
   for U_I in "${!U_PASSED[@]}"; do u_set "$U_I" "${U_PASSED[$U_I]}"; done
   for ((U_I = 0; U_I < ${#U_SET[@]}; U_I += 2)); do u_set "${U_SET[U_I]}" "${U_SET[U_I + 1]}"; done
+  u_container
   { compgen -e; printf '%s\n' "${U_ENV[@]%%=*}"; } >"$U_DIR/intended"
+  U_ARGV=("${U_BOX[@]}" "${U_ARGV[@]}")
   if [[ ${U_ARGV[0]} == */* ]]; then [[ -x ${U_ARGV[0]} && ! -d ${U_ARGV[0]} ]]; else type -P -- "${U_ARGV[0]}" >/dev/null; fi ||
     u_refuse "command \`${U_ARGV[0]}\` not found or not executable (PATH=$PATH)"
   # An orphan that nobody wrote down must not start.

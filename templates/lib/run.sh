@@ -3,6 +3,7 @@ refuse() { # CODE REASON: nothing was started
   S[phase]=refused S[exit_code]=$1 S[reason]=$2 S[requested]=0 S[signal]=
   now_ms; S[ended_at]=$NOW
   save_state; say "$2"
+  drop_claims
   exit "$1"
 }
 declare -A U_PASSED=()
@@ -100,6 +101,7 @@ checks() { # what can be known before the fork
   read_secrets
   [[ -z $MISSING ]] || refuse 78 "no value for $MISSING: \`pass\` names it, but neither the secrets file nor the environment has it"
   [[ -n $U_PORT ]] && port_taken "$U_PORT" && refuse 69 "$WHY"
+  claim; gpu_room
   if [[ ! -d ${S[log]%/*} ]]; then mkdir -p -- "${S[log]%/*}" || refuse 78 "log directory \`${S[log]%/*}\` cannot be made"; fi
   S[log_from]=$SIZE
 }
@@ -148,6 +150,7 @@ verb_run() {
   S[pid]=$!
   u_read_stat "${S[pid]}" && S[start]=$ST_START
   S[phase]=running; save_state
+  [[ -z ${S[start]-} ]] || put_claims "${S[pid]}" "${S[start]}"
   exec {LIFE}> >(record); RECORDER=$!
   say "generation ${S[generation]}, pid ${S[pid]}, log ${S[log]}"
   while :; do
@@ -186,6 +189,7 @@ settle() { # the program ended (its code is $1), or a stop was asked for; does n
     S[phase]=refused; IFS= read -r line <"$D/refusal"; S[reason]=$line
   fi
   now_ms; S[ended_at]=$NOW; save_state
+  drop_claims
   say "${S[phase]}: code $code${S[signal]:+ (${S[signal]}, inferred)}${S[reason]:+, ${S[reason]}}"
   ((STOP)) && code=0
   if [[ -e $D/over ]]; then rm -rf -- "$D"; rmdir -- "${D%/*}" 2>/dev/null; fi # nothing of the run is left but this

@@ -10,6 +10,7 @@
 mod at_start;
 mod clients_on_nodes;
 mod cluster;
+mod containers;
 mod cuts;
 mod in_slurm;
 mod kills;
@@ -18,6 +19,7 @@ mod log_cluster;
 mod nodes;
 mod over_ssh;
 mod people;
+mod refused;
 mod shape;
 mod site;
 mod slurm;

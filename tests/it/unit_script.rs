@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod by_hand;
+mod claims;
+mod containers;
 mod ending;
 mod environment;
 pub(crate) mod lab;

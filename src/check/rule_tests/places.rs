@@ -33,6 +33,53 @@ fn ports_collide() {
 }
 
 #[test]
+fn containers_that_cannot_be_entered() {
+    let with = |container: &str| {
+        format!(
+            "models:\n  a: {{ model: Qwen/Qwen3-8B, node: n, port: 1800, env: {{ container: {container} }} }}\n"
+        )
+    };
+    fine(&with(
+        "{ runtime: apptainer, image: 'docker://vllm/vllm-openai:v0.11.0', mounts: ['/data:/data:ro'] }",
+    ));
+    assert_snapshot!(said(&with("{ runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'] }")), @r"
+    error[E0608]: Pyxis is a part of SLURM
+     --> a.yaml:6:80
+      |
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, port: 1800, env: { container: { runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'...
+      |                                                                                ^^^^^ `a-0` is in no SLURM job
+      |
+      = help: write `launcher: slurm`, or `runtime: apptainer`
+
+    error[E0608]: an image that no runtime understands
+     --> a.yaml:6:94
+      |
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, port: 1800, env: { container: { runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'...
+      |                                                                                              ^^ a path or an address is needed
+      |
+      = help: write a path (`/shared/images/vllm.sif`) or an address (`docker://vllm/vllm-openai:v0.11.0`)
+
+    error[E0608]: a mount that no runtime understands
+     --> a.yaml:6:107
+      |
+    6 | ...ntainer: { runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'] } } }
+      |                                                   ^^^^^^^^^^^^ `HOST:INSIDE` is needed
+      |
+      = help: write `/data:/data`, or `/data:/data:ro`; without commas
+
+    error[E0608]: a mount that no runtime understands
+     --> a.yaml:6:121
+      |
+    6 | ...ime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'] } } }
+      |                                                  ^^^^^^^^^^^^^ `HOST:INSIDE` is needed
+      |
+      = help: write `/data:/data`, or `/data:/data:ro`; without commas
+
+    error: 4 errors in a.yaml
+    ");
+}
+
+#[test]
 fn ports_end() {
     assert_snapshot!(said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, replicas: 4, port: 65533 }\n"), @r"
     error[E0302]: the ports of `a` would go past 65535

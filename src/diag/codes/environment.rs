@@ -42,6 +42,13 @@ pub(super) const ROWS: &[CodeInfo] = &[
                the hard limit of its shell is lower it could not look at what it started.",
     },
     CodeInfo {
+        code: "E0608",
+        title: "a container that cannot be entered",
+        text: "`apptainer` and `singularity` run an image on any node. `pyxis` is a part of SLURM's `srun`: it needs \
+               `launcher: slurm`. Mounts are `HOST:INSIDE`, with a full path inside and neither blanks at the ends, \
+               commas nor line ends in them, since the runtimes separate mounts by these.",
+    },
+    CodeInfo {
         code: "E0610",
         title: "`allow` names no code",
         text: "Codes are a letter and four digits, as findings show them in brackets.",

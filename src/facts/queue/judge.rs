@@ -71,7 +71,7 @@ impl QueueSeen {
     fn not_asked(&self) -> Option<Standing> {
         let why = match &self.asked {
             Asked::Answered => return None,
-            Asked::NeedNot => "SLURM was not asked".to_owned(),
+            Asked::NeedNot => "its job runs, and has not begun with it yet".to_owned(),
             Asked::Failed(why) => format!("SLURM does not answer: {why}"),
         };
         Some(Standing::Unknown(why))
@@ -88,7 +88,7 @@ impl QueueSeen {
             return (Observation::Never, None);
         };
         let Some(taken) = want.taken else {
-            return (want.untaken(&self.standing(name, job)), None);
+            return (self.untaken(name, job, want), None);
         };
         let again =
             |(now, _): &(Incarnation, u64)| now.id == taken.id && now.restart > taken.restart;
@@ -119,18 +119,23 @@ impl QueueSeen {
         };
         (observation, log_bytes)
     }
-}
 
-impl Want {
     /// No job has begun with it.
-    fn untaken(&self, standing: &Standing) -> Observation {
-        if self.stop {
-            return self.ended(true, None);
+    fn untaken(&self, name: &str, job: &Job, want: &Want) -> Observation {
+        if want.stop {
+            return want.ended(true, None);
         }
-        match standing {
-            Standing::Waiting(record) => self.queued(record),
-            Standing::Over { id, .. } if self.given == Some(*id) => {
-                self.ended(false, Some(standing.to_string()))
+        let standing = self.standing(name, job);
+        match &standing {
+            Standing::Waiting(record) => want.queued(record),
+            Standing::Over { id, state } if want.given == Some(*id) => {
+                let began = job.now.is_some_and(|(now, _)| now.id == *id);
+                match state.as_str() {
+                    // Whoever cancels a job that waits means what it is for.
+                    "CANCELLED" if !began => want.ended(true, None),
+                    _ if !began => want.ended(false, Some(self.in_vain(&standing))),
+                    _ => want.ended(false, Some(standing.to_string())),
+                }
             }
             // A job is on its way.
             Standing::Over { .. } | Standing::Absent => Observation::Never,
@@ -141,6 +146,14 @@ impl Want {
         }
     }
 
+    /// Its job was there and wrote nothing.
+    fn in_vain(&self, standing: &Standing) -> String {
+        let base = &self.base;
+        format!("{standing}, and nothing of it was seen on its node: does it see `{base}`?")
+    }
+}
+
+impl Want {
     fn queued(&self, record: &Record) -> Observation {
         let reason = slurm::reason(&record.reason);
         Observation::Queued(Queued {

@@ -72,6 +72,8 @@ pub(super) enum Asked {
 #[derive(Debug, Default)]
 pub(super) struct QueueSeen {
     pub(super) host: String,
+    /// The folder that its nodes must see.
+    pub(super) base: String,
     pub(super) asked: Asked,
     pub(super) records: Vec<Record>,
     pub(super) jobs: BTreeMap<String, Job>,
@@ -118,6 +120,7 @@ impl QueueSeen {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
         match kind {
             "host" => rest.clone_into(&mut self.host),
+            "base" => self.base = clean(rest),
             "queue" => {
                 let (code, words) = rest.split_once(' ').unwrap_or((rest, ""));
                 self.asked = match code {

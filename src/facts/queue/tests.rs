@@ -49,7 +49,13 @@ fn what_waits_is_told_with_its_reason() {
     // It was cancelled before it began; or it was of an earlier start, and the next job is on its way.
     let over = format!("{}{WANT}", job("CANCELLED", "None"));
     insta::assert_snapshot!(seen(&over), @"Never");
-    insta::assert_snapshot!(seen(&format!("{over}{given}")), @"ended None: its SLURM job 7 is over: it was cancelled (CANCELLED)");
+    insta::assert_snapshot!(seen(&format!("{over}{given}")), @"ended None as asked: -");
+    let failed = format!(
+        "base /home/u/.toolorch/slurm/r\n{}{WANT}{given}",
+        job("FAILED", "NonZeroExitCode")
+    );
+    insta::assert_snapshot!(seen(&failed), @"ended None: its SLURM job 7 is over: it failed (FAILED), and nothing of it was seen on its node: does it see `/home/u/.toolorch/slurm/r`?");
+    insta::assert_snapshot!(seen(&format!("now g 7 0 gpu-31-10 0\n{failed}")), @"ended None: its SLURM job 7 is over: it failed (FAILED)");
     insta::assert_snapshot!(seen(&format!("queue 0 \n{WANT}")), @"Never");
     insta::assert_snapshot!(seen(&format!("queue 1 Unable to contact slurm controller\nid g 7\n{WANT}")), @"unknown: SLURM does not answer: Unable to contact slurm controller");
     let stop = format!(

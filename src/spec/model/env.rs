@@ -60,7 +60,7 @@ pub struct Container {
     pub runtime: ContainerRuntime,
     /// The image: a path or an address that the runtime understands.
     pub image: String,
-    /// Directories to mount, `HOST:INSIDE`.
+    /// Directories to mount beside its working directory, results, caches and weights: `HOST:INSIDE`.
     #[serde(default)]
     pub mounts: Vec<String>,
 }
@@ -69,8 +69,29 @@ pub struct Container {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerRuntime {
-    /// Apptainer, formerly Singularity.
+    /// Apptainer, on any node.
     Apptainer,
-    /// The SLURM plug-in Pyxis.
+    /// `SingularityCE`, on any node.
+    Singularity,
+    /// The SLURM plug-in Pyxis, in jobs.
     Pyxis,
+}
+
+impl ContainerRuntime {
+    /// Its word in the YAML, and in scripts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Apptainer => "apptainer",
+            Self::Singularity => "singularity",
+            Self::Pyxis => "pyxis",
+        }
+    }
+
+    /// The program that enters it.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Pyxis => "srun",
+            Self::Apptainer | Self::Singularity => self.word(),
+        }
+    }
 }

@@ -74,7 +74,7 @@ fn a_job_that_never_begins_is_given_up() {
     assert_snapshot!(story.told(), @r#"
       0ms a #1 queued: job 7: one job may not ask for so much (QOSMaxGRESPerJob)
       0ms a #1 stop intended: NotReady
-    10.0s -> stop a #1
+      0ms -> stop a #1
     10.0s a #1 stopped
     10.0s a given up: Permanent { why: "it will never begin: job 7: one job may not ask for so much (QOSMaxGRESPerJob); change what it asks for" }
     10.0s e ended: NotStarted { why: "`a` has 0 of the 1 servers that must be ready", code: 4 }
@@ -94,7 +94,10 @@ fn the_next_owner_takes_over_what_waits() {
     let goal = story.all();
     story.owner(goal);
     story.skip().begin(&[("a", waits)], &[]);
-    assert_snapshot!(story.told(), @"    0ms -> watch a");
+    assert_snapshot!(story.told(), @r"
+    0ms -> watch a
+    0ms a #1 queued: job 7: others come first (Priority)
+    ");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::base::{Generation, Port};
 use crate::facts::{Observation, ProbeOutcome};
 use crate::plan::Unit;
 use crate::spec::model::LauncherKind;
-use crate::supervise::Goal;
+use crate::supervise::{Goal, Input, LaunchFailure};
 
 /// A story in which `a` is ready.
 fn ready() -> Story {
@@ -336,6 +336,29 @@ fn a_failed_launch_is_cleared_away_and_tried_again() {
     16.0s a #2 start intended
     16.0s -> launch a #2
     ");
+}
+
+#[test]
+fn a_launch_that_was_refused_for_good_is_not_tried_again() {
+    let mut story = Story::new(ONE);
+    story.begin(&[], &[]).skip();
+    let why = "SLURM here: no such partition; change `slurm.partition`".to_owned();
+    let permanent = true;
+    story.feed(Input::LaunchDone {
+        unit: "a".into(),
+        generation: Generation(1),
+        result: Err(LaunchFailure { why, permanent }),
+    });
+    story.stopped("a");
+    assert_snapshot!(story.told(), @r#"
+    0ms a #1 launch failed: SLURM here: no such partition; change `slurm.partition`
+    0ms a #1 stop intended: Remnants
+    0ms -> stop a #1
+    0ms a #1 stopped
+    0ms a given up: Permanent { why: "SLURM here: no such partition; change `slurm.partition`" }
+    0ms run ended 4: `a` did not become ready
+    0ms -> finish 4: `a` did not become ready
+    "#);
 }
 
 #[test]

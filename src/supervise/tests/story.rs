@@ -10,7 +10,7 @@ use crate::plan::{Plan, plan};
 use crate::run::{Event, Handle, Record, RunState};
 use crate::spec::ClusterSpec;
 use crate::spec::model::LauncherKind;
-use crate::supervise::{Again, Brain, Counts, Effect, Goal, Input, Signs, Wishes};
+use crate::supervise::{Again, Brain, Counts, Effect, Goal, Input, LaunchFailure, Signs, Wishes};
 
 /// Some time after the epoch.
 pub(super) const DAWN: Timestamp = Timestamp(1_000_000_000);
@@ -306,7 +306,7 @@ impl Story {
         self.feed(Input::LaunchDone {
             unit,
             generation,
-            result,
+            result: result.map_err(LaunchFailure::passing),
         })
     }
 

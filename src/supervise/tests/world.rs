@@ -15,7 +15,7 @@ use crate::plan::{Plan, UnitKind};
 use crate::run::{Event, Handle, Record, Retry, RunState, UnitPhase};
 use crate::spec::model::LauncherKind;
 use crate::supervise::{
-    Again, Ask, Brain, Configured, Counts, Effect, Goal, Input, Outcome, Signs,
+    Again, Ask, Brain, Configured, Counts, Effect, Goal, Input, LaunchFailure, Outcome, Signs,
 };
 
 /// Questions of each evaluation.
@@ -745,7 +745,7 @@ impl World {
                 log: String::new(),
             })
         } else {
-            Err("no answer".to_owned())
+            Err(LaunchFailure::passing("no answer".to_owned()))
         };
         if appears {
             let appear = Happening::Appear(unit.clone(), generation, launch, fate);

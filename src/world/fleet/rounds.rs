@@ -194,16 +194,20 @@ impl Rounds {
         if let Some(read) = self.read.get(unit).filter(known) {
             return Ok(Observation::Exited(read.clone()));
         }
-        let end = self.station.log_end(unit, CAUSE_BYTES).await?;
         if self.clients.units.contains(unit) && self.station.jobs().is_none() {
             let (dropped, differs) = self.station.names(unit).await?;
             self.clients
                 .tell(unit, ClientSeen::Ended { dropped, differs });
         }
-        let exit = Exit {
-            tail: end.lines(),
-            cause: end.cause().map(Box::new),
-            ..exit
+        let exit = match self.station.log_end(unit, CAUSE_BYTES).await {
+            Ok(end) => Exit {
+                tail: end.lines(),
+                cause: end.cause().map(Box::new),
+                ..exit
+            },
+            // It ended, whatever became of its log.
+            Err(StationError::Refused { .. }) => exit,
+            Err(error) => return Err(error),
         };
         self.read.insert(unit.clone(), exit.clone());
         Ok(Observation::Exited(exit))

@@ -27,6 +27,9 @@ const STOP: Duration = Duration::from_mins(1);
 /// Jobs have `KillWait`, 30 s unless the site says otherwise.
 const CANCEL: Duration = Duration::from_secs(90);
 
+/// The exit code of scripts for what will never be done as it is asked for.
+const NEVER: i32 = 78;
+
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StationError {
@@ -45,6 +48,8 @@ pub enum StationError {
         place: String,
         /// What it said.
         words: String,
+        /// Asked again it would say the same.
+        permanent: bool,
     },
 }
 
@@ -533,11 +538,16 @@ impl Station {
                     .strip_prefix("toolorch: ")
                     .unwrap_or(&words)
                     .to_owned();
-                Err(self.refused(match code {
+                let words = match code {
                     _ if !words.is_empty() => words,
                     Some(code) => format!("it ended with {code} and no word"),
                     None => "a signal ended it".to_owned(),
-                }))
+                };
+                Err(StationError::Refused {
+                    place: self.place(),
+                    words,
+                    permanent: code == Some(NEVER),
+                })
             }
             Err(source) => Err(self.failed(source)),
         }
@@ -552,6 +562,7 @@ impl Station {
         StationError::Refused {
             place: self.place(),
             words,
+            permanent: false,
         }
     }
 }

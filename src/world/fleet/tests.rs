@@ -19,7 +19,13 @@ use crate::world::transport::{
 };
 use crate::world::{LaunchJob, Launchers};
 
-const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: 47813, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
+const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: PORT, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
+
+/// One that nobody has: tests run beside each other, and a unit claims its port.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
 
 /// This machine, with another folder for state.
 struct Elsewhere(PathBuf);
@@ -71,7 +77,7 @@ impl Yard {
         let run = RunId::new(
             format!("fleet-{}", dir.path().file_name().unwrap().display()).replace("-.", "-"),
         );
-        let plan = clean(YAML);
+        let plan = clean(&YAML.replace("PORT", &free_port().to_string()));
         let files = render_plan(
             &plan,
             &Renderer::new(&std::collections::BTreeMap::new()).unwrap(),

@@ -71,6 +71,14 @@ pub enum LaunchError {
         /// What it said.
         words: String,
     },
+    /// It will never be started as it is asked for.
+    #[error("{place}: {words}")]
+    Never {
+        /// Who refused.
+        place: String,
+        /// Why, and what to do.
+        words: String,
+    },
     /// No such launcher here.
     #[error("nothing here starts units by `{0}`")]
     Absent(&'static str),

@@ -1,7 +1,8 @@
 //! A unit in a SLURM job, which holds all units of its node.
 
 use super::launchers::{LaunchError, LaunchJob, Launched};
-use crate::world::fleet::Station;
+use crate::knowledge::slurm;
+use crate::world::fleet::{Station, StationError};
 
 /// Asks for the start; the job may wait for hours before it happens.
 pub(super) async fn launch(
@@ -13,6 +14,31 @@ pub(super) async fn launch(
     let (generation, epoch) = (job.generation.to_string(), job.epoch.unwrap_or_default());
     let (epoch, path) = (epoch.to_string(), log.to_string_lossy());
     let start = [&generation, job.launch.as_str(), &epoch, &path];
-    let pid = station.start_in_job(name, &job.unit, &start).await?;
+    let pid = station.start_in_job(name, &job.unit, &start).await;
+    let pid = pid.map_err(refused)?;
     Ok(Launched { pid, log })
+}
+
+/// Whether asking again may help.
+fn refused(error: StationError) -> LaunchError {
+    match error {
+        StationError::Refused {
+            place,
+            words,
+            permanent,
+        } => match slurm::submission(&words) {
+            Some(key) => LaunchError::Never {
+                place,
+                words: format!("{words}; change {key}"),
+            },
+            None if permanent => LaunchError::Never { place, words },
+            None => StationError::Refused {
+                place,
+                words,
+                permanent,
+            }
+            .into(),
+        },
+        error @ StationError::Transport { .. } => error.into(),
+    }
 }

@@ -207,7 +207,7 @@ fn what_a_template_may_not_do_is_refused_with_its_line() {
       |    ^^^^^^^^^^^^^^^^^^^^
     "#);
     insta::assert_snapshot!(unit_error("true\necho {{ unit.nmae }}"), @r"
-        error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpus, grace_s, host, idle_s, kind, may_pass, more_ports, name, notify, open_files, pass, port, results_dir, set, setup, slower, umask, unset
+        error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpu_share, gpus, grace_s, host, idle_s, kind, may_pass, more_ports, name, notify, open_files, pass, port, results_dir, set, setup, slower, umask, unset
          --> unit.sh.tera:2:14
           |
         2 | echo {{ unit.nmae }}

@@ -304,9 +304,11 @@ fn free_port() -> u16 {
 fn a_lost_program_is_told_from_an_exited_one() {
     let lab = Lab::new(&["sleep", "60"]);
     let running = lab.start("");
+    let program = running.program();
     kill("KILL", running.pid());
-    kill("KILL", running.program());
+    kill("KILL", program);
     running.wait();
+    assert!(eventually(|| !lives(program)));
     let status = lab.say("status");
     assert_eq!(status.code, Some(2));
     assert!(

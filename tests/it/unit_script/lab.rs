@@ -115,6 +115,7 @@ impl Lab {
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.path())
             .env("TOOLORCH_STATE", self.path().join("state"))
+            .env("TOOLORCH_CLAIMS", self.path().join("claims"))
             .arg(self.script())
             .args(words.split_whitespace())
             .args(["--run", &self.run()])

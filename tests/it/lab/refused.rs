@@ -1,0 +1,198 @@
+//! Starts in SLURM jobs that are refused: by a unit's own script, by sbatch, by a node that sees nothing of the run.
+
+use rustix::process::Signal;
+
+use super::site::Site;
+use super::{Lab, Shape};
+use crate::up::scene::until;
+
+const NODE: &str = "gpu-31-10";
+
+const YAML: &str = "version: 1
+name: s
+launcher: slurm
+slurm: { partition: main, time: '01:00:00' }
+nodes: { gpu-31-10: { gpus: 8 } }
+models:
+  m: { model: Qwen/Qwen3-8B, engine: sim, node: gpu-31-10, gpus: [0], port: 1800, restart: { backoff: 1s } }
+when_done: keep
+";
+
+fn site(yaml: &str, private_home: bool) -> Site {
+    let node = vec![NODE.to_owned()];
+    let private_home = node.iter().filter(|_| private_home).cloned().collect();
+    let shape = Shape {
+        slurm: node,
+        private_home,
+        ..Shape::slurm()
+    };
+    Site::new(&shape, yaml)
+}
+
+/// Somebody else listens on this port of the node until the guard is ended.
+fn occupy(site: &Site, port: u16) {
+    let listen = format!(
+        "import socket, time; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); \
+         s.bind(('0.0.0.0', {port})); s.listen(); time.sleep(600)"
+    );
+    let line = format!("setsid python3 -c \"{listen}\" >/dev/null 2>&1 & echo $! >/tmp/occupier");
+    site.on(NODE, ["bash", "-c", &line]);
+    let listens = format!("ss -Hltn 'sport = :{port}' | grep -q .");
+    until("the occupier", || {
+        let line = format!("{listens} && echo yes || true");
+        (site.on(NODE, ["bash", "-c", &line]) == "yes").then_some(())
+    });
+}
+
+fn vacate(site: &Site) {
+    site.on(
+        NODE,
+        ["bash", "-c", "kill $(cat /tmp/occupier); rm /tmp/occupier"],
+    );
+}
+
+#[test]
+fn a_taken_port_is_told_and_the_server_comes_up_when_it_is_free_and_elsewhere_where_it_may() {
+    let site = site(YAML, false);
+    occupy(&site, 1800);
+    let going = site.up();
+    Site::says(&going, 1, "m-0 ended with code 69: port 1800 is in use");
+    let logs = site.toolorch(0, "logs m-0");
+    assert!(
+        logs.out.contains("port 1800 is in use"),
+        "{}{}",
+        logs.out,
+        logs.err
+    );
+    vacate(&site);
+    let said = going.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    site.goes_down();
+
+    // With `port: auto` it takes another one: both looked at the same moment, and the other was first.
+    site.write("cluster.yaml", &YAML.replace("port: 1800", "port: auto"));
+    let going = site.up();
+    Site::says(&going, 1, "m-0 ready after");
+    going.end();
+    let [pid] = site.servers(NODE)["m-0"][..] else {
+        panic!()
+    };
+    let port = site.on(
+        NODE,
+        [
+            "bash",
+            "-c",
+            &format!("ss -Hltnp | grep pid={pid}, | awk '{{print $4}}'"),
+        ],
+    );
+    let port: u16 = port.rsplit(':').next().unwrap().parse().unwrap();
+    // It dies, and somebody takes its port before it is there again.
+    site.on(NODE, ["bash", "-c", &format!("kill -STOP {pid}")]);
+    site.on(NODE, ["kill", "-KILL", &pid.to_string()]);
+    occupy(&site, port);
+    let said = site.toolorch(0, "up --events plain");
+    assert!(said.err.contains("m-0 ready after"), "{}", said.err);
+    vacate(&site);
+    site.goes_down();
+}
+
+#[test]
+fn the_next_owner_has_a_queued_start_begin() {
+    let site = site(YAML, false);
+    let words = [
+        "--parsable",
+        "-p",
+        "main",
+        "-w",
+        NODE,
+        "--gres=gpu:8",
+        "--wrap",
+        "exec sleep 1000",
+    ];
+    let other = site.exec(["sbatch"].into_iter().chain(words));
+    let first = site.up();
+    Site::says(&first, 1, "the nodes are busy");
+    Lab::signal(&first, Signal::INT);
+    assert_eq!(first.end().code, 130);
+    let second = site.up();
+    Site::says(&second, 1, "the nodes are busy");
+    site.exec(["scancel", &other]);
+    let said = second.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.err.contains("ended"), "{}", said.err);
+    site.goes_down();
+}
+
+#[test]
+fn a_folder_that_the_node_does_not_see_is_named() {
+    let site = site(YAML, true);
+    let said = site.toolorch(4, "up --events plain");
+    let words = "nothing of it was seen on its node: does it see ";
+    assert!(said.err.contains(words), "{}", said.err);
+    assert!(said.took.as_secs() < 60, "{:?}", said.took);
+}
+
+#[test]
+fn what_sbatch_refuses_for_good_is_refused_once() {
+    let bad = [
+        ("partition: main", "partition: nowhere", "slurm.partition"),
+        (
+            "partition: main",
+            "partition: main, constraint: h900",
+            "slurm.constraint",
+        ),
+    ];
+    let site = site(YAML, false);
+    for (from, to, key) in bad {
+        let yaml = YAML.replace(from, to);
+        site.write("cluster.yaml", &yaml);
+        let said = site.toolorch(4, "up --events plain");
+        assert!(said.err.contains(key), "{}", said.err);
+        assert_eq!(
+            said.err.matches("could not be started").count(),
+            1,
+            "{}",
+            said.err
+        );
+        assert!(said.took.as_secs() < 20, "{:?}", said.took);
+        assert!(!said.err.contains("keep running"), "{}", said.err);
+        site.toolorch(0, "down");
+    }
+}
+
+#[test]
+fn a_unit_that_is_new_to_a_job_gets_it_anew_or_is_refused() {
+    let more = YAML.replace("gpus: [0],", "gpus: [0, 1], replicas: 2,");
+    let site = site(YAML, false);
+    site.toolorch(0, "up --events plain");
+    site.write("cluster.yaml", &more);
+    let said = site.toolorch(3, "up --events plain");
+    assert!(said.err.contains("`m-1`"), "{}", said.err);
+    site.write("cluster.yaml", YAML);
+    site.goes_down();
+
+    // Of a job that waits nothing has begun: another takes its place.
+    let words = [
+        "--parsable",
+        "-p",
+        "main",
+        "-w",
+        NODE,
+        "--gres=gpu:8",
+        "--wrap",
+        "exec sleep 1000",
+    ];
+    let other = site.exec(["sbatch"].into_iter().chain(words));
+    let first = site.up();
+    Site::says(&first, 1, "the nodes are busy");
+    Lab::signal(&first, Signal::INT);
+    first.end();
+    site.write("cluster.yaml", &more);
+    let second = site.up();
+    Site::says(&second, 1, "m-1 waits");
+    site.exec(["scancel", &other]);
+    let said = second.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    site.assert_units(NODE, 2);
+    site.goes_down();
+}
