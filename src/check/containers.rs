@@ -41,7 +41,7 @@ fn container_of(ctx: &Ctx<'_>, unit: &Unit) -> Option<(Container, FieldPath)> {
 
 fn findings(unit: &Unit, container: &Container, path: &FieldPath) -> Vec<Diagnostic> {
     let refused = |title: &str, place: Place, label: String, help: &str| {
-        let finding = Diagnostic::error(Code("E0608"), title);
+        let finding = Diagnostic::error(Code("E0603"), title);
         finding.at(place, label).help(help)
     };
     let mut found = Vec::new();

@@ -5,26 +5,28 @@
 use serde_json::Value;
 
 use crate::base::{FieldPath, Name};
-use crate::diag::{Code, Diagnostic, Place, Report};
+use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
+use crate::knowledge::flags::canonical;
 use crate::knowledge::recipes;
 use crate::spec::model::{Context, ModelSpec};
 
 use super::Ctx;
+use super::shape::language;
 
 /// Where a server's context length is known from.
-enum Length {
+enum Length<'a> {
     /// `max_model_len`.
     Written(u64),
-    /// The model's `config.json`.
-    Config(u64),
+    /// The model's `config.json`, in this folder.
+    Config(u64, &'a str),
     /// vLLM's own recipe for the model.
     Recipe(u64),
 }
 
-impl Length {
+impl Length<'_> {
     fn tokens(&self) -> u64 {
         match self {
-            Self::Written(tokens) | Self::Config(tokens) | Self::Recipe(tokens) => *tokens,
+            Self::Written(tokens) | Self::Config(tokens, _) | Self::Recipe(tokens) => *tokens,
         }
     }
 }
@@ -59,24 +61,68 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
     }
 }
 
-fn length(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<Length> {
-    if let Some(tokens) = model.max_model_len {
-        return Some(Length::Written(tokens));
+/// The length of its servers, and whether it is certain: a recipe may say more than the model has.
+pub(super) fn tokens(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec) -> Option<(u64, bool)> {
+    let length = length(ctx, name, model)?;
+    let certain = !matches!(length, Length::Recipe(_));
+    Some((length.tokens(), certain))
+}
+
+fn length<'a>(ctx: &Ctx<'a>, name: &Name, model: &ModelSpec) -> Option<Length<'a>> {
+    match model.max_model_len {
+        Some(tokens) => Some(Length::Written(tokens)),
+        // What the flags make of it nobody reckons here.
+        None if insists(ctx, model) => None,
+        None => own_length(ctx, name, model),
     }
-    if let Some(tokens) = ctx.facts.config_of(name).and_then(positions) {
-        return Some(Length::Config(tokens));
+}
+
+/// The length that the model has by itself.
+fn own_length<'a>(ctx: &Ctx<'a>, name: &Name, model: &ModelSpec) -> Option<Length<'a>> {
+    let files = ctx.facts.models.get(name).and_then(|files| files.get());
+    let written = files.and_then(|files| Some((positions(&files.config)?, files.folder.as_str())));
+    if let Some((tokens, folder)) = written {
+        return Some(Length::Config(tokens, folder.trim_end_matches('/')));
     }
     let recipe = recipes::recipe(&model.model)?;
     Some(Length::Recipe(u64::from(recipe.context?)))
 }
 
-/// The positions that a `config.json` allows; models with several parts keep them in `text_config`.
+/// The context length that vLLM derives from a `config.json` (`_get_and_verify_max_len`, read in 0.12 and 0.32); none where
+/// that takes more than its numbers.
 fn positions(config: &Value) -> Option<u64> {
-    let of = |config: &Value| config.get("max_position_embeddings")?.as_u64();
-    of(config).or_else(|| of(config.get("text_config")?))
+    let config = language(config);
+    let written = config.get("max_position_embeddings")?.as_u64()?;
+    // A longer one that the model's owner allows on request.
+    let allowed = config.get("model_max_length").and_then(Value::as_u64);
+    let rope = ["rope_scaling", "rope_parameters"];
+    let rope = rope.iter().find_map(|key| config.get(key)?.as_object());
+    let kind = rope.and_then(|rope| rope.get("rope_type").or_else(|| rope.get("type"))?.as_str());
+    let derived = match (kind, rope) {
+        (None | Some("default" | "mrope" | "su" | "longrope" | "llama3"), _) | (_, None) => written,
+        (Some(kind), Some(rope)) => {
+            let original = rope
+                .get("original_max_position_embeddings")
+                .and_then(Value::as_u64);
+            let base = if kind == "yarn" { original? } else { written };
+            scaled(base, rope.get("factor")?.as_f64()?)
+        }
+    };
+    Some(allowed.map_or(derived, |allowed| allowed.max(derived)))
 }
 
-fn fits(name: &Name, context: Context, length: &Length, path: FieldPath) -> Option<Diagnostic> {
+fn scaled(tokens: u64, factor: f64) -> u64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "lengths are far below 2^52"
+    )]
+    let scaled = (tokens as f64 * factor) as u64;
+    scaled
+}
+
+fn fits(name: &Name, context: Context, length: &Length<'_>, path: FieldPath) -> Option<Diagnostic> {
     let needed = context.prompt.saturating_add(context.output);
     let tokens = length.tokens();
     let written = Place::Value(
@@ -93,7 +139,10 @@ fn fits(name: &Name, context: Context, length: &Length, path: FieldPath) -> Opti
     );
     let see = |finding: Diagnostic| match length {
         Length::Written(_) => finding.see(written.clone(), format!("the server holds {tokens}")),
-        Length::Config(_) => finding.see(model.clone(), format!("its config.json allows {tokens}")),
+        Length::Config(_, folder) => finding.see(
+            model.clone(),
+            format!("`{folder}/config.json` allows {tokens}"),
+        ),
         Length::Recipe(_) => finding.see(model.clone(), format!("vLLM's recipe says {tokens}")),
     };
     let sum = format!("{} + {} = {needed} tokens", context.prompt, context.output);
@@ -120,31 +169,64 @@ fn fits(name: &Name, context: Context, length: &Length, path: FieldPath) -> Opti
 
 /// A length that vLLM refuses at its start.
 fn too_long(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec, report: &mut Report) {
-    let derived = ctx.facts.config_of(name).and_then(positions);
-    let (Some(wanted), Some(derived)) = (model.max_model_len, derived) else {
+    let (Some(wanted), Some(derived)) = (model.max_model_len, own_length(ctx, name, model)) else {
         return;
     };
-    let allowed = |env: &Option<crate::spec::model::Env>| {
-        env.as_ref()
-            .is_some_and(|env| env.set().contains_key("VLLM_ALLOW_LONG_MAX_MODEL_LEN"))
-    };
-    if wanted <= derived || allowed(&model.env) || allowed(&ctx.spec.env) {
+    if wanted <= derived.tokens() || insists(ctx, model) {
         return;
     }
     let origin = FieldPath::root().key("models").key(name.as_str());
+    let title = format!("`max_model_len` of `{name}` is more than the model was made for");
+    let (finding, whence) = match derived {
+        Length::Recipe(tokens) => (
+            Diagnostic::warning(Code("W0423"), title),
+            format!("vLLM's recipe for it says {tokens}"),
+        ),
+        Length::Config(tokens, folder) => (
+            Diagnostic::error(Code("E0423"), title),
+            format!("`{folder}/config.json` allows {tokens}"),
+        ),
+        // The model has none of its own.
+        Length::Written(_) => return,
+    };
     report.push(
-        Diagnostic::error(
-            Code("E0423"),
-            format!("`max_model_len` of `{name}` is more than the model was made for"),
-        )
-        .at(
-            Place::Value(origin.key("max_model_len")),
-            format!("{wanted} tokens"),
-        )
-        .see(
-            Place::Value(origin.key("model")),
-            format!("its config.json allows {derived}"),
-        )
-        .help("vLLM refuses to start; `VLLM_ALLOW_LONG_MAX_MODEL_LEN: \"1\"` in `env.set` insists"),
+        finding
+            .at(
+                Place::Value(origin.key("max_model_len")),
+                format!("{wanted} tokens"),
+            )
+            .see(Place::Value(origin.key("model")), whence)
+            .help(
+                "vLLM refuses to start; `VLLM_ALLOW_LONG_MAX_MODEL_LEN: \"1\"` in `env.set` insists",
+            )
+            .fix(Fix {
+                title: format!("use all that the model has, {}", derived.tokens()),
+                place: Place::Value(origin.key("max_model_len")),
+                replacement: derived.tokens().to_string(),
+                applicability: Applicability::Guess,
+            }),
     );
+}
+
+/// Somebody knows that the length is longer, or makes it longer.
+fn insists(ctx: &Ctx<'_>, model: &ModelSpec) -> bool {
+    const ALLOW: &str = "VLLM_ALLOW_LONG_MAX_MODEL_LEN";
+    const LONGER: [&str; 3] = ["--hf-overrides", "--rope-scaling", "--rope-theta"];
+    let sets = |env: &Option<crate::spec::model::Env>| {
+        env.as_ref()
+            .is_some_and(|env| env.set().contains_key(ALLOW))
+    };
+    let vllm =
+        |vllm: &Option<crate::spec::model::Vllm>| vllm.as_ref().is_some_and(|vllm| sets(&vllm.env));
+    let scales = |flag: &String| {
+        let long = canonical(flag);
+        LONGER
+            .iter()
+            .any(|longer| long.split('.').next() == Some(longer))
+    };
+    sets(&model.env)
+        || vllm(&model.vllm)
+        || vllm(&ctx.spec.vllm)
+        || sets(&ctx.spec.env)
+        || model.args.keys().any(scales)
 }

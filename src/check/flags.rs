@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::base::{FieldPath, Name};
-use crate::diag::{Code, Diagnostic, Fix, Place, Report};
-use crate::knowledge::flags::{self, Flag, Takes};
+use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
+use crate::knowledge::flags::{self, Flag, Removed, Takes};
 use crate::knowledge::release::{Release, Support};
 use crate::plan::similar::{MaybeFix as _, did_you_mean};
 use crate::plan::{argv, inherit};
@@ -110,8 +110,9 @@ fn lacking(flag: &str, release: Release, path: FieldPath) -> Diagnostic {
             Code("E0411"),
             format!("vLLM {release} has no flag `{}` any more", removed.name),
         )
-        .at(place, format!("last seen in {}", removed.last_seen))
-        .help(removed.use_instead);
+        .at(place.clone(), format!("last seen in {}", removed.last_seen))
+        .help(instead(removed.use_instead))
+        .maybe_fix(renamed(removed, release, place));
     }
     let title = format!("vLLM {release} has no flag `{}`", flags::canonical(flag));
     let finding = Diagnostic::error(Code("E0410"), title);
@@ -136,6 +137,33 @@ fn lacking(flag: &str, release: Release, path: FieldPath) -> Diagnostic {
         }
     };
     finding.help("the server would exit at its start with code 2")
+}
+
+/// What to write in place of a flag that is gone, as a sentence.
+fn instead(what: &str) -> String {
+    let rest = what
+        .strip_prefix("drop it")
+        .or_else(|| what.strip_prefix("drop"));
+    match rest {
+        Some("") => "remove the line: nothing takes its place".to_owned(),
+        Some(rest) => format!("remove the line{rest}"),
+        None if what.starts_with("UNKNOWN") => {
+            "what takes its place is not known here: see the release notes".to_owned()
+        }
+        None => format!("write {what}"),
+    }
+}
+
+/// The patch where a flag has only another name.
+fn renamed(removed: &Removed, release: Release, place: Place) -> Option<Fix> {
+    let name = removed.use_instead.strip_prefix("--")?;
+    let flag = flags::flag(name).filter(|flag| flag.name == removed.use_instead)?;
+    (flag.supported(release) == Support::Yes).then(|| Fix {
+        title: format!("it is called `--{name}` now"),
+        place,
+        replacement: name.to_owned(),
+        applicability: Applicability::Guess,
+    })
 }
 
 fn wrong_value(

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::PathKind;
-use crate::plan::ask::{activation, environments as environments_of, notify_program, own_program};
+use crate::plan::ask::{
+    activation, conda as conda_of, environments as environments_of, notify_program, own_program,
+    sourced,
+};
 use crate::plan::evals::paths_of;
 use crate::plan::paths;
 
@@ -44,6 +47,66 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
     report.extend(programs(ctx));
     report.extend(notify(ctx));
     report.extend(environments(ctx));
+    report.extend(setup_files(ctx));
+    report.extend(conda(ctx));
+}
+
+/// Whether the unit's own directory is missing, which one note says for all of its files.
+fn is_elsewhere(ctx: &Ctx<'_>, origin: &FieldPath) -> bool {
+    let home = ctx.facts.home.get().map(String::as_str);
+    let unit = ctx.plan.units.iter().find(|unit| unit.origin == *origin);
+    let cwd = unit.and_then(|unit| unit.cwd.as_deref());
+    cwd.is_some_and(|cwd| is_absent(ctx, &paths::expanded(cwd, home)))
+}
+
+/// Files that `setup` reads and that are not here, each with its place in the YAML.
+pub(super) fn absent_setups(ctx: &Ctx<'_>) -> BTreeMap<String, FieldPath> {
+    let home = ctx.facts.home.get().map(String::as_str);
+    let all = sourced(ctx.plan, home).into_iter();
+    all.filter(|(file, origin)| is_absent(ctx, file) && !is_elsewhere(ctx, origin))
+        .collect()
+}
+
+fn setup_files(ctx: &Ctx<'_>) -> Option<Diagnostic> {
+    let absent = absent_setups(ctx);
+    if absent.is_empty() {
+        return None;
+    }
+    let names = absent.keys().map(String::as_str).collect();
+    let finding = Diagnostic::note(
+        Code("N0520"),
+        format!(
+            "not proved here: there is no {} for `setup` to read",
+            listed(names)
+        ),
+    )
+    .help("`up` here would refuse: write it there, or name the one that is meant");
+    Some(absent.into_iter().fold(finding, |finding, (file, origin)| {
+        finding.at(Place::Key(origin), format!("reads `{file}`"))
+    }))
+}
+
+fn conda(ctx: &Ctx<'_>) -> Option<Diagnostic> {
+    let known = ctx.facts.conda_envs.get()?;
+    let all = conda_of(ctx.plan).into_iter();
+    let absent: BTreeMap<String, FieldPath> = all
+        .filter(|(name, origin)| {
+            let path = name.trim_end_matches('/');
+            !known.contains(path) && !name.starts_with('~') && !is_elsewhere(ctx, origin)
+        })
+        .collect();
+    if absent.is_empty() {
+        return None;
+    }
+    let names = absent.keys().map(String::as_str).collect();
+    let finding = Diagnostic::note(
+        Code("N0520"),
+        format!("not proved here: no conda environment is called {}", listed(names)),
+    )
+    .help("conda is looked for where CONDA_EXE leads and in the usual places: make the environment, or name the one that is meant");
+    Some(absent.into_iter().fold(finding, |finding, (name, origin)| {
+        finding.at(Place::Key(origin), format!("activates `{name}`"))
+    }))
 }
 
 /// Virtual environments that are not here: for each its place in the YAML.
@@ -55,7 +118,8 @@ pub(super) fn absent_environments(ctx: &Ctx<'_>) -> BTreeMap<String, FieldPath> 
 }
 
 fn environments(ctx: &Ctx<'_>) -> Option<Diagnostic> {
-    let absent = absent_environments(ctx);
+    let mut absent = absent_environments(ctx);
+    absent.retain(|_, origin| !is_elsewhere(ctx, origin));
     if absent.is_empty() {
         return None;
     }

@@ -4,16 +4,19 @@
 
 mod addresses;
 mod allow;
+mod client;
 mod containers;
 mod context;
 mod credentials;
 mod dataset;
 mod egress;
 mod evals;
+mod fit;
 mod flags;
 mod gpus;
 mod here;
 mod keys;
+mod launch;
 mod listening;
 mod names;
 mod parsers;
@@ -23,6 +26,10 @@ mod registry;
 mod remote;
 #[cfg(test)]
 mod rule_tests;
+mod shape;
+mod shared;
+mod slurm;
+mod thinking;
 mod words;
 
 pub use preflight::{Ours, busy_ports, preflight};

@@ -8,6 +8,7 @@ use crate::base::{FieldPath, Name};
 use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
 use crate::knowledge::families::{Family, Fit};
 use crate::knowledge::parsers::Registry;
+use crate::knowledge::recipes::{self, Recipe};
 use crate::knowledge::release::{Release, Support};
 use crate::plan::family::{ParserFrom, ToolParser, family, tool_parser, wants_tools};
 use crate::plan::similar::{MaybeFix as _, did_you_mean};
@@ -15,7 +16,7 @@ use crate::plan::{argv, inherit};
 use crate::spec::model::{Engine, ModelSpec};
 use crate::spec::{Origin, resolve};
 
-use super::Ctx;
+use super::{Ctx, thinking};
 
 /// From this release on vLLM ignores the configured parser for gpt-oss and takes its own
 /// (`parser_manager`, read in 0.24.0).
@@ -58,10 +59,12 @@ fn one(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec, report: &mut Report) {
         && !has_plugin(model, "reasoning-parser-plugin")
     {
         let place = Place::Value(subject.origin.key("reasoning_parser"));
-        exists(&subject, Registry::Reasoning, parser, place, report);
+        if exists(&subject, Registry::Reasoning, parser, place, report) {
+            report.extend(thinking::reasoning(model, subject.family, &subject.origin));
+        }
     }
     too_old(ctx, name, &subject, report);
-    thinking(ctx, name, &subject, report);
+    report.extend(template(&subject));
 }
 
 fn contradiction(name: &Name, subject: &Subject<'_>) -> Diagnostic {
@@ -96,7 +99,9 @@ fn tools(
     }
     let place = match parser.from {
         ParserFrom::Yaml => Place::Value(subject.origin.key("tool_parser")),
-        ParserFrom::ModelType | ParserFrom::Family(_) => Place::Value(subject.origin.key("tools")),
+        ParserFrom::ModelType | ParserFrom::Family(_) | ParserFrom::Recipe => {
+            Place::Value(subject.origin.key("tools"))
+        }
     };
     if exists(subject, Registry::Tool, parser.name, place.clone(), report)
         && parser.from == ParserFrom::Yaml
@@ -112,7 +117,12 @@ fn fits(
     config: Option<&Value>,
     report: &mut Report,
 ) {
+    let of_recipe = recipes::recipe(&subject.model.model).and_then(Recipe::tool_parser);
+    if of_recipe == Some(parser) {
+        return;
+    }
     let Some(family) = subject.family else {
+        report.extend(of_recipe.map(|right| not_of_recipe(subject, parser, right, place)));
         return;
     };
     let see = Place::Value(subject.origin.key("model"));
@@ -151,6 +161,56 @@ fn fits(
         .at(place, "neither documented nor known to fail"),
     };
     report.push(finding.see(see, of_family).maybe_fix(fix));
+}
+
+/// A model of no known family, for which vLLM has a recipe.
+fn not_of_recipe(subject: &Subject<'_>, parser: &str, right: &str, place: Place) -> Diagnostic {
+    let fix = Fix {
+        title: format!("use `{right}`"),
+        place: place.clone(),
+        replacement: right.to_owned(),
+        applicability: Applicability::Sure,
+    };
+    Diagnostic::warning(
+        Code("W0406"),
+        format!("nothing says that parser `{parser}` understands this model"),
+    )
+    .at(place, "neither documented nor known to fail")
+    .see(
+        Place::Value(subject.origin.key("model")),
+        format!("vLLM's recipe for it says `{right}`"),
+    )
+    .fix(fix)
+}
+
+/// A family whose own template knows no tools, or writes them otherwise than its parser reads them.
+fn template(subject: &Subject<'_>) -> Option<Diagnostic> {
+    let model = subject.model;
+    let own = ["chat-template", "tool-parser-plugin"];
+    if !wants_tools(model)
+        || model.chat_template.is_some()
+        || own.iter().any(|flag| has_plugin(model, flag))
+    {
+        return None;
+    }
+    let recipe = recipes::recipe(&model.model);
+    let template = match recipe.filter(|recipe| !recipe.tool_args.is_empty()) {
+        Some(recipe) => recipe.chat_template()?,
+        None => subject.family?.chat_template()?,
+    };
+    Some(
+        Diagnostic::warning(
+            Code("W0444"),
+            "tool calls of this model need a chat template that does not come with it",
+        )
+        .at(
+            Place::Value(subject.origin.key("model")),
+            format!("vLLM's documentation gives it `{template}`"),
+        )
+        .help(format!(
+            "`chat_template: PATH`, where PATH is that file on the node (`{template}` in vLLM's sources); without it the model may not see its tools"
+        )),
+    )
 }
 
 fn type_allows(config: Option<&Value>, parser: &str) -> bool {
@@ -255,33 +315,5 @@ fn too_old(ctx: &Ctx<'_>, name: &Name, subject: &Subject<'_>, report: &mut Repor
             }
             _ => finding,
         },
-    );
-}
-
-/// A release that cannot be told not to think leaves it to the client.
-fn thinking(ctx: &Ctx<'_>, name: &Name, subject: &Subject<'_>, report: &mut Report) {
-    let by_default = subject.family.and_then(|family| family.thinking);
-    let Some(switch) = by_default.filter(|thinking| thinking.by_default) else {
-        return;
-    };
-    if subject.model.thinking != Some(false)
-        || argv::thinking_switch(ctx.facts, name, subject.model, subject.release).is_some()
-    {
-        return;
-    }
-    let release = match subject.release {
-        Some(release) => format!("vLLM {release} has no server-side switch"),
-        None => "without `vllm.version` no server-side switch is set".to_owned(),
-    };
-    report.push(
-        Diagnostic::note(
-            Code("N0408"),
-            format!("the client itself must keep `{name}` from thinking"),
-        )
-        .at(Place::Value(subject.origin.key("thinking")), release)
-        .help(format!(
-            "each request needs `chat_template_kwargs: {}`; a probe proves that it works, not that the client sends it",
-            switch.off
-        )),
     );
 }

@@ -11,7 +11,11 @@ use crate::plan::{Plan, Unit};
 
 use super::{Ctx, Ours};
 
+/// Ports below this one are for servers of the system.
+const PRIVILEGED: u16 = 1024;
+
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    reserved(ctx, report);
     let mut owner: HashMap<(&str, Option<&str>, u16), &Unit> =
         HashMap::with_capacity(ctx.plan.units.len());
     let here: HashSet<&UnitId> = ctx.plan.units_here().map(|unit| &unit.id).collect();
@@ -46,6 +50,43 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
             )
             .help("leave room for all replicas, or write `port: auto`"),
         );
+    }
+}
+
+/// Written ports that only root may listen on, and those that the system gives away.
+fn reserved(ctx: &Ctx<'_>, report: &mut Report) {
+    let here: HashSet<&UnitId> = ctx.plan.units_here().map(|unit| &unit.id).collect();
+    let given = ctx.facts.ephemeral_ports.get();
+    let mut said: HashSet<&FieldPath> = HashSet::new();
+    for unit in ctx.plan.units.iter().filter(|unit| !unit.port_auto) {
+        let Some(port) = unit.port else { continue };
+        let place = Place::Value(unit.origin.key("port"));
+        let away = given.filter(|(first, last)| (*first..=*last).contains(&port.0));
+        if port.0 < PRIVILEGED && said.insert(&unit.origin) {
+            report.push(
+                Diagnostic::warning(
+                    Code("W0304"),
+                    format!(
+                        "port {port} of `{}` is one that only root may listen on",
+                        unit.id
+                    ),
+                )
+                .at(place, format!("below {PRIVILEGED}"))
+                .help("choose a higher one, or write `port: auto`"),
+            );
+        } else if let Some((first, last)) = away
+            && here.contains(&unit.id)
+            && said.insert(&unit.origin)
+        {
+            report.push(
+                Diagnostic::note(
+                    Code("N0305"),
+                    format!("port {port} of `{}` is one that this machine gives to outgoing connections", unit.id),
+                )
+                .at(place, format!("one of {first} to {last}"))
+                .help("any program may hold it when the server starts: choose one below, or write `port: auto`"),
+            );
+        }
     }
 }
 

@@ -33,6 +33,13 @@ pub fn preflight(ctx: &Ctx<'_>, ours: &Ours) -> Report {
                 .help("make it (`python3 -m venv`), or name the one that is meant"),
         );
     }
+    for (file, origin) in here::absent_setups(ctx) {
+        report.push(
+            Diagnostic::error(Code("E0615"), format!("there is no file `{file}`"))
+                .at(Place::Key(origin), "a line of its `setup` reads it")
+                .help("write it there, or name the one that is meant: without it the program would start in another environment"),
+        );
+    }
     report
 }
 

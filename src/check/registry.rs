@@ -6,8 +6,8 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, containers, context, credentials, egress, evals, flags, gpus, here, keys,
-    listening, names, parsers, ports, remote, words,
+    addresses, allow, client, containers, context, credentials, egress, evals, fit, flags, gpus,
+    here, keys, launch, listening, names, parsers, ports, remote, shared, slurm, thinking, words,
 };
 
 /// What the rules look at.
@@ -30,12 +30,18 @@ const FAMILIES: &[Family] = &[
     gpus::check,
     addresses::check,
     listening::check,
+    shared::check,
+    slurm::check,
     keys::check,
     containers::check,
     parsers::check,
     flags::check,
+    thinking::check,
+    launch::check,
     context::check,
+    fit::check,
     evals::check,
+    client::check,
     egress::check,
     here::check,
     credentials::check,

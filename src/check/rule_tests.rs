@@ -1,11 +1,17 @@
 //! Each rule: a case that it finds, with the whole text that people see, and one that it lets pass.
 
+mod clients;
 mod egress;
 mod evaluation;
+mod fit;
 mod models;
 mod names;
 mod places;
+mod recipes;
 mod remote;
+mod servers;
+mod sites;
+mod twenty;
 
 use crate::diag::{Severity, human};
 use crate::facts::Facts;

@@ -1,5 +1,6 @@
 //! From a file to a checked plan: what every command begins with.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -10,9 +11,10 @@ use super::runs;
 use crate::base::ExitStatus;
 use crate::check::{self, Ctx};
 use crate::diag::{Code, Report, Severity, human};
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::plan::ask::{self, Questions};
-use crate::plan::{Plan, plan};
+use crate::plan::weights::wanted;
+use crate::plan::{self, Plan};
 use crate::spec::model::Reach;
 use crate::spec::{self, ClusterSpec, Document, Override, Source, later_keys, later_note};
 use crate::world;
@@ -140,6 +142,7 @@ pub(super) fn load(args: &ClusterArgs, printer: Printer) -> Result<Loaded, ExitS
 /// Plans and checks what a YAML says, or what was made of it, with what is found on this machine.
 pub(super) fn gather(spec: ClusterSpec, yaml: &Path) -> (Cluster, Report) {
     let mut facts = world::machine_facts(yaml);
+    facts.runs = Known::Known(runs::home().path().to_string_lossy().into_owned());
     facts.held_ports = runs::held_ports(&spec.name);
     if spec
         .nodes
@@ -151,11 +154,21 @@ pub(super) fn gather(spec: ClusterSpec, yaml: &Path) -> (Cluster, Report) {
     let home = facts.home.get().cloned();
     let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());
     world::add_answers(&mut facts, &asked);
-    let (plan, found) = plan(&spec, &facts);
+    let (mut plan, mut found) = plan::plan(&spec, &facts);
+    let variables = super::cmd::up::environment();
+    let weights = wanted(&spec, &plan, home.as_deref(), &variables, &BTreeSet::new());
+    // What a cache says of a model decides on parsers, so it is planned again; without a cache that is never needed.
+    if world::add_cached_models(&mut facts, &weights) {
+        (plan, found) = plan::plan(&spec, &facts);
+    }
     world::add_programs(&mut facts, &ask::programs(&plan));
     let environments = ask::environments(&plan, home.as_deref());
     let files = environments.iter().map(|(venv, _)| ask::activation(venv));
-    world::add_paths(&mut facts, files);
+    let sourced = ask::sourced(&plan, home.as_deref()).into_iter();
+    world::add_paths(&mut facts, files.chain(sourced.map(|(file, _)| file)));
+    if !ask::conda(&plan).is_empty() {
+        world::add_conda_envs(&mut facts);
+    }
     let ctx = Ctx {
         spec: &spec,
         plan: &plan,

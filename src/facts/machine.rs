@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::DatasetSummary;
+use super::{DatasetSummary, ModelFiles};
 use crate::base::{EvalName, Name, NodeName, Port, UnitId};
 
 /// A fact, or why it is not known; unknown is never taken for its opposite.
@@ -40,6 +40,10 @@ pub struct Facts {
     pub exe: String,
     /// The absolute directory of the YAML.
     pub yaml_dir: String,
+    /// Where runs are kept: `$TOOLORCH_HOME` or the nearest `.toolorch`, absolute.
+    pub runs: Known<String>,
+    /// Ports that this machine gives to outgoing connections, first and last.
+    pub ephemeral_ports: Known<(u16, u16)>,
     /// The caller's home directory.
     pub home: Known<String>,
     /// This machine's own names and addresses.
@@ -56,14 +60,14 @@ pub struct Facts {
     pub open_files: Known<OpenFiles>,
     /// Programs that were looked for on PATH, with the path of each that was found.
     pub programs: BTreeMap<String, Option<String>>,
-    /// Names and paths of the conda environments of this machine, where they were looked for.
-    pub conda_envs: BTreeSet<String>,
+    /// Names and paths of the conda environments of this machine.
+    pub conda_envs: Known<BTreeSet<String>>,
     /// What stands at paths that the YAML names, by absolute path.
     pub paths: BTreeMap<String, Known<PathKind>>,
     /// The datasets of the evaluations.
     pub datasets: BTreeMap<EvalName, Known<DatasetSummary>>,
-    /// `config.json` of models that are directories on this machine.
-    pub model_configs: BTreeMap<Name, Known<serde_json::Value>>,
+    /// What files of this machine say of models: those in folders, and those in Hugging Face caches.
+    pub models: BTreeMap<Name, Known<ModelFiles>>,
     /// The git state of each evaluation's directory: commit, with `+` when it has changes.
     pub client_git: BTreeMap<EvalName, Known<String>>,
 }

@@ -7,6 +7,7 @@ mod gpus;
 mod heartbeat;
 mod hub;
 mod machine;
+mod model_files;
 mod observation;
 mod pulse;
 pub mod queue;
@@ -20,6 +21,7 @@ pub use gpus::GpuSeen;
 pub use heartbeat::Heartbeat;
 pub use hub::{HubRefusal, Listing, RepoFile};
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
+pub use model_files::ModelFiles;
 pub use observation::{
     Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, Queued, RunningUnit, Signal,
 };

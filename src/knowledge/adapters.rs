@@ -51,7 +51,27 @@ pub struct Adapter {
     pub calls: Option<&'static CallLines>,
     /// It writes each of its calls to the file that `TOOL_ORCH_LLM_LOG_PATH` names.
     pub logs_calls: bool,
+    /// How long one of its calls may hang.
+    pub hung_calls: Option<HungCalls>,
 }
+
+/// How long a call of a client may hang before it is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct HungCalls {
+    /// The variable that sets the time of one attempt, in seconds.
+    pub variable: &'static str,
+    /// Its default.
+    pub usual: u64,
+    /// How many attempts follow each other without a line of output.
+    pub times: u64,
+}
+
+/// `TOOL_ORCH_CALL_TIMEOUT_S` in `LLM_CALL.py`; the SDK tries twice more, and the client itself again: 38 s were measured for 3 s.
+const SIX_TIMEOUTS: Option<HungCalls> = Some(HungCalls {
+    variable: "TOOL_ORCH_CALL_TIMEOUT_S",
+    usual: 600,
+    times: 6,
+});
 
 /// What a client's log tells of its calls: plain texts, each of which may stand anywhere in a line.
 #[derive(Debug)]
@@ -148,6 +168,7 @@ const ADAPTERS: &[Adapter] = &[
         // A fork of a known client, more often than not.
         calls: Some(TOOL_ORCHESTRA),
         logs_calls: false,
+        hung_calls: None,
     },
     Adapter {
         name: "toolorchestra-hle",
@@ -189,6 +210,7 @@ const ADAPTERS: &[Adapter] = &[
         questions: Some(1900),
         calls: Some(TOOL_ORCHESTRA),
         logs_calls: true,
+        hung_calls: SIX_TIMEOUTS,
     },
     Adapter {
         name: "toolorchestra-frames",
@@ -229,6 +251,7 @@ const ADAPTERS: &[Adapter] = &[
         questions: Some(824),
         calls: Some(TOOL_ORCHESTRA),
         logs_calls: true,
+        hung_calls: SIX_TIMEOUTS,
     },
     runner(&[
         "{toolorch}",
@@ -282,6 +305,7 @@ const fn runner(command: &'static [&'static str]) -> Adapter {
         questions: None,
         calls: None,
         logs_calls: false,
+        hung_calls: None,
     }
 }
 

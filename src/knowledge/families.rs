@@ -19,6 +19,8 @@ pub struct Family {
     pub wrong_parsers: &'static [&'static str],
     /// The first release that can serve it, where known.
     pub min_release: Option<Release>,
+    /// It thinks whatever it is told.
+    pub always_thinks: bool,
     /// Further arguments that the documentation gives for it.
     pub extra_args: &'static [&'static str],
     /// How it thinks, and how to stop it.
@@ -32,6 +34,8 @@ pub struct Family {
 pub struct Thinking {
     /// The JSON that switches it off: `{"enable_thinking": false}`.
     pub off: &'static str,
+    /// The JSON that switches it on.
+    pub on: &'static str,
     /// Whether it thinks when nothing is said.
     pub by_default: bool,
 }
@@ -47,16 +51,26 @@ pub enum Fit {
     Unproven,
 }
 
+/// It reads the tokens of gpt-oss (Harmony), which no other model writes.
+const HARMONY: &str = "openai";
+
 impl Family {
+    /// The chat template that its documentation gives for tool calls.
+    pub fn chat_template(&self) -> Option<&'static str> {
+        let at = self
+            .extra_args
+            .iter()
+            .position(|&arg| arg == "--chat-template")?;
+        self.extra_args.get(at + 1).copied()
+    }
+
     /// How the tool parser `name` fits.
     pub fn fit(&self, name: &str) -> Fit {
         if self.tool_parser == Some(name) {
             return Fit::Right;
         }
-        let wrong = self
-            .wrong_parsers
-            .iter()
-            .any(|&bad| bad == "*" || bad == name);
+        let wrong =
+            name == HARMONY || (self.wrong_parsers.iter()).any(|&bad| bad == "*" || bad == name);
         if wrong { Fit::Wrong } else { Fit::Unproven }
     }
 }
@@ -172,6 +186,10 @@ mod tests {
         assert_eq!(family.fit("hermes"), Fit::Wrong);
         assert_eq!(family.fit("llama3_json"), Fit::Wrong);
         assert_eq!(
+            family_of("Qwen/Qwen3-8B").unwrap().fit("openai"),
+            Fit::Wrong
+        );
+        assert_eq!(
             family_of("Qwen/Qwen3-8B").unwrap().fit("xlam"),
             Fit::Unproven
         );
@@ -184,6 +202,7 @@ mod tests {
             thinking,
             Thinking {
                 off: r#"{"enable_thinking": false}"#,
+                on: r#"{"enable_thinking": true}"#,
                 by_default: true
             }
         );

@@ -1,33 +1,16 @@
-//! What vLLM does with GPU memory: its default share, and KV-cache bytes per token of known models.
+//! What vLLM does with GPU memory: its default share, and KV-cache bytes per token.
 //!
 //! The budget is `gpu_memory_utilization × device memory`; vLLM refuses to start when less than that is free, and
 //! what weights, activations and CUDA graphs leave of it is KV cache.
 
-use super::pattern::{self, Pattern};
 use super::release::Release;
-use super::tables;
+use super::shapes;
 
-/// KV-cache bytes per token of a known model, unsharded.
-#[derive(Debug)]
-pub struct KvBytes {
-    /// Which model names it is for.
-    pub pattern: Pattern,
-    /// Bytes per token at tensor parallel 1.
-    pub bytes: u32,
-    /// How the figure comes about.
-    pub note: &'static str,
-}
-
-/// KV-cache bytes per token at tensor parallel 1 of a model known by name; without its `config.json`.
-pub fn kv_bytes_of(model: &str) -> Option<u32> {
-    let table = tables::memory::KV_BYTES;
-    pattern::name_parts(model)
-        .find_map(|part| {
-            table
-                .iter()
-                .find(|entry| pattern::matches(entry.pattern, part))
-        })
-        .map(|entry| entry.bytes)
+/// KV-cache bytes per token at tensor parallel 1 of a model known by name; an upper bound where some layers keep a
+/// window alone.
+pub fn kv_bytes_of(model: &str) -> Option<u64> {
+    let shape = shapes::shape_of(model)?;
+    Some(shape.kv_bytes(shape.layers, 2, 1))
 }
 
 /// KV-cache bytes per token of a dense transformer: two tensors per layer, one vector per KV head. With tensor
@@ -40,7 +23,10 @@ pub fn kv_bytes_per_token(
     tensor_parallel: u64,
 ) -> u64 {
     let heads = (kv_heads / tensor_parallel.max(1)).max(1);
-    2 * layers * heads * head_dim * element_bytes
+    // A `config.json` may hold any number.
+    [layers, heads, head_dim, element_bytes]
+        .into_iter()
+        .fold(2, u64::saturating_mul)
 }
 
 /// The default of `--gpu-memory-utilization`: 0.9 up to 0.20, 0.92 in 0.32.
@@ -70,6 +56,7 @@ mod tests {
             Some(147_456)
         );
         assert_eq!(kv_bytes_of("Qwen/Qwen3-32B-FP8"), Some(262_144));
-        assert_eq!(kv_bytes_of("meta-llama/Llama-3.1-8B"), None);
+        assert_eq!(kv_bytes_of("meta-llama/Llama-3.1-8B"), Some(131_072));
+        assert_eq!(kv_bytes_of("mycorp/agent"), None);
     }
 }

@@ -39,12 +39,24 @@ pub fn recipe(id: &str) -> Option<&'static Recipe> {
 impl Recipe {
     /// The parser that the recipe's tool arguments name.
     pub fn tool_parser(&self) -> Option<&'static str> {
-        let at = self
-            .tool_args
-            .iter()
-            .position(|&arg| arg == "--tool-call-parser")?;
-        self.tool_args.get(at + 1).copied()
+        after(self.tool_args, "--tool-call-parser")
     }
+
+    /// The parser that the recipe's reasoning arguments name.
+    pub fn reasoning_parser(&self) -> Option<&'static str> {
+        let flag = "--reasoning-parser";
+        after(self.reasoning_args, flag).or_else(|| after(self.base_args, flag))
+    }
+
+    /// The chat template that its tool arguments name.
+    pub fn chat_template(&self) -> Option<&'static str> {
+        after(self.tool_args, "--chat-template")
+    }
+}
+
+fn after(args: &[&'static str], flag: &str) -> Option<&'static str> {
+    let at = args.iter().position(|&arg| arg == flag)?;
+    args.get(at + 1).copied()
 }
 
 #[cfg(test)]

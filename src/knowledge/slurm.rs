@@ -1,5 +1,7 @@
 //! The states of SLURM jobs, and the reasons for which they wait.
 
+use crate::base::Millis;
+
 /// What a state means for the units of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobStage {
@@ -130,9 +132,82 @@ pub fn submission(words: &str) -> Option<&'static str> {
     found.map(|(_, key)| *key)
 }
 
+/// A time limit as `sbatch --time` reads it: `minutes`, `minutes:seconds`, `hours:minutes:seconds`, `days-hours`,
+/// `days-hours:minutes` and `days-hours:minutes:seconds` (sbatch(1), SLURM 22.05 to 25.05). None for anything else, and for a
+/// limit of nothing, which means none at all.
+pub fn time_limit(text: &str) -> Option<Millis> {
+    let number = |part: &str| {
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| part.parse::<u64>().ok())?
+    };
+    let (days, rest) = match text.split_once('-') {
+        Some((days, rest)) => (Some(number(days)?), rest),
+        None => (None, text),
+    };
+    let parts: Option<Vec<u64>> = rest.split(':').map(number).collect();
+    let (hours, minutes, seconds) = match (days, parts?.as_slice()) {
+        (None, &[minutes]) => (0, minutes, 0),
+        (None, &[minutes, seconds]) => (0, minutes, seconds),
+        (_, &[hours, minutes, seconds]) => (hours, minutes, seconds),
+        (Some(_), &[hours]) => (hours, 0, 0),
+        (Some(_), &[hours, minutes]) => (hours, minutes, 0),
+        _ => return None,
+    };
+    let hours = days.unwrap_or(0).checked_mul(24)?.checked_add(hours)?;
+    let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
+    let seconds = minutes.checked_mul(60)?.checked_add(seconds)?;
+    (seconds > 0 && seconds < u64::MAX / 1000).then(|| Millis::from_secs(seconds))
+}
+
+/// Options of jobs that are written from the YAML and the plan; a second one would win or lose, nobody knows which.
+pub const OURS: &[&str] = &[
+    "array",
+    "export",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-task",
+    "gres",
+    "job-name",
+    "no-requeue",
+    "nodes",
+    "ntasks",
+    "open-mode",
+    "output",
+    "requeue",
+    "signal",
+    "time",
+    "wrap",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_limits_as_sbatch_reads_them() {
+        let seconds = |text| time_limit(text).map(|limit| limit.0 / 1000);
+        let cases = [
+            ("90", Some(5400)),
+            ("90:30", Some(5430)),
+            ("04:00:00", Some(14_400)),
+            ("1-12", Some(129_600)),
+            ("1-12:30", Some(131_400)),
+            ("1-12:30:15", Some(131_415)),
+            ("0", None),
+            ("", None),
+            ("4h", None),
+            ("04:00:00:00", None),
+            ("1-", None),
+            ("-1", None),
+            ("1-2-3", None),
+            ("+5", None),
+            ("99999999999999999999", None),
+            ("unlimited", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn what_never_starts_is_told_from_what_waits() {

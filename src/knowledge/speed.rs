@@ -94,7 +94,7 @@ pub fn assumed(model: &str, gpu: Option<&str>, cards: u32, utilization: f64) -> 
         prefill_rate: round(card.tflops * 1e3 * cards * MULTIPLIED / (2.0 * active)),
         decode_rate: round(1.0 / step),
         cache_tokens: memory::kv_bytes_of(model)
-            .map(|each| whole((left * 1e9 / f64::from(each)).max(1.0))),
+            .map(|each| whole((left * 1e9 / float(each)).max(1.0))),
         startup: Millis(whole(
             (START_SECONDS + total * bytes / LOADED_PER_SECOND) * 1000.0,
         )),
@@ -108,7 +108,7 @@ fn active(name: &str) -> Option<f64> {
 }
 
 /// The number before a `b` that ends a word of the last part of a name, such as `32b`; with a `mark` of `a` that of `a3b`.
-fn billions(name: &str, mark: char) -> Option<f64> {
+pub(super) fn billions(name: &str, mark: char) -> Option<f64> {
     let last = name.rsplit('/').next().unwrap_or(name);
     last.split(['-', '_']).find_map(|word| {
         let number = word.strip_suffix('b')?;
@@ -135,6 +135,14 @@ fn bytes_per_parameter(name: &str) -> f64 {
 fn round(rate: f64) -> f64 {
     let scale = 10_f64.powf(rate.log10().floor() - 1.0);
     (rate / scale).round() * scale
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bytes of a token are far below 2^52"
+)]
+fn float(number: u64) -> f64 {
+    number as f64
 }
 
 fn whole(number: f64) -> u64 {
@@ -175,7 +183,7 @@ mod tests {
         Qwen/Qwen2.5-Coder-14B-Instruct: reads 14000/s, writes 72/s, cache Some(228722), up after 1m 28s
         Qwen/Qwen3-32B-FP8: reads 6200/s, writes 63/s, cache Some(156283), up after 1m 32s
         openai/gpt-oss-20b: reads 55000/s, writes 250/s, cache Some(1260757), up after 1m 11s
-        Qwen/Qwen3-30B-A3B: reads 66000/s, writes 250/s, cache None, up after 2m 00s
+        Qwen/Qwen3-30B-A3B: reads 66000/s, writes 250/s, cache Some(131924), up after 2m 00s
         ");
     }
 

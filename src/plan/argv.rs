@@ -152,7 +152,7 @@ fn parallel(flags: &mut Flags, model: &ModelSpec) {
     }
 }
 
-/// What the server is told so that the model does not think, where the release can be told.
+/// What the server is told so that the model does not think, or does against its habit, where the release can be told.
 pub(crate) fn thinking_switch(
     facts: &Facts,
     name: &Name,
@@ -161,7 +161,11 @@ pub(crate) fn thinking_switch(
 ) -> Option<&'static str> {
     let thinking = family(model, facts.config_of(name))?.thinking?;
     let can = flags::supported(THINKING_SWITCH, release?) == Support::Yes;
-    (model.thinking == Some(false) && thinking.by_default && can).then_some(thinking.off)
+    match model.thinking? {
+        false if thinking.by_default && can => Some(thinking.off),
+        true if !thinking.by_default && can => Some(thinking.on),
+        _ => None,
+    }
 }
 
 fn sglang_tail(model: &ModelSpec, more: &[String]) -> Vec<String> {

@@ -5,12 +5,13 @@ use serde_json::Value;
 use crate::base::Name;
 use crate::facts::Facts;
 use crate::knowledge::families::{self, Family};
+use crate::knowledge::recipes;
 use crate::spec::model::ModelSpec;
 
 impl Facts {
-    /// The model's `config.json`, where it is a directory on this machine.
+    /// The model's `config.json`, where it was found on this machine.
     pub(crate) fn config_of(&self, model: &Name) -> Option<&Value> {
-        self.model_configs.get(model)?.get()
+        Some(&self.models.get(model)?.get()?.config)
     }
 }
 
@@ -36,6 +37,8 @@ pub(crate) enum ParserFrom {
     ModelType,
     /// The family that the model's name shows.
     Family(&'static str),
+    /// vLLM's own recipe for exactly this model.
+    Recipe,
 }
 
 /// A tool-call parser and why it is taken.
@@ -73,6 +76,13 @@ pub(crate) fn tool_parser<'a>(
             from: ParserFrom::Family(family.name),
         })
     });
+    let of_recipe = || {
+        Some(ToolParser {
+            name: recipes::recipe(&model.model)?.tool_parser()?,
+            from: ParserFrom::Recipe,
+        })
+    };
+    let of_family = of_family.or_else(of_recipe);
     let fitting = model_type(config).and_then(families::tool_parsers_of_type);
     match (fitting.filter(|list| !list.is_empty()), of_family) {
         // The name is the finer judge among the parsers that the type allows.

@@ -163,6 +163,7 @@ impl Rows<'_> {
             ParserFrom::Family(family) => {
                 self.add("tool_parser", parser.name, format!("the family {family}"));
             }
+            ParserFrom::Recipe => self.add("tool_parser", parser.name, "vLLM's recipe for it"),
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Size {
 pub(crate) fn size(model: &ModelSpec) -> Size {
     let whole = |number: Option<u32>| number.unwrap_or(1) as usize;
     let one = whole(model.tensor_parallel).saturating_mul(whole(model.pipeline_parallel));
+    // Of one that spans several nodes the part on each of them.
+    let one = one.div_ceil(whole(model.span).max(1));
     let replicas = whole(model.replicas);
     match model.layout.unwrap_or_default() {
         Layout::Replicas => Size {

@@ -1,10 +1,12 @@
 //! Gathers what plan and check may ask about this machine. Reads only; starts nothing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::files::read_dataset;
+use super::model_files::read_model;
 use super::own_files;
 use super::ports::listening;
 use crate::facts::{Facts, Known, PathKind};
@@ -25,6 +27,7 @@ pub fn machine_facts(yaml: &Path) -> Facts {
             Known::Known,
         ),
         own_names: own_names(),
+        ephemeral_ports: ephemeral_ports(),
         listeners: listening(),
         open_files: Known::Known(own_files::limits()),
         ..Facts::default()
@@ -43,8 +46,8 @@ pub fn add_answers(facts: &mut Facts, asked: &Questions) {
             .insert(dataset.eval.clone(), Known::Known(summary));
     }
     for (model, folder) in &asked.model_dirs {
-        let config = model_config(Path::new(folder));
-        facts.model_configs.insert(model.clone(), config);
+        let files = read_model(Path::new(folder));
+        facts.models.insert(model.clone(), files);
     }
 }
 
@@ -84,14 +87,16 @@ pub fn add_conda_envs(facts: &mut Facts) {
         let inside = inside.flatten().map(|entry| entry.path());
         inside.chain([root]).collect::<Vec<_>>()
     });
+    let mut all = BTreeSet::new();
     for path in found.chain(listed).filter(|path| path.is_dir()) {
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
-        facts.conda_envs.extend(name);
-        facts.conda_envs.insert(text(&path));
-        facts.conda_envs.insert("base".to_owned());
+        all.extend(name);
+        all.insert(text(&path));
+        all.insert("base".to_owned());
     }
+    facts.conda_envs = Known::Known(all);
 }
 
 fn conda_roots(home: &Path) -> Vec<PathBuf> {
@@ -141,6 +146,16 @@ fn git_state(folder: &Path) -> Known<String> {
     }
 }
 
+fn ephemeral_ports() -> Known<(u16, u16)> {
+    const FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+    let read = fs::read_to_string(FILE).unwrap_or_default();
+    let mut numbers = read.split_whitespace().map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => Known::Known((first, last)),
+        _ => Known::Unknown(format!("`{FILE}` cannot be read")),
+    }
+}
+
 fn own_names() -> Vec<String> {
     let host = host_name();
     let short = host.split('.').next().unwrap_or_default().to_owned();
@@ -162,17 +177,6 @@ fn find_program(name: &str) -> Option<String> {
                 .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
         })
         .map(|file| text(&file))
-}
-
-fn model_config(folder: &Path) -> Known<serde_json::Value> {
-    let file = folder.join("config.json");
-    let read = fs::read_to_string(&file)
-        .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
-        .and_then(|text| {
-            serde_json::from_str(&text)
-                .map_err(|error| format!("`{}` is not JSON: {error}", file.display()))
-        });
-    read.map_or_else(Known::Unknown, Known::Known)
 }
 
 fn kind_of(path: &Path) -> Known<PathKind> {

@@ -15,6 +15,7 @@ mod launcher;
 mod ledgers;
 mod links;
 mod log_end;
+mod model_files;
 mod names;
 mod notify;
 mod open_files;
@@ -51,6 +52,7 @@ pub use fleet::{
     ClientSeen, Clients, Fleet, Greeting, Marked, Pace, Station, StationError, begin_rounds,
 };
 pub use launcher::{LaunchError, LaunchJob, Launched, Launchers};
+pub use model_files::add_cached_models;
 pub use notify::{NotifyCall, end_notified};
 pub use open_files::{look_at_files, raise_files};
 pub use own_files::{own_files, raise_open_files};

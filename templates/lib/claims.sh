@@ -32,7 +32,7 @@ put_claims() { # PID START: ours are that process's from now on
 }
 drop_claims() { ((${#CLAIMED_AS[@]} == 0)) || rm -f -- "${CLAIMED_AS[@]/#/$CLAIMS/}"; }
 claim() { # the port and the GPUs; refuses with 69 what another has
-  local TURN all line name uid text gpu at=any gpus=${S[gpus]}; local -A taken=()
+  local TURN all line name uid text port gpu at=any gpus=${S[gpus]} ports=" $U_PORT ${U_MORE_PORTS[*]} "; local -A taken=()
   [[ -n $U_PORT || -n $U_SHARE ]] && lock_claims || return 0
   [[ $U_HOST == 127.* ]] && at=$U_HOST
   # SLURM gives GPUs to jobs, and numbers them anew in each.
@@ -42,9 +42,10 @@ claim() { # the port and the GPUs; refuses with 69 what another has
     read -r name uid text <<<"$line"
     if [[ $uid == "$UID" ]] && is_over "$text"; then rm -f -- "$CLAIMS/$name"; continue; fi
     case $name in
-      port-*-"$U_PORT" | port-*-"$U_PORT".*)
-        [[ $at == any || $name == port-any-* || $name == port-"$at"-* ]] && holder "$text" "$uid" || continue
-        refuse 69 "port $U_PORT is taken by $HOLDER, which does not listen yet" ;;
+      port-*)
+        port=${name#port-*-}; port=${port%%.*}
+        [[ $ports == *" $port "* ]] && [[ $at == any || $name == port-any-* || $name == port-"$at"-* ]] && holder "$text" "$uid" || continue
+        refuse 69 "port $port is taken by $HOLDER, which does not listen yet" ;;
       gpu-*)
         # What its own run has on a GPU is in the plan.
         gpu=${name#gpu-}; gpu=${gpu%%.*}
@@ -53,7 +54,7 @@ claim() { # the port and the GPUs; refuses with 69 what another has
         ((taken[$gpu] + U_SHARE <= 100)) || refuse 69 "GPU $gpu is taken to $HOLDS % by $HOLDER, and \`$U_UNIT\` wants $U_SHARE %" ;;
     esac
   done
-  [[ -z $U_PORT ]] || CLAIMED_AS+=("port-$at-$U_PORT.$UID.$RUN.$U_UNIT")
+  for port in $ports; do CLAIMED_AS+=("port-$at-$port.$UID.$RUN.$U_UNIT"); done
   for gpu in ${gpus//,/ }; do CLAIMED_AS+=("gpu-$gpu.$UID.$RUN.$U_UNIT"); done
   put_claims "$$" "${S[super_start]}"
   exec {TURN}<&-

@@ -162,7 +162,7 @@ fn no_cluster_is_left_out() {
     names.sort();
     assert_eq!(
         names,
-        [
+        sorted([
             "all-keys",
             "clients",
             "cpu-vllm",
@@ -170,8 +170,51 @@ fn no_cluster_is_left_out() {
             "minimal",
             "quickstart",
             "slurm"
-        ]
+        ])
     );
+}
+
+/// Clusters as people have them: of each it is kept what is said and what is planned.
+const SITES: [&str; 11] = [
+    "deepseek",
+    "glm",
+    "gpt-oss",
+    "mistral",
+    "moe-dp",
+    "qwen3-coder",
+    "slurm-only",
+    "span",
+    "toolorchestra-frames",
+    "toolorchestra-hle",
+    "toolorchestra-tau2",
+];
+
+fn sorted<const N: usize>(others: [&str; N]) -> Vec<String> {
+    let all = others.iter().chain(&SITES);
+    let mut all: Vec<String> = all.map(|&name| name.to_owned()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn clusters_as_people_have_them_are_silent() {
+    let facts = facts();
+    for name in SITES {
+        let parsed = read(name);
+        assert_eq!(parsed.diagnostics, [], "{name}");
+        let spec = parsed.spec.unwrap();
+        let (plan, mut report) = check_all(&spec, &facts);
+        report.extend(later_note(&later_keys(&parsed.document)));
+        let said = human(&report, &parsed.document, false);
+        let silent = report
+            .iter()
+            .all(|finding| finding.severity == Severity::Note);
+        assert!(silent, "{said}");
+        rendered(&plan);
+        let at = |file: &str| format!("tests/golden/{name}/{file}");
+        assert_in_step(&at("check.txt"), &said);
+        assert_in_step(&at("plan.txt"), &table(&plan));
+    }
 }
 
 /// The plan's JSON form is read by other programs: a change of its keys is a change of `format`.

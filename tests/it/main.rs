@@ -14,6 +14,7 @@ mod fetch;
 mod golden;
 mod knowledge;
 mod lab;
+mod model_files;
 mod pages;
 mod recordings;
 mod render;

@@ -25,9 +25,12 @@ fn tool_orchestra(rest: &str) -> String {
          services:\n  retrieval: {{ node: n, command: [x] }}\n\
          externals:\n  judge: {{ url: \"https://api.openai.com/v1\", models: [gpt-5] }}\n\
          client_config: {{ format: toolorchestra, path: c.json }}\n\
-         evals:\n  e: {{ adapter: toolorchestra-hle, dataset: d.jsonl, results: r, {rest} }}\n"
+         evals:\n  e: {{ adapter: toolorchestra-hle, dataset: d.jsonl, results: r, {rest} }}\n{SHORT_CALLS}"
     )
 }
+
+/// A call that hangs is given up before its evaluation is taken for stalled.
+const SHORT_CALLS: &str = "env: { set: { TOOL_ORCH_CALL_TIMEOUT_S: \"300\" } }\n";
 
 fn with_dataset(problems: Vec<DatasetProblem>) -> Facts {
     let mut facts = facts();
@@ -304,7 +307,7 @@ fn evaluations_do_not_wait_for_each_other() {
 
 #[test]
 fn a_known_client_has_what_it_needs() {
-    assert_snapshot!(said(&eval("adapter: toolorchestra-hle; dataset: d.jsonl")), @r"
+    assert_snapshot!(said(&format!("{}{SHORT_CALLS}", eval("adapter: toolorchestra-hle; dataset: d.jsonl"))), @r"
     error[E0514]: no model drives the tools
      --> a.yaml:8:3
       |

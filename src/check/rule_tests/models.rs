@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 use super::{BASE, codes, fine, said, said_of, said_with};
-use crate::facts::Known;
+use crate::facts::{Known, ModelFiles};
 use crate::plan::plan_tests::facts;
 
 fn model(rest: &str) -> String {
@@ -12,6 +12,15 @@ fn model(rest: &str) -> String {
         "models:\n  m:\n    node: n\n    {}\n",
         rest.replace("; ", "\n    ")
     )
+}
+
+/// What a folder of this machine says of a model.
+fn files(config: serde_json::Value) -> Known<ModelFiles> {
+    Known::Known(ModelFiles {
+        folder: "/ckpt/m".to_owned(),
+        config,
+        weight_bytes: None,
+    })
 }
 
 /// As [`model`], with another release.
@@ -68,7 +77,10 @@ fn families_of_the_log_and_their_neighbours() {
         ("/ckpt/nvidia/Nemotron-Orchestrator-8B/", "hermes"),
         ("Qwen/Qwen3-32B-FP8", "hermes"),
         ("openai/gpt-oss-120b", "openai"),
-        ("meta-llama/Llama-3.1-8B-Instruct", "llama3_json"),
+        (
+            "meta-llama/Llama-3.1-8B-Instruct; chat_template: t.jinja",
+            "llama3_json",
+        ),
         ("Qwen/Qwen3-Coder-30B-A3B-Instruct", "qwen3_coder"),
     ] {
         fine(&model(&format!(
@@ -140,7 +152,7 @@ fn releases_have_parsers() {
       |
       = help: the server would exit at its start, after a minute of imports
 
-    warning[W0407]: gpt-oss needs vLLM 0.10.2 or later
+    warning[W0407]: gpt-oss needs vLLM 0.10.1 or later
      --> a.yaml:8:12
       |
     3 | vllm: { version: "0.9.2" }
@@ -192,8 +204,8 @@ fn releases_have_parsers() {
 fn config_json_beats_the_name() {
     let mut facts = facts();
     facts
-        .model_configs
-        .insert("m".into(), Known::Known(json!({ "model_type": "gpt_oss" })));
+        .models
+        .insert("m".into(), files(json!({ "model_type": "gpt_oss" })));
     let yaml = model("model: /ckpt/mystery; tools: true");
     assert_eq!(codes(&yaml, &facts), [""; 0]);
     let yaml = model("model: /ckpt/mystery; tools: true; tool_parser: hermes");
@@ -246,7 +258,7 @@ fn flags_of_the_release() {
     9 |     args: { max_num_sequences: 8, guided_decoding_backend: xgrammar, max-num-seqs: many, dtype: bfloat61, port: 80, max-num-batched-t...
       |                                   ^^^^^^^^^^^^^^^^^^^^^^^ last seen in 0.10.2
       |
-      = help: --structured-outputs-config '{"backend":"xgrammar"}' (or --structured-outputs-config.backend xgrammar)
+      = help: write --structured-outputs-config '{"backend":"xgrammar"}' (or --structured-outputs-config.backend xgrammar)
 
     error[E0412]: flag `--max-num-seqs` does not take `"many"`
      --> a.yaml:9:84
@@ -358,9 +370,9 @@ fn prompts_fit() {
 #[test]
 fn a_context_longer_than_the_model_s() {
     let mut facts = facts();
-    facts.model_configs.insert(
+    facts.models.insert(
         "m".into(),
-        Known::Known(json!({ "max_position_embeddings": 2048 })),
+        files(json!({ "max_position_embeddings": 2048 })),
     );
     let yaml = model("model: /ckpt/tiny; max_model_len: 99999");
     assert_snapshot!(said_with(&yaml, &facts), @r#"
@@ -368,11 +380,16 @@ fn a_context_longer_than_the_model_s() {
      --> a.yaml:9:20
       |
     8 |     model: /ckpt/tiny
-      |            ---------- its config.json allows 2048
+      |            ---------- `/ckpt/m/config.json` allows 2048
     9 |     max_model_len: 99999
       |                    ^^^^^ 99999 tokens
       |
       = help: vLLM refuses to start; `VLLM_ALLOW_LONG_MAX_MODEL_LEN: "1"` in `env.set` insists
+    help: use all that the model has, 2048
+      |
+    9 -     max_model_len: 99999
+    9 +     max_model_len: 2048
+      |
 
     error: 1 error in a.yaml
     "#);
@@ -385,7 +402,7 @@ fn a_context_longer_than_the_model_s() {
 #[test]
 fn a_model_newer_than_the_release() {
     assert_snapshot!(at("0.8.5", "model: openai/gpt-oss-20b"), @r#"
-    warning[W0407]: gpt-oss needs vLLM 0.10.2 or later
+    warning[W0407]: gpt-oss needs vLLM 0.10.1 or later
      --> a.yaml:8:12
       |
     3 | vllm: { version: "0.8.5" }

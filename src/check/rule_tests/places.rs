@@ -43,7 +43,7 @@ fn containers_that_cannot_be_entered() {
         "{ runtime: apptainer, image: 'docker://vllm/vllm-openai:v0.11.0', mounts: ['/data:/data:ro'] }",
     ));
     assert_snapshot!(said(&with("{ runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'] }")), @r"
-    error[E0608]: Pyxis is a part of SLURM
+    error[E0603]: Pyxis is a part of SLURM
      --> a.yaml:6:80
       |
     6 |   a: { model: Qwen/Qwen3-8B, node: n, port: 1800, env: { container: { runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'...
@@ -51,7 +51,7 @@ fn containers_that_cannot_be_entered() {
       |
       = help: write `launcher: slurm`, or `runtime: apptainer`
 
-    error[E0608]: an image that no runtime understands
+    error[E0603]: an image that no runtime understands
      --> a.yaml:6:94
       |
     6 |   a: { model: Qwen/Qwen3-8B, node: n, port: 1800, env: { container: { runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'...
@@ -59,7 +59,7 @@ fn containers_that_cannot_be_entered() {
       |
       = help: write a path (`/shared/images/vllm.sif`) or an address (`docker://vllm/vllm-openai:v0.11.0`)
 
-    error[E0608]: a mount that no runtime understands
+    error[E0603]: a mount that no runtime understands
      --> a.yaml:6:107
       |
     6 | ...ntainer: { runtime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'] } } }
@@ -67,7 +67,7 @@ fn containers_that_cannot_be_entered() {
       |
       = help: write `/data:/data`, or `/data:/data:ro`; without commas
 
-    error[E0608]: a mount that no runtime understands
+    error[E0603]: a mount that no runtime understands
      --> a.yaml:6:121
       |
     6 | ...ime: pyxis, image: -x, mounts: ['data:/data', '/a:/a,/b:/b'] } } }
@@ -345,7 +345,7 @@ fn a_command_of_notify_that_is_not_here() {
 #[test]
 fn before_anything_starts() {
     let yaml = format!(
-        "{BASE}launcher: tmux\nservices:\n  s: {{ node: n, port: 80, command: [serve], cwd: /nowhere }}\n"
+        "{BASE}launcher: tmux\nservices:\n  s: {{ node: n, port: 8080, command: [serve], cwd: /nowhere }}\n"
     );
     let mut facts = facts();
     facts
@@ -356,7 +356,7 @@ fn before_anything_starts() {
         .programs
         .insert("serve".to_owned(), Some("/bin/serve".to_owned()));
     let listener = Listener {
-        port: crate::base::Port(80),
+        port: crate::base::Port(8080),
         address: "0.0.0.0".to_owned(),
         pid: Some(71),
         command: Some("nginx -g daemon".to_owned()),
@@ -377,27 +377,27 @@ fn before_anything_starts() {
     };
     let refused = preflight(&ctx, &Ours::default());
     assert_snapshot!(human(&refused, &parsed.document, false), @r"
-    error[E0303]: port 80 for `s` is in use by pid 71 of root: `nginx -g daemon`
+    error[E0303]: port 8080 for `s` is in use by pid 71 of root: `nginx -g daemon`
      --> a.yaml:7:23
       |
-    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
-      |                       ^^ `s` listens there on n
+    7 |   s: { node: n, port: 8080, command: [serve], cwd: /nowhere }
+      |                       ^^^^ `s` listens there on n
       |
       = help: stop that process, choose another port, or write `port: auto`
 
     error[E0604]: `tmux` is not on PATH
      --> a.yaml:7:3
       |
-    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
+    7 |   s: { node: n, port: 8080, command: [serve], cwd: /nowhere }
       |   ^ is started in tmux
       |
       = help: install it, or name the environment that holds it: `env: { conda: … }`
 
     error[E0605]: `s` has no directory to run in
-     --> a.yaml:7:50
+     --> a.yaml:7:52
       |
-    7 |   s: { node: n, port: 80, command: [serve], cwd: /nowhere }
-      |                                                  ^^^^^^^^ there is no `/nowhere`
+    7 |   s: { node: n, port: 8080, command: [serve], cwd: /nowhere }
+      |                                                    ^^^^^^^^ there is no `/nowhere`
 
     error: 3 errors in a.yaml
     ");
@@ -429,4 +429,78 @@ fn before_anything_starts() {
     let busy = |ours: &Ours| preflight(&ctx, ours).iter().any(|f| f.code.0 == "E0303");
     assert!(!busy(&unit));
     assert!(busy(&Ours::default()));
+}
+
+#[test]
+fn files_and_environments_of_setup() {
+    let yaml = "services:\n  s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /site }\n";
+    let mut facts = facts();
+    for absent in ["/home/user/env.sh", "/home/user/late.sh", "/site/more.sh"] {
+        facts
+            .paths
+            .insert(absent.to_owned(), Known::Known(PathKind::Absent));
+    }
+    facts.conda_envs = Known::Known(["base".to_owned(), "there".to_owned()].into());
+    assert_snapshot!(said_with(yaml, &facts), @r"
+    note[N0520]: not proved here: there is no `/home/user/env.sh`, `/site/more.sh` for `setup` to read
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^
+      |   |
+      |   reads `/home/user/env.sh`
+      |   reads `/site/more.sh`
+      |
+      = help: `up` here would refuse: write it there, or name the one that is meant
+
+    note[N0520]: not proved here: no conda environment is called `gone`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^ activates `gone`
+      |
+      = help: conda is looked for where CONDA_EXE leads and in the usual places: make the environment, or name the one that is meant
+
+    note: 2 notes in a.yaml
+    ");
+    let parsed = parse(
+        Source::new("a.yaml", format!("{BASE}{yaml}").as_bytes()),
+        &[],
+    );
+    let spec = parsed.spec.unwrap();
+    let (plan, _) = check_all(&spec, &facts);
+    let ctx = Ctx {
+        spec: &spec,
+        plan: &plan,
+        facts: &facts,
+    };
+    assert_snapshot!(human(&preflight(&ctx, &Ours::default()), &parsed.document, false), @r"
+    error[E0615]: there is no file `/home/user/env.sh`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^ a line of its `setup` reads it
+      |
+      = help: write it there, or name the one that is meant: without it the program would start in another environment
+
+    error[E0615]: there is no file `/site/more.sh`
+     --> a.yaml:6:3
+      |
+    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+      |   ^ a line of its `setup` reads it
+      |
+      = help: write it there, or name the one that is meant: without it the program would start in another environment
+
+    error: 2 errors in a.yaml
+    ");
+    // Where its directory is missing one note says so for all.
+    facts
+        .paths
+        .insert("/site".to_owned(), Known::Known(PathKind::Absent));
+    assert_eq!(said_with(yaml, &facts).matches("note[").count(), 1);
+    let fine = yaml
+        .replace("conda: gone", "conda: there")
+        .replace("source ~/env.sh, . ./more.sh, ", "");
+    facts.paths.remove("/site");
+    assert_eq!(said_with(&fine, &facts), "");
 }

@@ -18,6 +18,18 @@ pub(super) const ROWS: &[CodeInfo] = &[
                argument the key could be read by everybody on the node.",
     },
     CodeInfo {
+        code: "W0603",
+        title: "a proxy between client and servers",
+        text: "HTTP libraries send every request to the proxy that the environment names, those to loopback addresses too. The client's calls to its own servers would fail there, or be counted and delayed. With `NO_PROXY` beside it the addresses that it lists are reached directly.",
+    },
+    CodeInfo {
+        code: "E0603",
+        title: "a container that cannot be entered",
+        text: "`apptainer` and `singularity` run an image on any node. `pyxis` is a part of SLURM's `srun`: it needs \
+               `launcher: slurm`. Mounts are `HOST:INSIDE`, with a full path inside and neither blanks at the ends, \
+               commas nor line ends in them, since the runtimes separate mounts by these.",
+    },
+    CodeInfo {
         code: "E0604",
         title: "a program is missing",
         text: "The program of a unit that runs on this machine is not on PATH, and no environment \
@@ -42,11 +54,14 @@ pub(super) const ROWS: &[CodeInfo] = &[
                the hard limit of its shell is lower it could not look at what it started.",
     },
     CodeInfo {
-        code: "E0608",
-        title: "a container that cannot be entered",
-        text: "`apptainer` and `singularity` run an image on any node. `pyxis` is a part of SLURM's `srun`: it needs \
-               `launcher: slurm`. Mounts are `HOST:INSIDE`, with a full path inside and neither blanks at the ends, \
-               commas nor line ends in them, since the runtimes separate mounts by these.",
+        code: "W0608",
+        title: "a key that is for nobody who is declared",
+        text: "Some clients turn to another provider as soon as they find its key, with some models or after an error. The log's evaluation went to Nebius for hours that way. Only keys that an external names with `api_key` are expected to reach a client.",
+    },
+    CodeInfo {
+        code: "N0609",
+        title: "weights that each node downloads for itself",
+        text: "`hf.home` lies in a folder that each machine has for itself. That can be meant: local disks are fast. Otherwise name a folder on the shared file system.",
     },
     CodeInfo {
         code: "E0610",
@@ -63,5 +78,10 @@ pub(super) const ROWS: &[CodeInfo] = &[
         code: "N0612",
         title: "`allow` has nothing to silence",
         text: "The warning does not occur any more; the entry can go.",
+    },
+    CodeInfo {
+        code: "E0615",
+        title: "a file that `setup` reads is missing",
+        text: "`setup` lines run in a shell that goes on after an error. A file that is not there would leave the program without what it should set: variables, a path, an environment.",
     },
 ];

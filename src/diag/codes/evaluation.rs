@@ -197,4 +197,24 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "Results are files in a directory, or the lines of one regular file (`.jsonl`). A pipe, a socket or a device cannot \
                be read again and again.",
     },
+    CodeInfo {
+        code: "N0533",
+        title: "a hung call lasts longer than the time after which an evaluation is stalled",
+        text: "As W0533, where neither of the two times is written.",
+    },
+    CodeInfo {
+        code: "W0533",
+        title: "taken for stalled before a hung call ends",
+        text: "ToolOrchestra's client gives a call to a server that hangs up after six times `TOOL_ORCH_CALL_TIMEOUT_S` (600 s if nothing is written), without a line of output. An evaluation that is taken for stalled earlier is stopped and started again while it only waits for that.",
+    },
+    CodeInfo {
+        code: "E0534",
+        title: "a name that differs in its last slash",
+        text: "The name of a model is its key, byte for byte: in the client's configuration, in its requests, and for the server that answers to it. `/ckpt/m` and `/ckpt/m/` are two names, and requests with the other end with 404.",
+    },
+    CodeInfo {
+        code: "W0536",
+        title: "experts that are not mapped",
+        text: "tau2 of ToolOrchestra reads `oss_expert_mapping` from its configuration. Without it each expert is, without a word, one of OpenAI's paid models.",
+    },
 ];

@@ -115,6 +115,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                release that answers is not compared, and no server-side switch is set.",
     },
     CodeInfo {
+        code: "E0419",
+        title: "a flag that goes against how servers are started",
+        text: "Every server here has one endpoint on its port, speaks http, and shows its flags to plan and check. Flags that change one of these (`--headless`, `--uds`, `--ssl-…`, `--config`, the ranks of data parallelism) would leave a server that nobody finds.",
+    },
+    CodeInfo {
         code: "E0420",
         title: "a prompt that does not fit",
         text: "The evaluation sends more tokens, prompt and output together, than the server's context \
@@ -141,6 +146,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                loaded its imports.",
     },
     CodeInfo {
+        code: "W0423",
+        title: "a context longer than the recipe's",
+        text: "vLLM's own recipe for this model gives a shorter context. vLLM refuses a `max_model_len` above what the model's `config.json` allows; that file is not on this machine, so nobody can be sure here.",
+    },
+    CodeInfo {
         code: "E0424",
         title: "a parser for tools that are not called",
         text: "`tools: false` and a `tool_parser` contradict each other; one of them would be ignored.",
@@ -163,5 +173,75 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "a model that looks like an option",
         text: "The model is the first argument of its server. One that begins with `-` would be read as an \
                option, and set something else instead.",
+    },
+    CodeInfo {
+        code: "E0429",
+        title: "a flag that is given twice",
+        text: "vLLM takes dashes and underscores for the same, and long names and their short ones too. It would take the last of the two, without a word.",
+    },
+    CodeInfo {
+        code: "E0431",
+        title: "heads that cannot be divided",
+        text: "Tensor parallelism gives each GPU the same number of attention heads, so their number must be a multiple of it; with fewer KV heads than GPUs each of these is copied to the same number of GPUs. Otherwise vLLM refuses to start. Heads are read from the model's `config.json`, on this machine or as it was published.",
+    },
+    CodeInfo {
+        code: "E0433",
+        title: "weights that do not fit",
+        text: "What a server may take of a GPU is its memory × `gpu_memory_utilization`. The weights, divided by `tensor_parallel` × `pipeline_parallel`, are more than that. They are counted from the files where these are on this machine, else estimated from the name, which says less than there is. Divide the model among more GPUs, or take a quantized one.",
+    },
+    CodeInfo {
+        code: "E0434",
+        title: "no room for one full request",
+        text: "vLLM refuses to start where the cache of a single request of full length does not fit beside the weights: `To serve at least one request with the models's max seq len …`. A token takes 2 × layers × KV heads × head width × bytes, divided by `tensor_parallel`. Set `max_model_len` to what the evaluation needs.",
+    },
+    CodeInfo {
+        code: "W0434",
+        title: "perhaps no room for one full request",
+        text: "As E0434, where the length is that of vLLM's recipe for the model, since neither `max_model_len` nor a `config.json` on this machine says one.",
+    },
+    CodeInfo {
+        code: "W0435",
+        title: "one server for all replicas of a dense model",
+        text: "With `layout: vllm-dp` one server holds all replicas behind one port. vLLM recommends that for mixtures of experts alone; for other models an engine that dies takes all replicas with it and nothing is gained.",
+    },
+    CodeInfo {
+        code: "N0436",
+        title: "little GPU memory is left",
+        text: "Weights and the cache of one full request fit, and little more. Activations, CUDA graphs and the context of CUDA take some GiB that nobody can reckon beforehand, and requests that do not fit wait for each other.",
+    },
+    CodeInfo {
+        code: "N0440",
+        title: "code of a checkpoint",
+        text: "`--trust-remote-code` runs Python files that lie beside the weights, on the node and with your rights. Some models need it. Pin the `revision` that somebody has read.",
+    },
+    CodeInfo {
+        code: "W0441",
+        title: "a variable that moves ports",
+        text: "`VLLM_PORT` is the base of vLLM's internal ports, not the port of its API. Servers that share one scan upwards from the same number and take ports from each other.",
+    },
+    CodeInfo {
+        code: "W0442",
+        title: "a variable that hides a dead engine",
+        text: "With `VLLM_KEEP_ALIVE_ON_ENGINE_DEATH` a server whose engine is dead goes on to answer `/health` and errors, instead of ending so that it can be started again.",
+    },
+    CodeInfo {
+        code: "W0443",
+        title: "a reasoning parser that nothing speaks for",
+        text: "A reasoning parser splits the text at marks that belong to one family of models. With another the reasoning stays in the answer, or the whole answer is taken for reasoning and the client gets an empty text.",
+    },
+    CodeInfo {
+        code: "W0444",
+        title: "a chat template that does not come with the model",
+        text: "For this family vLLM's documentation gives a template of its own for tool calls: the one in the checkpoint knows no tools, or writes calls otherwise than the parser reads them. The files are in `examples/` of vLLM's sources; copy the one that is named to the node.",
+    },
+    CodeInfo {
+        code: "E0445",
+        title: "a model that always thinks",
+        text: "Some checkpoints think whatever they are told, and gpt-oss can be told how much, but not to stop. Nothing would keep this promise of the YAML.",
+    },
+    CodeInfo {
+        code: "E0446",
+        title: "`thinking: true` that changes nothing",
+        text: "No switch is known that makes this model think. Nothing is accepted and ignored.",
     },
 ];

@@ -25,6 +25,16 @@ pub(super) const ROWS: &[CodeInfo] = &[
                `port: auto` goes around busy ports by itself.",
     },
     CodeInfo {
+        code: "W0304",
+        title: "a port for root alone",
+        text: "Ports below 1024 can be listened on by root or with a capability only; a server of yours would end at its start with `Permission denied`.",
+    },
+    CodeInfo {
+        code: "N0305",
+        title: "a port that the system gives away",
+        text: "Linux gives each outgoing connection a port of `net.ipv4.ip_local_port_range`, 32768 to 60999 if nobody changed it. One of these may be in use for a moment just when a server wants to listen on it.",
+    },
+    CodeInfo {
         code: "E0310",
         title: "there is no such GPU",
         text: "A GPU is named that the node does not have. GPUs count from 0, as `nvidia-smi` shows \
@@ -113,6 +123,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                server listens at all of them. It has no key: whoever reaches the port can use the model.",
     },
     CodeInfo {
+        code: "W0325",
+        title: "one machine under two names",
+        text: "Two nodes of the YAML lead to one address. GPUs and ports of each are given out as if they were two machines, so that servers of both meet on one GPU or one port.",
+    },
+    CodeInfo {
         code: "N0330",
         title: "evaluations on other machines",
         text: "The client is started there over ssh. It reads its dataset and its configuration from, and writes its results to, the \
@@ -138,5 +153,35 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "servers that a client on a node cannot reach",
         text: "The address of a server is one of loopback, or the server is reached through a tunnel of this machine: on the client's \
                node that address means the node itself. Let the client run here, or give the server's node an `address`.",
+    },
+    CodeInfo {
+        code: "E0340",
+        title: "not a time limit of SLURM",
+        text: "`sbatch --time` takes minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes and days-hours:minutes:seconds. Note that `\"04:00\"` is four minutes. A limit of nothing would mean none, and nothing could say whether an evaluation will end in time.",
+    },
+    CodeInfo {
+        code: "E0341",
+        title: "not a resource of a GPU",
+        text: "`gres` names what SLURM calls a GPU: `gpu`, or `gpu:TYPE`. Each job adds the number of GPUs that its servers use.",
+    },
+    CodeInfo {
+        code: "E0342",
+        title: "an option of SLURM that is not plain text",
+        text: "Options are written into lines `#SBATCH --option=value`. With a line end, a quote or a backslash SLURM would read something else than is written.",
+    },
+    CodeInfo {
+        code: "E0343",
+        title: "an option that every job has already",
+        text: "These options follow from the YAML and the plan, and the supervision of jobs depends on them. `extra` is for others, such as `mem`, `exclusive` or `reservation`.",
+    },
+    CodeInfo {
+        code: "W0344",
+        title: "a job shorter than the start of its servers",
+        text: "SLURM ends the job at its time limit. Servers may take up to `ready.timeout` (30 minutes if nothing is written) to become ready, so that nothing may be left of it for the evaluation.",
+    },
+    CodeInfo {
+        code: "N0346",
+        title: "runs are kept where nodes may not see them",
+        text: "Jobs of SLURM read their scripts from the run's folder and write what they see into it. `/tmp`, `/var/tmp`, `/dev/shm` and `/run` are folders that each machine has for itself.",
     },
 ];

@@ -9,10 +9,10 @@ pub(super) mod flags;
 #[rustfmt::skip]
 pub(super) mod gpus;
 #[rustfmt::skip]
-pub(super) mod memory;
-#[rustfmt::skip]
 pub(super) mod parsers;
 #[rustfmt::skip]
 pub(super) mod recipes;
 #[rustfmt::skip]
 pub(super) mod releases;
+#[rustfmt::skip]
+pub(super) mod shapes;

@@ -69,7 +69,9 @@ fn cannot_run(service: &Service, env: &MergedEnv, facts: &Facts) -> Option<Strin
 pub(super) fn lacks(program: Option<&str>, env: &MergedEnv, facts: &Facts) -> Option<String> {
     let home = facts.home.get().map(String::as_str);
     match env.activation.as_ref().map(|found| &found.value) {
-        Some(Activation::Conda(name)) if !facts.conda_envs.contains(name) => {
+        Some(Activation::Conda(name))
+            if !(facts.conda_envs.get()).is_some_and(|all| all.contains(name)) =>
+        {
             return Some(format!("there is no conda environment `{name}` here"));
         }
         Some(Activation::Venv(path))

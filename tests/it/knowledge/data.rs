@@ -17,7 +17,9 @@ pub(crate) struct Data {
     pub(crate) removed_flags: Vec<Removed>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) recipes: Vec<Recipe>,
-    pub(crate) memory: Memory,
+    #[serde(rename = "memory")]
+    pub(crate) _memory: Memory,
+    pub(crate) shapes: Vec<Shape>,
     pub(crate) gpus: Vec<Gpu>,
     // Prose for people; the tables take nothing from it.
     #[serde(rename = "runtime")]
@@ -65,6 +67,8 @@ pub(crate) struct Family {
     #[serde(default)]
     pub(crate) wrong_parsers: Vec<String>,
     pub(crate) min_release: Option<String>,
+    #[serde(default)]
+    pub(crate) always_thinks: bool,
     #[serde(default)]
     pub(crate) extra_args: Vec<String>,
     pub(crate) thinking_off: Option<String>,
@@ -137,15 +141,23 @@ pub(crate) struct Recipe {
 pub(crate) struct Memory {
     #[serde(rename = "notes")]
     pub(crate) _notes: Value,
-    pub(crate) kv_bytes_per_token: Vec<KvBytes>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct KvBytes {
-    pub(crate) r#match: String,
-    pub(crate) bytes: u32,
-    pub(crate) note: String,
+pub(crate) struct Shape {
+    pub(crate) names: Vec<String>,
+    pub(crate) layers: u64,
+    #[serde(default)]
+    pub(crate) window: u64,
+    pub(crate) heads: u64,
+    pub(crate) kv_heads: u64,
+    pub(crate) head_dim: u64,
+    pub(crate) latent: Option<u64>,
+    pub(crate) bits: u8,
+    pub(crate) billions: Option<u32>,
+    #[serde(default)]
+    pub(crate) experts: bool,
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ pub(crate) fn files(data: &Data) -> Vec<(&'static str, String)> {
         ("families.rs", families(data)),
         ("failures.rs", failures(data)),
         ("recipes.rs", recipes(data)),
-        ("memory.rs", memory(data)),
+        ("shapes.rs", shapes(data)),
         ("gpus.rs", gpus(data)),
     ]
 }
@@ -25,7 +25,7 @@ pub(crate) fn files(data: &Data) -> Vec<(&'static str, String)> {
 fn modules() -> String {
     let mut out = "//! Generated from `../data/vllm.yaml` by `UPDATE=1 cargo test --test it knowledge`; do not edit.\n".to_owned();
     for name in [
-        "failures", "families", "flags", "gpus", "memory", "parsers", "recipes", "releases",
+        "failures", "families", "flags", "gpus", "parsers", "recipes", "releases", "shapes",
     ] {
         write!(out, "\n#[rustfmt::skip]\npub(super) mod {name};").unwrap();
     }
@@ -217,17 +217,18 @@ fn families(data: &Data) -> String {
             || "None".to_owned(),
             |off| {
                 let by_default = family.thinks_by_default.expect("thinking_off comes with thinks_by_default");
-                format!("Some(Thinking {{ off: {}, by_default: {by_default} }})", text(off))
+                format!("Some(Thinking {{ off: {}, on: {}, by_default: {by_default} }})", text(off), text(&off.replace("false", "true")))
             },
         );
         format!(
-            "Family {{ name: {}, pattern: {}, tool_parser: {}, reasoning_parser: {}, wrong_parsers: {}, min_release: {}, extra_args: {}, thinking: {thinking}, note: {} }}",
+            "Family {{ name: {}, pattern: {}, tool_parser: {}, reasoning_parser: {}, wrong_parsers: {}, min_release: {}, always_thinks: {}, extra_args: {}, thinking: {thinking}, note: {} }}",
             text(&family.name),
             pattern(&family.r#match),
             option(family.tool_parser.as_ref()),
             option(family.reasoning_parser.as_ref()),
             list(&family.wrong_parsers),
             maybe_release(family.min_release.as_ref()),
+            family.always_thinks,
             list(&family.extra_args),
             option(family.note.as_ref()),
         )
@@ -293,17 +294,24 @@ fn recipes(data: &Data) -> String {
     out
 }
 
-fn memory(data: &Data) -> String {
-    let mut out = format!("{HEAD}use super::super::memory::KvBytes;\n\n");
-    let rows = data.memory.kv_bytes_per_token.iter().map(|entry| {
+fn shapes(data: &Data) -> String {
+    let mut out = format!("{HEAD}use super::super::shapes::Known;\n\n");
+    let rows = data.shapes.iter().map(|shape| {
         format!(
-            "KvBytes {{ pattern: {}, bytes: {}, note: {} }}",
-            pattern(&entry.r#match),
-            number(entry.bytes),
-            text(&entry.note)
+            "Known {{ names: {}, layers: {}, window: {}, heads: {}, kv_heads: {}, head_dim: {}, latent: {:?}, bits: {}, billions: {:?}, experts: {} }}",
+            list(&shape.names),
+            shape.layers,
+            shape.window,
+            shape.heads,
+            shape.kv_heads,
+            shape.head_dim,
+            shape.latent,
+            shape.bits,
+            shape.billions,
+            shape.experts,
         )
     });
-    table(&mut out, "KV_BYTES: &[KvBytes]", rows);
+    table(&mut out, "SHAPES: &[Known]", rows);
     out
 }
 

@@ -98,15 +98,12 @@ fn nobody_claims_for_a_process_that_is_not_his() {
     let folder = lab.path().join("claims");
     fs::create_dir_all(&folder).unwrap();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let stat = fs::read_to_string("/proc/1/stat").unwrap();
-    let start = stat
-        .rsplit(") ")
-        .next()
-        .unwrap()
-        .split(' ')
-        .nth(19)
-        .unwrap()
-        .to_owned();
+    let start_of = |pid: &str| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let rest = stat.rsplit(") ").next().unwrap();
+        rest.split(' ').nth(19).unwrap().to_owned()
+    };
+    let (start, own, me) = (start_of("1"), start_of("self"), std::process::id());
     // Of pid 1, which lives, by somebody else; and texts that are none.
     for (name, text) in [
         (
@@ -115,6 +112,11 @@ fn nobody_claims_for_a_process_that_is_not_his() {
         ),
         ("gpu-4.x", "$(touch /tmp/x):1:b:0:90:r/u".to_owned()),
         ("gpu-5.y", String::from("::::")),
+        // Of another port, whatever its run is called.
+        (
+            "port-any-1.0.q-21804.u",
+            format!("{me}:{own}:{}:0:0:q-21804/u", boot.trim()),
+        ),
     ] {
         symlink(text, folder.join(name)).unwrap();
     }

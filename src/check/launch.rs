@@ -1,0 +1,174 @@
+//! What goes against how servers are started: one flag written twice, flags and variables that move or hide a server, code
+//! that a checkpoint brings.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::base::{FieldPath, Name};
+use crate::diag::{Code, Diagnostic, Place, Report};
+use crate::knowledge::flags;
+use crate::plan::argv::{self, THINKING_SWITCH};
+use crate::spec::model::{Engine, ModelSpec};
+use crate::spec::resolve;
+
+use super::Ctx;
+
+/// Flags that go against the way in which servers are started, and why.
+const AGAINST: &[(&str, &str)] = &[
+    (
+        "--config",
+        "flags in a file are not seen here, and may say something else",
+    ),
+    ("--headless", "no server would answer on its port"),
+    (
+        "--uds",
+        "the server would listen on a socket file, not on its port",
+    ),
+    ("--ssl-certfile", "probes and clients speak http"),
+    ("--ssl-keyfile", "probes and clients speak http"),
+    (
+        "--data-parallel-rank",
+        "every server here is whole: `layout: vllm-dp` makes one of several ranks",
+    ),
+    (
+        "--data-parallel-start-rank",
+        "every server here is whole: `layout: vllm-dp` makes one of several ranks",
+    ),
+    (
+        "--data-parallel-size-local",
+        "every server here is whole: `layout: vllm-dp` makes one of several ranks",
+    ),
+    (
+        "--data-parallel-address",
+        "every server here is whole: `layout: vllm-dp` makes one of several ranks",
+    ),
+    (
+        "--data-parallel-rpc-port",
+        "every server here is whole: `layout: vllm-dp` makes one of several ranks",
+    ),
+    (
+        "--data-parallel-external-lb",
+        "every server here has one endpoint, which its client knows",
+    ),
+    (
+        "--data-parallel-hybrid-lb",
+        "every server here has one endpoint, which its client knows",
+    ),
+];
+
+/// Variables that do something else than people expect of them, and what.
+const VARIABLES: &[(Code, &str, &str, &str)] = &[
+    (
+        Code("W0441"),
+        "VLLM_PORT",
+        "it is the base of vLLM's internal ports, not that of its API: servers that share it race for the same ones",
+        "remove it; the port of a server is its `port`",
+    ),
+    (
+        Code("W0442"),
+        "VLLM_KEEP_ALIVE_ON_ENGINE_DEATH",
+        "a server whose engine is dead would go on answering, and be found out late",
+        "remove it; a server that ends is started again",
+    ),
+];
+
+pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    let mut foreign: Vec<Place> = Vec::new();
+    for (name, model) in &ctx.spec.models {
+        if !matches!(argv::engine(model), Engine::Vllm | Engine::Sim) {
+            continue;
+        }
+        let args = FieldPath::root()
+            .key("models")
+            .key(name.as_str())
+            .key("args");
+        twice(model, &args, report);
+        for (flag, value) in &model.args {
+            let Some(found) = flags::find(flag) else {
+                continue;
+            };
+            let path = args.key(flag.as_str());
+            if let Some((long, why)) = AGAINST.iter().find(|(long, _)| *long == found.flag.name) {
+                report.push(against(long, why, path));
+            } else if found.flag.name == "--trust-remote-code" && *value == Value::Bool(true) {
+                foreign.push(Place::Key(path));
+            }
+        }
+        variables(ctx, name, model, report);
+    }
+    if !foreign.is_empty() {
+        let finding = Diagnostic::note(
+            Code("N0440"),
+            "code that comes with a checkpoint will run on your nodes",
+        )
+        .help("`--trust-remote-code` runs Python files of the model's repository with your rights; `revision: COMMIT` pins what was read");
+        report.push(foreign.into_iter().fold(finding, |finding, place| {
+            finding.at(place, "trusts whoever can change the repository")
+        }));
+    }
+}
+
+/// One flag in two spellings; and one that a key sets, too.
+fn twice(model: &ModelSpec, args: &FieldPath, report: &mut Report) {
+    let mut first: HashMap<String, &str> = HashMap::new();
+    for flag in model.args.keys() {
+        let canonical = flags::canonical(flag);
+        // `--x.a` and `--x.b` are two values of one flag.
+        let name = match flags::find(flag) {
+            Some(found) if !canonical.contains('.') => found.flag.name.to_owned(),
+            _ => canonical.into_owned(),
+        };
+        if let Some(other) = first.insert(name.clone(), flag) {
+            report.push(
+                Diagnostic::error(Code("E0429"), format!("flag `{name}` is given twice"))
+                    .at(Place::Key(args.key(flag.as_str())), "the same flag")
+                    .see(Place::Key(args.key(other)), "here for the first time")
+                    .help("vLLM would take the last one; remove one of the two"),
+            );
+        }
+        if name == THINKING_SWITCH && model.thinking.is_some() {
+            let Some(model_path) = args.parent() else {
+                continue;
+            };
+            report.push(
+                Diagnostic::error(Code("E0429"), format!("flag `{name}` is given twice"))
+                    .at(Place::Key(args.key(flag.as_str())), "the same switch")
+                    .see(Place::Value(model_path.key("thinking")), "sets it, too")
+                    .help("write `enable_thinking` beside the others in the flag, and remove `thinking`"),
+            );
+        }
+    }
+}
+
+fn against(long: &str, why: &str, path: FieldPath) -> Diagnostic {
+    Diagnostic::error(
+        Code("E0419"),
+        format!("flag `{long}` goes against how servers are started here"),
+    )
+    .at(Place::Key(path), why)
+    .help("remove it")
+}
+
+fn variables(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec, report: &mut Report) {
+    let Some(node) = model.node.0.first() else {
+        return;
+    };
+    let env = resolve::model_env(ctx.spec, name, node);
+    for (code, variable, why, help) in VARIABLES {
+        let set = env.set.get(*variable).map(|value| &value.origin);
+        let passed = env.pass.iter().find(|passed| passed.value == *variable);
+        let origin = set.or(passed.map(|passed| &passed.origin));
+        let Some(crate::spec::Origin::Yaml(path)) = origin else {
+            continue;
+        };
+        report.push(
+            Diagnostic::warning(
+                *code,
+                format!("`{variable}` reaches the servers of `{name}`"),
+            )
+            .at(Place::Value(path.clone()), *why)
+            .help(*help),
+        );
+    }
+}

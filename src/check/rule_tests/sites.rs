@@ -1,0 +1,260 @@
+//! SLURM's options, folders that nodes do not share, ports of the system, one machine under two names.
+
+use insta::assert_snapshot;
+
+use super::{fine, said, said_of, said_with};
+use crate::facts::Known;
+use crate::plan::plan_tests::facts;
+
+fn pool(slurm: &str) -> String {
+    format!(
+        "pools:\n  p: {{ nodes: 1, gpus: 8 }}\nslurm: {{ {slurm} }}\nmodels:\n  m: {{ model: Qwen/Qwen3-8B, node: p }}\n"
+    )
+}
+
+#[test]
+fn time_limits() {
+    assert_snapshot!(said(&pool("time: 4h")), @r#"
+    note[N0324]: servers of a pool listen at every address of their node
+     --> a.yaml:9:36
+      |
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |                                    ^ which node that is, SLURM decides
+      |
+      = help: they have no key: whoever reaches the port can use them
+
+    error[E0340]: `4h` is no time limit of SLURM
+     --> a.yaml:7:16
+      |
+    7 | slurm: { time: 4h }
+      |                ^^ sbatch would refuse the job
+      |
+      = help: write `"HH:MM:SS"` or `"D-HH:MM:SS"`; a number alone is minutes, `"90:30"` minutes and seconds
+
+    error: 1 error, 1 note in a.yaml
+    "#);
+    assert_snapshot!(said(&pool("time: \"20:00\"")), @r#"
+    note[N0324]: servers of a pool listen at every address of their node
+     --> a.yaml:9:36
+      |
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |                                    ^ which node that is, SLURM decides
+      |
+      = help: they have no key: whoever reaches the port can use them
+
+    warning[W0344]: a job of 20m 00s may end before its servers are ready
+     --> a.yaml:7:16
+      |
+    7 | slurm: { time: "20:00" }
+      |                ^^^^^^^ the limit of the job
+    8 | models:
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |   - `m-0` may take 30m 00s to become ready
+      |
+      = help: ask for more time, or give the servers less with `ready: { timeout: … }`
+
+    warning: 1 warning, 1 note in a.yaml
+    "#);
+    fine(&pool("time: \"1-00:00:00\""));
+    fine(&pool("time: \"20:00\"").replace("node: p }", "node: p, ready: { timeout: 10m } }"));
+}
+
+#[test]
+fn resources_and_other_options() {
+    assert_snapshot!(said(&pool("time: \"4:00:00\", gres: \"gpu:h100:16\"")), @r#"
+    note[N0324]: servers of a pool listen at every address of their node
+     --> a.yaml:9:36
+      |
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |                                    ^ which node that is, SLURM decides
+      |
+      = help: they have no key: whoever reaches the port can use them
+
+    error[E0341]: `gpu:h100:16` is no resource of a GPU
+     --> a.yaml:7:33
+      |
+    7 | slurm: { time: "4:00:00", gres: "gpu:h100:16" }
+      |                                 ^^^^^^^^^^^^^ the number of GPUs is added to it
+      |
+      = help: each job asks for the GPUs that its servers use; what a node has is its `gpus`
+    help: leave the number out
+      |
+    7 - slurm: { time: "4:00:00", gres: "gpu:h100:16" }
+    7 + slurm: { time: "4:00:00", gres: gpu:h100 }
+      |
+
+    error: 1 error, 1 note in a.yaml
+    "#);
+    assert_snapshot!(said(&pool("time: \"4:00:00\", gres: \"gpu h100\"")), @r#"
+    note[N0324]: servers of a pool listen at every address of their node
+     --> a.yaml:9:36
+      |
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |                                    ^ which node that is, SLURM decides
+      |
+      = help: they have no key: whoever reaches the port can use them
+
+    error[E0341]: `gpu h100` is no resource of a GPU
+     --> a.yaml:7:33
+      |
+    7 | slurm: { time: "4:00:00", gres: "gpu h100" }
+      |                                 ^^^^^^^^^^ SLURM would refuse the job
+      |
+      = help: write `gpu`, or `gpu:TYPE` where the site has types, such as `gpu:h100`
+
+    error: 1 error, 1 note in a.yaml
+    "#);
+    fine(&pool(
+        "time: \"4:00:00\", gres: \"gpu:h100\", extra: { mem: \"0\" }",
+    ));
+    assert_snapshot!(said(&pool("time: \"4:00:00\", extra: { comment: \"a\\nb\", gpus-per-node: 4 }")), @r#"
+    note[N0324]: servers of a pool listen at every address of their node
+     --> a.yaml:9:36
+      |
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |                                    ^ which node that is, SLURM decides
+      |
+      = help: they have no key: whoever reaches the port can use them
+
+    error[E0342]: an option of SLURM is one line of plain text
+     --> a.yaml:7:45
+      |
+    7 | slurm: { time: "4:00:00", extra: { comment: "a\nb", gpus-per-node: 4 } }
+      |                                             ^^^^^^ it has a line end or another control character
+      |
+      = help: SLURM would read another option, or none: write it as it stands after `sbatch --option=`
+
+    error[E0343]: `gpus-per-node` is an option that every job has already
+     --> a.yaml:7:53
+      |
+    7 | slurm: { time: "4:00:00", extra: { comment: "a\nb", gpus-per-node: 4 } }
+      |                                                     ^^^^^^^^^^^^^ each job asks for the GPUs that its servers use
+      |
+      = help: remove it from `extra`
+
+    error: 2 errors, 1 note in a.yaml
+    "#);
+}
+
+#[test]
+fn runs_that_nodes_do_not_see() {
+    let with = |path: &str| {
+        let mut facts = facts();
+        facts.runs = Known::Known(path.to_owned());
+        said_with(&pool("time: \"4:00:00\""), &facts)
+    };
+    assert_snapshot!(with("/tmp/x/.toolorch"), @r"
+    note[N0324]: servers of a pool listen at every address of their node
+     --> a.yaml:9:36
+      |
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |                                    ^ which node that is, SLURM decides
+      |
+      = help: they have no key: whoever reaches the port can use them
+
+    note[N0346]: runs are kept in `/tmp/x/.toolorch`, which nodes of SLURM may not see
+     --> a.yaml:9:3
+      |
+    9 |   m: { model: Qwen/Qwen3-8B, node: p }
+      |   ^ its job reads and writes there; `/tmp` is a folder of each machine for itself
+      |
+      = help: call from a folder on the shared file system, or set `TOOLORCH_HOME` to one
+
+    note: 2 notes in a.yaml
+    ");
+    // What else is said of a pool.
+    assert_eq!(with("/shared/.toolorch").matches("note[").count(), 1);
+    assert_eq!(with("/tmpfs/.toolorch").matches("note[").count(), 1);
+}
+
+#[test]
+fn weights_for_each_node() {
+    let two = "hf: { home: /tmp/hf }\nnodes: { a: { gpus: 8 }, b: { gpus: 8 } }\nmodels:\n  m: { model: Qwen/Qwen3-8B, node: [a, b], replicas: 2 }\n";
+    let yaml = |text: &str| format!("version: 1\nname: a\nvllm: {{ version: \"0.12.0\" }}\n{text}");
+    assert_snapshot!(said_of(&yaml(two), &facts()), @r"
+    note[N0609]: each of 2 nodes downloads its weights for itself
+     --> a.yaml:4:13
+      |
+    4 | hf: { home: /tmp/hf }
+      |             ^^^^^^^ `/tmp` is a folder of each machine for itself
+      |
+      = help: on a shared file system they are downloaded once, by `toolorch fetch`
+
+    note: 1 note in a.yaml
+    ");
+    assert_eq!(
+        said_of(&yaml(&two.replace("/tmp/hf", "/shared/hf")), &facts()),
+        ""
+    );
+    assert_eq!(
+        said_of(
+            &yaml(&two.replace("Qwen/Qwen3-8B", "/ckpt/Qwen3-8B")),
+            &facts()
+        ),
+        ""
+    );
+}
+
+#[test]
+fn ports_of_the_system() {
+    let at = |port: u16| {
+        format!("models:\n  m: {{ model: Qwen/Qwen3-8B, node: n, replicas: 2, port: {port} }}\n")
+    };
+    assert_snapshot!(said(&at(80)), @r"
+    warning[W0304]: port 80 of `m-0` is one that only root may listen on
+     --> a.yaml:6:58
+      |
+    6 |   m: { model: Qwen/Qwen3-8B, node: n, replicas: 2, port: 80 }
+      |                                                          ^^ below 1024
+      |
+      = help: choose a higher one, or write `port: auto`
+
+    warning: 1 warning in a.yaml
+    ");
+    let mut facts = facts();
+    facts.ephemeral_ports = Known::Known((32768, 60999));
+    assert_snapshot!(said_with(&at(32767), &facts), @r"
+    note[N0305]: port 32768 of `m-1` is one that this machine gives to outgoing connections
+     --> a.yaml:6:58
+      |
+    6 |   m: { model: Qwen/Qwen3-8B, node: n, replicas: 2, port: 32767 }
+      |                                                          ^^^^^ one of 32768 to 60999
+      |
+      = help: any program may hold it when the server starts: choose one below, or write `port: auto`
+
+    note: 1 note in a.yaml
+    ");
+    assert_eq!(said_with(&at(8000), &facts), "");
+}
+
+#[test]
+fn one_machine_under_two_names() {
+    let yaml = |models: &str| {
+        format!(
+            "version: 1\nname: a\nvllm: {{ version: \"0.12.0\" }}\nnodes:\n  gpu1: {{ gpus: 8 }}\n  10.0.0.1: {{ gpus: 8 }}\nmodels:\n{models}"
+        )
+    };
+    let mut facts = facts();
+    for node in ["gpu1", "10.0.0.1"] {
+        let addresses = Known::Known(vec!["10.0.0.1".to_owned()]);
+        facts.addresses.insert(node.into(), addresses);
+    }
+    let both = "  a: { model: Qwen/Qwen3-8B, node: gpu1, gpus: [0], port: 8000 }\n  b: { model: Qwen/Qwen3-4B, node: 10.0.0.1, gpus: [0], port: 8001 }\n";
+    assert_snapshot!(said_of(&yaml(both), &facts), @r"
+    warning[W0325]: `gpu1` and `10.0.0.1` are one machine, and its GPU 0 is used twice
+     --> a.yaml:6:3
+      |
+    5 |   gpu1: { gpus: 8 }
+      |   ---- and so is this
+    6 |   10.0.0.1: { gpus: 8 }
+      |   ^^^^^^^^ this is 10.0.0.1
+      |
+      = help: make one node of the two, or share its GPUs and ports between them: `gpus: [0, 1]`
+
+    warning: 1 warning in a.yaml
+    ");
+    let apart = both.replace("10.0.0.1, gpus: [0]", "10.0.0.1, gpus: [1]");
+    assert_eq!(said_of(&yaml(&apart), &facts), "");
+    let port = apart.replace("8001", "8000");
+    assert!(said_of(&yaml(&port), &facts).contains("its port 8000 is taken twice"));
+}

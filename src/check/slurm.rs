@@ -1,0 +1,180 @@
+//! Options of SLURM jobs, and whether a job lasts as long as what it holds.
+
+use crate::base::FieldPath;
+use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
+use crate::knowledge::slurm::{OURS, time_limit};
+use crate::plan::JobPlan;
+use crate::spec::model::Slurm;
+
+use super::Ctx;
+
+pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    for (slurm, path) in all(ctx) {
+        time(slurm, &path, report);
+        gres(slurm, &path, report);
+        one_line(slurm, &path, report);
+        ours(slurm, &path, report);
+    }
+    for job in &ctx.plan.jobs {
+        report.extend(too_short(ctx, job));
+    }
+}
+
+/// Where options of jobs are written.
+fn all<'a>(ctx: &Ctx<'a>) -> Vec<(&'a Slurm, FieldPath)> {
+    let root = FieldPath::root();
+    let top = ctx
+        .spec
+        .slurm
+        .iter()
+        .map(|slurm| (slurm, root.key("slurm")));
+    let pools = ctx.spec.pools.iter().filter_map(|(name, pool)| {
+        let path = root.key("pools").key(name.as_str()).key("slurm");
+        Some((pool.slurm.as_ref()?, path))
+    });
+    top.chain(pools).collect()
+}
+
+fn time(slurm: &Slurm, path: &FieldPath, report: &mut Report) {
+    let Some(text) = slurm
+        .time
+        .as_ref()
+        .filter(|text| time_limit(text).is_none())
+    else {
+        return;
+    };
+    report.push(
+        Diagnostic::error(Code("E0340"), format!("`{text}` is no time limit of SLURM"))
+            .at(Place::Value(path.key("time")), "sbatch would refuse the job")
+            .help("write `\"HH:MM:SS\"` or `\"D-HH:MM:SS\"`; a number alone is minutes, `\"90:30\"` minutes and seconds"),
+    );
+}
+
+/// `gpu` or `gpu:TYPE`; how many is known from the plan.
+fn gres(slurm: &Slurm, path: &FieldPath, report: &mut Report) {
+    let Some(text) = &slurm.gres else { return };
+    let place = Place::Value(path.key("gres"));
+    let word = |part: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        !part.is_empty() && part.chars().all(plain)
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let counted = parts.len() > 1 && parts.last().is_some_and(|last| last.parse::<u64>().is_ok());
+    if parts.len() <= 2 && parts.iter().all(|part| word(part)) && !counted {
+        return;
+    }
+    let finding = Diagnostic::error(Code("E0341"), format!("`{text}` is no resource of a GPU"));
+    report.push(if counted && parts.iter().all(|part| word(part)) {
+        let without = parts[..parts.len() - 1].join(":");
+        finding
+            .at(place.clone(), "the number of GPUs is added to it")
+            .help("each job asks for the GPUs that its servers use; what a node has is its `gpus`")
+            .fix(Fix {
+                title: "leave the number out".to_owned(),
+                place,
+                replacement: without,
+                applicability: Applicability::Sure,
+            })
+    } else {
+        finding
+            .at(place, "SLURM would refuse the job")
+            .help("write `gpu`, or `gpu:TYPE` where the site has types, such as `gpu:h100`")
+    });
+}
+
+/// As `render` writes them into a line of their own.
+fn one_line(slurm: &Slurm, path: &FieldPath, report: &mut Report) {
+    let single = [
+        ("partition", &slurm.partition),
+        ("account", &slurm.account),
+        ("qos", &slurm.qos),
+        ("constraint", &slurm.constraint),
+        ("exclude", &slurm.exclude),
+    ];
+    let single = single
+        .into_iter()
+        .filter_map(|(key, value)| Some((path.key(key), value.as_ref()?.as_str())));
+    let more = slurm
+        .extra
+        .iter()
+        .map(|(key, value)| (path.key("extra").key(key.as_str()), value.0.as_str()));
+    for (path, text) in single.chain(more) {
+        let why = if text.is_empty() {
+            "it is empty"
+        } else if text.chars().any(char::is_control) {
+            "it has a line end or another control character"
+        } else if text.contains(['"', '\'', '\\', '`']) {
+            "it has a quote or a backslash"
+        } else {
+            continue;
+        };
+        report.push(
+            Diagnostic::error(Code("E0342"), "an option of SLURM is one line of plain text")
+                .at(Place::Value(path), why)
+                .help("SLURM would read another option, or none: write it as it stands after `sbatch --option=`"),
+        );
+    }
+}
+
+/// Options that are written from the YAML and the plan.
+fn ours(slurm: &Slurm, path: &FieldPath, report: &mut Report) {
+    for name in slurm.extra.keys() {
+        let bare = name.trim_start_matches('-');
+        if !OURS.contains(&bare) {
+            continue;
+        }
+        let instead = match bare {
+            "time" | "gres" => format!("write `{bare}:` beside `extra`"),
+            "gpus" | "gpus-per-node" | "gpus-per-task" => {
+                "each job asks for the GPUs that its servers use".to_owned()
+            }
+            "nodes" | "ntasks" | "array" => "there is one job for each node".to_owned(),
+            _ => "supervision depends on it".to_owned(),
+        };
+        report.push(
+            Diagnostic::error(
+                Code("E0343"),
+                format!("`{bare}` is an option that every job has already"),
+            )
+            .at(Place::Key(path.key("extra").key(name.as_str())), instead)
+            .help("remove it from `extra`"),
+        );
+    }
+}
+
+/// A job that ends before its servers need to be ready.
+fn too_short(ctx: &Ctx<'_>, job: &JobPlan) -> Option<Diagnostic> {
+    let limit = time_limit(job.options.time.as_deref()?)?;
+    let units = job.units.iter().filter_map(|id| ctx.plan.unit(id));
+    let slowest = units.max_by_key(|unit| unit.ready.timeout.0)?;
+    let timeout = slowest.ready.timeout;
+    if limit.0 > timeout.0 {
+        return None;
+    }
+    let root = FieldPath::root();
+    let own = job
+        .pool
+        .as_ref()
+        .map(|pool| root.key("pools").key(pool.as_str()).key("slurm"));
+    let of_pool = own.filter(|_| {
+        let pool = job
+            .pool
+            .as_ref()
+            .and_then(|pool| ctx.spec.pools.get(pool.as_str()));
+        pool.and_then(|pool| pool.slurm.as_ref()?.time.as_ref())
+            .is_some()
+    });
+    let place = Place::Value(of_pool.unwrap_or_else(|| root.key("slurm")).key("time"));
+    Some(
+        Diagnostic::warning(
+            Code("W0344"),
+            format!("a job of {limit} may end before its servers are ready"),
+        )
+        .at(place, "the limit of the job")
+        .see(
+            Place::Key(slowest.origin.clone()),
+            format!("`{}` may take {timeout} to become ready", slowest.id),
+        )
+        .help("ask for more time, or give the servers less with `ready: { timeout: … }`"),
+    )
+}
