@@ -9,6 +9,7 @@
 #   bash lib/node.sh tail RUN UNIT BYTES   the end of the unit's last log
 #   bash lib/node.sh keep RUN UNIT         keeps NAME=VALUE pairs, each ended by a NUL, from standard input as the unit's `pass` values
 #   bash lib/node.sh passed RUN UNIT       what is kept of those, in the same form: to mask it in what a log says
+#   bash lib/node.sh names RUN UNIT        `dropped NAME` and `differs +NAME` of the environment of its last start
 #   bash lib/node.sh beat RUN              keeps the line on standard input as the owner's sign of life
 #   bash lib/node.sh clear RUN             removes what the run left here, if nothing of it lives
 # Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 78 a place that cannot be trusted.
@@ -87,6 +88,13 @@ node_keep() {
   for pair in "${!kept[@]}"; do printf '%s=%s\0' "$pair" "${kept[$pair]}"; done >"$D/.new/secrets" && mv -f -- "$D/.new/secrets" "$D/secrets"
 }
 node_passed() { if open_dir && [[ -f $D/secrets ]]; then cat -- "$D/secrets"; fi; }
+node_names() {
+  local name
+  open_dir || return 0
+  while read -r name; do echo "dropped $name"; done 2>/dev/null <"$D/dropped"
+  while read -r name; do echo "differs $name"; done 2>/dev/null <"$D/environ.diff"
+  return 0
+}
 node_beat() {
   local line
   U_UNIT=.beat; open_dir make >/dev/null; rmdir -- "$D/.new" "$D" 2>/dev/null
@@ -114,8 +122,9 @@ node() {
     clear) node_clear ;;
     keep) U_UNIT=${1-}; is_name "$U_UNIT"; node_keep ;;
     passed) U_UNIT=${1-}; is_name "$U_UNIT"; node_passed ;;
+    names) U_UNIT=${1-}; is_name "$U_UNIT"; node_names ;;
     tail) U_UNIT=${1-}; is_name "$U_UNIT"; is_number "${2-}"; node_tail "$2" ;;
-    *) usage "usage: $0 look|show|marks|listeners|tail|keep|passed|beat|clear RUN …; the head of the file explains them" ;;
+    *) usage "usage: $0 look|show|marks|listeners|tail|keep|passed|names|beat|clear RUN …; the head of the file explains them" ;;
   esac
 }
 node "$@"; exit # one line, so that bash has read it before it runs

@@ -31,7 +31,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
             layout(eval, adapter, &origin, report);
         }
         // Where the client's files are somewhere else, one note says so for all of them.
-        if here::is_absent(ctx, &at.cwd) || node_of(eval).is_some() {
+        if here::is_absent(ctx, &at.cwd) {
             continue;
         }
         results_place(ctx, eval, &at, &origin, report);

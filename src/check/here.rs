@@ -9,7 +9,7 @@ use crate::plan::ask::{
     activation, conda as conda_of, environments as environments_of, notify_program, own_program,
     sourced,
 };
-use crate::plan::evals::{node_of, paths_of};
+use crate::plan::evals::paths_of;
 use crate::plan::paths;
 
 use super::Ctx;
@@ -29,7 +29,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
     let mut absent: Vec<(String, FieldPath)> = Vec::new();
     for (name, eval) in &ctx.spec.evals {
         let cwd = paths_of(eval, &ctx.facts.yaml_dir, home).cwd;
-        if node_of(eval).is_none() && is_absent(ctx, &cwd) {
+        if is_absent(ctx, &cwd) {
             absent.push((cwd, FieldPath::root().key("evals").key(name.as_str())));
         }
     }

@@ -8,6 +8,7 @@ mod models;
 mod names;
 mod places;
 mod recipes;
+mod remote;
 mod servers;
 mod sites;
 mod twenty;

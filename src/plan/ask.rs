@@ -8,7 +8,7 @@ use crate::base::{EvalName, FieldPath, Name, NodeName};
 use crate::spec::ClusterSpec;
 use crate::spec::model::LauncherKind;
 
-use super::evals::{adapter_of, node_of, paths_of};
+use super::evals::{adapter_of, paths_of};
 use super::{Plan, Unit, paths};
 
 /// A dataset to read.
@@ -58,9 +58,7 @@ pub fn questions(spec: &ClusterSpec, yaml_dir: &str, home: Option<&str>) -> Ques
                 id_fields,
             });
         }
-        if node_of(eval).is_none() {
-            all.client_dirs.push((name.clone(), at.cwd));
-        }
+        all.client_dirs.push((name.clone(), at.cwd));
     }
     for (name, model) in &spec.models {
         if model.model.starts_with('/') {

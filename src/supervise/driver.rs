@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::driver_books::Ours;
+use super::driver_clients::Afar;
 use super::driver_evals::EvalDesk;
 use super::driver_fleet::Paces;
 use super::driver_records::Backlog;
@@ -140,6 +141,8 @@ pub struct Driver<'a> {
     pub(super) wrists: BTreeMap<UnitId, (Generation, Wrist)>,
     /// How often nodes elsewhere are looked at.
     pub(super) pace: Paces,
+    /// What is seen of clients there.
+    pub(super) afar: Afar,
 }
 
 impl<'a> Driver<'a> {
@@ -162,6 +165,7 @@ impl<'a> Driver<'a> {
             endpoints_before: endpoints_so_far(brain.state()),
             backlog: Backlog::new(journal.owner().dir()),
             pace: Paces::new(),
+            afar: Afar::new(),
             brain,
             journal,
             audience,
@@ -210,6 +214,10 @@ impl<'a> Driver<'a> {
             let inputs = tokio::select! {
                 Some(input) = self.inputs.recv() => self.heed(input),
                 Some((unit, observation)) = self.news.recv() => self.learn(unit, observation),
+                Some((client, seen)) = self.afar.news.recv() => {
+                    self.learn_of_client(client, seen);
+                    Vec::new()
+                }
                 Some(news) = self.route_news.recv() => vec![Input::Routed(news)],
                 Some(signal) = signals.recv() => vec![Input::Leave(self.meant(signal))],
                 () = sleep(wake) => vec![Input::Tick],

@@ -1,25 +1,54 @@
 //! The driver's preparations for a client: its results made ready, and on another machine proof that it will work on the same files
 //! and can reach its servers.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use super::driver::Driver;
 use super::driver_evals::EvalDesk;
 use super::{Again, Input, Purpose};
-use crate::base::{EvalName, Place, sha256};
+use crate::base::{EvalName, Place, UnitId, sha256};
+use crate::facts::FilesSeen;
 use crate::plan::{Group, ResultsPlan};
 use crate::run::UnitPhase;
 use crate::run::store::read_regular;
-use crate::world::{Station, StationError, books};
+use crate::world::{ClientSeen, Station, StationError, books};
 
 /// A node that cannot be asked is asked again after this time.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// What looks on their own machines show of clients.
+pub(super) struct Afar {
+    pub(super) sender: UnboundedSender<(UnitId, ClientSeen)>,
+    pub(super) news: UnboundedReceiver<(UnitId, ClientSeen)>,
+    /// The open files of those that run.
+    files: BTreeMap<UnitId, FilesSeen>,
+    /// Of those that ended: what was dropped from their environment, and how that differed from what was meant.
+    pub(super) ended: BTreeMap<UnitId, (Vec<String>, Vec<String>)>,
+}
+
+impl Afar {
+    pub(super) fn new() -> Self {
+        let (sender, news) = unbounded_channel();
+        Self {
+            sender,
+            news,
+            files: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        }
+    }
+
+    /// The open files of a client, as the last look showed them.
+    pub(super) fn files_of(&self, client: &UnitId) -> Option<FilesSeen> {
+        self.files.get(client).copied()
+    }
+}
 
 /// What a client on another machine needs.
 struct Needs {
@@ -34,10 +63,28 @@ struct Needs {
 }
 
 impl Driver<'_> {
+    pub(super) fn learn_of_client(&mut self, client: UnitId, seen: ClientSeen) {
+        match seen {
+            ClientSeen::Runs { files, peers } => {
+                self.routes.seen(&client, peers);
+                match files {
+                    Some(files) => self.afar.files.insert(client, files),
+                    None => self.afar.files.remove(&client),
+                };
+            }
+            ClientSeen::Ended { dropped, differs } => {
+                self.afar.files.remove(&client);
+                self.afar.ended.insert(client, (dropped, differs));
+            }
+        }
+    }
+
     pub(super) fn prepare(&mut self, eval: EvalName, again: Again) {
         let result = self.at_desk(&eval, |desk: &mut EvalDesk| desk.prepare(again));
         let mark = self.books_mark(&eval);
-        let needs = result.is_ok().then(|| self.needs(&eval)).flatten();
+        // Where nothing is left to ask no client is started.
+        let starts = result.as_ref().is_ok_and(|counts| !counts.finished);
+        let needs = starts.then(|| self.needs(&eval)).flatten();
         let purpose = Purpose::Open {
             eval: eval.clone(),
             mark,

@@ -70,7 +70,11 @@ impl Driver<'_> {
                 seen,
                 to,
             } => {
-                let result = raise_files(&seen, to).map(|()| to);
+                let result = if self.is_here(&unit) {
+                    raise_files(&seen, to).map(|()| to)
+                } else {
+                    Err("it runs on another machine".to_owned())
+                };
                 self.send(Input::FilesRaised {
                     unit,
                     generation,
@@ -142,6 +146,14 @@ impl Driver<'_> {
 
     /// In a thread of its own: a tree may have many processes, and each of them many files.
     fn look_at_files(&self, unit: UnitId, generation: Generation) {
+        if !self.is_here(&unit) {
+            let seen = self.afar.files_of(&unit);
+            return self.send(Input::FilesSeen {
+                unit,
+                generation,
+                seen,
+            });
+        }
         let leader = self.leader_here(&unit);
         let sender = self.sender.clone();
         tokio::task::spawn_blocking(move || {

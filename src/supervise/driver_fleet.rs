@@ -11,12 +11,14 @@ use super::driver::Driver;
 use crate::base::UnitId;
 use crate::facts::{Canary, Door, Observation, Pulse};
 use crate::run::UnitPhase;
-use crate::world::{Pace, Station, begin_rounds};
+use crate::world::{Clients, Pace, Station, begin_rounds};
 
 /// The pause between two looks at a node while something there begins or ends, and else: that a server of it is gone is also
 /// seen by those who ask it.
 const BUSY: Duration = Duration::from_millis(500);
 const CALM: Duration = Duration::from_secs(5);
+/// The same while a client runs there: where its connections lead is seen by looks alone.
+const ATTENTIVE: Duration = Duration::from_secs(1);
 
 /// How long a node has to answer, where a server of it does not.
 const NODE_PATIENCE: Duration = Duration::from_secs(5);
@@ -74,7 +76,13 @@ impl Driver<'_> {
     pub(super) fn begin_rounds(&self) {
         for (station, units) in self.ground.fleet.iter() {
             let pace = self.pace.0.subscribe();
-            begin_rounds(station.clone(), units.to_vec(), self.teller.clone(), pace);
+            let clients = units.iter().filter(|unit| self.is_client(unit)).cloned();
+            let clients = Clients {
+                units: clients.collect(),
+                news: self.afar.sender.clone(),
+            };
+            let (station, units) = (station.clone(), units.to_vec());
+            begin_rounds(station, units, clients, self.teller.clone(), pace);
         }
     }
 
@@ -90,9 +98,19 @@ impl Driver<'_> {
             );
             begins || *phase == UnitPhase::Stopping
         };
-        let mut units = self.brain.state().units.iter();
-        let busy = units.any(|(unit, state)| busy(&state.phase) && !self.is_here(unit));
-        self.pace.set(if busy { BUSY } else { CALM });
+        let there = || {
+            let units = self.brain.state().units.iter();
+            units.filter(|(unit, _)| !self.is_here(unit))
+        };
+        let works = |unit: &UnitId, phase: &UnitPhase| phase.may_live() && self.is_client(unit);
+        self.pace
+            .set(if there().any(|(_, state)| busy(&state.phase)) {
+                BUSY
+            } else if there().any(|(unit, state)| works(unit, &state.phase)) {
+                ATTENTIVE
+            } else {
+                CALM
+            });
     }
 }
 

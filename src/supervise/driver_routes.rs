@@ -33,7 +33,7 @@ impl Driver<'_> {
                 start,
                 adopted,
                 ..
-            } if self.is_client(unit) && self.is_here(unit) => {
+            } if self.is_client(unit) => {
                 let leader = Leader {
                     pid: *pid,
                     start: *start,
@@ -46,7 +46,11 @@ impl Driver<'_> {
                 };
                 // Servers listen where they were told to when they were started.
                 besides.extend(endpoints_so_far(self.brain.state()));
-                self.routes.follow(unit, leader, besides);
+                if self.is_here(unit) {
+                    self.routes.follow(unit, leader, besides);
+                } else {
+                    self.routes.follow_afar(unit, besides);
+                }
             }
             Event::Launched {
                 unit, generation, ..
@@ -58,7 +62,7 @@ impl Driver<'_> {
         }
     }
 
-    fn is_client(&self, unit: &UnitId) -> bool {
+    pub(super) fn is_client(&self, unit: &UnitId) -> bool {
         let unit = self.brain.plan().unit(unit);
         unit.is_some_and(|unit| matches!(unit.kind, UnitKind::Eval { .. }))
     }
@@ -81,6 +85,10 @@ impl Driver<'_> {
     }
 
     fn client_ended(&mut self, client: &UnitId) {
+        // What its node showed of it was told before its end.
+        while let Ok((client, seen)) = self.afar.news.try_recv() {
+            self.learn_of_client(client, seen);
+        }
         let (tally, last) = self.routes.leave(client);
         // What was told before goes first, and all of it before the end is judged: the run may be over with that.
         let mut told = Vec::new();
@@ -90,12 +98,17 @@ impl Driver<'_> {
         for news in told.into_iter().chain(last) {
             self.send(Input::Routed(news));
         }
-        let dir = self.dirs.of(client);
-        let names = |file: &str| {
-            let text = std::fs::read_to_string(dir.join(file)).ok()?;
-            Some(text.lines().map(str::to_owned).collect::<Vec<String>>())
+        let (dropped, differs) = if self.is_here(client) {
+            let dir = self.dirs.of(client);
+            let names = |file: &str| {
+                let text = std::fs::read_to_string(dir.join(file)).ok()?;
+                Some(text.lines().map(str::to_owned).collect::<Vec<String>>())
+            };
+            (names("dropped"), names("environ.diff"))
+        } else {
+            self.afar.ended.remove(client).unzip()
         };
-        let differs = names("environ.diff").unwrap_or_default();
+        let differs = differs.unwrap_or_default();
         let slipped = differs
             .iter()
             .filter_map(|line| line.strip_prefix('+'))
@@ -103,7 +116,7 @@ impl Driver<'_> {
             .map(str::to_owned);
         let watched = Watched {
             tally,
-            dropped: names("dropped"),
+            dropped,
             slipped: slipped.collect(),
         };
         let client = client.clone();

@@ -48,7 +48,9 @@ pub use facts::{
 };
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use fill::{FILL_IN, answer_fill_in, fill_in};
-pub use fleet::{Fleet, Greeting, Marked, Pace, Station, StationError, begin_rounds};
+pub use fleet::{
+    ClientSeen, Clients, Fleet, Greeting, Marked, Pace, Station, StationError, begin_rounds,
+};
 pub use launcher::{LaunchError, LaunchJob, Launched, Launchers};
 pub use model_files::add_cached_models;
 pub use notify::{NotifyCall, end_notified};

@@ -30,6 +30,8 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 
 enum Word {
     Follow(UnitId, Leader, BTreeSet<Place>),
+    FollowAfar(UnitId, BTreeSet<Place>),
+    Seen(UnitId, Vec<SocketAddr>),
     Read(UnitId, Vec<PathBuf>),
     Leave(UnitId, Sender<(Tally, Vec<RouteNews>)>),
     Round(Round),
@@ -65,6 +67,16 @@ impl RouteWatch {
         let _ = self.0.send(Word::Follow(client.clone(), leader, besides));
     }
 
+    /// From now on what is seen of this client on its own machine is judged.
+    pub fn follow_afar(&self, client: &UnitId, besides: BTreeSet<Place>) {
+        let _ = self.0.send(Word::FollowAfar(client.clone(), besides));
+    }
+
+    /// So its sockets lead, as a look there showed.
+    pub fn seen(&self, client: &UnitId, peers: Vec<SocketAddr>) {
+        let _ = self.0.send(Word::Seen(client.clone(), peers));
+    }
+
     /// From now on these are the logs of the client's own proxy, oldest first.
     pub fn read(&self, client: &UnitId, logs: Vec<PathBuf>) {
         let _ = self.0.send(Word::Read(client.clone(), logs));
@@ -80,13 +92,42 @@ impl RouteWatch {
 
 /// A client that is looked at.
 struct Followed {
-    leader: Leader,
+    by: By,
     /// Where it may call.
     allowed: Allowed,
     tally: Tally,
     last: Instant,
     /// Connections to each undeclared place: those that were told, and those since.
     counts: HashMap<SocketAddr, (u64, u64)>,
+}
+
+/// How a client is looked at.
+enum By {
+    /// In the tables of this machine.
+    Tables(Leader),
+    /// By looks on its own, of which this is the last.
+    Looks(HashSet<SocketAddr>),
+}
+
+impl Followed {
+    fn new(by: By, allowed: Allowed) -> Self {
+        Self {
+            by,
+            allowed,
+            tally: Tally::default(),
+            last: Instant::now(),
+            counts: HashMap::new(),
+        }
+    }
+
+    /// It was looked at.
+    fn looked(&mut self, now: Instant) {
+        self.tally.looks += 1;
+        let gap = now.duration_since(self.last).as_millis();
+        let gap = Millis(u64::try_from(gap).unwrap_or(u64::MAX));
+        self.tally.longest = self.tally.longest.max(gap);
+        self.last = now;
+    }
 }
 
 /// A connection that may lead to a declared name.
@@ -173,18 +214,19 @@ impl Looker {
                 if net("self") != net(&leader.pid.to_string()) {
                     return;
                 }
-                let followed = Followed {
-                    leader,
-                    allowed: self.allowed.clone().and(besides),
-                    tally: Tally::default(),
-                    last: Instant::now(),
-                    counts: HashMap::new(),
-                };
+                let allowed = self.allowed.clone().and(besides);
+                let followed = Followed::new(By::Tables(leader), allowed);
                 self.followed.insert(client, followed);
                 // What was nobody's may be this client's.
                 self.sorted.clear();
                 self.look();
             }
+            Word::FollowAfar(client, besides) => {
+                let allowed = self.allowed.clone().and(besides);
+                let followed = Followed::new(By::Looks(HashSet::new()), allowed);
+                self.followed.insert(client, followed);
+            }
+            Word::Seen(client, peers) => self.look_afar(&client, &peers),
             Word::Read(client, logs) => self.ledgers.read(client, logs),
             Word::Leave(client, answer) => {
                 // Nobody may wait for it any longer.
@@ -231,19 +273,38 @@ impl Looker {
         (followed.tally, last)
     }
 
-    fn look(&mut self) {
-        if self.followed.is_empty() {
+    /// What is open within its own machine is nobody's business, and what was open before was judged then.
+    fn look_afar(&mut self, client: &UnitId, peers: &[SocketAddr]) {
+        let Some(followed) = self.followed.get_mut(client) else {
             return;
+        };
+        let By::Looks(before) = &mut followed.by else {
+            return;
+        };
+        let outside = peers
+            .iter()
+            .filter(|peer| !peer.ip().to_canonical().is_loopback());
+        let now: HashSet<SocketAddr> = outside.copied().collect();
+        let fresh: Vec<SocketAddr> = now.difference(before).copied().collect();
+        *before = now;
+        followed.looked(Instant::now());
+        for peer in fresh {
+            self.weigh(client.clone(), peer, "its processes there".to_owned());
+        }
+        self.settle();
+    }
+
+    fn look(&mut self) {
+        let here = |one: &&mut Followed| matches!(one.by, By::Tables(_));
+        if !self.followed.values_mut().any(|one| here(&one)) {
+            return self.settle();
         }
         let Ok(all) = links() else { return };
         let now = Instant::now();
-        for one in self.followed.values_mut() {
-            one.tally.looks += 1;
-            let gap = now.duration_since(one.last).as_millis();
-            let gap = Millis(u64::try_from(gap).unwrap_or(u64::MAX));
-            one.tally.longest = one.tally.longest.max(gap);
-            one.last = now;
-        }
+        self.followed
+            .values_mut()
+            .filter(here)
+            .for_each(|one| one.looked(now));
         let strange: HashSet<Link> = begun_here(&all)
             .filter(|link| link.inode != 0 && !self.allowed.has(link.remote))
             .filter(|link| self.user.is_none() || link.user.is_none() || link.user == self.user)
@@ -262,7 +323,9 @@ impl Looker {
         let running = processes();
         let mut found = Vec::new();
         for (client, followed) in &self.followed {
-            let Leader { pid, start } = followed.leader;
+            let By::Tables(Leader { pid, start }) = followed.by else {
+                continue;
+            };
             let leader = process(pid).filter(|leader| leader.start == start);
             let holders = self.holders(client, leader, &running);
             let own = all.iter().filter(|link| holders.contains_key(&link.inode));
@@ -277,19 +340,24 @@ impl Looker {
             }
         }
         for (client, peer, by) in found {
-            match self.allowed_to(&client).judge(peer) {
-                Way::Declared => {}
-                Way::Undeclared => self.count(&client, peer, by),
-                Way::Unsure(names) => {
-                    self.ask(names);
-                    self.suspects.push(Suspect {
-                        client,
-                        peer,
-                        by,
-                        since: Instant::now(),
-                        after: self.asked + ROUNDS - 1,
-                    });
-                }
+            self.weigh(client, peer, by);
+        }
+    }
+
+    /// A connection that was not there before.
+    fn weigh(&mut self, client: UnitId, peer: SocketAddr, by: String) {
+        match self.allowed_to(&client).judge(peer) {
+            Way::Declared => {}
+            Way::Undeclared => self.count(&client, peer, by),
+            Way::Unsure(names) => {
+                self.ask(names);
+                self.suspects.push(Suspect {
+                    client,
+                    peer,
+                    by,
+                    since: Instant::now(),
+                    after: self.asked + ROUNDS - 1,
+                });
             }
         }
     }
@@ -348,7 +416,14 @@ impl Looker {
 
     fn judge(&mut self, suspect: Suspect) {
         let allowed = self.allowed_to(&suspect.client);
-        let names = allowed.unresolved(suspect.peer.port());
+        let mut names = allowed.unresolved(suspect.peer.port());
+        let followed = self.followed.get(&suspect.client);
+        if followed.is_some_and(|followed| matches!(followed.by, By::Looks(_)))
+            && let Way::Unsure(all) = allowed.judge(suspect.peer)
+        {
+            // What a name means on another machine is not known here.
+            names = all;
+        }
         if names.is_empty() {
             return self.count(&suspect.client, suspect.peer, suspect.by);
         }
@@ -387,4 +462,41 @@ fn place(peer: SocketAddr) -> Place {
 fn name_of(pid: u32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     format!("{}, pid {pid}", clean(name.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn where_a_client_on_another_machine_is_connected_is_judged_as_looks_show_it() {
+        let declared = ["10.0.0.5:1800", "gpu31.invalid:1810"];
+        let declared = declared.map(|text| Place::read(text, 0).unwrap());
+        let (sender, mut news) = tokio::sync::mpsc::unbounded_channel();
+        let allowed = Allowed::new(declared, Vec::new());
+        let watch = RouteWatch::begin(&RunId::new("a-1-0000"), allowed, sender);
+        let client = UnitId::new("eval-e");
+        let peers = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        watch.follow_afar(&client, BTreeSet::new());
+        watch.seen(&client, peers(&["10.0.0.5:1800", "127.0.0.1:5", "[::1]:6"]));
+        watch.seen(&client, peers(&["10.0.0.5:1800", "10.9.9.9:80"]));
+        watch.seen(&client, peers(&["10.9.9.9:80", "10.9.9.8:1810"]));
+        let (tally, last) = watch.leave(&client);
+        assert_eq!(tally.looks, 3);
+        let mut told: Vec<RouteNews> = std::iter::from_fn(|| news.try_recv().ok()).collect();
+        told.extend(last);
+        let outside = RouteNews::Outside {
+            client: client.clone(),
+            place: Place::new("10.9.9.9", 80),
+            times: 1,
+            by: "its processes there".to_owned(),
+        };
+        let untold = RouteNews::Untold {
+            client,
+            place: Place::new("10.9.9.8", 1810),
+            names: vec![Place::new("gpu31.invalid", 1810)],
+        };
+        assert_eq!(told, [outside, untold]);
+    }
 }

@@ -9,6 +9,6 @@ mod stations;
 mod tests;
 
 pub use greeting::Greeting;
-pub use rounds::{Pace, begin_rounds};
+pub use rounds::{ClientSeen, Clients, Pace, begin_rounds};
 pub use station::{Marked, Station, StationError};
 pub use stations::Fleet;

@@ -1,14 +1,16 @@
 //! Looks at a node, again and again: nothing there tells us by itself when something happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use super::station::{Marked, Station, StationError};
 use crate::base::UnitId;
-use crate::facts::{Exit, Observation, RunningUnit};
+use crate::facts::{Exit, FilesSeen, Observation, RunningUnit, UnitSeen};
 use crate::world::unit_dir::CAUSE_BYTES;
 use crate::world::watch::Teller;
 
@@ -30,10 +32,46 @@ pub struct Pace {
     pub nudges: u64,
 }
 
+/// What only a look on its own machine can tell of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientSeen {
+    /// It runs.
+    Runs {
+        /// Its process with the most open files.
+        files: Option<FilesSeen>,
+        /// Whom it is connected to.
+        peers: Vec<SocketAddr>,
+    },
+    /// It ended: names that were dropped from its environment, and those in which that differed from what was meant.
+    Ended {
+        /// What was dropped.
+        dropped: Vec<String>,
+        /// `+NAME` for one too many, `-NAME` for one that is missing.
+        differs: Vec<String>,
+    },
+}
+
+/// Clients on a node, and who hears of them.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Which.
+    pub units: BTreeSet<UnitId>,
+    /// Hears of each before its end is told.
+    pub news: UnboundedSender<(UnitId, ClientSeen)>,
+}
+
+impl Clients {
+    fn tell(&self, unit: &UnitId, seen: ClientSeen) {
+        // Whoever does not listen any more hears of nothing else either.
+        let _ = self.news.send((unit.clone(), seen));
+    }
+}
+
 /// What is known of a node's units.
 struct Rounds {
     station: Arc<Station>,
     units: Vec<UnitId>,
+    clients: Clients,
     news: Teller,
     /// What was told last, since when it is so, and when it was told.
     told: BTreeMap<UnitId, (Observation, Instant, Instant)>,
@@ -47,12 +85,14 @@ struct Rounds {
 pub fn begin_rounds(
     station: Arc<Station>,
     units: Vec<UnitId>,
+    clients: Clients,
     news: Teller,
     mut pace: watch::Receiver<Pace>,
 ) {
     let mut rounds = Rounds {
         station,
         units,
+        clients,
         news,
         told: BTreeMap::new(),
         read: BTreeMap::new(),
@@ -92,7 +132,11 @@ impl Rounds {
             Err(error) => return self.tell_all(&unknown(&error)),
         };
         for unit in self.units.clone() {
-            let seen = seen.remove(&unit).map(|seen| seen.observation);
+            let seen = seen.remove(&unit);
+            if let Some(seen) = &seen {
+                self.look_at_client(&unit, seen);
+            }
+            let seen = seen.map(|seen| seen.observation);
             let seen = match seen.unwrap_or(Observation::Never) {
                 Observation::Exited(exit) => self.with_last_words(&unit, exit).await,
                 Observation::Never => self.without_trace(&unit).await,
@@ -108,6 +152,18 @@ impl Rounds {
             }
         }
         true
+    }
+
+    fn look_at_client(&self, unit: &UnitId, seen: &UnitSeen) {
+        let runs = matches!(seen.observation, Observation::Running(_));
+        if runs && self.clients.units.contains(unit) {
+            let peers = seen.remotes.iter().filter_map(|peer| peer.parse().ok());
+            let seen = ClientSeen::Runs {
+                files: seen.files,
+                peers: peers.collect(),
+            };
+            self.clients.tell(unit, seen);
+        }
     }
 
     /// What ran and has no state any more: a restart of the node takes all that was there, and whoever tidies its /tmp takes the
@@ -137,6 +193,11 @@ impl Rounds {
             |read: &&Exit| (&read.launch, read.generation) == (&exit.launch, exit.generation);
         if let Some(read) = self.read.get(unit).filter(known) {
             return Ok(Observation::Exited(read.clone()));
+        }
+        if self.clients.units.contains(unit) && self.station.jobs().is_none() {
+            let (dropped, differs) = self.station.names(unit).await?;
+            self.clients
+                .tell(unit, ClientSeen::Ended { dropped, differs });
         }
         let exit = match self.station.log_end(unit, CAUSE_BYTES).await {
             Ok(end) => Exit {

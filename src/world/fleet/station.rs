@@ -421,6 +421,24 @@ impl Station {
         Ok(LogEnd::of(text.as_bytes(), whole, secrets))
     }
 
+    /// Names that were dropped from the environment of a unit's last start, and those in which it differed from what was meant.
+    ///
+    /// # Errors
+    /// [`StationError`].
+    pub(super) async fn names(
+        &self,
+        unit: &UnitId,
+    ) -> Result<(Vec<String>, Vec<String>), StationError> {
+        let words = ["names", self.run.as_str(), unit.as_str()];
+        let said = self.node_script(&words, Vec::new(), TAIL).await?;
+        let said = said.unwrap_or_default();
+        let of = |kind: &str| {
+            let lines = said.lines().filter_map(|line| line.strip_prefix(kind));
+            lines.map(str::to_owned).collect()
+        };
+        Ok((of("dropped "), of("differs ")))
+    }
+
     /// Removes what the run left there.
     ///
     /// # Errors

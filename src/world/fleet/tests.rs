@@ -1,5 +1,6 @@
 //! A node is played by this machine with a state directory of its own: the same bash, another way there.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
-use super::{Fleet, Pace, Station, begin_rounds};
+use super::{ClientSeen, Clients, Fleet, Pace, Station, begin_rounds};
 use crate::base::{Epoch, Generation, LaunchId, NodeName, RunId, UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::plan_tests::clean;
@@ -18,7 +19,13 @@ use crate::world::transport::{
 };
 use crate::world::{LaunchJob, Launchers};
 
-const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: 47813, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
+const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: PORT, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
+
+/// One that nobody has: tests run beside each other, and a unit claims its port.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
 
 /// This machine, with another folder for state.
 struct Elsewhere(PathBuf);
@@ -74,7 +81,7 @@ impl Yard {
         let run = RunId::new(
             format!("fleet-{}", dir.path().file_name().unwrap().display()).replace("-.", "-"),
         );
-        let plan = clean(YAML);
+        let plan = clean(&YAML.replace("PORT", &free_port().to_string()));
         let files = render_plan(
             &plan,
             &Renderer::new(&std::collections::BTreeMap::new()).unwrap(),
@@ -251,9 +258,15 @@ async fn rounds_tell_of_an_end_with_its_last_words() {
         pause: Duration::from_millis(50),
         nudges: 0,
     });
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let clients = Clients {
+        units: BTreeSet::from([UnitId::new("s")]),
+        news: sender,
+    };
     begin_rounds(
         yard.station().clone(),
         vec![UnitId::new("s")],
+        clients,
         teller,
         pace.subscribe(),
     );
@@ -282,6 +295,19 @@ async fn rounds_tell_of_an_end_with_its_last_words() {
         (Some(137), Some("SIGKILL"))
     );
     assert_eq!(exit.tail, ["the key is [KEY]"]);
+    let mut last = None;
+    while let Ok((unit, told)) = seen.try_recv() {
+        assert_eq!(unit.as_str(), "s");
+        let runs = matches!(&told, ClientSeen::Runs { files: Some(files), .. } if files.open > 0);
+        let ends = matches!(&told, ClientSeen::Ended { .. });
+        assert!(runs || ends, "{told:?}");
+        last = Some(ends);
+    }
+    assert_eq!(
+        last,
+        Some(true),
+        "its end is told last, and before its exit"
+    );
     drop(pace);
     assert_eq!(news.recv().await, None, "the rounds end with their driver");
 }
