@@ -1,6 +1,6 @@
 //! `allow:` silences warnings that somebody accepts, and nothing else.
 
-use crate::base::FieldPath;
+use crate::base::{FieldPath, clean};
 use crate::diag::{Code, Diagnostic, Place, Report, Severity, codes};
 use crate::plan::similar::{MaybeFix as _, did_you_mean};
 use crate::spec::ClusterSpec;
@@ -25,7 +25,16 @@ pub(super) fn apply(spec: &ClusterSpec, report: Report) -> Report {
                     .at(place, "only warnings can")
                     .help("an error stops everything because nothing good can come of it; a note needs no leave"),
             );
-        } else if !report.iter().any(|finding| finding.code.0 == code) {
+        } else if let Some(count) = silenced(&report, code) {
+            let title = match count {
+                1 => format!("a warning `{code}` is allowed"),
+                _ => format!("{count} warnings `{code}` are allowed"),
+            };
+            more.push(
+                Diagnostic::note(Code("N0613"), title)
+                    .at(place, format!("because: {}", clean(&allow.reason))),
+            );
+        } else {
             more.push(
                 Diagnostic::note(
                     Code("N0612"),
@@ -41,4 +50,11 @@ pub(super) fn apply(spec: &ClusterSpec, report: Report) -> Report {
     };
     let kept = report.into_iter().filter(|finding| !allowed(finding));
     kept.chain(more).collect()
+}
+
+/// How many warnings of this code there are, if there is one.
+fn silenced(report: &Report, code: &str) -> Option<usize> {
+    let same =
+        |finding: &&Diagnostic| finding.severity == Severity::Warning && finding.code.0 == code;
+    Some(report.iter().filter(same).count()).filter(|count| *count > 0)
 }

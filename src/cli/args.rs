@@ -80,8 +80,12 @@ pub(super) enum Command {
         /// Of processor time, at most.
         seconds: u64,
     },
-    /// Print the JSON Schema of the YAML, for editors.
-    Schema,
+    /// Print a JSON Schema: of the YAML, for editors, or of a line of `check --format json`.
+    Schema {
+        /// Of what.
+        #[arg(value_enum, default_value = "cluster")]
+        of: SchemaOf,
+    },
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -176,12 +180,21 @@ pub(super) struct InitArgs {
     pub(super) force: bool,
 }
 
+/// What a schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaOf {
+    /// The YAML.
+    Cluster,
+    /// A line of `check --format json`.
+    Diagnostic,
+}
+
 /// How diagnostics are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people, as rustc would.
     Human,
-    /// One JSON object a line.
+    /// One JSON object a line; `toolorch schema diagnostic` describes it.
     Json,
     /// SARIF 2.1.0.
     Sarif,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 use clap::{CommandFactory, Parser};
 
-use super::args::{Cli, Colour, Command};
+use super::args::{Cli, Colour, Command, SchemaOf};
 use super::args_sim::SimCommand;
 use super::cmd;
 use super::printer::{Printer, Verbosity};
@@ -86,7 +86,13 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::FillIn { seconds } => world::answer_fill_in(seconds)
             .map(|()| ExitStatus::Done)
             .map_err(|_| ExitStatus::Internal),
-        Command::Schema => print(printer, &crate::spec::schema()),
+        Command::Schema { of } => print(
+            printer,
+            &match of {
+                SchemaOf::Cluster => crate::spec::schema(),
+                SchemaOf::Diagnostic => crate::diag::json_schema(),
+            },
+        ),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "toolorch", &mut script);

@@ -65,3 +65,70 @@ fn message(text: &str) -> String {
 fn property(text: &str) -> String {
     message(text).replace(':', "%3A").replace(',', "%2C")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::Span;
+    use crate::diag::{Code, Found, Place};
+
+    struct Named(String);
+
+    impl Sources for Named {
+        fn name(&self) -> &str {
+            &self.0
+        }
+
+        fn find(&self, _: &Place) -> Option<Found<'_>> {
+            Some(Found {
+                name: &self.0,
+                text: "a: 1",
+                span: Span::new(0..1),
+            })
+        }
+    }
+
+    /// What GitHub's runner makes of a command: its properties, and its message.
+    fn read(line: &str) -> (Vec<(String, String)>, String) {
+        let plain = |text: &str, codes: &[(&str, &str)]| {
+            let all = codes.iter().rev();
+            all.fold(text.to_owned(), |text, (code, c)| text.replace(code, c))
+        };
+        let of_message = [("%25", "%"), ("%0D", "\r"), ("%0A", "\n")];
+        let of_property = [of_message.as_slice(), &[("%3A", ":"), ("%2C", ",")]].concat();
+        let (head, message) = line
+            .strip_prefix("::error ")
+            .unwrap()
+            .split_once("::")
+            .unwrap();
+        let pairs = head.split(',').map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap();
+            (key.to_owned(), plain(value, &of_property))
+        });
+        (pairs.collect(), plain(message, &of_message))
+    }
+
+    /// Texts in which the characters that mean something are common.
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![any::<String>(), "([%:,=\r\n]|::|%0A|%25|%2525|é|a){0,12}"]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_stays_one_line_and_is_read_as_it_was(file in text(), title in text(), help in text()) {
+            let finding = Diagnostic::error(Code("E0120"), title.clone())
+                .at(Place::Span(Span::new(0..1)), "")
+                .help(help.clone());
+            let shown = github(&[finding], &Named(file.clone()));
+            let line = shown.strip_suffix('\n').unwrap();
+            prop_assert!(!line.contains(['\n', '\r']));
+            let (properties, message) = read(line);
+            prop_assert_eq!(message, format!("{title}\n{help}"));
+            let keys: Vec<&str> = properties.iter().map(|(key, _)| key.as_str()).collect();
+            prop_assert_eq!(keys, ["file", "line", "endLine", "col", "endColumn", "title"]);
+            prop_assert_eq!(&properties[0].1, &file);
+        }
+    }
+}

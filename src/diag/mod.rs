@@ -15,6 +15,6 @@ pub use diagnostic::{Applicability, Code, Diagnostic, Fix, Label, Place, Report,
 pub use explain::{explain, list};
 pub use github::github;
 pub use human::{human, summary};
-pub use json::json_lines;
+pub use json::{json_lines, json_schema};
 pub use sarif::sarif;
 pub use sources::{Found, NoSources, Sources};

@@ -11,6 +11,7 @@ mod docs;
 mod failpoints;
 mod faults;
 mod fetch;
+mod formats;
 mod golden;
 mod knowledge;
 mod lab;

@@ -80,6 +80,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "The warning does not occur any more; the entry can go.",
     },
     CodeInfo {
+        code: "N0613",
+        title: "a warning that is allowed",
+        text: "`allow` names the warning and why it is accepted, so that it is not shown and `--strict` does not count it. It is said once, \
+               with the reason, wherever notes are shown.",
+    },
+    CodeInfo {
         code: "E0615",
         title: "a file that `setup` reads is missing",
         text: "`setup` lines run in a shell that goes on after an error. A file that is not there would leave the program without what it should set: variables, a path, an environment.",
