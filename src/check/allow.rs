@@ -34,7 +34,7 @@ pub(super) fn apply(spec: &ClusterSpec, report: Report) -> Report {
                 Diagnostic::note(Code("N0613"), title)
                     .at(place, format!("because: {}", clean(&allow.reason))),
             );
-        } else {
+        } else if !code.starts_with(OF_NODES) {
             more.push(
                 Diagnostic::note(
                     Code("N0612"),
@@ -44,12 +44,21 @@ pub(super) fn apply(spec: &ClusterSpec, report: Report) -> Report {
             );
         }
     }
-    let allowed = |finding: &Diagnostic| {
-        finding.severity == Severity::Warning
-            && spec.allow.iter().any(|allow| allow.code == finding.code.0)
-    };
-    let kept = report.into_iter().filter(|finding| !allowed(finding));
+    let kept = report.into_iter().filter(|finding| !allowed(spec, finding));
     kept.chain(more).collect()
+}
+
+/// The same for what a look at nodes found; each of these has a number that begins so.
+const OF_NODES: &str = "W07";
+
+pub(super) fn of_nodes(spec: &ClusterSpec, report: Report) -> Report {
+    let kept = report.into_iter().filter(|finding| !allowed(spec, finding));
+    kept.collect()
+}
+
+fn allowed(spec: &ClusterSpec, finding: &Diagnostic) -> bool {
+    finding.severity == Severity::Warning
+        && spec.allow.iter().any(|allow| allow.code == finding.code.0)
 }
 
 /// How many warnings of this code there are, if there is one.

@@ -19,6 +19,12 @@ mod keys;
 mod launch;
 mod listening;
 mod names;
+mod node_gpus;
+mod node_queue;
+mod node_vllm;
+mod nodes;
+#[cfg(test)]
+mod nodes_tests;
 mod parsers;
 mod ports;
 mod preflight;
@@ -32,6 +38,7 @@ mod slurm;
 mod thinking;
 mod words;
 
+pub use nodes::nodes;
 pub use preflight::{Ours, busy_ports, preflight};
 pub use registry::{Ctx, check, check_all};
 pub use remote::refusal;

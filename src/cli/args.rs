@@ -40,7 +40,15 @@ pub(super) enum Command {
     /// Write a commented starter YAML.
     Init(InitArgs),
     /// Check everything that can be known before a GPU is taken.
-    Check(CheckArgs),
+    Check {
+        #[command(flatten)]
+        args: CheckArgs,
+        /// Look at each node as well, once: what `doctor` finds.
+        #[arg(long)]
+        nodes: bool,
+    },
+    /// Look at each node once: vLLM and its flags, GPUs and who uses them, paths, disks, ports, limits, clock.
+    Doctor(CheckArgs),
     /// Show units, nodes, GPUs, ports, flags and where each value came from.
     Plan(PlanArgs),
     /// Write the scripts that `up` would run.

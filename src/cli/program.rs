@@ -64,7 +64,8 @@ fn end_at_a_fault(printer: Printer) {
 fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     match command {
         Command::Init(args) => cmd::init::run(&args, printer),
-        Command::Check(args) => cmd::check::run(&args, printer),
+        Command::Check { args, nodes } => cmd::check::run(&args, nodes, printer),
+        Command::Doctor(args) => cmd::doctor::run(&args, printer),
         Command::Plan(args) => cmd::plan::run(&args, printer),
         Command::Render(args) => cmd::render::run(&args, printer),
         Command::Fetch(args) => cmd::fetch::run(&args, printer),

@@ -8,6 +8,7 @@ mod heartbeat;
 mod hub;
 mod machine;
 mod model_files;
+mod node_look;
 mod observation;
 mod pulse;
 pub mod queue;
@@ -22,6 +23,9 @@ pub use heartbeat::Heartbeat;
 pub use hub::{HubRefusal, Listing, RepoFile};
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
 pub use model_files::ModelFiles;
+pub use node_look::{
+    Disk, EnvFound, EnvName, GpuFound, GpuHolder, NodeLook, PortHolder, VllmFound, Who,
+};
 pub use observation::{
     Exit, LogCause, Observation, ProbeFailure, ProbeOutcome, Queued, RunningUnit, Signal,
 };

@@ -115,36 +115,42 @@ pub fn environments(plan: &Plan, home: Option<&str>) -> Vec<(String, FieldPath)>
 /// Files that `setup` lines of units of this machine read before anything could have made them, each with the unit that
 /// does.
 pub fn sourced(plan: &Plan, home: Option<&str>) -> Vec<(String, FieldPath)> {
-    let of = |unit: &Unit| {
-        let read = |line: &String| {
-            let file = line
-                .trim()
-                .strip_prefix("source ")
-                .or_else(|| line.trim().strip_prefix(". "))?;
-            // One word that means itself, but for the home directory.
-            let plain = |c: char| !c.is_whitespace() && !"*?$`;&|<>(){}'\"\\".contains(c);
-            let file = file.trim();
-            let bare = file
-                .strip_prefix("$HOME/")
-                .or_else(|| file.strip_prefix("${HOME}/"))
-                .unwrap_or(file);
-            bare.chars().all(plain).then(|| file.to_owned())
-        };
-        let cwd = unit.cwd.as_deref().map(|cwd| paths::expanded(cwd, home));
-        let files = unit.env.setup.iter().map_while(read);
-        let all = files.filter_map(move |file| {
-            let path = match (&cwd, file.starts_with(['/', '~', '$'])) {
-                (_, true) => paths::expanded(&file, home),
-                (Some(cwd), false) => paths::absolute(&file, cwd, home),
-                (None, false) => return None,
-            };
-            path.starts_with('/').then(|| (path, unit.origin.clone()))
-        });
-        all.collect::<Vec<_>>()
+    let of = |unit| {
+        let files = sourced_by(unit, home).into_iter();
+        let here = files.filter(|path| path.starts_with('/'));
+        here.map(|path| (path, unit.origin.clone()))
+            .collect::<Vec<_>>()
     };
     let mut all: Vec<_> = plan.units_here().flat_map(of).collect();
     all.dedup();
     all
+}
+
+/// Files that the `setup` lines of a unit read before anything could have made them: absolute, or from `~` where its home is
+/// not known.
+pub(crate) fn sourced_by(unit: &Unit, home: Option<&str>) -> Vec<String> {
+    let read = |line: &String| {
+        let file = line
+            .trim()
+            .strip_prefix("source ")
+            .or_else(|| line.trim().strip_prefix(". "))?;
+        // One word that means itself, but for the home directory.
+        let plain = |c: char| !c.is_whitespace() && !"*?$`;&|<>(){}'\"\\".contains(c);
+        let file = file.trim();
+        let bare = file
+            .strip_prefix("$HOME/")
+            .or_else(|| file.strip_prefix("${HOME}/"))
+            .unwrap_or(file);
+        bare.chars().all(plain).then(|| file.to_owned())
+    };
+    let cwd = unit.cwd.as_deref().map(|cwd| paths::expanded(cwd, home));
+    let files = unit.env.setup.iter().map_while(read);
+    let all = files.filter_map(|file| match (&cwd, file.starts_with(['/', '~', '$'])) {
+        (_, true) => Some(paths::expanded(&file, home)),
+        (Some(cwd), false) => Some(paths::absolute(&file, cwd, home)),
+        (None, false) => None,
+    });
+    all.filter(|path| path.starts_with(['/', '~'])).collect()
 }
 
 /// Conda environments that units of this machine need, each with where the YAML names the unit. Modules may bring a conda

@@ -15,6 +15,7 @@ mod fill;
 mod gpu_share;
 mod identity;
 pub(crate) mod inherit;
+pub mod inspect;
 mod jobs;
 mod notify;
 mod origins;

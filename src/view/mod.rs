@@ -2,6 +2,7 @@
 
 mod json;
 mod live;
+mod machines;
 mod notice;
 mod pace;
 mod plain;
@@ -19,6 +20,7 @@ mod testing;
 
 pub use json::{Json, line as json_line, visible};
 pub use live::{Background, Live};
+pub use machines::machines;
 pub use notice::{Level, Notice, Notices};
 pub use pace::Pace;
 pub use plain::{Plain, Weight, line as plain_line, weight};

@@ -4,6 +4,7 @@ mod asked_again;
 mod call_log;
 mod clock;
 mod config_file;
+mod doctor;
 pub mod egress;
 mod facts;
 mod files;
@@ -43,6 +44,7 @@ mod watch;
 pub use call_log::logged_calls;
 pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale, wall};
 pub use config_file::{ConfigWritten, write_config};
+pub use doctor::look_at_nodes;
 pub use facts::{
     add_answers, add_conda_envs, add_git_facts, add_paths, add_programs, machine_facts,
 };

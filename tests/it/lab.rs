@@ -16,6 +16,7 @@ mod in_slurm;
 mod kills;
 mod life;
 mod log_cluster;
+mod looked_at;
 mod nodes;
 mod over_ssh;
 mod people;

@@ -8,6 +8,7 @@ mod all_keys;
 mod clients;
 mod codes;
 mod docs;
+mod doctor;
 mod failpoints;
 mod faults;
 mod fetch;

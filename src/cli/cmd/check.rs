@@ -2,30 +2,31 @@
 
 use crate::base::ExitStatus;
 use crate::cli::args::{CheckArgs, Format};
+use crate::cli::cmd::doctor;
+use crate::cli::inspecting::inspect;
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
-use crate::diag::{Sources, github, json_lines, sarif};
+use crate::diag::{Report, Sources};
 
-pub(in crate::cli) fn run(args: &CheckArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let loaded = load(&args.cluster, printer)?;
-    let (found, document) = (&loaded.diagnostics, &loaded.document);
-    let shown = match args.format {
-        Format::Human => {
-            if found.is_empty() {
-                printer.say(&format!("`{}` is fine", document.name()));
-            } else {
-                loaded.complain(printer);
-            }
-            String::new()
-        }
-        Format::Json => json_lines(found, document),
-        Format::Sarif => sarif(found, document),
-        Format::Github => github(found, document),
+pub(in crate::cli) fn run(
+    args: &CheckArgs,
+    nodes: bool,
+    printer: Printer,
+) -> Result<ExitStatus, ExitStatus> {
+    let mut loaded = load(&args.cluster, printer)?;
+    let refused = loaded.refused(args.strict);
+    let seen = match &loaded.cluster {
+        Some(cluster) if nodes => inspect(cluster, printer)?.1,
+        _ => Report::new(),
     };
-    printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
-    Ok(if loaded.refused(args.strict) {
-        ExitStatus::Usage
-    } else {
-        ExitStatus::Done
-    })
+    let verdict = doctor::verdict(&seen, args.strict);
+    loaded.diagnostics.extend(seen);
+    match args.format {
+        Format::Human if loaded.diagnostics.is_empty() => {
+            printer.say(&format!("`{}` is fine", loaded.document.name()));
+        }
+        Format::Human => loaded.complain(printer),
+        format => doctor::show(&loaded.diagnostics, &loaded.document, format, printer)?,
+    }
+    Ok(if refused { ExitStatus::Usage } else { verdict })
 }

@@ -3,6 +3,7 @@
 pub(super) mod check;
 pub(super) mod client;
 pub(super) mod config;
+pub(super) mod doctor;
 pub(super) mod down;
 pub(super) mod drain;
 pub(super) mod egress_proxy;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{environment, evaluation, models, names, resources, structure};
+use super::{environment, evaluation, models, names, nodes, resources, structure};
 
 /// What there is to say about a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,7 @@ const FAMILIES: &[(&str, &[CodeInfo])] = &[
     ("Models, parsers and context", models::ROWS),
     ("Evaluations and datasets", evaluation::ROWS),
     ("Environment and paths", environment::ROWS),
+    ("A look at the machines", nodes::ROWS),
 ];
 
 /// Every code, by family.

@@ -150,6 +150,10 @@ fn every_script_is_accepted_by_bash_and_shellcheck() {
         ("library.sh", renderer().library().to_owned()),
         ("tmux.sh", renderer().tmux(&node()).unwrap()),
         ("group.sbatch", renderer().sbatch(&group()).unwrap()),
+        (
+            "doctor.sh",
+            include_str!("../../../templates/doctor.sh").to_owned(),
+        ),
     ];
     for (name, text) in scripts {
         let path = dir.path().join(name);
