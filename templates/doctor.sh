@@ -26,13 +26,15 @@ above() { # PATH -> PLACE: the nearest folder that is there
   [[ -n $PLACE ]] || PLACE=/
 }
 who() { # PID -> OWNER, MARK, COMMAND; each empty where it cannot be seen
-  local words=()
+  local words=() pair
   OWNER='' MARK='' COMMAND=''
   [[ -d /proc/$1 ]] || return 0
   OWNER=$(stat -c %U -- "/proc/$1" 2>/dev/null)
   mapfile -d '' -t words 2>/dev/null <"/proc/$1/cmdline"
   COMMAND="${words[*]:0:8}" COMMAND=${COMMAND:0:120}
-  MARK=$(grep -azsoPm1 '^TOOLORCH_UNIT=\K.*' "/proc/$1/environ" | tr -d '\0')
+  while IFS= read -r -d '' pair; do
+    if [[ $pair == TOOLORCH_UNIT=* ]]; then MARK=${pair#*=}; fi
+  done 2>/dev/null <"/proc/$1/environ"
 }
 machine() {
   local name value total='' free=''

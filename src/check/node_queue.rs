@@ -8,16 +8,8 @@ use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::{Known, NodeLook};
 use crate::plan::{Access, JobPlan};
 
-/// States in which a node takes no job, as they begin or end in `State=`.
-const AWAY: [&str; 7] = [
-    "DOWN",
-    "DRAIN",
-    "FAIL",
-    "MAINT",
-    "INVAL",
-    "NOT_RESPONDING",
-    "POWERED_DOWN",
-];
+/// How the words of `State=IDLE+DRAIN` begin that keep jobs away. One that is powered down to save energy is woken for a job.
+const AWAY: [&str; 6] = ["DOWN", "DRAIN", "FAIL", "MAINT", "INVAL", "NOT_RESPONDING"];
 
 pub(super) fn check(ctx: &Ctx<'_>, access: &Access, look: &NodeLook, report: &mut Report) {
     let jobs: Vec<&JobPlan> = ctx
@@ -33,7 +25,7 @@ pub(super) fn check(ctx: &Ctx<'_>, access: &Access, look: &NodeLook, report: &mu
         }
         let partition = job.options.partition.as_ref();
         if let Some(name) = partition.filter(|name| said.insert((*name).clone())) {
-            report.extend(of_partition(job, name, look.partitions.get(name)));
+            report.extend(of_partition(ctx, job, name, look.partitions.get(name)));
         }
     }
     let places: Vec<Place> = jobs.iter().map(|job| Place::Key(origin(job))).collect();
@@ -81,7 +73,8 @@ fn of_node(
             .find_map(|word| word.strip_prefix(key))
     };
     let state = value("State=").unwrap_or_default();
-    if let Some(away) = AWAY.iter().find(|away| state.contains(*away)) {
+    let away = |word: &&str| AWAY.iter().any(|away| word.starts_with(away));
+    if let Some(away) = state.split('+').find(away) {
         let reason = line.split_once("Reason=").map_or("", |(_, reason)| reason);
         let title = format!("SLURM gives no jobs to `{name}`: it is {state}");
         let finding = Diagnostic::warning(Code("W0718"), title).at(
@@ -129,11 +122,15 @@ fn gpus(gres: &str) -> Option<usize> {
 }
 
 fn of_partition(
+    ctx: &Ctx<'_>,
     job: &JobPlan,
     name: &str,
     said: Option<&Known<Vec<String>>>,
 ) -> Option<Diagnostic> {
-    let path = FieldPath::root().key("slurm").key("partition");
+    let pool = job.pool.as_ref().and_then(|pool| ctx.spec.pools.get(pool));
+    let own = pool.and_then(|pool| pool.slurm.as_ref()?.partition.as_ref());
+    let above = own.map_or_else(FieldPath::root, |_| origin(job));
+    let path = above.key("slurm").key("partition");
     let lines = match said? {
         Known::Known(lines) => lines,
         Known::Unknown(why) => {

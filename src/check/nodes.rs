@@ -189,16 +189,23 @@ fn paths(ctx: &Ctx<'_>, looked: &Looked<'_>, report: &mut Report) {
 fn disks(ctx: &Ctx<'_>, looked: &Looked<'_>, weights: &Weights, report: &mut Report) {
     let (look, name) = (looked.look, &looked.node.name);
     let free = |kib: u64| crate::base::bytes(kib.saturating_mul(1024));
-    if let Some(disk) = look.disks.get(STATE_DISK)
-        && disk.free < STATE
-    {
-        let title = format!("`{STATE_DISK}` of `{name}` has {} left", free(disk.free));
+    let runs = ctx.facts.runs.get().map(String::as_str);
+    let kept = [
+        (
+            Some(STATE_DISK),
+            "units keep their state there, and logs if the run's folder is not shared",
+        ),
+        (runs, "journals and logs of runs are kept there"),
+    ];
+    for (path, what) in kept {
+        let disk = path.and_then(|path| Some((path, look.disks.get(path)?)));
+        let Some((path, disk)) = disk.filter(|(_, disk)| disk.free < STATE) else {
+            continue;
+        };
+        let title = format!("`{path}` of `{name}` has {} left", free(disk.free));
         report.push(
             Diagnostic::warning(Code("W0713"), title)
-                .at(
-                    Place::Key(node_path(ctx, name)),
-                    "units keep their state there, and logs if the run's folder is not shared",
-                )
+                .at(Place::Key(node_path(ctx, name)), what)
                 .help(format!("make room on `{}`", disk.mount)),
         );
     }

@@ -45,7 +45,7 @@ fn said(yaml: &str, look: Known<NodeLook>) -> String {
     let (plan, _) = crate::plan::plan(&spec, &facts);
     let (none, no_units) = Default::default();
     let weights = wanted(&spec, &plan, Some("/home/user"), &none, &no_units);
-    let inspection = inspections(&spec, &plan, &weights).remove(0);
+    let inspection = inspections(&spec, &plan, &weights, None).remove(0);
     let looked = [Inspected {
         inspection,
         look,

@@ -25,7 +25,8 @@ pub(super) fn inspect(
         ExitStatus::Internal
     };
     let weights = weights::of(cluster, &BTreeSet::new());
-    let wanted = inspections(&cluster.spec, &cluster.plan, &weights);
+    let runs = cluster.facts.runs.get().map(String::as_str);
+    let wanted = inspections(&cluster.spec, &cluster.plan, &weights, runs);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -37,11 +37,16 @@ pub struct Inspected {
     pub between: (i64, i64),
 }
 
-/// The machines of a plan, each with its questions, in the order of the plan.
-pub fn inspections(spec: &ClusterSpec, plan: &Plan, weights: &Weights) -> Vec<Inspection> {
+/// The machines of a plan, each with its questions, in the order of the plan; `runs` is where runs are kept on this machine.
+pub fn inspections(
+    spec: &ClusterSpec,
+    plan: &Plan,
+    weights: &Weights,
+    runs: Option<&str>,
+) -> Vec<Inspection> {
     let nodes = plan.nodes.iter().filter_map(|node| {
         let units = direct(plan, &node.name);
-        (!units.is_empty()).then(|| of_node(spec, node, &units, weights))
+        (!units.is_empty()).then(|| of_node(spec, node, &units, weights, runs))
     });
     nodes.chain(queues(plan)).collect()
 }
@@ -96,7 +101,13 @@ pub fn paths_of(spec: &ClusterSpec, unit: &Unit) -> Vec<(String, Option<&'static
     paths
 }
 
-fn of_node(spec: &ClusterSpec, node: &PlanNode, units: &[&Unit], weights: &Weights) -> Inspection {
+fn of_node(
+    spec: &ClusterSpec,
+    node: &PlanNode,
+    units: &[&Unit],
+    weights: &Weights,
+    runs: Option<&str>,
+) -> Inspection {
     let mut questions = Vec::new();
     if !node.gpus.is_empty() {
         questions.push("gpus".to_owned());
@@ -111,6 +122,7 @@ fn of_node(spec: &ClusterSpec, node: &PlanNode, units: &[&Unit], weights: &Weigh
         ask(&["path", path]);
     }
     let mut disks = BTreeSet::from([STATE_DISK.to_owned()]);
+    disks.extend(runs.filter(|_| !node.is_remote()).map(str::to_owned));
     for wanted in &weights.wanted {
         if units.iter().any(|unit| loads(unit, &wanted.models)) {
             ask(&["path", &wanted.cache().root().to_string_lossy()]);
@@ -190,7 +202,7 @@ mod tests {
     fn each_machine_is_asked_what_its_units_need() {
         let yaml = include_str!("../../clusters/hle-oss.yaml");
         let mut text = String::new();
-        for one in inspections(&spec(yaml), &clean(yaml), &Weights::default()) {
+        for one in inspections(&spec(yaml), &clean(yaml), &Weights::default(), None) {
             writeln!(text, "{}: {}", one.name, one.questions.join(" ")).unwrap();
         }
         insta::assert_snapshot!(text, @r"

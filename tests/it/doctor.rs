@@ -169,7 +169,7 @@ fn what_stands_in_the_way_is_told_at_the_yaml_s_lines() {
     let site = Site::new();
     site.yaml("{ swap-space: 4 }", "[1]");
     fs::remove_dir_all(site.path("model")).unwrap();
-    let mut other = listener(site.port);
+    let mut other = listener(site.port, "elsewhere-1-ab12/m-0/1/x");
     let said = site.doctor(3);
     other.kill().unwrap();
     other.wait().unwrap();
@@ -201,13 +201,35 @@ fn what_stands_in_the_way_is_told_at_the_yaml_s_lines() {
     has(line, "\"line\":7");
 }
 
-/// Somebody else's program at a port, once it listens.
-fn listener(port: u16) -> Child {
+#[test]
+fn what_runs_of_this_cluster_is_in_nobody_s_way() {
+    let site = Site::new();
+    site.yaml("{}", "[0]");
+    let mut own = listener(site.port, "here-1-ab12/m-0/1/x");
+    let pid = own.id().to_string();
+    let smi = NVIDIA_SMI
+        .replace("GPU-b, PID", "GPU-a, PID")
+        .replace("81559, 0,", "81559, 61440,");
+    site.script("bin/nvidia-smi", &smi.replace("PID", &pid));
+    let said = site.doctor(0);
+    own.kill().unwrap();
+    own.wait().unwrap();
+    has(
+        &said.out,
+        &format!("pid {pid} (root) python3 59.5 GiB of run here-1-ab12"),
+    );
+    has(&said.out, &format!("pid {pid} (root) python3\n"));
+    has(&said.err, "nothing stands in the way");
+}
+
+/// A program at a port with the mark of a unit, once it listens.
+fn listener(port: u16, mark: &str) -> Child {
     let program = format!(
         "import socket, time; s = socket.create_server(('127.0.0.1', {port})); print(1, flush=True); time.sleep(60)"
     );
     let mut child = Command::new("python3")
         .args(["-c", &program])
+        .env("TOOLORCH_UNIT", mark)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -9,20 +9,30 @@ use crate::diag::{Report, Severity, github, human, json_lines, sarif};
 use crate::spec::Document;
 use crate::view::machines;
 
-/// Where the YAML has errors nothing is looked at.
+/// What is wrong with the YAML itself is `check`'s to say; it is looked at all the same, as far as it makes a plan.
 pub(in crate::cli) fn run(args: &CheckArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let (document, cluster) = load(&args.cluster, printer)?.ready(printer, args.strict)?;
-    let (looked, found) = inspect(&cluster, printer)?;
+    let loaded = load(&args.cluster, printer)?;
+    let refused = loaded.refused(false);
+    let Some(cluster) = &loaded.cluster else {
+        loaded.complain(printer);
+        return Err(ExitStatus::Usage);
+    };
+    let (looked, found) = inspect(cluster, printer)?;
     if args.format == Format::Human {
         printer
             .data(&machines(&looked))
             .map_err(|_| ExitStatus::Internal)?;
     }
-    show(&found, &document, args.format, printer)?;
-    if found.is_empty() && args.format == Format::Human {
+    show(&found, &loaded.document, args.format, printer)?;
+    if refused {
+        printer.complain("the YAML itself has errors: `toolorch check` shows them");
+    } else if found.is_empty() && args.format == Format::Human {
         printer.say("nothing stands in the way");
     }
-    Ok(verdict(&found, args.strict))
+    Ok(match verdict(&found, args.strict) {
+        ExitStatus::Done if refused => ExitStatus::Usage,
+        verdict => verdict,
+    })
 }
 
 /// Prints findings in a format: for people on standard error, for programs on standard output.
