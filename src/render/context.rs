@@ -341,7 +341,7 @@ pub struct OptionContext {
 }
 
 impl OptionContext {
-    /// What is written: `true` has it stand alone, as `hold: true`, and `false` leaves it out.
+    /// What is written: `"true"` has it stand alone, as `hold: "true"`, and `"false"` leaves it out.
     pub fn of((name, value): (&str, &str)) -> Option<Self> {
         Some(Self {
             name: name.to_owned(),

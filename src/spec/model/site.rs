@@ -43,7 +43,7 @@ pub struct Slurm {
     pub login: Option<String>,
     /// Submit a successor before the time limit ends.
     pub renew: Option<bool>,
-    /// More `#SBATCH` options, name and value; `true` for one that takes none, such as `hold: true`.
+    /// More `#SBATCH` options, name and value; `"true"` for one that takes none, such as `hold: "true"`.
     #[serde(default)]
     pub extra: IndexMap<String, ScalarText>,
 }

@@ -158,6 +158,17 @@ fn what_sbatch_refuses_for_good_is_refused_once() {
         assert!(!said.err.contains("keep running"), "{}", said.err);
         site.toolorch(0, "down");
     }
+    // Jobs cannot be submitted from there, ever: no run begins.
+    let nowhere = YAML.replace("time:", "login: nowhere.invalid, time:");
+    site.write("cluster.yaml", &nowhere.replace("name: s", "name: t"));
+    let said = site.toolorch(3, "up --events plain");
+    assert!(
+        said.err
+            .contains("no address is known for `nowhere.invalid`"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("nothing was started"), "{}", said.err);
 }
 
 #[test]
