@@ -8,6 +8,7 @@ mod all_keys;
 mod clients;
 mod codes;
 mod docs;
+mod earlier_results;
 mod failpoints;
 mod faults;
 mod fetch;

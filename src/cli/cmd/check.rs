@@ -2,12 +2,16 @@
 
 use crate::base::ExitStatus;
 use crate::cli::args::{CheckArgs, Format};
+use crate::cli::earlier_results::of_others;
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
 use crate::diag::{Sources, github, json_lines, sarif};
 
 pub(in crate::cli) fn run(args: &CheckArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let loaded = load(&args.cluster, printer)?;
+    let mut loaded = load(&args.cluster, printer)?;
+    if let Some(cluster) = &loaded.cluster {
+        loaded.diagnostics.extend(of_others(cluster));
+    }
     let (found, document) = (&loaded.diagnostics, &loaded.document);
     let shown = match args.format {
         Format::Human => {
