@@ -61,9 +61,19 @@ claim() { # the port and the GPUs; refuses with 69 what another has
 }
 
 # vLLM does not start where less is free than its share of a GPU (gpu_worker.py, "Free memory on device"), and says so after a minute.
-gpu_room() { # refuses with 69 where that is so, and names who has it
-  local line index uuid total free pid used who held=
+gpu_room() { # refuses with 69 where that is so, and names who has it; memory that no process has may be on its way back
+  local tries held WHY=
   [[ -n $U_SHARE && -n ${S[gpus]} ]] && type -P nvidia-smi >/dev/null || return 0
+  for ((tries = 0; tries < 30; tries++)); do
+    is_short || return 0
+    [[ -z $held ]] || break
+    nap 1
+  done
+  refuse 69 "$WHY"
+}
+is_short() { # -> WHY, held
+  local line index uuid total free pid used who
+  held=
   while IFS=', ' read -r index uuid total free; do
     [[ ",${S[gpus]}," == *",$index,"* || ",${S[gpus]}," == *",$uuid,"* ]] || continue
     [[ $total == +([0-9]) && $free == +([0-9]) ]] && ((free * 100 < total * U_SHARE)) || continue
@@ -72,7 +82,9 @@ gpu_room() { # refuses with 69 where that is so, and names who has it
       who=$(ps -o user=,args= -p "$pid" 2>/dev/null); who=${who//[$'\001'-$'\037'$'\177']/?}
       held+="${held:+, }pid $pid (${who:0:80}) $(gib "$used")"
     done < <(timeout 10 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory --format=csv,noheader,nounits 2>/dev/null)
-    refuse 69 "GPU $index has $(gib "$free") of $(gib "$total") free, and \`$U_UNIT\` wants $U_SHARE %; in use: ${held:-by no process that can be seen}"
+    WHY="GPU $index has $(gib "$free") of $(gib "$total") free, and \`$U_UNIT\` wants $U_SHARE %; in use: ${held:-by no process that can be seen}"
+    return 0
   done < <(timeout 10 nvidia-smi --query-gpu=index,uuid,memory.total,memory.free --format=csv,noheader,nounits 2>/dev/null)
+  return 1
 }
 gib() { printf '%d.%d GiB' $(($1 / 1024)) $(($1 % 1024 * 10 / 1024)); }

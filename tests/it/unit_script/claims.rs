@@ -159,6 +159,13 @@ fn a_gpu_that_somebody_uses_is_refused_and_he_is_named() {
     refused(&said, words);
     refused(&said, " (root");
     refused(&said, ") 59.5 GiB");
+    // What no process has comes back when the driver has freed it.
+    let freed = NVIDIA_SMI.replace("GPU-b, PID, 61000\\n", "").replace(
+        "20480\\n'",
+        "%d\\n' $([[ -e ~/freed ]] && echo 81000 || echo 20480); touch ~/freed",
+    );
+    assert_eq!(with_smi(&lab, &freed).status.code(), Some(0));
+    assert!(lab.path().join("freed").exists());
     // As much as is free, and what cannot be told.
     let enough = NVIDIA_SMI.replace("20480", "73404");
     assert_eq!(with_smi(&lab, &enough).status.code(), Some(0));
