@@ -7,6 +7,7 @@ mod ids;
 mod keys;
 mod path;
 mod place;
+mod python_json;
 mod secrets;
 mod span;
 mod text;
@@ -22,6 +23,7 @@ pub use ids::{
 pub use keys::{keys_in, mask_keys};
 pub use path::{FieldPath, Segment};
 pub use place::Place;
+pub use python_json::without_numbers_of_python;
 pub use secrets::Secrets;
 pub use span::Span;
 pub use text::{clean, cut, is_hidden, last_line};

@@ -88,9 +88,16 @@ fn own_length<'a>(ctx: &Ctx<'a>, name: &Name, model: &ModelSpec) -> Option<Lengt
     Some(Length::Recipe(u64::from(recipe.context?)))
 }
 
-/// The context length that vLLM derives from a `config.json` (`_get_and_verify_max_len`, read in 0.12 and 0.32); none where
-/// that takes more than its numbers.
+/// Kinds of models whose length vLLM takes from elsewhere: 128000 of Step 3.7, whose file says 65536 (asked of 0.32).
+const ELSEWHERE: [&str; 2] = ["step3p5", "step3p7"];
+
+/// The context length that vLLM derives from a `config.json` (`_get_and_verify_max_len`, read in 0.12 and 0.32, and asked of 0.32
+/// for 84 published models); none where that takes more than its numbers.
 fn positions(config: &Value) -> Option<u64> {
+    let kind = config.get("model_type").and_then(Value::as_str);
+    if kind.is_some_and(|kind| ELSEWHERE.contains(&kind)) {
+        return None;
+    }
     let config = language(config);
     let written = config.get("max_position_embeddings")?.as_u64()?;
     // A longer one that the model's owner allows on request.
@@ -104,8 +111,14 @@ fn positions(config: &Value) -> Option<u64> {
             let original = rope
                 .get("original_max_position_embeddings")
                 .and_then(Value::as_u64);
-            let base = if kind == "yarn" { original? } else { written };
-            scaled(base, rope.get("factor")?.as_f64()?)
+            let factor = rope.get("factor").and_then(Value::as_f64);
+            // 0.12 multiplies the original length of YaRN, 0.32 takes what is written: the longer one is refused by neither.
+            let base = if kind.contains("yarn") {
+                original.unwrap_or(written)
+            } else {
+                written
+            };
+            scaled(base, factor.unwrap_or(1.0)).max(written)
         }
     };
     Some(allowed.map_or(derived, |allowed| allowed.max(derived)))

@@ -61,7 +61,11 @@ fn programs(ctx: &Ctx<'_>, report: &mut Report) {
                 )
             } else {
                 let title = format!("`{name}` is not on PATH");
-                let help = "install it, or name the environment that holds it: `env: { conda: … }`";
+                let help = if name == "sbatch" {
+                    "name the machine from which jobs are submitted: `slurm: { login: … }`, or call toolorch there"
+                } else {
+                    "install it, or name the environment that holds it: `env: { conda: … }`"
+                };
                 (title, help)
             };
             report.push(

@@ -13,7 +13,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         time(slurm, &path, report);
         gres(slurm, &path, report);
         one_line(slurm, &path, report);
-        ours(slurm, &path, report);
+        ours(ctx, slurm, &path, report);
     }
     for job in &ctx.plan.jobs {
         report.extend(too_short(ctx, job));
@@ -117,27 +117,34 @@ fn one_line(slurm: &Slurm, path: &FieldPath, report: &mut Report) {
 }
 
 /// Options that are written from the YAML and the plan.
-fn ours(slurm: &Slurm, path: &FieldPath, report: &mut Report) {
+fn ours(ctx: &Ctx<'_>, slurm: &Slurm, path: &FieldPath, report: &mut Report) {
+    // Jobs whose servers need no GPU ask for none by themselves.
+    let with_gpus = ctx.plan.jobs.iter().any(|job| !job.gpus.is_empty());
     for name in slurm.extra.keys() {
         let bare = name.trim_start_matches('-');
-        if !OURS.contains(&bare) {
+        let of_gpus = bare.starts_with("gpus") || bare == "gres";
+        if !OURS.contains(&bare) || (of_gpus && !with_gpus) {
             continue;
         }
         let instead = match bare {
-            "time" | "gres" => format!("write `{bare}:` beside `extra`"),
-            "gpus" | "gpus-per-node" | "gpus-per-task" => {
+            "time" => "write `time:` beside `extra`".to_owned(),
+            "gres" | "gpus" | "gpus-per-node" | "gpus-per-task" => {
                 "each job asks for the GPUs that its servers use".to_owned()
             }
             "nodes" | "ntasks" | "array" => "there is one job for each node".to_owned(),
             _ => "supervision depends on it".to_owned(),
         };
+        let title = format!("`{bare}` is an option that every job has already");
+        // SLURM takes the last one: with more GPUs than the servers use that may be meant.
+        let finding = if of_gpus {
+            Diagnostic::warning(Code("W0343"), title)
+        } else {
+            Diagnostic::error(Code("E0343"), title)
+        };
         report.push(
-            Diagnostic::error(
-                Code("E0343"),
-                format!("`{bare}` is an option that every job has already"),
-            )
-            .at(Place::Key(path.key("extra").key(name.as_str())), instead)
-            .help("remove it from `extra`"),
+            finding
+                .at(Place::Key(path.key("extra").key(name.as_str())), instead)
+                .help("remove it from `extra`"),
         );
     }
 }

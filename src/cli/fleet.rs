@@ -10,6 +10,7 @@ use crate::plan::{Access, Plan, PlanNode};
 use crate::render::{FileSet, slurm_jobs};
 use crate::run::RunState;
 use crate::run::store::{RunDir, read_regular};
+use crate::spec::model::LauncherKind;
 use crate::world::{Fleet, SshSettings, Station, TransportError, Transports};
 
 /// The nodes of a plan. Nothing is connected yet.
@@ -75,6 +76,18 @@ impl Wanted {
             access: node.access(),
             jobs: None,
         }
+    }
+}
+
+impl Wanted {
+    /// What cannot be started without it.
+    pub(super) fn units<'a>(&'a self, plan: &'a Plan) -> Vec<&'a UnitId> {
+        if let Some(jobs) = &self.jobs {
+            return jobs.keys().collect();
+        }
+        let there = plan.units.iter().filter(|unit| unit.node == self.name);
+        let started = there.filter(|unit| unit.launcher != LauncherKind::Slurm);
+        started.map(|unit| &unit.id).collect()
     }
 }
 

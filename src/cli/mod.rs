@@ -10,6 +10,7 @@ mod companion;
 mod complete;
 mod detach;
 mod drained;
+mod earlier_results;
 mod exit;
 mod fetching;
 mod flag_cache;

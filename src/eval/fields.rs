@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::base::without_numbers_of_python;
+
 /// The keys of one JSON object, and the values of those that were asked for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Fields {
@@ -26,42 +28,6 @@ pub(super) fn read(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, 
         Some(text) => read_strictly(&text, &wanted),
         None => Err(why),
     })
-}
-
-/// Python's `json.dump` writes `NaN`, `Infinity` and `-Infinity` unless it is told not to, and its `json.load` reads them. The
-/// text with `null` for each; none if there is none.
-fn without_numbers_of_python(text: &str) -> Option<String> {
-    let mut out = String::with_capacity(text.len());
-    let (mut rest, mut found) = (text, false);
-    while let Some(at) = rest.find(['"', 'N', 'I', '-']) {
-        let (before, here) = rest.split_at(at);
-        out.push_str(before);
-        let word = ["NaN", "Infinity", "-Infinity"]
-            .into_iter()
-            .find(|word| here.starts_with(word));
-        let length = match word {
-            Some(word) => word.len(),
-            None if here.starts_with('"') => length_of_text(here),
-            None => 1,
-        };
-        let (token, after) = here.split_at(length);
-        out.push_str(if word.is_some() { "null" } else { token });
-        found |= word.is_some();
-        rest = after;
-    }
-    out.push_str(rest);
-    found.then_some(out)
-}
-
-/// How long the text in quotes at the start is, quotes included.
-fn length_of_text(json: &str) -> usize {
-    let mut escaped = false;
-    let end = json.bytes().skip(1).position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    end.map_or(json.len(), |end| end + 2)
 }
 
 fn read_strictly(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, String> {

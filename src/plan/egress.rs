@@ -109,6 +109,7 @@ fn proxy(facts: &Facts, client: &Unit, (name, port): (&Name, Port), allow: &[Str
         launcher: LauncherKind::Process,
         gpus: Vec::new(),
         gpu_share: None,
+        stage: None,
         port: Some(port),
         more_ports: Vec::new(),
         through: None,

@@ -6,7 +6,7 @@ use crate::spec::ClusterSpec;
 use crate::spec::model::{CachePolicy, Engine, ModelSpec};
 
 use super::fill::{FillError, Values, fill};
-use super::{UnitEnv, argv};
+use super::{Stage, UnitEnv, argv};
 
 /// Adds what the plan knows to a model's environment; what the YAML sets wins.
 pub(crate) fn add_for_model(
@@ -57,6 +57,19 @@ fn add_hub(spec: &ClusterSpec, env: &mut UnitEnv) {
     {
         env.pass.push(token.clone());
     }
+}
+
+/// What is copied to a server's machine before it loads it.
+pub(crate) fn stage(spec: &ClusterSpec, model: &ModelSpec) -> Option<Stage> {
+    let dir = spec.hf.as_ref()?.stage.clone()?;
+    let is_of_hub =
+        !model.model.starts_with(['/', '.', '~']) && model.model.matches('/').count() == 1;
+    let loads = matches!(argv::engine(model), Engine::Vllm | Engine::Sglang);
+    (is_of_hub && loads).then(|| Stage {
+        dir,
+        repo: model.model.clone(),
+        revision: model.revision.clone().unwrap_or_else(|| "main".to_owned()),
+    })
 }
 
 /// Where a server's compile caches go: one directory each, or one for all that start warm.

@@ -371,6 +371,7 @@ fn client(
         launcher: resolve::eval_launcher(spec, name).value,
         gpus: Vec::new(),
         gpu_share: None,
+        stage: None,
         port: None,
         more_ports: Vec::new(),
         through: None,

@@ -49,6 +49,6 @@ pub use select::{UnknownNames, select};
 pub use table::table;
 pub use types::{
     ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, NotifyPlan, Plan, PlanNode,
-    ReadyRule, RestartRule, ResultsPlan, Rung, Slower, Start, Through, Unit, UnitEnv, UnitKind,
-    WarmupRequest, Way,
+    ReadyRule, RestartRule, ResultsPlan, Rung, Slower, Stage, Start, Through, Unit, UnitEnv,
+    UnitKind, WarmupRequest, Way,
 };

@@ -190,6 +190,7 @@ fn tunnel(
         launcher: LauncherKind::Process,
         gpus: Vec::new(),
         gpu_share: None,
+        stage: None,
         port: Some(listens.next()?),
         more_ports: listens.collect(),
         through: None,

@@ -235,6 +235,9 @@ pub struct Unit {
     /// How much of each GPU's memory it takes, in percent; none where that is not known, or it takes no GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_share: Option<u8>,
+    /// The weights that are copied to its machine's own disk before it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
     /// Its port; none for an evaluation.
     pub port: Option<Port>,
     /// With a tunnel: the other ports at which it listens, beside `port`.
@@ -289,6 +292,17 @@ pub struct Through {
     pub tunnel: UnitId,
     /// The port at which it takes connections to this server, at 127.0.0.1 of the machine on which it runs.
     pub port: Port,
+}
+
+/// A copy of weights from the cache of Hugging Face.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// The directory that gets them, on the unit's machine; may start with `~/`.
+    pub dir: String,
+    /// The repository: `org/name`.
+    pub repo: String,
+    /// The branch, tag or commit.
+    pub revision: String,
 }
 
 /// A SLURM job: it holds all units of one node.

@@ -39,6 +39,8 @@ pub struct UnitContext {
     pub cwd: Option<String>,
     /// Its GPUs; empty hides all of them.
     pub gpus: Vec<u16>,
+    /// Weights that are copied first: the directory, the repository, the revision; empty without.
+    pub stage: Vec<String>,
     /// Percent of each GPU's memory that it takes, where that is known.
     pub gpu_share: Option<u8>,
     /// Its port.
@@ -142,6 +144,13 @@ impl UnitContext {
             cwd: unit.cwd.clone(),
             gpus: unit.gpus.iter().map(|gpu| gpu.0).collect(),
             gpu_share: unit.gpu_share,
+            stage: unit.stage.as_ref().map_or_else(Vec::new, |stage| {
+                vec![
+                    stage.dir.clone(),
+                    stage.repo.clone(),
+                    stage.revision.clone(),
+                ]
+            }),
             port: unit.port.map(|port| port.0),
             more_ports: unit.more_ports.iter().map(|port| port.0).collect(),
             host: unit.port.map(|_| unit.address.clone()),
@@ -202,11 +211,13 @@ impl UnitContext {
             .container
             .iter()
             .map(|word| ("env.container", word));
+        let stage = self.stage.iter().map(|word| ("hf.stage", word));
         for (what, text) in argv
             .chain(values)
             .chain(setup)
             .chain(notify)
             .chain(container)
+            .chain(stage)
         {
             if text.contains('\0') {
                 let what = format!("{what}: `{}`", text.replace('\0', "\\0"));
@@ -341,7 +352,7 @@ pub struct OptionContext {
 }
 
 impl OptionContext {
-    /// What is written: `true` has it stand alone, as `hold: true`, and `false` leaves it out.
+    /// What is written: `"true"` has it stand alone, as `hold: "true"`, and `"false"` leaves it out.
     pub fn of((name, value): (&str, &str)) -> Option<Self> {
         Some(Self {
             name: name.to_owned(),

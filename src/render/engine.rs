@@ -41,12 +41,13 @@ pub const SLURM_TEXT: &str = include_str!("../../templates/slurm.sh");
 
 /// The library, topic by topic; the names to drop come after the first. One file in the set, so that a start never
 /// meets half of another version.
-const TOPICS: [&str; 10] = [
+const TOPICS: [&str; 11] = [
     include_str!("../../templates/lib/begin.sh"),
     include_str!("../../templates/lib/state.sh"),
     include_str!("../../templates/lib/processes.sh"),
     include_str!("../../templates/lib/sockets.sh"),
     include_str!("../../templates/lib/claims.sh"),
+    include_str!("../../templates/lib/stage.sh"),
     include_str!("../../templates/lib/container.sh"),
     include_str!("../../templates/lib/program.sh"),
     include_str!("../../templates/lib/alone.sh"),

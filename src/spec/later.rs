@@ -38,7 +38,6 @@ pub const REHEARSE: &str = "rehearse";
 
 /// All of them. A row goes when its behaviour comes.
 const LATER: &[Later] = &[
-    site("hf.stage", &[], "staging of weights"),
     site("hf.token.file", &[], "secrets from files"),
     later("models.*.engine", &["sglang"], "SGLang"),
     later("models.*.span", &[], "replicas over several nodes"),
@@ -164,17 +163,17 @@ mod tests {
     #[test]
     fn one_note_names_all_of_them() {
         let yaml = "version: 1\nname: a\nlauncher: slurm\npools: { p: { nodes: 1, gpus: 8 } }\n\
-                    models: { m: { model: m, node: p, engine: vllm } }\nhf: { stage: /fast }\n";
+                    models: { m: { model: m, node: p, engine: vllm } }\nhf: { token: { file: t } }\n";
         let parsed = parse(Source::new("a.yaml", yaml.as_bytes()), &[]);
         assert_eq!(parsed.diagnostics, []);
         let keys = later_keys(&parsed.document);
         let note = later_note(&keys).expect("there are three");
         assert_snapshot!(human(&[note], &parsed.document, false), @r"
         note[N0150]: keys whose behaviour comes in a later release
-         --> a.yaml:6:7
+         --> a.yaml:6:16
           |
-        6 | hf: { stage: /fast }
-          |       ^^^^^ staging of weights
+        6 | hf: { token: { file: t } }
+          |                ^^^^ secrets from files
 
         note: 1 note in a.yaml
         ");

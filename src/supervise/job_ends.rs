@@ -3,18 +3,22 @@
 use super::brain::Brain;
 use crate::base::{Millis, Timestamp, UnitId};
 use crate::facts::RunningUnit;
+use crate::knowledge::slurm;
 use crate::plan::JobPlan;
 
-/// So long before people hear of it: time to ask an administrator for more, or to let the evaluation end early.
+/// So long before people hear of it: time to ask an administrator for more, or to let the evaluation end early. Of a short limit
+/// half: nobody wants to hear of it at once.
 const AHEAD: Millis = Millis::from_secs(30 * 60);
 
 impl Brain {
     /// Says once for each job that its time will soon be over, unless a successor takes its place.
     pub(super) fn note_job_end(&mut self, unit: &UnitId, running: &RunningUnit, now: Timestamp) {
-        let Some(until) = running.until.filter(|until| until.since(now) < AHEAD) else {
+        let Some(job) = self.plan.jobs.iter().find(|job| job.units.contains(unit)) else {
             return;
         };
-        let Some(job) = self.plan.jobs.iter().find(|job| job.units.contains(unit)) else {
+        let limit = job.options.time.as_deref().and_then(slurm::time_limit);
+        let ahead = limit.map_or(AHEAD, |limit| AHEAD.min(Millis(limit.0 / 2)));
+        let Some(until) = running.until.filter(|until| until.since(now) < ahead) else {
             return;
         };
         let renews = job.options.renew.unwrap_or_default();

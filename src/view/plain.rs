@@ -10,6 +10,7 @@ use super::sink::{Tails, View};
 use super::{wall, words};
 use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::facts::Liveness;
 use crate::run::{Event, InQueue, OutsideSeen, Record, RunState};
 
 /// How much an event matters to a person.
@@ -27,6 +28,11 @@ pub enum Weight {
 pub fn weight(event: &Event) -> Weight {
     match event {
         Event::LaunchIntended { generation, .. } if generation.0 > 1 => Weight::Normal,
+        // No alarm says that one is over.
+        Event::Judged {
+            liveness: Liveness::Well,
+            ..
+        } => Weight::Normal,
         Event::LaunchIntended { .. }
         | Event::Launched { .. }
         | Event::Started { adopted: false, .. }

@@ -99,6 +99,7 @@ fn unit(id: UnitId, kind: UnitKind, port: usize) -> Unit {
         address: "127.0.5.1".to_owned(),
         launcher: LauncherKind::Process,
         gpu_share: None,
+        stage: None,
         gpus: Vec::new(),
         port: Some(Port(u16::try_from(port).unwrap())),
         more_ports: Vec::new(),

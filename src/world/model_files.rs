@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::base::without_numbers_of_python;
 use crate::facts::{Facts, Known, ModelFiles};
 use crate::plan::weights::{Wanted, Weights};
 
@@ -41,6 +42,8 @@ pub(super) fn read_model(folder: &Path) -> Known<ModelFiles> {
     let config = fs::read_to_string(&file)
         .map_err(|error| format!("cannot read `{}`: {error}", file.display()))
         .and_then(|text| {
+            // Nemotron-H's has `Infinity`.
+            let text = without_numbers_of_python(&text).unwrap_or(text);
             serde_json::from_str(&text)
                 .map_err(|error| format!("`{}` is not JSON: {error}", file.display()))
         });
@@ -121,6 +124,12 @@ mod tests {
             "{\n  \"metadata\": {\n    \"total_size\": 65524246528\n  },\n  \"weight_map\": {}}",
         );
         assert_eq!(weights(&[config, first, index]), Some(65_524_246_528));
+    }
+
+    #[test]
+    fn numbers_of_python_are_read() {
+        let folder = folder(&[("config.json", "{\"time_step_limit\": [0.0, Infinity]}")]);
+        assert!(read_model(folder.path()).get().is_some());
     }
 
     #[test]

@@ -4,13 +4,13 @@
 u_mounts() { # -> U_MOUNTS
   local U_I
   U_MOUNTS=()
-  for U_I in "$PWD" "${U_CACHE_DIR:+${VLLM_CACHE_ROOT%/vllm}}" "${HF_HOME:-${HOME-}/.cache/huggingface}" "$U_RESULTS"; do
+  for U_I in "$PWD" "${U_CACHE_DIR:+${VLLM_CACHE_ROOT%/vllm}}" "${HF_HOME:-${HOME-}/.cache/huggingface}" "${HF_HUB_CACHE-}" "$U_RESULTS"; do
     u_here "$U_I"; [[ $PLACE == /* && -d $PLACE && $PLACE != *[:,]* ]] && U_MOUNTS+=("$PLACE:$PLACE")
   done
   for U_I in "${U_CONTAINER[@]:2}"; do u_here "$U_I"; U_MOUNTS+=("$PLACE"); done
 }
 u_container() { # -> U_BOX
-  local U_I U_MOUNTS U_IMAGE U_NAMES=(TOOLORCH_UNIT CUDA_VISIBLE_DEVICES PYTHONUNBUFFERED "${!U_PASSED[@]}") U_LIST U_RUNTIME
+  local U_I U_MOUNTS U_IMAGE U_NAMES=(TOOLORCH_UNIT CUDA_VISIBLE_DEVICES PYTHONUNBUFFERED ${HF_HUB_CACHE:+HF_HUB_CACHE} "${!U_PASSED[@]}") U_LIST U_RUNTIME
   U_BOX=()
   ((${#U_CONTAINER[@]})) || return 0
   u_mounts

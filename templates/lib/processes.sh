@@ -28,10 +28,12 @@ scan() { # every process of this user -> PIDS, P_*
   done
 }
 declare -A RECORDED=() MARK=() IS_OURS=()
-load_tree() { # file `tree` -> RECORDED[pid]=start
+load_tree() { # file `tree` -> RECORDED[pid]=start, TREE_TEXT
   local lines line
+  TREE_TEXT=''
   [[ -f $D/tree ]] || return 0
   mapfile -t lines 2>/dev/null <"$D/tree"
+  ((${#lines[@]} == 0)) || printf -v TREE_TEXT '%s\n' "${lines[@]}"
   for line in "${lines[@]}"; do [[ $line == +([0-9])' '+([0-9]) ]] && RECORDED[${line% *}]=${line#* }; done
 }
 save_tree() { # OURS -> file `tree`, if it changed

@@ -94,6 +94,7 @@ u_child() {
   [[ -n $U_NOFILE ]] && ulimit -Sn "$U_NOFILE" 2>/dev/null
   for U_I in "${!U_PASSED[@]}"; do u_set "$U_I" "${U_PASSED[$U_I]}"; done
   for ((U_I = 0; U_I < ${#U_SET[@]}; U_I += 2)); do u_set "${U_SET[U_I]}" "${U_SET[U_I + 1]}"; done
+  u_stage
   u_container
   { compgen -e; printf '%s\n' "${U_ENV[@]%%=*}"; } >"$U_DIR/intended"
   U_ARGV=("${U_BOX[@]}" "${U_ARGV[@]}")

@@ -150,7 +150,6 @@ verb_run() {
   S[pid]=$!
   u_read_stat "${S[pid]}" && S[start]=$ST_START
   S[phase]=running; save_state
-  [[ -z ${S[start]-} ]] || put_claims "${S[pid]}" "${S[start]}"
   exec {LIFE}> >(record); RECORDER=$!
   say "generation ${S[generation]}, pid ${S[pid]}, log ${S[log]}"
   while :; do

@@ -89,13 +89,16 @@ remote() { # ADDRESS:PORT in hex -> TEXT
   for i in 0 8 16 24; do w=${h:i:8}; printf -v TEXT '%s%x:%x:' "$TEXT" $((16#${w:6:2}${w:4:2})) $((16#${w:2:2}${w:0:2})); done
   TEXT="[${TEXT%:}]:$p"
 }
-look_at_sockets() { # -> PORTS, REMOTES (JSON lists)
+look_at_sockets() { # -> PORTS, REMOTES (JSON lists), LOG_BYTES: one look for all three
   local inodes inode entry f dirs; local -A mine=() port=() seen=()
-  PORTS='' REMOTES=''
+  PORTS='' REMOTES='' LOG_BYTES=''
   if ((${#OURS[@]})); then
-    dirs=("${OURS[@]/#//proc/}")
-    mapfile -t inodes < <(find "${dirs[@]/%//fd}" -maxdepth 1 -lname 'socket:*' -printf '%l\n' 2>/dev/null)
-    for inode in "${inodes[@]}"; do inode=${inode#*[}; mine[${inode%]}]=1; done
+    dirs=("${OURS[@]/#//proc/}"); dirs=("${dirs[@]/%//fd}")
+    [[ ! -f ${S[log]-} ]] || dirs+=("${S[log]}")
+    mapfile -t inodes < <(find "${dirs[@]}" -maxdepth 1 \( -lname 'socket:*' -printf '%l\n' -o -type f -printf '%s\n' \) 2>/dev/null)
+    for inode in "${inodes[@]}"; do
+      if [[ $inode == socket:* ]]; then inode=${inode#*[}; mine[${inode%]}]=1; else LOG_BYTES=$inode; fi
+    done
   fi
   ((${#mine[@]})) || return
   read_net "${!mine[@]}"
@@ -139,7 +142,7 @@ look_at_results() { # -> RESULTS (JSON)
   RESULTS="{\"files\":$count,\"bytes\":$bytes,\"newest_at\":$newest}"
 }
 verb_observe() {
-  local pid out key page=4096 list='' bytes=null seen PORTS='' REMOTES=''
+  local pid out key page=4096 list='' seen PORTS='' REMOTES='' LOG_BYTES=''
   here_and_now; now_ms
   if ! open_dir || ! load_state; then
     S=([unit]=$U_UNIT [run]=$RUN [boot]=$BOOT [host]=$HOST); PHASE=never; OURS=(); [[ -n ${D-} ]] || D=
@@ -155,7 +158,7 @@ verb_observe() {
     list+=",{\"pid\":$pid,\"ppid\":${P_PPID[$pid]},\"state\":\"${P_STATE[$pid]}\",\"comm\":$JSON,\"rss_kib\":$((P_RSS[$pid] * page / 1024)),\"start\":${P_START[$pid]}}"
   done
   look_at_files; look_at_results
-  [[ -n ${S[log]-} ]] && bytes=$(stat -c %s -- "${S[log]}" 2>/dev/null)
+  [[ -n $LOG_BYTES || -z ${S[log]-} ]] || LOG_BYTES=$(stat -c %s -- "${S[log]}" 2>/dev/null)
   out='{"format":1'
   for key in unit run generation epoch launch host boot; do
     case $key in generation | epoch) number "${S[$key]-}" ;; *) json "${S[$key]-}" ;; esac
@@ -165,7 +168,7 @@ verb_observe() {
   out+=",\"at\":$NOW,\"phase\":\"$PHASE\",\"supervised\":$seen"
   number "${S[pid]-}"; out+=",\"pid\":$JSON"; number "${S[start]-}"; out+=",\"start\":$JSON"
   number "${S[super]-}"; out+=",\"supervisor\":$JSON"; json "${S[log]-}"; out+=",\"log\":$JSON"
-  out+=",\"processes\":[${list#,}],\"listening\":[${PORTS#,}],\"fds\":$FDS,\"remotes\":[${REMOTES#,}],\"results\":$RESULTS,\"log_bytes\":${bytes:-null}"
+  out+=",\"processes\":[${list#,}],\"listening\":[${PORTS#,}],\"fds\":$FDS,\"remotes\":[${REMOTES#,}],\"results\":$RESULTS,\"log_bytes\":${LOG_BYTES:-null}"
   number "${S[exit_code]-}"; out+=",\"exit_code\":$JSON"; json "${S[signal]-}"; out+=",\"signal\":$JSON"
   case ${S[requested]-} in 1) JSON=true ;; 0) JSON=false ;; *) JSON=null ;; esac
   out+=",\"requested\":$JSON"; json "${S[reason]-}"; out+=",\"reason\":$JSON}"

@@ -9,6 +9,7 @@ mod clients;
 mod codes;
 mod docs;
 mod doctor;
+mod earlier_results;
 mod failpoints;
 mod faults;
 mod fetch;

@@ -11,4 +11,5 @@ pub(crate) mod lab;
 mod library;
 mod node;
 mod observing;
+mod stage;
 mod starting;

@@ -462,3 +462,31 @@ fn the_client_s_keys() {
     ");
     fine(&two.replace("n }\n  b", "n, served_name: small }\n  b"));
 }
+
+/// What vLLM 0.32 itself derives from these files.
+#[test]
+fn lengths_that_rope_makes_longer() {
+    let length = |config: serde_json::Value| {
+        let mut facts = facts();
+        facts.models.insert("m".into(), files(config));
+        let said = said_with(&model("model: /ckpt/tiny; max_model_len: 99999999"), &facts);
+        let (_, rest) = said.split_once("allows ")?;
+        rest.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let deepseek = json!({ "max_position_embeddings": 163_840, "rope_scaling": { "type": "yarn", "factor": 40, "original_max_position_embeddings": 4096 } });
+    assert_eq!(length(deepseek), Some(163_840));
+    let longer = json!({ "max_position_embeddings": 32768, "rope_scaling": { "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768 } });
+    assert_eq!(length(longer), Some(131_072));
+    let llama = json!({ "max_position_embeddings": 131_072, "rope_scaling": { "rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192 } });
+    assert_eq!(length(llama), Some(131_072));
+    let linear = json!({ "text_config": { "max_position_embeddings": 4096, "rope_scaling": { "type": "linear", "factor": 2.0 } } });
+    assert_eq!(length(linear), Some(8192));
+    assert_eq!(
+        length(json!({ "max_position_embeddings": 2048, "model_max_length": 8192 })),
+        Some(8192)
+    );
+    assert_eq!(
+        length(json!({ "model_type": "step3p7", "max_position_embeddings": 65536 })),
+        None
+    );
+}

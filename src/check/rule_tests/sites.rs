@@ -107,7 +107,10 @@ fn resources_and_other_options() {
     fine(&pool(
         "time: \"4:00:00\", gres: \"gpu:h100\", extra: { mem: \"0\" }",
     ));
-    assert_snapshot!(said(&pool("time: \"4:00:00\", extra: { comment: \"a\\nb\", gpus-per-node: 4 }")), @r#"
+    // Servers without a GPU ask for none; somebody may want the whole node all the same.
+    let sim = pool("time: \"4:00:00\", extra: { gres: \"gpu:8\" }");
+    fine(&sim.replace("node: p }", "node: p, engine: sim }"));
+    assert_snapshot!(said(&pool("time: \"4:00:00\", extra: { comment: \"a\\nb\", gpus-per-node: 4, signal: USR1 }")), @r#"
     note[N0324]: servers of a pool listen at every address of their node
      --> a.yaml:9:36
       |
@@ -119,20 +122,28 @@ fn resources_and_other_options() {
     error[E0342]: an option of SLURM is one line of plain text
      --> a.yaml:7:45
       |
-    7 | slurm: { time: "4:00:00", extra: { comment: "a\nb", gpus-per-node: 4 } }
+    7 | slurm: { time: "4:00:00", extra: { comment: "a\nb", gpus-per-node: 4, signal: USR1 } }
       |                                             ^^^^^^ it has a line end or another control character
       |
       = help: SLURM would read another option, or none: write it as it stands after `sbatch --option=`
 
-    error[E0343]: `gpus-per-node` is an option that every job has already
+    warning[W0343]: `gpus-per-node` is an option that every job has already
      --> a.yaml:7:53
       |
-    7 | slurm: { time: "4:00:00", extra: { comment: "a\nb", gpus-per-node: 4 } }
+    7 | slurm: { time: "4:00:00", extra: { comment: "a\nb", gpus-per-node: 4, signal: USR1 } }
       |                                                     ^^^^^^^^^^^^^ each job asks for the GPUs that its servers use
       |
       = help: remove it from `extra`
 
-    error: 2 errors, 1 note in a.yaml
+    error[E0343]: `signal` is an option that every job has already
+     --> a.yaml:7:71
+      |
+    7 | slurm: { time: "4:00:00", extra: { comment: "a\nb", gpus-per-node: 4, signal: USR1 } }
+      |                                                                       ^^^^^^ supervision depends on it
+      |
+      = help: remove it from `extra`
+
+    error: 2 errors, 1 warning, 1 note in a.yaml
     "#);
 }
 

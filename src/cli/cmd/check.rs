@@ -3,6 +3,7 @@
 use crate::base::ExitStatus;
 use crate::cli::args::{CheckArgs, Format};
 use crate::cli::cmd::doctor;
+use crate::cli::earlier_results::of_others;
 use crate::cli::inspecting::inspect;
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
@@ -14,6 +15,9 @@ pub(in crate::cli) fn run(
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let mut loaded = load(&args.cluster, printer)?;
+    if let Some(cluster) = &loaded.cluster {
+        loaded.diagnostics.extend(of_others(cluster));
+    }
     let refused = loaded.refused(args.strict);
     let seen = match &loaded.cluster {
         Some(cluster) if nodes => inspect(cluster, printer)?.1,

@@ -217,4 +217,9 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "experts that are not mapped",
         text: "tau2 of ToolOrchestra reads `oss_expert_mapping` from its configuration. Without it each expert is, without a word, one of OpenAI's paid models.",
     },
+    CodeInfo {
+        code: "E0537",
+        title: "results of another evaluation",
+        text: "The folder has results that were made with another model, release, dataset, judge or setting; `.toolorch/identity.json` in it says with which. `up` does not mix the two. What may change between attempts, such as `concurrency` or the number of replicas, does not count.",
+    },
 ];

@@ -175,6 +175,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "These options follow from the YAML and the plan, and the supervision of jobs depends on them. `extra` is for others, such as `mem`, `exclusive` or `reservation`.",
     },
     CodeInfo {
+        code: "W0343",
+        title: "GPUs of a job that are asked for twice",
+        text: "Each job asks for the GPUs that its servers use, with the `gres` of the YAML. SLURM takes the last of two such options, which is that of `extra`: more GPUs stand idle, and with fewer servers would find none.",
+    },
+    CodeInfo {
         code: "W0344",
         title: "a job shorter than the start of its servers",
         text: "SLURM ends the job at its time limit. Servers may take up to `ready.timeout` (30 minutes if nothing is written) to become ready, so that nothing may be left of it for the evaluation.",

@@ -17,7 +17,8 @@ pub struct Hf {
     pub token: Option<Secret>,
     /// Never ask the hub, neither servers nor `fetch`: `HF_HUB_OFFLINE=1`.
     pub offline: Option<bool>,
-    /// A local directory to copy weights to before they are loaded.
+    /// A directory of each server's own machine: weights are copied there from the cache before a server starts, once for all of its
+    /// servers.
     pub stage: Option<String>,
 }
 
@@ -43,7 +44,7 @@ pub struct Slurm {
     pub login: Option<String>,
     /// Submit a successor before the time limit ends.
     pub renew: Option<bool>,
-    /// More `#SBATCH` options, name and value; `true` for one that takes none, such as `hold: true`.
+    /// More `#SBATCH` options, name and value; `"true"` for one that takes none, such as `hold: "true"`.
     #[serde(default)]
     pub extra: IndexMap<String, ScalarText>,
 }

@@ -238,11 +238,7 @@ fn a_hub_that_lists_a_way_out_of_the_cache_is_not_followed() {
 fn what_needs_a_later_release_is_refused() {
     let scene = scene();
     let hub = Hub::with(Repo::tiny(1_000));
-    change(
-        &scene,
-        "models:",
-        "hf: { stage: /local }\nlauncher: slurm\nmodels:",
-    );
+    change(&scene, "models:", "hf: { token: { file: t } }\nmodels:");
     let said = fetch(&scene, &hub);
     assert_eq!(said.code, 2, "{}", said.err);
     assert!(
@@ -251,7 +247,7 @@ fn what_needs_a_later_release_is_refused() {
         "{}",
         said.err
     );
-    assert!(said.err.contains("staging of weights"), "{}", said.err);
+    assert!(said.err.contains("secrets from files"), "{}", said.err);
     assert_eq!(hub.asked(), []);
 }
 

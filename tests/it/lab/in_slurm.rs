@@ -328,7 +328,7 @@ for n, line in enumerate(open(dataset)):
 const POOL: &str = "version: 1
 name: s
 slurm: { partition: main, time: '01:00:00' }
-pools: { h: { nodes: 2, gpus: 8, slurm: { extra: { exclusive: true } } } }
+pools: { h: { nodes: 2, gpus: 8, slurm: { extra: { exclusive: 'true' } } } }
 models:
   m: { model: Qwen/Qwen3-8B, engine: sim, node: h, gpus: [[0], [1]], replicas: 2, port: auto, restart: { backoff: 1s } }
 client_config: { format: toolorchestra, path: config.json }

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use super::site::Site;
 use super::{Lab, Shape};
-use crate::up::scene::until;
+use crate::up::scene::{Going, until};
 
 const NODE: &str = "gpu-31-10";
 
@@ -96,9 +96,8 @@ fn a_taken_port_is_told_and_the_server_comes_up_when_it_is_free_and_elsewhere_wh
     site.goes_down();
 }
 
-#[test]
-fn the_next_owner_has_a_queued_start_begin() {
-    let site = site(YAML, false);
+/// Another job has the node, and the controller was interrupted while its own waited.
+fn queued(site: &Site) -> (String, Going) {
     let words = [
         "--parsable",
         "-p",
@@ -113,6 +112,13 @@ fn the_next_owner_has_a_queued_start_begin() {
     let first = site.up();
     Site::says(&first, 1, "the nodes are busy");
     Lab::signal(&first, Signal::INT);
+    (other, first)
+}
+
+#[test]
+fn the_next_owner_has_a_queued_start_begin() {
+    let site = site(YAML, false);
+    let (other, first) = queued(&site);
     assert_eq!(first.end().code, 130);
     let second = site.up();
     Site::says(&second, 1, "the nodes are busy");
@@ -158,6 +164,17 @@ fn what_sbatch_refuses_for_good_is_refused_once() {
         assert!(!said.err.contains("keep running"), "{}", said.err);
         site.toolorch(0, "down");
     }
+    // Jobs cannot be submitted from there, ever: no run begins.
+    let nowhere = YAML.replace("time:", "login: nowhere.invalid, time:");
+    site.write("cluster.yaml", &nowhere.replace("name: s", "name: t"));
+    let said = site.toolorch(3, "up --events plain");
+    assert!(
+        said.err
+            .contains("no address is known for `nowhere.invalid`"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("nothing was started"), "{}", said.err);
 }
 
 #[test]
@@ -172,20 +189,7 @@ fn a_unit_that_is_new_to_a_job_gets_it_anew_or_is_refused() {
     site.goes_down();
 
     // Of a job that waits nothing has begun: another takes its place.
-    let words = [
-        "--parsable",
-        "-p",
-        "main",
-        "-w",
-        NODE,
-        "--gres=gpu:8",
-        "--wrap",
-        "exec sleep 1000",
-    ];
-    let other = site.exec(["sbatch"].into_iter().chain(words));
-    let first = site.up();
-    Site::says(&first, 1, "the nodes are busy");
-    Lab::signal(&first, Signal::INT);
+    let (other, first) = queued(&site);
     first.end();
     site.write("cluster.yaml", &more);
     let second = site.up();

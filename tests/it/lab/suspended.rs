@@ -8,7 +8,7 @@ const NODE: &str = "gpu-31-10";
 const YAML: &str = "version: 1
 name: s
 launcher: slurm
-slurm: { partition: main, time: '01:00:00', extra: { comment: mine, hold: false } }
+slurm: { partition: main, time: '01:00:00', extra: { comment: mine, hold: 'false' } }
 nodes: { gpu-31-10: { gpus: 8 } }
 models:
   m: { model: Qwen/Qwen3-8B, engine: sim, node: gpu-31-10, gpus: [0], port: 1800, restart: { backoff: 1s } }

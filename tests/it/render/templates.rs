@@ -211,7 +211,7 @@ fn what_a_template_may_not_do_is_refused_with_its_line() {
       |    ^^^^^^^^^^^^^^^^^^^^
     "#);
     insta::assert_snapshot!(unit_error("true\necho {{ unit.nmae }}"), @r"
-        error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpu_share, gpus, grace_s, host, idle_s, kind, may_pass, more_ports, name, notify, open_files, pass, port, results_dir, set, setup, slower, umask, unset
+        error: Field `nmae` is not defined. Available fields: argv, cache_dir, cluster, cwd, env, gpu_share, gpus, grace_s, host, idle_s, kind, may_pass, more_ports, name, notify, open_files, pass, port, results_dir, set, setup, slower, stage, umask, unset
          --> unit.sh.tera:2:14
           |
         2 | echo {{ unit.nmae }}
@@ -239,10 +239,10 @@ fn a_directive_cannot_become_two() {
     job.options[0].value = Some("x\n#SBATCH --uid=0".to_owned());
     insta::assert_snapshot!(renderer().sbatch(&job).unwrap_err(), @r"
     error: `x\n#SBATCH --uid=0` cannot stand in an #SBATCH line: it has a line end or another control character
-      --> group.sbatch.tera:24:59
+      --> group.sbatch.tera:24:80
        |
-    24 | #SBATCH --{{ option.name | directive }}={{ option.value | directive }}
-       |                                                           ^^^^^^^^^
+    24 | #SBATCH --{{ option.name | directive }}{% if option.value %}={{ option.value | directive }}{% endif %}
+       |                                                                                ^^^^^^^^^
     ");
     let mut job = group();
     job.time = String::new();

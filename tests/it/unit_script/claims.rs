@@ -48,12 +48,12 @@ fn a_port_is_anothers_before_it_listens() {
     let words = format!(
         "port 21800 is taken by `u` of run `{}` (pid {} of root), which does not listen yet",
         run_of(&first),
-        running.program()
+        running.pid()
     );
     refused(&beside(&first, &second), &words);
     assert_eq!(
         claims(&first).len(),
-        3,
+        1,
         "the refused one has none: {:?}",
         claims(&first)
     );
@@ -89,7 +89,7 @@ fn gpus_are_shared_as_far_as_they_go() {
         .env("SLURM_JOB_ID", "7");
     assert_eq!(in_job.output().unwrap().status.code(), Some(0));
     // Nothing of it is left but what lives.
-    assert_eq!(claims(&first).len(), 3, "{:?}", claims(&first));
+    assert_eq!(claims(&first).len(), 1, "{:?}", claims(&first));
 }
 
 #[test]
@@ -107,15 +107,18 @@ fn nobody_claims_for_a_process_that_is_not_his() {
     // Of pid 1, which lives, by somebody else; and texts that are none.
     for (name, text) in [
         (
-            "port-any-21804.x",
-            format!("1:{start}:{}:65534:90:r/u", boot.trim()),
+            "0.r.u",
+            format!("1:{start}:{}:65534:any:21804:4,5:90:r/u", boot.trim()),
         ),
-        ("gpu-4.x", "$(touch /tmp/x):1:b:0:90:r/u".to_owned()),
-        ("gpu-5.y", String::from("::::")),
+        (
+            "0.x y",
+            "$(touch /tmp/x):1:b:0:any:21804:4:90:r/u".to_owned(),
+        ),
+        ("0.z", String::from("::::::::")),
         // Of another port, whatever its run is called.
         (
-            "port-any-1.0.q-21804.u",
-            format!("{me}:{own}:{}:0:0:q-21804/u", boot.trim()),
+            "0.q-21804.u",
+            format!("{me}:{own}:{}:0:any:1:0:0:q-21804/u", boot.trim()),
         ),
     ] {
         symlink(text, folder.join(name)).unwrap();
@@ -159,6 +162,13 @@ fn a_gpu_that_somebody_uses_is_refused_and_he_is_named() {
     refused(&said, words);
     refused(&said, " (root");
     refused(&said, ") 59.5 GiB");
+    // What no process has comes back when the driver has freed it.
+    let freed = NVIDIA_SMI.replace("GPU-b, PID, 61000\\n", "").replace(
+        "20480\\n'",
+        "%d\\n' $([[ -e ~/freed ]] && echo 81000 || echo 20480); touch ~/freed",
+    );
+    assert_eq!(with_smi(&lab, &freed).status.code(), Some(0));
+    assert!(lab.path().join("freed").exists());
     // As much as is free, and what cannot be told.
     let enough = NVIDIA_SMI.replace("20480", "73404");
     assert_eq!(with_smi(&lab, &enough).status.code(), Some(0));
