@@ -85,6 +85,10 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   is_name "$job"; is_name "$unit"; is_number "$3"; is_name "$4"; fence "$5"
   [[ -f $SCRIPTS/slurm/$job.sbatch ]] || refuse 1 "\`$SCRIPTS/slurm/$job.sbatch\` is missing: render again"
   need_slurm
+  # Of a run of this name whose folder is not this one any more: it would read what is written here.
+  if ! is_asked "$job" && living "$job" && ((${#IDS[@]})) && ! is_asked "$job"; then
+    refuse 78 "job ${IDS[*]} of a run \`$RUN\` lives and was not submitted from \`$BASE\`: put that run's folder back and end it (toolorch down), or scancel ${IDS[*]}"
+  fi
   mkdir -p -- "$BASE/jobs/$job"/{want,given,taken,done,ran,seen} || exit 1
   put "$BASE/jobs/$job/want/$unit" "run $3 $4 $5 - $6" || exit 1
   # Where a file system knows no locks, a second job would find nothing to start.
@@ -107,6 +111,7 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   for unit in "${WAITED[@]}"; do put "$BASE/jobs/$job/given/${unit% *}" "${unit#* } $id"; done
   printf '%s\n' "$id"
 }
+is_asked() { [[ -f $BASE/jobs/$1/asked || -f $BASE/jobs/$1/id ]]; } # JOB: it was submitted from here, or that was tried
 knows() { # FILE UNIT: its job was submitted with that unit, as far as anybody knows
   local all
   { read -r all <"$1"; } 2>/dev/null || return 0
@@ -131,6 +136,7 @@ make_room() { # JOB UNIT -> id='', WAITED: a job goes on with the script with wh
 }
 submit() { # JOB -> id.  An answer that does not come is no proof that nothing was accepted
   local job=$1 said rc end=$((SECONDS + 20))
+  put "$BASE/jobs/$job/asked" "$BASHPID" || exit 1
   said=$(cd "$BASE" && timeout --kill-after=2 60 sbatch --parsable --job-name="$RUN.$job" --output="$BASE/jobs/$job/%j.log" \
     "$SCRIPTS/slurm/$job.sbatch" --run "$RUN" --share "$BASE" --scripts "$SCRIPTS" --wanted "$BASE/jobs/$job" </dev/null 2>&1); rc=$?
   id=${said##*$'\n'}; id=${id%%;*}
@@ -141,6 +147,7 @@ submit() { # JOB -> id.  An answer that does not come is no proof that nothing w
     if ((SECONDS >= end)) || [[ $rc != 124 && $said != *[Tt]imed\ out* && $said != *ontact\ slurm* ]]; then break; fi
     sleep 2
   done
+  ((rc)) || refuse 78 "sbatch names no job: ${said//$'\n'/; }; does an option of \`slurm.extra\` keep it from submitting?"
   refuse 1 "sbatch refused (exit code $rc): ${said//$'\n'/; }"
 }
 
@@ -245,6 +252,7 @@ verb_end() {
     for line in "${QUEUE[@]}"; do
       IFS='|' read -r id name state _ <<<"$line"
       [[ "$ALIVE COMPLETING " == *" $state "* ]] || continue
+      is_asked "${name#"$RUN."}" || continue
       # Its script has ended, and all units before that: SLURM may take a minute more to give the node back.
       { read -r over <"$BASE/jobs/${name#"$RUN."}/over"; } 2>/dev/null || over=''
       [[ $state == COMPLETING && ${over% *} == "$id" ]] || left+=("$id")

@@ -34,12 +34,17 @@ pub fn keys_in(text: &str) -> impl Iterator<Item = (Range<usize>, &'static str)>
                 .map_or(0, char::len_utf8);
         let what = KEYS.iter().find_map(|(start, length, what)| {
             let rest = word.strip_prefix(start)?;
-            let varied = rest.bytes().any(|b| b.is_ascii_digit())
-                && rest.bytes().any(|b| b.is_ascii_alphabetic());
-            (rest.len() >= *length && varied).then_some(*what)
+            (rest.len() >= *length && is_varied(rest)).then_some(*what)
         })?;
         Some((at..at + word.len(), what))
     })
+}
+
+/// Digits and letters, or letters of both cases, as in tokens of Hugging Face: no word of a language.
+fn is_varied(rest: &str) -> bool {
+    let has = |test: fn(&u8) -> bool| rest.as_bytes().iter().any(test);
+    let cased = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+    has(u8::is_ascii_alphabetic) && (has(u8::is_ascii_digit) || cased && !rest.contains(['-', '_']))
 }
 
 /// The text with a `*` for each byte of a key.
@@ -62,6 +67,7 @@ mod tests {
         let key = "sk-proj-AbCd0123456789efghIJKL";
         assert_eq!(first(key), Some((0..key.len(), "an OpenAI API key")));
         assert!(first("export HF_TOKEN=hf_abcdefghijKLMNOPQRSTUVWXYZ0123456").is_some());
+        assert!(first("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").is_some());
         for harmless in [
             "sk-",
             "EMPTY",

@@ -1,14 +1,17 @@
 //! Runs whose folder was removed, not moved, while something of them still runs: nobody watches it, and no plan names it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::detach::CONTROLLER;
+use super::load::gather;
 use super::printer::Printer;
 use super::stopping::Stop;
 use super::unit_scripts::{GRACE, stop_scripts};
 use crate::base::{ClusterName, ExitStatus, RunId, UnitId};
 use crate::run::store::Home;
+use crate::spec::{Source, parse};
 use crate::world::{self, UnitDirs};
 
 /// Runs of this home (of this cluster, where one is named) that live and have no folder, with their units.
@@ -71,6 +74,26 @@ pub(super) fn end(
         printer.say(&format!("`{run}` is down: no process of it is left"));
     }
     Ok(failures.is_empty())
+}
+
+/// That nobody knows what a run without a folder has on other machines, where the YAML has such.
+pub(super) fn unknown_elsewhere(yaml: &Path) -> Option<String> {
+    let text = std::fs::read(yaml).ok()?;
+    let name = yaml.display().to_string();
+    let (cluster, _) = gather(parse(Source::new(name.clone(), &text), &[]).spec?, yaml);
+    let plan = cluster.plan;
+    let nodes = plan.reached().map(|node| format!("`{}`", node.name));
+    let mut places: Vec<String> = nodes.collect();
+    if !plan.jobs.is_empty() {
+        places.push("SLURM".to_owned());
+    }
+    (!places.is_empty()).then(|| {
+        format!(
+            "error: what the run has on {} is not known, since its folder is gone: servers and jobs may go on there\n\
+             help: `toolorch up {name}` finds them, or names them, and `toolorch down {name}` ends them then; in SLURM `squeue --me` lists them",
+            places.join(", ")
+        )
+    })
 }
 
 fn internal(why: &str, printer: Printer) -> ExitStatus {

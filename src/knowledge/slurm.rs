@@ -106,7 +106,7 @@ pub fn reason(word: &str) -> Reason {
 /// What in the YAML to change where sbatch refuses a job for good; none where it may accept it later. The words are those of
 /// `slurm_strerror` and of sbatch's own options: `slurm_errno.c` and `slurm_opt.c` of SLURM 22.05 to 25.05.
 pub fn submission(words: &str) -> Option<&'static str> {
-    const KEYS: [(&str, &str); 14] = [
+    const KEYS: [(&str, &str); 16] = [
         ("Invalid partition name", "`slurm.partition`"),
         ("not permitted to use this partition", "`slurm.partition`"),
         ("Invalid node name", "the node's name, or its `slurm_name`"),
@@ -126,10 +126,12 @@ pub fn submission(words: &str) -> Option<&'static str> {
         ),
         ("Requested reservation is invalid", "its reservation"),
         ("unrecognized option", "`slurm.extra`"),
+        ("is ambiguous", "`slurm.extra`"),
         (
             "Requested node configuration is not available",
             "the node's `gpus`, `slurm.constraint` or `slurm.extra`: no node has all that it asks for",
         ),
+        ("Invalid --", "`slurm.extra`"),
     ];
     let found = KEYS.iter().find(|(part, _)| words.contains(part));
     found.map(|(_, key)| *key)
@@ -165,6 +167,8 @@ pub fn time_limit(text: &str) -> Option<Millis> {
 /// Options of jobs that are written from the YAML and the plan; a second one would win or lose, nobody knows which.
 pub const OURS: &[&str] = &[
     "array",
+    "chdir",
+    "error",
     "export",
     "gpus",
     "gpus-per-node",
@@ -176,9 +180,12 @@ pub const OURS: &[&str] = &[
     "ntasks",
     "open-mode",
     "output",
+    "parsable",
     "requeue",
     "signal",
+    "test-only",
     "time",
+    "wait",
     "wrap",
 ];
 

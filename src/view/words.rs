@@ -80,10 +80,14 @@ pub(super) fn server(unit: &Unit, run: &RunState, now: Timestamp) -> String {
     }
     let text = match &state.phase {
         UnitPhase::Planned => not_started(&unit.start, run),
-        UnitPhase::Intended | UnitPhase::Launched if of_an_earlier_owner(&state, run) => format!(
-            "an earlier controller meant to start it {} ago: it is waited for",
-            whole(age)
-        ),
+        UnitPhase::Intended | UnitPhase::Launched
+            if state.queued.is_none() && of_an_earlier_owner(&state, run) =>
+        {
+            format!(
+                "an earlier controller meant to start it {} ago: it is waited for",
+                whole(age)
+            )
+        }
         UnitPhase::Intended | UnitPhase::Launched => match &state.queued {
             Some(queued) => format!("waits for {}: {}", whole(age), in_queue(queued)),
             None => format!("starting for {}", whole(age)),

@@ -6,10 +6,17 @@ lock_claims() { # -> CLAIMS, TURN (to be closed); false where there is no such p
   CLAIMS=${U_CALLER[TOOLORCH_CLAIMS]:-/tmp/toolorch-claims}
   # Sticky: what is one's is taken away by nobody else.
   [[ -d $CLAIMS ]] || mkdir -m 1777 -- "$CLAIMS" 2>/dev/null
-  [[ -d $CLAIMS && ! -L $CLAIMS && -r $CLAIMS && -w $CLAIMS ]] && { exec {TURN}<"$CLAIMS"; } 2>/dev/null || return 1
+  if ! may_claim; then
+    say "\`$CLAIMS\` cannot be used: what other users are about to start here is not seen"
+    CLAIMS=${U_CALLER[TOOLORCH_STATE]:-/tmp/toolorch-$UID}/.claims
+    mkdir -p -- "$CLAIMS" 2>/dev/null
+    may_claim || return 1
+  fi
+  exec {TURN}<"$CLAIMS"
   flock -w 3 "$TURN"
   return 0
 }
+may_claim() { [[ -d $CLAIMS && ! -L $CLAIMS && -r $CLAIMS && -w $CLAIMS && -x $CLAIMS ]]; }
 holder() { # the text of a link, and its owner's user id -> AT, PORTS, GPUS_TAKEN, HOLDS, HOLDER; false unless its process lives and is another unit's
   local pid start boot uid is_of
   IFS=: read -r pid start boot uid AT PORTS GPUS_TAKEN HOLDS is_of <<<"$1"

@@ -48,6 +48,10 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
     if !others.is_empty() {
         end_run()?;
     }
+    if let Some(words) = word.and_then(orphans::unknown_elsewhere) {
+        printer.complain(&words);
+        all = false;
+    }
     if all {
         Ok(ExitStatus::Done)
     } else {

@@ -282,7 +282,8 @@ fn is_key(text: &str) -> bool {
     let mut starts = ["hf_", "ghp_", "gsk_"].iter();
     let rest = starts.find_map(|start| text.strip_prefix(start));
     let has = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
-    let by_lot = has(u8::is_ascii_digit)
+    // Tokens of Hugging Face are letters alone.
+    let by_lot = (has(u8::is_ascii_digit) || text.starts_with("hf_") && text.len() >= 33)
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)
         && !rest.unwrap_or(text).contains('_');

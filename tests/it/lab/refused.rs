@@ -29,32 +29,36 @@ fn site(yaml: &str, private_home: bool) -> Site {
     Site::new(&shape, yaml)
 }
 
-/// Somebody else listens on this port of the node until the guard is ended.
-fn occupy(site: &Site, port: u16) {
-    let listen = format!(
-        "import socket, time; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); \
-         s.bind(('0.0.0.0', {port})); s.listen(); time.sleep(600)"
+/// Somebody else has this port of the node until [`vacate`]; whether he listens already.
+fn occupy(site: &Site, port: u16, listens: bool) {
+    let listen = if listens { "s.listen()" } else { "0" };
+    let take = format!(
+        "import pathlib, socket, time; s = socket.socket(); s.bind(('0.0.0.0', {port})); {listen}; \
+         pathlib.Path('/tmp/occupied').touch(); time.sleep(600)"
     );
-    let line = format!("setsid python3 -c \"{listen}\" >/dev/null 2>&1 & echo $! >/tmp/occupier");
+    let line = format!("setsid python3 -c \"{take}\" >/dev/null 2>&1 & echo $! >/tmp/occupier");
     site.on(NODE, ["bash", "-c", &line]);
-    let listens = format!("ss -Hltn 'sport = :{port}' | grep -q .");
     until("the occupier", || {
-        let line = format!("{listens} && echo yes || true");
-        (site.on(NODE, ["bash", "-c", &line]) == "yes").then_some(())
+        let line = "[[ -e /tmp/occupied ]] && echo yes || true";
+        (site.on(NODE, ["bash", "-c", line]) == "yes").then_some(())
     });
 }
 
 fn vacate(site: &Site) {
     site.on(
         NODE,
-        ["bash", "-c", "kill $(cat /tmp/occupier); rm /tmp/occupier"],
+        [
+            "bash",
+            "-c",
+            "kill $(cat /tmp/occupier); rm /tmp/occupier /tmp/occupied",
+        ],
     );
 }
 
 #[test]
 fn a_taken_port_is_told_and_the_server_comes_up_when_it_is_free_and_elsewhere_where_it_may() {
     let site = site(YAML, false);
-    occupy(&site, 1800);
+    occupy(&site, 1800, true);
     let going = site.up();
     Site::says(&going, 1, "m-0 ended with code 69: port 1800 is in use");
     let logs = site.toolorch(0, "logs m-0");
@@ -89,7 +93,7 @@ fn a_taken_port_is_told_and_the_server_comes_up_when_it_is_free_and_elsewhere_wh
     // It dies, and somebody takes its port before it is there again.
     site.on(NODE, ["bash", "-c", &format!("kill -STOP {pid}")]);
     site.on(NODE, ["kill", "-KILL", &pid.to_string()]);
-    occupy(&site, port);
+    occupy(&site, port, false);
     let said = site.toolorch(0, "up --events plain");
     assert!(said.err.contains("m-0 ready after"), "{}", said.err);
     vacate(&site);
@@ -147,6 +151,7 @@ fn what_sbatch_refuses_for_good_is_refused_once() {
             "partition: main, constraint: h900",
             "slurm.constraint",
         ),
+        ("time:", "extra: { mem: lots }, time:", "slurm.extra"),
     ];
     let site = site(YAML, false);
     for (from, to, key) in bad {
@@ -198,5 +203,24 @@ fn a_unit_that_is_new_to_a_job_gets_it_anew_or_is_refused() {
     let said = second.end();
     assert_eq!(said.code, 0, "{}", said.err);
     site.assert_units(NODE, 2);
+    site.goes_down();
+}
+
+#[test]
+fn a_job_of_a_run_whose_folder_is_away_is_named_and_nothing_is_taken_for_it() {
+    let site = site(YAML, false);
+    site.toolorch(0, "up --events plain");
+    let runs = site.home().join("c/.toolorch/runs/s");
+    std::fs::rename(runs.join("1"), site.home().join("c/hidden")).unwrap();
+    let said = site.toolorch(4, "up --events plain");
+    let words = "lives and was not submitted from `";
+    assert!(
+        said.err.contains("job 1 of a run") && said.err.contains(words),
+        "{}",
+        said.err
+    );
+    std::fs::remove_dir_all(runs.join("1")).unwrap();
+    std::fs::rename(site.home().join("c/hidden"), runs.join("1")).unwrap();
+    site.assert_units(NODE, 1);
     site.goes_down();
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Output;
 
-use super::lab::{Lab, eventually, kill};
+use super::lab::{Lab, eventually, kill, wait_for};
 
 /// A program that takes its time before it listens.
 fn slow(port: u16, share: u8) -> Lab {
@@ -125,6 +125,29 @@ fn nobody_claims_for_a_process_that_is_not_his() {
     }
     let running = lab.start("");
     assert!(running.program() > 0);
+}
+
+#[test]
+fn where_the_folder_of_all_users_is_of_no_use_units_of_one_user_still_see_each_other() {
+    let (first, second) = (slow(21_805, 40), slow(21_805, 10));
+    let in_one_place = |lab: &Lab| {
+        let mut run = lab.command("run");
+        run.env("TOOLORCH_CLAIMS", "/dev/null");
+        run.env("TOOLORCH_STATE", first.path().join("state"));
+        run
+    };
+    let mut running = in_one_place(&first).spawn().unwrap();
+    wait_for("its start", || {
+        first.state("pid").filter(|pid| !pid.is_empty())
+    });
+    let said = in_one_place(&second).output().unwrap();
+    refused(&said, "port 21805 is taken by `u` of run `");
+    refused(
+        &said,
+        "`/dev/null` cannot be used: what other users are about to start here is not seen",
+    );
+    assert_eq!(first.say("stop --grace 0.2").code, Some(0));
+    running.wait().unwrap();
 }
 
 /// A machine of two GPUs with 80 GiB, of which the second has 20 GiB left.
