@@ -25,6 +25,9 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         if let Some(other) = results.insert(at.results.clone(), name) {
             report.push(one_directory(name, other, &at.results));
         }
+        if at.dataset.as_ref() == Some(&at.results) {
+            report.push(own_questions(&origin));
+        }
         if let Some(adapter) = adapter_of(eval) {
             needs(ctx, name, eval, adapter, report);
             format(ctx, eval, adapter, &origin, report);
@@ -82,6 +85,14 @@ fn result_pattern(eval: &Eval, origin: &FieldPath, report: &mut Report) {
             .help("write the file's name with `{id}` in the id's place, such as `task_{id}.json`"),
         );
     }
+}
+
+/// Its questions would count as answers, and its answers be written among them.
+fn own_questions(origin: &FieldPath) -> Diagnostic {
+    Diagnostic::error(Code("E0538"), "results are written into the dataset")
+        .at(Place::Value(origin.key("results")), "the same file")
+        .see(Place::Value(origin.key("dataset")), "as this")
+        .help("name another file or directory for `results`")
 }
 
 fn one_directory(name: &EvalName, other: &EvalName, path: &str) -> Diagnostic {

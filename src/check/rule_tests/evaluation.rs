@@ -306,6 +306,25 @@ fn evaluations_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn results_are_no_dataset() {
+    let eval = |results: &str| {
+        format!("{MODEL}evals:\n  e: {{ command: [x], dataset: d.jsonl, results: {results} }}\n")
+    };
+    assert_snapshot!(said(&eval("./d.jsonl")), @r"
+    error[E0538]: results are written into the dataset
+     --> a.yaml:8:49
+      |
+    8 |   e: { command: [x], dataset: d.jsonl, results: ./d.jsonl }
+      |                               ------- as this   ^^^^^^^^^ the same file
+      |
+      = help: name another file or directory for `results`
+
+    error: 1 error in a.yaml
+    ");
+    fine(&eval("e.jsonl"));
+}
+
+#[test]
 fn a_known_client_has_what_it_needs() {
     assert_snapshot!(said(&format!("{}{SHORT_CALLS}", eval("adapter: toolorchestra-hle; dataset: d.jsonl"))), @r"
     error[E0514]: no model drives the tools

@@ -222,4 +222,10 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "results of another evaluation",
         text: "The folder has results that were made with another model, release, dataset, judge or setting; `.toolorch/identity.json` in it says with which. `up` does not mix the two. What may change between attempts, such as `concurrency` or the number of replicas, does not count.",
     },
+    CodeInfo {
+        code: "E0538",
+        title: "results that are the dataset",
+        text: "Each question would count as its own result, so that the evaluation seems to be complete before it began; a client that ran \
+               would write into its dataset.",
+    },
 ];
