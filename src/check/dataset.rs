@@ -38,10 +38,37 @@ pub(super) fn check(ctx: &Ctx<'_>, name: &EvalName, eval: &Eval, report: &mut Re
         }
         None => return,
     };
-    for problem in &summary.problems {
-        report.push(finding(problem, summary, eval, &place));
-    }
+    let findings = summary.problems.iter();
+    report.extend(few_of_each(
+        findings.map(|problem| finding(problem, summary, eval, &place)),
+    ));
     tasks(summary, eval, &origin, report);
+}
+
+/// So many findings of one code are shown.
+const SHOWN: usize = 3;
+
+/// What is wrong with one line may be wrong with all: the last that is shown says how many more there are.
+fn few_of_each(findings: impl Iterator<Item = Diagnostic>) -> Report {
+    let mut shown = Report::new();
+    let mut more: Vec<(usize, usize)> = Vec::new();
+    for finding in findings {
+        let same = |other: &&Diagnostic| other.code == finding.code;
+        if shown.iter().filter(same).count() < SHOWN {
+            shown.push(finding);
+            continue;
+        }
+        let last = shown.iter().rposition(|other| other.code == finding.code);
+        match more.iter_mut().find(|(at, _)| Some(*at) == last) {
+            Some((_, count)) => *count += 1,
+            None => more.extend(last.map(|at| (at, 1))),
+        }
+    }
+    for (at, count) in more {
+        let finding = shown[at].clone();
+        shown[at] = finding.help(format!("and {count} more like these"));
+    }
+    shown
 }
 
 fn finding(

@@ -43,9 +43,17 @@ fn time(slurm: &Slurm, path: &FieldPath, report: &mut Report) {
     else {
         return;
     };
+    // What sbatch(1) takes for none at all.
+    let none = ["UNLIMITED", "INFINITE", "-1"].contains(&text.to_uppercase().as_str())
+        || text.chars().all(|c| "0:-".contains(c));
+    let label = if none {
+        "that is no limit: nothing would say when its servers end"
+    } else {
+        "sbatch would refuse the job"
+    };
     report.push(
         Diagnostic::error(Code("E0340"), format!("`{text}` is no time limit of SLURM"))
-            .at(Place::Value(path.key("time")), "sbatch would refuse the job")
+            .at(Place::Value(path.key("time")), label)
             .help("write `\"HH:MM:SS\"` or `\"D-HH:MM:SS\"`; a number alone is minutes, `\"90:30\"` minutes and seconds"),
     );
 }

@@ -45,6 +45,26 @@ fn with_dataset(problems: Vec<DatasetProblem>) -> Facts {
 }
 
 #[test]
+fn what_is_wrong_with_every_line_is_said_three_times() {
+    let no_id = |line| DatasetProblem::NoId {
+        line,
+        keys: vec!["question".to_owned()],
+    };
+    let yaml = eval("command: [x]; dataset: d.jsonl");
+    let said = said_with(&yaml, &with_dataset((1..=60).map(no_id).collect()));
+    let lines: Vec<&str> = (said.lines())
+        .filter(|line| line.starts_with("error") || line.contains("more like"))
+        .collect();
+    assert_snapshot!(lines.join("\n"), @r"
+    error[E0504]: line 1 of the dataset has no id
+    error[E0504]: line 2 of the dataset has no id
+    error[E0504]: line 3 of the dataset has no id
+       = help: and 57 more like these
+    error: 3 errors in a.yaml
+    ");
+}
+
+#[test]
 fn what_is_wrong_with_datasets() {
     let all = vec![
         DatasetProblem::Missing,

@@ -13,6 +13,15 @@ fn pool(slurm: &str) -> String {
 }
 
 #[test]
+fn no_time_limit_is_none() {
+    for none in ["UNLIMITED", "'0'", "'0-00:00:00'"] {
+        let said = said(&pool(&format!("time: {none}")));
+        let words = "that is no limit: nothing would say when its servers end";
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn time_limits() {
     assert_snapshot!(said(&pool("time: 4h")), @r#"
     note[N0324]: servers of a pool listen at every address of their node
