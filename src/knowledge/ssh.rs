@@ -65,6 +65,13 @@ const WORDS: &[Words] = &[
         "ssh cannot read its configuration",
         "correct ~/.ssh/config",
     )),
+    // Said before that permission is denied. The built-in client takes such a key.
+    row(
+        "ssh-key-file-open",
+        "UNPROTECTED PRIVATE KEY FILE",
+        "ssh takes no key file that others can read",
+        "chmod 600 the key file; its log names it",
+    ),
     row(
         "ssh-permission",
         "Permission denied (",
@@ -129,6 +136,8 @@ mod tests {
         assert_eq!(id(unknown), Some(("ssh-key-refused", true)));
         let old = "command-line: line 0: Bad configuration option: knownhostscommand";
         assert_eq!(id(old), Some(("ssh-too-old", true)));
+        let open = "@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\nPermissions 0644 for '/k' are too open.\neva@gpu31: Permission denied (publickey).";
+        assert_eq!(id(open), Some(("ssh-key-file-open", false)));
         let cut = "Timeout, server gpu31 not responding.";
         assert_eq!(id(cut), Some(("ssh-silent", false)));
         assert_eq!(
