@@ -90,7 +90,7 @@ pub(super) fn unknown_elsewhere(yaml: &Path) -> Option<String> {
     (!places.is_empty()).then(|| {
         format!(
             "error: what the run has on {} is not known, since its folder is gone: servers and jobs may go on there\n\
-             help: `toolorch up {name}` finds them, or names them, and `toolorch down {name}` ends them then; in SLURM `squeue --me` lists them",
+             help: on ssh nodes `toolorch up {name}` finds what lives, and `toolorch down {name}` ends it then; in SLURM `squeue --me` lists the jobs, and `scancel` ends them",
             places.join(", ")
         )
     })

@@ -9,8 +9,11 @@ u_stage() {
   U_REV=${U_STAGE[2]}
   if [[ -f $U_FROM/refs/$U_REV ]]; then U_REV=$(<"$U_FROM/refs/$U_REV"); fi
   [[ -d $U_FROM/snapshots/$U_REV ]] || u_refuse "\`${U_STAGE[1]}\` (${U_STAGE[2]}) is not in \`${U_FROM%/*}\`, from where it is to be copied: bring it there first (toolorch fetch)"
-  mkdir -p -- "$U_TO"/{blobs,snapshots,refs} && exec {U_TURN}>>"${U_TO%/*}/.toolorch-stage" || u_refuse "\`${U_STAGE[0]}\` cannot be written"
+  mkdir -p -- "${U_TO%/*}" && exec {U_TURN}>>"${U_TO%/*}/.toolorch-stage" || u_refuse "\`${U_STAGE[0]}\` cannot be written"
   flock "$U_TURN"
+  # Another server only read it, where it was.
+  [[ ! -L $U_TO ]] || rm -f -- "$U_TO"
+  mkdir -p -- "$U_TO"/{blobs,snapshots,refs} || u_refuse "\`${U_STAGE[0]}\` cannot be written"
   mapfile -d '' -t U_LINKS < <(find "$U_FROM/snapshots/$U_REV" -type l -printf '%l\0')
   U_LINKS=("${U_LINKS[@]##*/}")
   for U_I in "${!U_LINKS[@]}"; do

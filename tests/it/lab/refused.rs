@@ -207,6 +207,27 @@ fn a_unit_that_is_new_to_a_job_gets_it_anew_or_is_refused() {
 }
 
 #[test]
+fn down_does_not_say_of_a_run_without_a_folder_that_its_jobs_are_gone() {
+    let eval = "evals:\n  wait: { launcher: process, command: [sleep, '600'], results: out, finished: { count: 1 }, requires: [m] }\n";
+    let site = site(&format!("{YAML}{eval}"), false);
+    let going = site.up();
+    until("the client", || {
+        (site.run(["pgrep", "-f", "^sleep 600"]).code == 0).then_some(())
+    });
+    Lab::signal(&going, Signal::KILL);
+    going.end();
+    std::fs::remove_dir_all(site.home().join("c/.toolorch/runs/s")).unwrap();
+    let said = site.toolorch(3, "down");
+    let words = "what the run has on SLURM is not known, since its folder is gone";
+    assert!(
+        said.err.contains(words) && said.err.contains("squeue --me"),
+        "{}",
+        said.err
+    );
+    site.assert_units(NODE, 1);
+}
+
+#[test]
 fn a_job_of_a_run_whose_folder_is_away_is_named_and_nothing_is_taken_for_it() {
     let site = site(YAML, false);
     site.toolorch(0, "up --events plain");

@@ -77,6 +77,24 @@ fn weights_are_copied_once_and_what_was_cut_short_is_copied_again() {
 }
 
 #[test]
+fn what_another_server_only_reads_is_copied_when_it_is_its_turn() {
+    let mut lab = lab("main");
+    let draft = lab.path().join("hf/hub/models--other--draft");
+    write(&draft.join("blobs/cc"), "draft");
+    let snapshot = draft.join("snapshots").join(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    symlink("../../blobs/cc", snapshot.join("config.json")).unwrap();
+    assert_eq!(run(&lab), Some(0), "{}", lab.read("log"));
+    let there = lab.path().join("fast/hub/models--other--draft");
+    assert!(there.is_symlink(), "it is read where it is");
+    lab.unit.stage[1] = "other/draft".to_owned();
+    lab.render();
+    assert_eq!(run(&lab), Some(0), "{}", lab.read("log"));
+    assert!(!there.is_symlink(), "it is here");
+    assert_eq!(fs::read_to_string(there.join("blobs/cc")).unwrap(), "draft");
+}
+
+#[test]
 fn what_is_not_there_is_refused() {
     let lab = lab("v2");
     assert_eq!(run(&lab), Some(78));
