@@ -668,6 +668,14 @@ mod tests {
             yaml: None,
         });
         insta::assert_snapshot!(row(&story), @"  retrieval     an earlier controller meant to start it 9s ago: it is waited for");
+        // Whoever meant it, SLURM says why it waits.
+        story.tell(Event::Queued {
+            unit: UnitId::new("retrieval"),
+            generation: Generation(1),
+            why: "job 7: the nodes are busy (Resources)".to_owned(),
+            starts: None,
+        });
+        insta::assert_snapshot!(row(&story), @"  retrieval     waits for 9s: job 7: the nodes are busy (Resources)");
     }
 
     #[test]
