@@ -132,9 +132,16 @@ fn ctrl_c_leaves_only_what_can_be_gone_on_with() {
         .count();
     // Smaller files may have been under way, too.
     assert!(half >= 2, "{names:?}");
-    assert!(!names.contains(&blob(SHARD, &hub.file(SHARD))), "{names:?}");
+    for shard in [SHARD, "model-00002-of-00002.safetensors"] {
+        assert!(!names.contains(&blob(shard, &hub.file(shard))), "{names:?}");
+    }
     hub.go_on();
     assert_eq!(fetch(&scene, &hub).code, 0);
+    assert_whole(
+        &hub,
+        &cache(&scene),
+        "0123456789abcdef0123456789abcdef01234567",
+    );
 }
 
 #[test]
