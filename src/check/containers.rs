@@ -1,5 +1,7 @@
 //! Containers: each must be one that its unit can enter.
 
+use std::path::Path;
+
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::plan::{Unit, UnitKind};
@@ -66,6 +68,15 @@ fn findings(unit: &Unit, container: &Container, path: &FieldPath) -> Vec<Diagnos
             "write a path (`/shared/images/vllm.sif`) or an address (`docker://vllm/vllm-openai:v0.11.0`)",
         ));
     }
+    found.extend(of_the_other(*runtime, image).map(|(label, help)| {
+        let place = Place::Value(path.key("image"));
+        refused(
+            "an image of the other runtime",
+            place,
+            label.to_owned(),
+            help,
+        )
+    }));
     let bad = mounts
         .iter()
         .enumerate()
@@ -79,6 +90,34 @@ fn findings(unit: &Unit, container: &Container, path: &FieldPath) -> Vec<Diagnos
         )
     }));
     found
+}
+
+/// Why a runtime cannot read an image that another one could, and what to write. Apptainer and Singularity take a name
+/// without a scheme for a file; enroot, which Pyxis asks, reads no SIF (enroot's doc/cmd/import.md).
+fn of_the_other(runtime: ContainerRuntime, image: &str) -> Option<(&'static str, &'static str)> {
+    let image = image.trim();
+    let is_sif = Path::new(image).extension().is_some_and(|end| end == "sif");
+    let is_file = is_sif || image.starts_with(['/', '~', '.', '$']);
+    let is_address = image.contains("://") || !image.contains('/');
+    match runtime {
+        ContainerRuntime::Pyxis if is_sif => Some((
+            "enroot reads no SIF image",
+            "write its address (`docker://vllm/vllm-openai:v0.11.0`), or a squashfs file that `enroot import` made",
+        )),
+        ContainerRuntime::Apptainer | ContainerRuntime::Singularity if image.contains('#') => {
+            Some((
+                "`#` after the registry is enroot's way",
+                "write `docker://REGISTRY/IMAGE:TAG`",
+            ))
+        }
+        ContainerRuntime::Apptainer | ContainerRuntime::Singularity if !is_file && !is_address => {
+            Some((
+                "it would be looked for as a file",
+                "write `docker://` before an address, or the whole path of a file",
+            ))
+        }
+        _ => None,
+    }
 }
 
 /// `HOST:INSIDE`, with flags maybe.

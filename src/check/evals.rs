@@ -22,6 +22,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         let origin = FieldPath::root().key("evals").key(name.as_str());
         marker(eval, &origin, report);
         result_pattern(eval, &origin, report);
+        report.extend(unheard(eval, &origin));
         if let Some(other) = results.insert(at.results.clone(), name) {
             report.push(one_directory(name, other, &at.results));
         }
@@ -85,6 +86,52 @@ fn result_pattern(eval: &Eval, origin: &FieldPath, report: &mut Report) {
             .help("write the file's name with `{id}` in the id's place, such as `task_{id}.json`"),
         );
     }
+}
+
+/// Numbers that nobody tells the client.
+fn unheard(eval: &Eval, origin: &FieldPath) -> Vec<Diagnostic> {
+    let Some(command) = &eval.command else {
+        return Vec::new();
+    };
+    // Where fewer are to be in flight after a death, that is an error already.
+    let lowered = (eval.restart.iter()).any(|restart| !restart.concurrency.is_empty());
+    let numbers = [
+        ("concurrency", eval.concurrency.filter(|_| !lowered)),
+        ("max_rounds", eval.max_rounds),
+    ];
+    let set = eval.env.iter().flat_map(|env| env.set.values());
+    let words: Vec<&str> = (command.iter().map(String::as_str))
+        .chain(set.map(|value| value.0.as_str()))
+        .collect();
+    let missing = numbers.into_iter().filter_map(|(key, number)| {
+        let number = number?.to_string();
+        let says = |word: &&str| word.contains(&format!("{{{key}}}")) || has_number(word, &number);
+        (!words.iter().any(says)).then_some((key, number))
+    });
+    let finding = |(key, number): (&str, String)| {
+        Diagnostic::warning(
+            Code("W0539"),
+            format!("nothing tells the client `{key}: {number}`"),
+        )
+        .at(
+            Place::Value(origin.key(key)),
+            "the client keeps its own number",
+        )
+        .see(
+            Place::Value(origin.key("command")),
+            format!("has neither `{{{key}}}` nor {number}"),
+        )
+        .help(format!(
+            "put `{{{key}}}` into `command`, where the client reads it"
+        ))
+    };
+    missing.map(finding).collect()
+}
+
+/// Whether a word has the number as it stands: `64`, `--limit=64`.
+fn has_number(word: &str, number: &str) -> bool {
+    word.split(|c: char| !c.is_ascii_digit())
+        .any(|part| part == number)
 }
 
 /// Its questions would count as answers, and its answers be written among them.

@@ -194,7 +194,7 @@ fn notify(ctx: &Ctx<'_>) -> Option<Diagnostic> {
     )
 }
 
-fn listed(mut names: Vec<&str>) -> String {
+pub(super) fn listed(mut names: Vec<&str>) -> String {
     names.sort_unstable();
     names.dedup();
     format!("`{}`", names.join("`, `"))

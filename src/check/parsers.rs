@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::base::{FieldPath, Name};
 use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
 use crate::knowledge::families::{Family, Fit};
-use crate::knowledge::parsers::Registry;
+use crate::knowledge::parsers::{KnownBug, Registry, known_bugs};
 use crate::knowledge::recipes::{self, Recipe};
 use crate::knowledge::release::{Release, Support};
 use crate::plan::family::{ParserFrom, ToolParser, family, tool_parser, wants_tools};
@@ -103,11 +103,35 @@ fn tools(
             Place::Value(subject.origin.key("tools"))
         }
     };
-    if exists(subject, Registry::Tool, parser.name, place.clone(), report)
-        && parser.from == ParserFrom::Yaml
-    {
-        fits(subject, parser.name, place, config, report);
+    if !exists(subject, Registry::Tool, parser.name, place.clone(), report) {
+        return;
     }
+    let before = report.len();
+    if parser.from == ParserFrom::Yaml {
+        fits(subject, parser.name, place.clone(), config, report);
+    }
+    if report.len() == before {
+        report.extend(bugs(subject, parser.name, &place));
+    }
+}
+
+/// What the right parser of this release is known to do wrong.
+fn bugs(subject: &Subject<'_>, parser: &str, place: &Place) -> Vec<Diagnostic> {
+    let Some(release) = subject.release else {
+        return Vec::new();
+    };
+    let note = |bug: &KnownBug| {
+        Diagnostic::note(
+            Code("N0447"),
+            format!("parser `{parser}` has a known fault in vLLM {release}"),
+        )
+        .at(place.clone(), bug.effect)
+        .help(format!(
+            "reported of {} to {}: {}; a client that asks again is served, so such answers are counted as errors of servers",
+            bug.seen.first, bug.seen.last, bug.source
+        ))
+    };
+    known_bugs(parser, release).map(note).collect()
 }
 
 fn fits(

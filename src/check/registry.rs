@@ -7,7 +7,8 @@ use crate::spec::ClusterSpec;
 
 use super::{
     addresses, allow, client, containers, context, credentials, egress, evals, fit, flags, gpus,
-    here, keys, launch, listening, names, parsers, ports, remote, shared, slurm, thinking, words,
+    here, keys, launch, listening, names, parsers, ports, remote, shared, slurm, ssh, thinking,
+    words,
 };
 
 /// What the rules look at.
@@ -31,6 +32,7 @@ const FAMILIES: &[Family] = &[
     addresses::check,
     listening::check,
     shared::check,
+    ssh::check,
     slurm::check,
     keys::check,
     containers::check,

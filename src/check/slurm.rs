@@ -17,6 +17,8 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
     }
     for job in &ctx.plan.jobs {
         report.extend(too_short(ctx, job));
+        report.extend(excluded(job));
+        report.extend(ends_early(ctx, job));
     }
 }
 
@@ -166,20 +168,7 @@ fn too_short(ctx: &Ctx<'_>, job: &JobPlan) -> Option<Diagnostic> {
     if limit.0 > timeout.0 {
         return None;
     }
-    let root = FieldPath::root();
-    let own = job
-        .pool
-        .as_ref()
-        .map(|pool| root.key("pools").key(pool.as_str()).key("slurm"));
-    let of_pool = own.filter(|_| {
-        let pool = job
-            .pool
-            .as_ref()
-            .and_then(|pool| ctx.spec.pools.get(pool.as_str()));
-        pool.and_then(|pool| pool.slurm.as_ref()?.time.as_ref())
-            .is_some()
-    });
-    let place = Place::Value(of_pool.unwrap_or_else(|| root.key("slurm")).key("time"));
+    let place = limit_of(ctx, job);
     Some(
         Diagnostic::warning(
             Code("W0344"),
@@ -192,4 +181,54 @@ fn too_short(ctx: &Ctx<'_>, job: &JobPlan) -> Option<Diagnostic> {
         )
         .help("ask for more time, or give the servers less with `ready: { timeout: … }`"),
     )
+}
+
+/// A job for the one node that it must not have.
+fn excluded(job: &JobPlan) -> Option<Diagnostic> {
+    let node = job.nodelist.as_deref()?;
+    let all = job.options.exclude.as_deref()?;
+    let is_named = all.split(',').any(|name| name.trim() == node);
+    is_named.then(|| {
+        Diagnostic::error(
+            Code("E0345"),
+            format!("the job for `{node}` excludes `{node}`"),
+        )
+        .at(
+            Place::Value(FieldPath::root().key("slurm").key("exclude")),
+            "SLURM would refuse it, or let it wait for ever",
+        )
+        .help("take the node out of `exclude`, or its servers to another node")
+    })
+}
+
+/// A job that ends before the evaluations do, as far as a rehearsal could tell.
+fn ends_early(ctx: &Ctx<'_>, job: &JobPlan) -> Option<Diagnostic> {
+    let (least, most) = ctx.facts.predicted?;
+    let limit = time_limit(job.options.time.as_deref()?)?;
+    if limit.0 >= most.0 || job.options.renew == Some(true) || ctx.spec.evals.is_empty() {
+        return None;
+    }
+    let certain = if limit.0 < least.0 { "ends" } else { "may end" };
+    Some(
+        Diagnostic::warning(
+            Code("W0347"),
+            format!("a job of {limit} {certain} before the evaluations do"),
+        )
+        .at(
+            limit_of(ctx, job),
+            format!("the latest rehearsal predicts {least} to {most} after its start"),
+        )
+        .help("ask for more time, or let a successor be submitted before it ends: `slurm: { renew: true }`"),
+    )
+}
+
+/// Where the time limit of a job is written.
+fn limit_of(ctx: &Ctx<'_>, job: &JobPlan) -> Place {
+    let root = FieldPath::root();
+    let pool = job.pool.as_ref().and_then(|name| {
+        let pool = ctx.spec.pools.get(name.as_str())?;
+        pool.slurm.as_ref()?.time.as_ref()?;
+        Some(root.key("pools").key(name.as_str()).key("slurm"))
+    });
+    Place::Value(pool.unwrap_or_else(|| root.key("slurm")).key("time"))
 }

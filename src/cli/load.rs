@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::args::ClusterArgs;
-use super::printer::Printer;
+use super::printer::{Printer, Verbosity};
 use super::runs;
 use crate::base::ExitStatus;
 use crate::check::{self, Ctx};
@@ -73,14 +73,31 @@ impl Loaded {
         if self.diagnostics.is_empty() {
             return;
         }
-        let shown = human(&self.diagnostics, &self.document, printer.in_colour());
-        printer.complain(shown.trim_end());
+        if printer.verbosity() == Verbosity::Quiet {
+            self.complain_gravely(printer);
+        } else {
+            let shown = human(&self.diagnostics, &self.document, printer.in_colour());
+            printer.complain(shown.trim_end());
+        }
         let unread = self
             .diagnostics
             .iter()
             .any(|found| found.code == Code("E0100"));
         if self.cluster.is_none() && !unread {
             printer.complain("what follows from the values is checked once the structure is right");
+        }
+    }
+
+    /// The same without notes.
+    fn complain_gravely(&self, printer: Printer) {
+        let all = self.diagnostics.iter();
+        let grave: Report = all
+            .filter(|found| found.severity > Severity::Note)
+            .cloned()
+            .collect();
+        if !grave.is_empty() {
+            let shown = human(&grave, &self.document, printer.in_colour());
+            printer.complain(shown.trim_end());
         }
     }
 
@@ -95,15 +112,7 @@ impl Loaded {
             return Err(ExitStatus::Usage);
         }
         // Notes are for `check`; here they would hide what happens.
-        let grave = self
-            .diagnostics
-            .iter()
-            .filter(|f| f.severity > Severity::Note);
-        let grave: Report = grave.cloned().collect();
-        if !grave.is_empty() {
-            let shown = human(&grave, &self.document, printer.in_colour());
-            printer.complain(shown.trim_end());
-        }
+        self.complain_gravely(printer);
         let cluster = self.cluster.ok_or(ExitStatus::Usage)?;
         Ok((self.document, cluster))
     }
@@ -150,6 +159,9 @@ pub(super) fn gather(spec: ClusterSpec, yaml: &Path) -> (Cluster, Report) {
         .any(|node| node.reach == Some(Reach::Tunnel))
     {
         facts.held_doors = runs::held_doors(&spec.name);
+    }
+    if !spec.pools.is_empty() || spec.slurm.is_some() {
+        facts.predicted = runs::predicted(&spec.name);
     }
     let home = facts.home.get().cloned();
     let asked = ask::questions(&spec, &facts.yaml_dir, home.as_deref());

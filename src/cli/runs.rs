@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::meant::Meant;
 use super::printer::Printer;
 use super::{orphans, owners};
-use crate::base::{ClusterName, ExitStatus, Port, UnitId};
+use crate::base::{ClusterName, ExitStatus, Millis, Port, UnitId};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::plan::rehearsal::name_of;
@@ -225,6 +227,25 @@ pub(super) fn held_ports(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
         .filter(|unit| matches!(dirs.observe(&unit.id), Observation::Running(_)))
         .filter_map(|unit| Some((unit.id.clone(), unit.port?)))
         .collect()
+}
+
+/// What a rehearsal leaves for programs in its run's `report` folder.
+pub(super) const REHEARSAL_FILE: &str = "rehearsal.json";
+
+/// The least and the most that the evaluations of this cluster will take, by its latest rehearsal; none without one.
+pub(super) fn predicted(cluster: &ClusterName) -> Option<(Millis, Millis)> {
+    #[derive(Deserialize)]
+    struct Kept {
+        prediction: Option<Prediction>,
+    }
+    #[derive(Deserialize)]
+    struct Prediction {
+        likely: (Millis, Millis),
+    }
+    let dir = home().latest(&name_of(cluster)).ok().flatten()?;
+    let bytes = read_regular(&dir.report().join(REHEARSAL_FILE)).ok()?;
+    let kept: Kept = serde_json::from_slice(&bytes).ok()?;
+    Some(kept.prediction?.likely)
 }
 
 /// The ports of this machine at which clients of this cluster's run ask servers behind tunnels, whether these stand now or not.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{DatasetSummary, ModelFiles};
-use crate::base::{EvalName, Name, NodeName, Port, UnitId};
+use crate::base::{EvalName, Millis, Name, NodeName, Port, UnitId};
 
 /// A fact, or why it is not known; unknown is never taken for its opposite.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub struct Facts {
     pub held_ports: BTreeMap<UnitId, Port>,
     /// The ports of this machine through which clients of this cluster's run reach servers behind tunnels: they know no others.
     pub held_doors: BTreeMap<UnitId, Port>,
+    /// The least and the most that the evaluations will take, by the latest rehearsal; looked for where jobs have a limit.
+    pub predicted: Option<(Millis, Millis)>,
     /// Limits of open files of this process.
     pub open_files: Known<OpenFiles>,
     /// Programs that were looked for on PATH, with the path of each that was found.

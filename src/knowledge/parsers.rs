@@ -66,6 +66,49 @@ impl Registry {
     }
 }
 
+/// A fault of a tool-call parser that right settings do not avoid.
+#[derive(Debug)]
+pub struct KnownBug {
+    /// The parser's name.
+    pub parser: &'static str,
+    /// The releases of which it was reported; nothing is said of others.
+    pub seen: Seen,
+    /// What happens.
+    pub effect: &'static str,
+    /// Where it is reported.
+    pub source: &'static str,
+}
+
+/// Faults that were reported of several releases, and of which no later fix is known.
+pub const KNOWN_BUGS: &[KnownBug] = &[
+    KnownBug {
+        parser: "openai",
+        seen: Seen {
+            first: Release::new(0, 10, 1),
+            last: Release::new(0, 26, 0),
+        },
+        effect: "some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`",
+        source: "vllm-project/vllm#23567, #51977",
+    },
+    KnownBug {
+        parser: "qwen3_coder",
+        seen: Seen {
+            first: Release::new(0, 14, 0),
+            last: Release::new(0, 15, 0),
+        },
+        effect: "some streamed tool calls break off with `IndexError: list index out of range`",
+        source: "vllm-project/vllm#34322",
+    },
+];
+
+/// What is known to go wrong with a tool-call parser of a release.
+pub fn known_bugs(parser: &str, release: Release) -> impl Iterator<Item = &'static KnownBug> {
+    let is_meant = move |bug: &&KnownBug| {
+        bug.parser == parser && (bug.seen.first..=bug.seen.last).contains(&release)
+    };
+    KNOWN_BUGS.iter().filter(is_meant)
+}
+
 /// The tool-call parser called `name`.
 pub fn tool_parser(name: &str) -> Option<&'static Parser> {
     Registry::Tool.parser(name)

@@ -74,6 +74,8 @@ pub fn questions(spec: &ClusterSpec, yaml_dir: &str, home: Option<&str>) -> Ques
         let address = node.address.as_deref().unwrap_or(name.as_str());
         all.addresses.push((name.clone(), address.to_owned()));
     }
+    let keys = ssh_keys(spec, home).into_iter();
+    all.paths.extend(keys.map(|(file, _)| file));
     all.paths.sort_unstable();
     all.paths.dedup();
     all
@@ -94,6 +96,16 @@ pub fn programs(plan: &Plan) -> Vec<String> {
     }
     all.extend(notify_program(plan));
     all.into_iter().map(str::to_owned).collect()
+}
+
+/// The private keys that the YAML names, each with the `ssh` that does.
+pub fn ssh_keys(spec: &ClusterSpec, home: Option<&str>) -> Vec<(String, FieldPath)> {
+    let of_nodes = spec.nodes.iter().filter_map(|(name, node)| {
+        let file = paths::expanded(node.ssh.as_ref()?.identity.as_deref()?, home);
+        let path = FieldPath::root().key("nodes").key(name.as_str());
+        file.starts_with('/').then(|| (file, path.key("ssh")))
+    });
+    of_nodes.collect()
 }
 
 /// The file by which a virtual environment is known.

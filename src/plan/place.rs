@@ -264,8 +264,30 @@ fn pack(
     }
 }
 
+fn larger_than_the_node(name: &Name, size: Size, on: &Site<'_>) -> Diagnostic {
+    let has = on.gpus.len();
+    Diagnostic::error(
+        Code("E0312"),
+        format!(
+            "each server of `{name}` works on {} GPUs, and `{}` has {has}",
+            size.gpus, on.name
+        ),
+    )
+    .at(
+        Place::Key(origin_of(name)),
+        "tensor_parallel × pipeline_parallel GPUs of one node",
+    )
+    .see(Place::Value(on.origin.key("gpus")), format!("{has} GPUs"))
+    .help(
+        "lower `tensor_parallel`, name a larger node, or let one server work on several: `span: N`",
+    )
+}
+
 fn too_few(name: &Name, size: Size, missing: usize, on: &Site<'_>) -> Diagnostic {
     let origin = origin_of(name);
+    if size.gpus > on.gpus.len() {
+        return larger_than_the_node(name, size, on);
+    }
     let servers = if missing == 1 { "server" } else { "servers" };
     Diagnostic::error(
         Code("E0312"),

@@ -168,3 +168,22 @@ fn warnings_count_when_they_are_to() {
         "{said}"
     );
 }
+
+#[test]
+fn quiet_is_errors_and_warnings_alone() {
+    let said = |words: &[&str]| {
+        let output = Command::cargo_bin("toolorch")
+            .unwrap()
+            .current_dir(root())
+            .args(words)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let all = said(&["check", "clusters/quickstart.yaml"]);
+    let (notes, left) = all.split_once("`up` itself proves or watches:\n").unwrap();
+    assert!(notes.starts_with("note[N"), "{notes}");
+    assert!(left.contains("where calls go"), "{left}");
+    assert_eq!(said(&["-q", "check", "clusters/quickstart.yaml"]), "");
+}

@@ -418,7 +418,15 @@ fn somebody_drives_the_tools() {
        |
        = help: add `orchestrator: NAME`, or call that model `orchestrator`
 
-    error: 1 error in a.yaml
+    note[N0447]: parser `openai` has a known fault in vLLM 0.12.0
+     --> a.yaml:9:56
+      |
+    9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
+      |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
+      |
+      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+
+    error: 1 error, 1 note in a.yaml
     ");
     let yaml = tool_orchestra("orchestrator: driver").replace("orchestrator: {", "driver: {");
     fine(&yaml);
@@ -428,6 +436,14 @@ fn somebody_drives_the_tools() {
 fn tools_are_sent_only_to_a_path_that_exists_here() {
     let yaml = tool_orchestra("max_rounds: 3").replace("/ckpt/Nemo", "nvidia/Nemo");
     assert_snapshot!(said(&yaml.replace("8B/", "8B")), @r"
+    note[N0447]: parser `openai` has a known fault in vLLM 0.12.0
+     --> a.yaml:9:56
+      |
+    9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
+      |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
+      |
+      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+
     error[E0518]: the client would not send its tools to `orchestrator`
       --> a.yaml:6:26
        |
@@ -439,7 +455,7 @@ fn tools_are_sent_only_to_a_path_that_exists_here() {
        |
        = help: every question would end with `correct=False`: give the checkpoint's path, and mount it (or an empty directory of that name) here
 
-    error: 1 error in a.yaml
+    error: 1 error, 1 note in a.yaml
     ");
     let mut facts = facts();
     facts.paths.insert(
@@ -493,6 +509,14 @@ fn the_client_is_in_its_directory() {
         Known::Known(PathKind::Absent),
     );
     assert_snapshot!(said_with(&tool_orchestra("max_rounds: 3"), &facts), @r"
+    note[N0447]: parser `openai` has a known fault in vLLM 0.12.0
+     --> a.yaml:9:56
+      |
+    9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
+      |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
+      |
+      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+
     error[E0524]: the client's directory has no `tools.json`
       --> a.yaml:16:3
        |
@@ -501,13 +525,21 @@ fn the_client_is_in_its_directory() {
        |
        = help: `cwd` is the directory of the client, such as `~/ToolOrchestra/evaluation`
 
-    error: 1 error in a.yaml
+    error: 1 error, 1 note in a.yaml
     ");
 }
 
 #[test]
 fn the_client_can_read_its_configuration() {
     assert_snapshot!(said(&tool_orchestra("max_rounds: 3").replace("format: toolorchestra", "format: openai-env")), @r"
+    note[N0447]: parser `openai` has a known fault in vLLM 0.12.0
+     --> a.yaml:9:56
+      |
+    9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
+      |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
+      |
+      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+
     error[E0523]: `toolorchestra-hle` cannot read this client configuration
       --> a.yaml:14:26
        |
@@ -517,7 +549,7 @@ fn the_client_can_read_its_configuration() {
     16 |   e: { adapter: toolorchestra-hle, dataset: d.jsonl, results: r, max_rounds: 3 }
        |                 ----------------- the client that reads it
 
-    error: 1 error in a.yaml
+    error: 1 error, 1 note in a.yaml
     ");
 }
 
@@ -529,6 +561,14 @@ fn open_files_are_enough() {
         hard: 1024,
     });
     assert_snapshot!(said_with(&tool_orchestra("concurrency: 64"), &facts), @r"
+    note[N0447]: parser `openai` has a known fault in vLLM 0.12.0
+     --> a.yaml:9:56
+      |
+    9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
+      |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
+      |
+      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+
     error[E0517]: 64 questions in flight need about 2304 open files
       --> a.yaml:16:79
        |
@@ -537,9 +577,17 @@ fn open_files_are_enough() {
        |
        = help: the hard limit here is 1024 (`ulimit -Hn`): have it raised, or lower `concurrency`
 
-    error: 1 error in a.yaml
+    error: 1 error, 1 note in a.yaml
     ");
     assert_snapshot!(said_with(&tool_orchestra("concurrency: 2, limits: { open_files: 65536 }"), &facts), @r"
+    note[N0447]: parser `openai` has a known fault in vLLM 0.12.0
+     --> a.yaml:9:56
+      |
+    9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
+      |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
+      |
+      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+
     warning[W0517]: the hard limit of open files is 1024
       --> a.yaml:16:104
        |
@@ -548,7 +596,7 @@ fn open_files_are_enough() {
        |
        = help: the client runs with the hard limit
 
-    warning: 1 warning in a.yaml
+    warning: 1 warning, 1 note in a.yaml
     ");
     facts.open_files = Known::Known(OpenFiles {
         soft: 1024,
@@ -667,4 +715,29 @@ fn a_harness_reads_one_format() {
 
     error: 1 error in a.yaml
     ");
+}
+
+#[test]
+fn numbers_that_the_client_never_hears() {
+    let eval = |command: &str| {
+        format!(
+            "models:\n  m: {{ model: Qwen/Qwen3-8B, node: n }}\n\
+             evals:\n  e: {{ command: [{command}], results: out, dataset: questions.jsonl, concurrency: 64, max_rounds: 5, requires: [m] }}\n"
+        )
+    };
+    assert_snapshot!(said(&eval("python, run.py, --workers=8, --rounds=5")), @r"
+    warning[W0539]: nothing tells the client `concurrency: 64`
+     --> a.yaml:8:113
+      |
+    8 |   e: { command: [python, run.py, --workers=8, --rounds=5], results: out, dataset: questions.jsonl, concurrency: 64, max_rounds: 5, re...
+      |                 ----------------------------------------- has neither `{concurrency}` nor 64                    ^^ the client keeps its own number
+      |
+      = help: put `{concurrency}` into `command`, where the client reads it
+
+    warning: 1 warning in a.yaml
+    ");
+    fine(&eval(
+        "python, run.py, '--workers={concurrency}', '{max_rounds}'",
+    ));
+    fine(&eval("python, run.py, --workers=64, --rounds, '5'"));
 }

@@ -504,3 +504,54 @@ fn files_and_environments_of_setup() {
     facts.paths.remove("/site");
     assert_eq!(said_with(&fine, &facts), "");
 }
+
+#[test]
+fn a_server_larger_than_its_node() {
+    let said = said("models:\n  a: { model: Qwen/Qwen3-8B, node: n, tensor_parallel: 16 }\n");
+    assert_snapshot!(said, @r"
+    error[E0312]: each server of `a` works on 16 GPUs, and `n` has 8
+     --> a.yaml:6:3
+      |
+    4 | nodes: { n: { gpus: 8, transport: local } }
+      |                     - 8 GPUs
+    5 | models:
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, tensor_parallel: 16 }
+      |   ^ tensor_parallel × pipeline_parallel GPUs of one node
+      |
+      = help: lower `tensor_parallel`, name a larger node, or let one server work on several: `span: N`
+
+    error: 1 error in a.yaml
+    ");
+}
+
+#[test]
+fn images_of_the_other_runtime() {
+    let yaml = |runtime: &str, image: &str| {
+        format!(
+            "models:\n  a: {{ model: Qwen/Qwen3-8B, node: n, port: 1800, env: {{ container: {{ runtime: {runtime}, image: '{image}' }} }} }}\n"
+        )
+    };
+    assert_snapshot!(said(&yaml("apptainer", "vllm/vllm-openai:v0.12.0")), @r"
+    error[E0603]: an image of the other runtime
+     --> a.yaml:6:98
+      |
+    6 |   a: { model: Qwen/Qwen3-8B, node: n, port: 1800, env: { container: { runtime: apptainer, image: 'vllm/vllm-openai:v0.12.0' } } }
+      |                                                                                                  ^^^^^^^^^^^^^^^^^^^^^^^^^^ it would be looked for as a file
+      |
+      = help: write `docker://` before an address, or the whole path of a file
+
+    error: 1 error in a.yaml
+    ");
+    let enroot = said(&yaml("singularity", "docker://nvcr.io#nvidia/vllm:25.09"));
+    assert!(enroot.contains("is enroot's way"), "{enroot}");
+    let sif = said(&yaml("pyxis", "/images/vllm.sif"));
+    assert!(sif.contains("enroot reads no SIF image"), "{sif}");
+    for image in [
+        "/images/vllm.sif",
+        "docker://vllm/vllm-openai:v0.12.0",
+        "./vllm.sif",
+        "$IMAGES/vllm.sif",
+    ] {
+        fine(&yaml("apptainer", image));
+    }
+}

@@ -3,7 +3,8 @@
 use insta::assert_snapshot;
 
 use super::{fine, said, said_of, said_with};
-use crate::facts::Known;
+use crate::base::Millis;
+use crate::facts::{Known, PathKind};
 use crate::plan::plan_tests::facts;
 
 fn pool(slurm: &str) -> String {
@@ -277,4 +278,94 @@ fn one_machine_under_two_names() {
     assert_eq!(said_of(&yaml(&apart), &facts), "");
     let port = apart.replace("8001", "8000");
     assert!(said_of(&yaml(&port), &facts).contains("its port 8000 is taken twice"));
+}
+
+#[test]
+fn a_job_that_excludes_its_own_node() {
+    let yaml = |exclude: &str| {
+        format!(
+            "version: 1\nname: a\nvllm: {{ version: \"0.12.0\" }}\nnodes: {{ n: {{ gpus: 8, launcher: slurm, transport: local }} }}\n\
+             slurm: {{ time: \"8:00:00\", exclude: \"{exclude}\" }}\nmodels:\n  m: {{ model: Qwen/Qwen3-8B, node: n, port: 8000 }}\n"
+        )
+    };
+    assert_snapshot!(said_of(&yaml("bad07,n"), &facts()), @r#"
+    error[E0345]: the job for `n` excludes `n`
+     --> a.yaml:5:36
+      |
+    5 | slurm: { time: "8:00:00", exclude: "bad07,n" }
+      |                                    ^^^^^^^^^ SLURM would refuse it, or let it wait for ever
+      |
+      = help: take the node out of `exclude`, or its servers to another node
+
+    error: 1 error in a.yaml
+    "#);
+    assert_eq!(said_of(&yaml("bad07,n2"), &facts()), "");
+}
+
+#[test]
+fn keys_and_fingerprints_of_ssh() {
+    let yaml = |ssh: &str| {
+        format!(
+            "version: 1\nname: a\nvllm: {{ version: \"0.12.0\" }}\nnodes: {{ n: {{ gpus: 8, ssh: {{ {ssh} }} }} }}\n\
+             models:\n  m: {{ model: Qwen/Qwen3-8B, node: n }}\n"
+        )
+    };
+    let mut facts = facts();
+    facts.paths.insert(
+        "/home/user/.ssh/gpus".to_owned(),
+        Known::Known(PathKind::Absent),
+    );
+    assert_snapshot!(said_of(&yaml("identity: ~/.ssh/gpus, host_key_sha256: \"SHA256:abc\""), &facts), @r#"
+    error[E0334]: a pinned fingerprint is 43 letters and digits after `SHA256:`
+     --> a.yaml:4:71
+      |
+    4 | nodes: { n: { gpus: 8, ssh: { identity: ~/.ssh/gpus, host_key_sha256: "SHA256:abc" } } }
+      |                                                                       ^^^^^^^^^^^^ no host key has this fingerprint
+      |
+      = help: `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on that machine prints it
+
+    note[N0520]: not proved here: there is no key `/home/user/.ssh/gpus`
+     --> a.yaml:4:41
+      |
+    4 | nodes: { n: { gpus: 8, ssh: { identity: ~/.ssh/gpus, host_key_sha256: "SHA256:abc" } } }
+      |                                         ^^^^^^^^^^^ no such file
+      |
+      = help: `up` here could not log in with it: write it there, or name the one that is meant
+
+    error: 1 error, 1 note in a.yaml
+    "#);
+    let md5 = "host_key_sha256: \"MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48\"";
+    assert!(said_of(&yaml(md5), &facts).contains("that is the fingerprint by MD5"));
+    let right = "identity: ~/.ssh/other, host_key_sha256: \"SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDJg6x6xi7XnZZ5UoQ\"";
+    assert_eq!(said_of(&yaml(right), &facts), "");
+}
+
+#[test]
+fn a_job_shorter_than_its_evaluations() {
+    let yaml = |slurm: &str| {
+        format!(
+            "version: 1\nname: a\nvllm: {{ version: \"0.12.0\" }}\nnodes: {{ n: {{ gpus: 8, launcher: slurm, transport: local }} }}\n\
+             slurm: {{ {slurm} }}\nmodels:\n  m: {{ model: Qwen/Qwen3-8B, node: n, port: 8000 }}\n\
+             evals:\n  e: {{ command: [python, run.py], results: out, dataset: questions.jsonl, requires: [m] }}\n"
+        )
+    };
+    let mut facts = facts();
+    let hours = |hours: u64| Millis::from_secs(hours * 3600);
+    facts.predicted = Some((hours(5), hours(9)));
+    assert_snapshot!(said_of(&yaml("time: \"4:00:00\""), &facts), @r#"
+    warning[W0347]: a job of 4h 00m ends before the evaluations do
+     --> a.yaml:5:16
+      |
+    5 | slurm: { time: "4:00:00" }
+      |                ^^^^^^^^^ the latest rehearsal predicts 5h 00m to 9h 00m after its start
+      |
+      = help: ask for more time, or let a successor be submitted before it ends: `slurm: { renew: true }`
+
+    warning: 1 warning in a.yaml
+    "#);
+    assert!(said_of(&yaml("time: \"8:00:00\""), &facts).contains("a job of 8h 00m may end before"));
+    for enough in ["time: \"9:00:00\"", "time: \"4:00:00\", renew: true"] {
+        let said = said_of(&yaml(enough), &facts);
+        assert!(!said.contains("W0347"), "{said}");
+    }
 }

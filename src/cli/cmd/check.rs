@@ -1,6 +1,7 @@
 //! `toolorch check`.
 
 use crate::base::ExitStatus;
+use crate::check::left_to_the_run;
 use crate::cli::args::{CheckArgs, Format};
 use crate::cli::cmd::doctor;
 use crate::cli::earlier_results::of_others;
@@ -8,6 +9,7 @@ use crate::cli::inspecting::inspect;
 use crate::cli::load::load;
 use crate::cli::printer::Printer;
 use crate::diag::{Report, Sources};
+use crate::plan::Plan;
 
 pub(in crate::cli) fn run(
     args: &CheckArgs,
@@ -26,11 +28,27 @@ pub(in crate::cli) fn run(
     let verdict = doctor::verdict(&seen, args.strict);
     loaded.diagnostics.extend(seen);
     match args.format {
-        Format::Human if loaded.diagnostics.is_empty() => {
-            printer.say(&format!("`{}` is fine", loaded.document.name()));
+        Format::Human => {
+            if loaded.diagnostics.is_empty() {
+                printer.say(&format!("`{}` is fine", loaded.document.name()));
+            }
+            loaded.complain(printer);
+            if let Some(cluster) = loaded.cluster.as_ref().filter(|_| !refused) {
+                say_what_is_left(&cluster.plan, printer);
+            }
         }
-        Format::Human => loaded.complain(printer),
         format => doctor::show(&loaded.diagnostics, &loaded.document, format, printer)?,
     }
     Ok(if refused { ExitStatus::Usage } else { verdict })
+}
+
+/// What a look beforehand cannot prove is no reason for silence.
+fn say_what_is_left(plan: &Plan, printer: Printer) {
+    let left = left_to_the_run(plan);
+    if !left.is_empty() {
+        printer.say(&format!(
+            "`up` itself proves or watches:\n  {}",
+            left.join("\n  ")
+        ));
+    }
 }

@@ -7,12 +7,13 @@ use super::stage::Watched;
 use crate::base::{EvalName, ExitStatus, Millis, Timestamp};
 use crate::cli::load::Cluster;
 use crate::cli::printer::Printer;
-use crate::cli::runs;
+use crate::cli::runs::{self, REHEARSAL_FILE};
 use crate::knowledge::adapters;
 use crate::plan::rehearsal::{Rehearsal, Wish, host_of};
 use crate::plan::{Plan, UnitKind};
 use crate::report::rehearsal::{
-    EvalEvidence, Evidence, ModelEvidence, Proof, Refused, findings, leads_out, verdict_text,
+    EvalEvidence, Evidence, ModelEvidence, Proof, Refused, findings, leads_out, predict,
+    verdict_text,
 };
 use crate::supervise::EvalDesk;
 use crate::world;
@@ -65,8 +66,14 @@ fn keep(evidence: &Evidence, plan: &Plan, printer: Printer) -> Result<(), ExitSt
         return Ok(());
     };
     crate::run::store::make_dir(&dir.report()).map_err(failed)?;
-    let text = serde_json::to_vec_pretty(evidence).map_err(|_| ExitStatus::Internal)?;
-    let path = dir.report().join("rehearsal.json");
+    let internal = |_| ExitStatus::Internal;
+    let mut kept = serde_json::to_value(evidence).map_err(internal)?;
+    let prediction = serde_json::to_value(predict(evidence)).map_err(internal)?;
+    if let Some(kept) = kept.as_object_mut() {
+        kept.insert("prediction".to_owned(), prediction);
+    }
+    let text = serde_json::to_vec_pretty(&kept).map_err(internal)?;
+    let path = dir.report().join(REHEARSAL_FILE);
     let mode = crate::run::store::Mode::Private;
     crate::run::store::write_atomically(&path, &text, mode).map_err(failed)
 }

@@ -228,4 +228,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "Each question would count as its own result, so that the evaluation seems to be complete before it began; a client that ran \
                would write into its dataset.",
     },
+    CodeInfo {
+        code: "W0539",
+        title: "a number that the client never hears",
+        text: "`concurrency` and `max_rounds` reach a client of your own through `{concurrency}` and `{max_rounds}` in its `command` or \
+               in its environment. Without them it keeps its own numbers, while open files, starts after a death and predictions are \
+               reckoned with those of the YAML.",
+    },
 ];

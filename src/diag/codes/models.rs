@@ -244,4 +244,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "`thinking: true` that changes nothing",
         text: "No switch is known that makes this model think. Nothing is accepted and ignored.",
     },
+    CodeInfo {
+        code: "N0447",
+        title: "a parser with a known fault",
+        text: "The parser is the right one, and the release is known to trip over some of what the model writes. Nothing in the YAML avoids \
+               that; clients see HTTP 500 or a broken stream now and then, and ask again. The reports that are named say whether a later \
+               release mends it.",
+    },
 ];

@@ -155,6 +155,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
                node that address means the node itself. Let the client run here, or give the server's node an `address`.",
     },
     CodeInfo {
+        code: "E0334",
+        title: "a fingerprint that no host key has",
+        text: "`ssh.host_key_sha256` pins the host's key: what `ssh-keygen -lf FILE.pub` prints on that machine, `SHA256:` and 43 \
+               letters and digits. Nothing is sent to a host whose key has another fingerprint, so a wrong one shuts the node out.",
+    },
+    CodeInfo {
         code: "E0340",
         title: "not a time limit of SLURM",
         text: "`sbatch --time` takes minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes and days-hours:minutes:seconds. Note that `\"04:00\"` is four minutes. A limit of nothing would mean none, and nothing could say whether an evaluation will end in time.",
@@ -185,8 +191,21 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "SLURM ends the job at its time limit. Servers may take up to `ready.timeout` (30 minutes if nothing is written) to become ready, so that nothing may be left of it for the evaluation.",
     },
     CodeInfo {
+        code: "E0345",
+        title: "a job that excludes its own node",
+        text: "Each node of the YAML with `launcher: slurm` gets a job for that node and no other. `slurm.exclude` holds for all jobs, \
+               so a node that stands in both can never be given out.",
+    },
+    CodeInfo {
         code: "N0346",
         title: "runs are kept where nodes may not see them",
         text: "Jobs of SLURM read their scripts from the run's folder and write what they see into it. `/tmp`, `/var/tmp`, `/dev/shm` and `/run` are folders that each machine has for itself.",
+    },
+    CodeInfo {
+        code: "W0347",
+        title: "a job shorter than its evaluations",
+        text: "`toolorch rehearse` predicts how long the evaluations take. SLURM ends a job at its time limit: its servers begin anew in the next \
+               one, which waits its turn in the queue. Results are kept, and what is missing is asked there. With `renew: true` the next job \
+               is submitted before this one ends.",
     },
 ];

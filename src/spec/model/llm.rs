@@ -73,7 +73,7 @@ pub struct ModelSpec {
     pub replicas: Option<u32>,
     /// The first port, +1 per replica, or `auto`. Default: `auto`.
     pub port: Option<PortChoice>,
-    /// The GPUs of each replica: `[4, 5]` one each, `[[4, 5], [6, 7]]` groups. Default: packed.
+    /// The GPUs of each replica: `[4, 5]` one each, `[[4, 5], [6, 7]]` groups. Default: packed; none for `engine: command` and `sim`.
     pub gpus: Option<ModelGpus>,
     /// What serves it. Default: `vllm`.
     pub engine: Option<Engine>,
