@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::base::{FieldPath, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::plan::sites::is_loopback;
-use crate::plan::{EvalPlan, Group, Plan, PlanNode, Unit, UnitKind};
+use crate::plan::{EvalPlan, Group, Plan, PlanNode, UnitKind};
 use crate::spec::model::LauncherKind;
 
 use super::Ctx;
@@ -14,11 +14,20 @@ use super::Ctx;
 const SHOWN: usize = 8;
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
-    let title = "clients on other machines work on files that both machines have at the same path";
-    let note = Diagnostic::note(Code("N0330"), title);
-    let by_ssh = |unit: &Unit| unit.launcher != LauncherKind::Slurm;
-    let label = "dataset, results and the client's configuration must be seen there as here";
-    report.extend(labelled(ctx, by_ssh, note, label));
+    let mut nodes = by_ssh(ctx).take(SHOWN).peekable();
+    if nodes.peek().is_some() {
+        let title =
+            "clients on other machines work on files that both machines have at the same path";
+        let label = "dataset, results and the client's configuration must be seen there as here";
+        report.push(
+            nodes.fold(Diagnostic::note(Code("N0330"), title), |note, name| {
+                let path = FieldPath::root().key("nodes").key(name.as_str());
+                note.at(Place::Key(path), label)
+            }),
+        );
+    }
+    let title = "evaluations in SLURM jobs are rendered, and not started by this release";
+    report.extend(in_jobs(ctx, Diagnostic::note(Code("N0331"), title)));
     for eval in &ctx.plan.evals {
         report.extend(out_of_reach(ctx.plan, eval));
     }
@@ -27,45 +36,42 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
 /// The error with which a command refuses that would have to start clients in SLURM jobs.
 pub fn refusal(ctx: &Ctx<'_>) -> Option<Diagnostic> {
     let title = "evaluations in SLURM jobs cannot be started by this release";
-    let finding = Diagnostic::error(Code("E0331"), title)
-        .help("leave `node` out: the client runs where toolorch does; or name a node that ssh reaches, with `launcher: process` for the evaluation");
-    let in_job = |unit: &Unit| unit.launcher == LauncherKind::Slurm;
-    labelled(ctx, in_job, finding, "another machine, given out by SLURM")
+    in_jobs(ctx, Diagnostic::error(Code("E0331"), title))
 }
 
-fn labelled(
-    ctx: &Ctx<'_>,
-    is_meant: impl Fn(&Unit) -> bool,
-    finding: Diagnostic,
-    label: &str,
-) -> Option<Diagnostic> {
-    let nodes = remote_nodes(ctx, is_meant);
-    if nodes.is_empty() {
-        return None;
-    }
-    let path = |name: &NodeName| FieldPath::root().key("nodes").key(name.as_str());
-    let shown = nodes.iter().take(SHOWN);
-    Some(shown.fold(finding, |finding, name| {
-        finding.at(Place::Key(path(name)), label)
-    }))
+/// Clients of whichever machine that SLURM gives out.
+fn in_jobs(ctx: &Ctx<'_>, finding: Diagnostic) -> Option<Diagnostic> {
+    let units = ctx.plan.units.iter();
+    let mut places = units
+        .filter(|unit| unit.launcher == LauncherKind::Slurm)
+        .filter_map(|unit| match &unit.kind {
+            UnitKind::Eval { name } => Some(match ctx.spec.evals[name].node {
+                Some(_) => Place::Value(unit.origin.key("node")),
+                None => Place::Key(unit.origin.clone()),
+            }),
+            _ => None,
+        })
+        .peekable();
+    places.peek()?;
+    let shown = places.take(SHOWN);
+    let finding = shown.fold(finding, |finding, place| {
+        finding.at(place, "a machine that SLURM gives out")
+    });
+    Some(finding.help("leave `node` out: the client runs where toolorch does; or name a node that ssh reaches, with `launcher: process` for the evaluation"))
 }
 
-/// Nodes of other machines on which such a client is started, in the order of the plan.
-fn remote_nodes<'a>(ctx: &Ctx<'a>, is_meant: impl Fn(&Unit) -> bool) -> Vec<&'a NodeName> {
+/// Nodes of other machines on which ssh starts clients, in the order of the plan.
+fn by_ssh<'a>(ctx: &Ctx<'a>) -> impl Iterator<Item = &'a NodeName> {
     let clients = ctx
         .plan
         .units
         .iter()
         .filter(|unit| matches!(unit.kind, UnitKind::Eval { .. }))
-        .filter(|unit| is_meant(unit));
+        .filter(|unit| unit.launcher != LauncherKind::Slurm);
     let used: HashSet<&NodeName> = clients.map(|unit| &unit.node).collect();
-    let remote = |node: &&PlanNode| node.is_remote() && used.contains(&node.name);
-    ctx.plan
-        .nodes
-        .iter()
-        .filter(remote)
-        .map(|node| &node.name)
-        .collect()
+    let remote = move |node: &&PlanNode| node.is_remote() && used.contains(&node.name);
+    let nodes = ctx.plan.nodes.iter().filter(remote);
+    nodes.map(|node| &node.name)
 }
 
 /// A client elsewhere to which the addresses of servers that it requires mean its own machine.

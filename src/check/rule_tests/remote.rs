@@ -74,13 +74,35 @@ fn a_client_in_a_job_is_refused_when_it_is_to_be_started() {
     let refused: Vec<_> = refusal(&ctx).into_iter().collect();
     assert_snapshot!(human(&refused, &parsed.document, false), @r"
     error[E0331]: evaluations in SLURM jobs cannot be started by this release
-     --> a.yaml:8:3
+      --> a.yaml:14:66
+       |
+    14 |   e: { command: [a], results: one, finished: { count: 1 }, node: given, requires: [] }
+       |                                                                  ^^^^^ a machine that SLURM gives out
+       |
+       = help: leave `node` out: the client runs where toolorch does; or name a node that ssh reaches, with `launcher: process` for the evaluation
+
+    error: 1 error in a.yaml
+    ");
+}
+
+#[test]
+fn a_client_in_a_job_that_is_submitted_here_is_noted_too() {
+    let yaml = "version: 1
+name: a
+slurm: { time: '01:00:00' }
+pools: { p: { nodes: 1, gpus: 1 } }
+evals:
+  e: { command: [a], results: one, finished: { count: 1 }, node: p, requires: [] }
+";
+    assert_snapshot!(said_of(yaml, &facts()), @r"
+    note[N0331]: evaluations in SLURM jobs are rendered, and not started by this release
+     --> a.yaml:6:66
       |
-    8 |   given: { gpus: 1, launcher: slurm }
-      |   ^^^^^ another machine, given out by SLURM
+    6 |   e: { command: [a], results: one, finished: { count: 1 }, node: p, requires: [] }
+      |                                                                  ^ a machine that SLURM gives out
       |
       = help: leave `node` out: the client runs where toolorch does; or name a node that ssh reaches, with `launcher: process` for the evaluation
 
-    error: 1 error in a.yaml
+    note: 1 note in a.yaml
     ");
 }

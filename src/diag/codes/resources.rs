@@ -142,6 +142,11 @@ pub(super) const ROWS: &[CodeInfo] = &[
                can be run on the node by hand: its header says how.",
     },
     CodeInfo {
+        code: "N0331",
+        title: "evaluations in SLURM jobs",
+        text: "`render` writes their scripts, and `up` refuses them with E0331: this release starts clients where it runs itself, or over ssh.",
+    },
+    CodeInfo {
         code: "E0332",
         title: "a tunnel that can lead nowhere",
         text: "`reach: tunnel` makes an ssh connection from this machine to the node, or, for a node that SLURM gives out, to \
