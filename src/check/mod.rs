@@ -20,6 +20,7 @@ mod launch;
 mod left;
 mod listening;
 mod names;
+mod node_disks;
 mod node_gpus;
 mod node_queue;
 mod node_vllm;

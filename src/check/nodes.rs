@@ -3,19 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::Ctx;
-use super::{node_gpus, node_queue, node_vllm};
+use super::{node_disks, node_gpus, node_queue, node_vllm};
 use crate::base::{EvalName, FieldPath, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::{Known, NodeLook, PathKind, PortHolder};
-use crate::plan::inspect::{self, Inspected, STATE_DISK};
+use crate::plan::inspect::{self, Inspected};
 use crate::plan::sites::is_loopback;
 use crate::plan::weights::Weights;
 use crate::plan::{PlanNode, Unit, UnitKind};
 
 /// A clock that is off by less does no harm, in milliseconds: times of logs and results are compared by the minute.
 const CLOCK: u64 = 5_000;
-/// State, logs and compile caches of a node take less, in KiB: 1 GiB.
-const STATE: u64 = 1 << 20;
 
 /// One machine of the plan with what it said, and what is started there.
 pub(super) struct Looked<'a> {
@@ -66,7 +64,7 @@ fn of_node(ctx: &Ctx<'_>, looked: &Looked<'_>, weights: &Weights, report: &mut R
     node_vllm::check(ctx, looked, report);
     report.extend(open_files(ctx, looked));
     paths(ctx, looked, report);
-    disks(ctx, looked, weights, report);
+    node_disks::disks(ctx, looked, weights, report);
     ports(ctx, looked, report);
 }
 
@@ -181,68 +179,6 @@ fn paths(ctx: &Ctx<'_>, looked: &Looked<'_>, report: &mut Report) {
                 Diagnostic::error(Code("E0712"), title)
                     .at(place, label)
                     .help("bring it there, or name the one that is meant"),
-            );
-        }
-    }
-}
-
-fn disks(ctx: &Ctx<'_>, looked: &Looked<'_>, weights: &Weights, report: &mut Report) {
-    let (look, name) = (looked.look, &looked.node.name);
-    let free = |kib: u64| crate::base::bytes(kib.saturating_mul(1024));
-    let runs = ctx.facts.runs.get().map(String::as_str);
-    let kept = [
-        (
-            Some(STATE_DISK),
-            "units keep their state there, and logs if the run's folder is not shared",
-        ),
-        (runs, "journals and logs of runs are kept there"),
-    ];
-    for (path, what) in kept {
-        let disk = path.and_then(|path| Some((path, look.disks.get(path)?)));
-        let Some((path, disk)) = disk.filter(|(_, disk)| disk.free < STATE) else {
-            continue;
-        };
-        let title = format!("`{path}` of `{name}` has {} left", free(disk.free));
-        report.push(
-            Diagnostic::warning(Code("W0713"), title)
-                .at(Place::Key(node_path(ctx, name)), what)
-                .help(format!("make room on `{}`", disk.mount)),
-        );
-    }
-    for wanted in &weights.wanted {
-        let cached = wanted.cache().root().to_string_lossy().into_owned();
-        let absent = look.paths.get(&cached).and_then(Known::get) == Some(&PathKind::Absent);
-        let disk = look.disks.get(&*wanted.hub.to_string_lossy());
-        let model = wanted
-            .models
-            .first()
-            .and_then(|name| Some((name, ctx.spec.models.get(name)?)));
-        let (true, Some(disk), Some((model, spec))) = (absent, disk, model) else {
-            continue;
-        };
-        let needed = super::shape::shape(ctx, model, spec).and_then(|shape| shape.weights);
-        if let Some(needed) = needed.filter(|needed| needed / 1024 > disk.free) {
-            let title = format!(
-                "the weights of `{model}` take {}, and `{}` of `{name}` has {} left",
-                crate::base::bytes(needed),
-                disk.mount,
-                free(disk.free)
-            );
-            report.push(
-                Diagnostic::warning(Code("W0713"), title)
-                    .at(
-                        Place::Value(
-                            FieldPath::root()
-                                .key("models")
-                                .key(model.as_str())
-                                .key("model"),
-                        ),
-                        "not in the cache there",
-                    )
-                    .help(format!(
-                        "make room, or have the cache `{}` elsewhere: `hf: {{ home: … }}`",
-                        wanted.hub.display()
-                    )),
             );
         }
     }

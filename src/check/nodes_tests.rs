@@ -396,6 +396,39 @@ fn weights_that_do_not_fit_are_told_before_they_come() {
     assert_eq!(said(WEIGHTS, answered(&there)), "");
 }
 
+#[test]
+fn a_stage_and_results_without_room_are_told() {
+    let hub = "/home/user/.cache/huggingface/hub";
+    let yaml = format!(
+        "{WEIGHTS}hf: {{ stage: /scratch/weights }}\nevals:\n  e: {{ command: [a], results: /data/out, finished: {{ count: 1 }}, node: n, requires: [m] }}\n"
+    );
+    let text = format!(
+        "gpu\t0, GPU-a, NVIDIA H100 80GB HBM3, 81559, 0, 580.1\npath\t{hub}/models--Qwen--Qwen3-32B\tdirectory\n\
+         path\t/scratch/weights\tabsent\ndisk\t/scratch/weights\t/scratch\t20000000\t90000000\ndisk\t/data/out\t/data\t20000\t90000000\n"
+    );
+    assert_snapshot!(said(&yaml, answered(&text)), @r"
+    warning[W0713]: `/data/out` of `n` has 20.4 MB left
+     --> a.yaml:8:31
+      |
+    8 |   e: { command: [a], results: /data/out, finished: { count: 1 }, node: n, requires: [m] }
+      |                               ^^^^^^^^^ results are written there
+      |
+      = help: make room on `/data`
+
+    warning[W0713]: the weights of `m` take 60.8 GB, and `/scratch` of `n` has 20.4 GB left
+     --> a.yaml:6:14
+      |
+    6 | hf: { stage: /scratch/weights }
+      |              ^^^^^^^^^^^^^^^^ `/scratch/weights` is on that disk
+      |
+      = help: make room, stage elsewhere, or let servers load from the cache: without `hf.stage`
+
+    warning: 2 warnings in a.yaml
+    ");
+    let there = text.replace("weights\tabsent", "weights\tdirectory");
+    assert!(!said(&yaml, answered(&there)).contains("/scratch"));
+}
+
 const JOBS: &str = "version: 1
 name: a
 launcher: slurm

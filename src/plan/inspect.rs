@@ -129,6 +129,11 @@ fn of_node(
             disks.insert(wanted.hub.to_string_lossy().into_owned());
         }
     }
+    disks.extend(units.iter().filter_map(|unit| unit.results_dir.clone()));
+    for stage in stages(units) {
+        ask(&["path", stage]);
+        disks.insert(stage.to_owned());
+    }
     for path in &disks {
         ask(&["disk", path]);
     }
@@ -159,6 +164,12 @@ fn of_node(
         questions,
         queue: false,
     }
+}
+
+/// The folders into which weights are copied before these units start.
+pub fn stages<'a>(units: &[&'a Unit]) -> BTreeSet<&'a str> {
+    let all = units.iter().filter_map(|unit| unit.stage.as_ref());
+    all.map(|stage| stage.dir.as_str()).collect()
 }
 
 fn loads(unit: &Unit, models: &[crate::base::Name]) -> bool {
@@ -210,7 +221,7 @@ mod tests {
         research-secure-11: gpus path ~ disk /tmp port 1810 port 1811 port 1812 port 1813 port 1814 port 1815 port 1816 port 1817 env conda vllm1 flags
         research-secure-12: gpus path ~ disk /tmp port 1820 port 1821 port 1822 port 1823 port 1824 port 1825 port 1826 port 1827 env conda vllm1 flags
         research-secure-13: gpus path ~/ToolOrchestra/evaluation disk /tmp port 8765 port 8766 env conda retriever -
-        controller: path /home/user/ToolOrchestra/evaluation path ~/ToolOrchestra/setup_envs.sh disk /tmp env conda vllm1 -
+        controller: path /home/user/ToolOrchestra/evaluation path ~/ToolOrchestra/setup_envs.sh disk /home/user/ToolOrchestra/evaluation/outputs_oss_frames_full_new disk /home/user/ToolOrchestra/evaluation/outputs_oss_hle_full_new disk /tmp env conda vllm1 -
         SLURM here: partition batch slurm gpu-31-10
         ");
     }
