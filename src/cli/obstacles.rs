@@ -69,7 +69,11 @@ pub(super) fn refuse_moves(plan: &Plan, printer: Printer) -> Result<(), ExitStat
 }
 
 /// Machines that nobody can use are refused while nothing of the cluster lives: what does goes on without them.
-pub(super) fn refuse_unusable(plan: &Plan, printer: Printer) -> Result<(), ExitStatus> {
+pub(super) fn refuse_unusable(
+    plan: &Plan,
+    evals: &[EvalName],
+    printer: Printer,
+) -> Result<(), ExitStatus> {
     let state = match runs::home().latest(&plan.cluster) {
         Ok(Some(dir)) => read_journal(dir.path()).map(|records| RunState::fold(&records)),
         Ok(None) => Ok(RunState::default()),
@@ -79,7 +83,7 @@ pub(super) fn refuse_unusable(plan: &Plan, printer: Printer) -> Result<(), ExitS
     if state.units.values().any(|unit| unit.phase.may_live()) {
         return Ok(());
     }
-    unusable::refuse(plan, printer)
+    unusable::refuse(plan, evals, printer)
 }
 
 /// Of a run whose plan is gone or damaged nobody can tell where its units were.

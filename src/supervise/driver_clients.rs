@@ -2,23 +2,20 @@
 //! and can reach its servers.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use super::driver::Driver;
 use super::driver_evals::EvalDesk;
 use super::{Again, Input, Purpose};
-use crate::base::{EvalName, Place, UnitId, sha256};
+use crate::base::{EvalName, Place, UnitId};
 use crate::facts::FilesSeen;
-use crate::plan::{Group, ResultsPlan};
+use crate::plan::Group;
 use crate::run::UnitPhase;
-use crate::run::store::read_regular;
-use crate::world::{ClientSeen, Station, StationError, books};
+use crate::world::{ClientSeen, SharedFiles, Station, StationError};
 
 /// A node that cannot be asked is asked again after this time.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -53,13 +50,9 @@ impl Afar {
 /// What a client on another machine needs.
 struct Needs {
     station: Arc<Station>,
-    /// What must be the same there, with its digest here; and what each is, for people.
-    files: Vec<(PathBuf, String)>,
-    names: Vec<String>,
+    shared: SharedFiles,
     /// Of each model and service that it requires, where the servers that are ready are asked.
     groups: Vec<(String, Vec<Place>)>,
-    /// Files that were put there to be looked at; they go with this.
-    marks: Vec<NamedTempFile>,
 }
 
 impl Driver<'_> {
@@ -122,67 +115,16 @@ impl Driver<'_> {
             let places = ends.map(|end| Place::new(&end.host, end.port.0));
             (group.name.to_string(), places.collect())
         });
-        let mut needs = Needs {
+        let needs = |shared| Needs {
             station,
-            files: Vec::new(),
-            names: Vec::new(),
+            shared,
             groups: groups.collect(),
-            marks: Vec::new(),
         };
-        let results = match &eval.results {
-            ResultsPlan::Dir { dir, .. } => dir,
-            ResultsPlan::Jsonl { file } => file,
-        };
-        let config =
-            (plan.configs.iter()).find(|config| eval.config.as_ref() == Some(&config.name));
-        let config = config.map(|config| Path::new(&config.path));
-        let added = (needs.mark(&books(&eval.results), &format!("the results `{results}`")))
-            .and_then(
-                |()| match config.and_then(|path| Some((path, path.parent()?))) {
-                    Some((path, dir)) => needs.mark(
-                        dir,
-                        &format!("the client's configuration `{}`", path.display()),
-                    ),
-                    None => Ok(()),
-                },
-            )
-            .and_then(|()| match &eval.dataset {
-                Some(path) => needs.file(path),
-                None => Ok(()),
-            });
-        Some(added.map(|()| needs))
+        Some(SharedFiles::of(plan, eval).map(needs))
     }
 }
 
 impl Needs {
-    /// A folder is the same if a file that is put into it here is found there.
-    fn mark(&mut self, dir: &Path, what: &str) -> Result<(), String> {
-        use std::io::Write as _;
-        let failed =
-            |error: std::io::Error| format!("cannot write into `{}`: {error}", dir.display());
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        let mut mark = tempfile::Builder::new()
-            .prefix(".toolorch-seen-")
-            .tempfile_in(dir)
-            .map_err(failed)?;
-        // Its name is its own, and so is what it says.
-        let text = mark.path().to_string_lossy().into_owned();
-        mark.write_all(text.as_bytes()).map_err(failed)?;
-        self.files
-            .push((mark.path().to_owned(), sha256(text.as_bytes())));
-        self.names.push(what.to_owned());
-        self.marks.push(mark);
-        Ok(())
-    }
-
-    fn file(&mut self, path: &str) -> Result<(), String> {
-        let bytes = read_regular(path.as_ref())
-            .map_err(|error| format!("cannot read the dataset `{path}`: {error}"))?;
-        self.files.push((path.into(), sha256(&bytes)));
-        self.names.push(format!("the dataset `{path}`"));
-        Ok(())
-    }
-
     /// Asks the node, until it answers.
     async fn prove(&self, eval: &EvalName, sender: &UnboundedSender<Input>) -> Result<(), String> {
         let places: Vec<Place> = (self.groups.iter())
@@ -190,7 +132,7 @@ impl Needs {
             .collect();
         let mut told = false;
         let seen = loop {
-            match self.station.sees(&self.files, &places).await {
+            match self.station.sees(&self.shared, &places).await {
                 Ok(seen) => break seen,
                 Err(StationError::Refused { place, words, .. }) => {
                     return Err(format!("{place} cannot be looked at: {words}"));
@@ -209,13 +151,7 @@ impl Needs {
             sleep(AGAIN).await;
         };
         let node = self.station.place();
-        let mut names = self.names.iter().enumerate();
-        if let Some((_, what)) = names.find(|(at, _)| !seen.files.contains(at)) {
-            return Err(format!(
-                "{node} does not see {what} as it is here: a client there works on files that both machines have at the same path; put \
-                 them on a file system that both share, or leave `node` of the evaluation out"
-            ));
-        }
+        self.shared.are_seen(&seen, &node)?;
         let mut first = 0;
         for (group, places) in &self.groups {
             let mut own = first..first + places.len();

@@ -108,7 +108,7 @@ pub(in crate::cli) fn proceed(
         obstacles::refuse(&mut cluster, document, &goal, printer)?;
     }
     if !wanted.args.rebuild {
-        obstacles::refuse_unusable(&cluster.plan, printer)?;
+        obstacles::refuse_unusable(&cluster.plan, &goal.evals, printer)?;
     }
     let dir = run_dir(&cluster.plan, wanted, printer)?;
     world::raise_open_files();

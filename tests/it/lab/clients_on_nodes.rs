@@ -91,10 +91,18 @@ fn a_client_works_on_its_node_is_started_again_there_and_outlives_the_controller
 #[test]
 fn a_node_that_does_not_see_the_same_files_is_refused() {
     let site = site(APART);
-    let said = site.toolorch(3, "up --events plain");
     let words = "node `research-secure-11` does not see the results `";
-    assert!(said.err.contains(words), "{}", said.err);
-    assert!(said.err.contains("as it is here"), "{}", said.err);
+    let refused = || {
+        let said = site.toolorch(3, "up --events plain");
+        assert!(said.err.contains(words), "{}", said.err);
+        assert!(said.err.contains("as it is here"), "{}", said.err);
+        said
+    };
+    // Before any server is started, and again where servers are up.
+    let said = refused();
+    assert!(said.err.ends_with("nothing was started\n"), "{}", said.err);
+    site.toolorch(0, "up --no-eval --events plain");
+    refused();
     assert_eq!(site.answered(), 0);
     site.goes_down();
 }
