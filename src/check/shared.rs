@@ -90,9 +90,7 @@ fn twins(ctx: &Ctx<'_>, report: &mut Report) {
     let nodes = &ctx.plan.nodes;
     for (at, one) in nodes.iter().enumerate() {
         for other in &nodes[at + 1..] {
-            if let Some(address) = same(ctx, one, other)
-                && let Some(what) = meet(ctx, one, other)
-            {
+            if let Some((address, what)) = twin(ctx, one, other) {
                 let key = |node: &PlanNode| {
                     Place::Key(FieldPath::root().key("nodes").key(node.name.as_str()))
                 };
@@ -125,32 +123,37 @@ fn same(ctx: &Ctx<'_>, one: &PlanNode, other: &PlanNode) -> Option<String> {
         .find(|address| others.contains(address))
 }
 
-/// What servers of both want.
-fn meet(ctx: &Ctx<'_>, one: &PlanNode, other: &PlanNode) -> Option<String> {
-    let of = |node: &PlanNode| {
-        ctx.plan
-            .units
-            .iter()
-            .filter(|unit| unit.node == node.name)
-            .collect::<Vec<&Unit>>()
-    };
-    let (ours, theirs) = (of(one), of(other));
-    let gpus: BTreeSet<_> = ours.iter().flat_map(|unit| &unit.gpus).collect();
-    if let Some(gpu) = theirs
-        .iter()
-        .flat_map(|unit| &unit.gpus)
-        .find(|gpu| gpus.contains(gpu))
-    {
-        return Some(format!("its GPU {gpu} is used"));
+/// Where both are, and what servers of both want there.
+fn twin(ctx: &Ctx<'_>, one: &PlanNode, other: &PlanNode) -> Option<(String, String)> {
+    if let Some(address) = same(ctx, one, other) {
+        let what = gpu_of_both(ctx, one, other).or_else(|| port_of_both(ctx, one, other));
+        return Some((address, what?));
     }
+    // Servers at different addresses of one host have their ports for themselves.
+    let (access, its) = (one.access(), other.access());
+    let host = access.host().filter(|_| access == its)?;
+    Some((host.to_owned(), gpu_of_both(ctx, one, other)?))
+}
+
+fn on<'a>(ctx: &Ctx<'a>, node: &PlanNode) -> impl Iterator<Item = &'a Unit> {
+    let units = ctx.plan.units.iter();
+    units.filter(|unit| unit.node == node.name)
+}
+
+fn gpu_of_both(ctx: &Ctx<'_>, one: &PlanNode, other: &PlanNode) -> Option<String> {
+    let ours: BTreeSet<_> = on(ctx, one).flat_map(|unit| &unit.gpus).collect();
+    let mut theirs = on(ctx, other).flat_map(|unit| &unit.gpus);
+    let gpu = theirs.find(|gpu| ours.contains(gpu))?;
+    Some(format!("its GPU {gpu} is used"))
+}
+
+fn port_of_both(ctx: &Ctx<'_>, one: &PlanNode, other: &PlanNode) -> Option<String> {
     // Where the addresses are written alike, the rule of ports says so.
     if one.address == other.address {
         return None;
     }
-    let ports: BTreeSet<_> = ours.iter().filter_map(|unit| unit.port).collect();
-    let port = theirs
-        .iter()
-        .filter_map(|unit| unit.port)
-        .find(|port| ports.contains(port))?;
+    let ours: BTreeSet<_> = on(ctx, one).filter_map(|unit| unit.port).collect();
+    let mut theirs = on(ctx, other).filter_map(|unit| unit.port);
+    let port = theirs.find(|port| ours.contains(port))?;
     Some(format!("its port {port} is taken"))
 }

@@ -40,6 +40,14 @@ pub struct SshTarget {
 }
 
 impl Access {
+    /// The host to which ssh goes; none for this machine.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+            Self::Ssh2(target) | Self::SystemSsh(target) => Some(&target.host),
+        }
+    }
+
     /// The access of a node.
     pub fn of(node: &NodeName, transport: TransportKind, ssh: Option<&Ssh>) -> Self {
         match transport {

@@ -281,6 +281,32 @@ fn one_machine_under_two_names() {
 }
 
 #[test]
+fn one_machine_behind_two_addresses() {
+    let yaml = |gpus: &str, host: &str| {
+        format!(
+            "version: 1\nname: a\nvllm: {{ version: \"0.12.0\" }}\nnodes:\n  n1: {{ gpus: 8, address: 10.0.0.1, ssh: {{ host: gpu1 }} }}\n  \
+             n2: {{ gpus: 8, address: 10.1.0.1, ssh: {{ host: {host} }} }}\nmodels:\n  a: {{ model: Qwen/Qwen3-8B, node: n1, gpus: [0], port: 8000 }}\n  \
+             b: {{ model: Qwen/Qwen3-8B, node: n2, gpus: [{gpus}], port: 8000 }}\n"
+        )
+    };
+    assert_snapshot!(said_of(&yaml("0", "gpu1"), &facts()), @r"
+    warning[W0325]: `n1` and `n2` are one machine, and its GPU 0 is used twice
+     --> a.yaml:6:3
+      |
+    5 |   n1: { gpus: 8, address: 10.0.0.1, ssh: { host: gpu1 } }
+      |   -- and so is this
+    6 |   n2: { gpus: 8, address: 10.1.0.1, ssh: { host: gpu1 } }
+      |   ^^ this is gpu1
+      |
+      = help: make one node of the two, or share its GPUs and ports between them: `gpus: [0, 1]`
+
+    warning: 1 warning in a.yaml
+    ");
+    assert_eq!(said_of(&yaml("1", "gpu1"), &facts()), "");
+    assert_eq!(said_of(&yaml("0", "gpu2"), &facts()), "");
+}
+
+#[test]
 fn a_job_that_excludes_its_own_node() {
     let yaml = |exclude: &str| {
         format!(
