@@ -148,7 +148,8 @@ pub(super) fn refuse_moves(before: &Plan, plan: &Plan, state: &RunState) -> Resu
     }
     Err(format!(
         "the plan has no place there any more for what runs on other machines: {}\n\
-         help: units of other machines are not moved yet: end the run first (toolorch down), or leave their nodes as they were",
+         help: units of other machines are not moved yet: leave them in the YAML as they were (`toolorch drain NAME` stops one of them for \
+         good), or end the run first (toolorch down)",
         moves.join(", ")
     ))
 }

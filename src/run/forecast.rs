@@ -84,6 +84,11 @@ pub enum Act {
         /// Which.
         unit: UnitId,
     },
+    /// A start that waits in a queue waits anew: its job is submitted again, for more servers.
+    QueuedAnew {
+        /// Which.
+        unit: UnitId,
+    },
     /// A server ran, and does no more.
     StartedAgain {
         /// Which.
@@ -271,6 +276,9 @@ impl Outlook<'_> {
         let replaced = self.changes.replaced.get(&unit);
         let seen = self.seen(&unit);
         let ending = state.phase == UnitPhase::Stopping;
+        if state.queued.is_some() && self.grows(&unit) {
+            return Some(Act::QueuedAnew { unit });
+        }
         match seen {
             // Its script is at work to end it.
             Observation::Unknown { why } if !ending || state.drained => Some(Act::Unseen {
@@ -307,6 +315,17 @@ impl Outlook<'_> {
                 Some(Act::StartedAgain { unit, why })
             }
         }
+    }
+
+    /// Its job gets a server that it was not submitted with.
+    fn grows(&self, unit: &UnitId) -> bool {
+        let mut jobs = self.plan.jobs.iter();
+        let job = jobs.find(|job| job.units.contains(unit));
+        job.is_some_and(|job| {
+            job.units
+                .iter()
+                .any(|unit| self.changes.added.contains(unit))
+        })
     }
 
     /// It never ran, or the run's plan had it no longer.

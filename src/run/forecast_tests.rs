@@ -512,3 +512,45 @@ fn complete_results_keep_everything_from_happening() {
     let json = serde_json::to_string(&moved().results(held).forecast()).unwrap();
     assert_snapshot!(json, @r#"{"complete":true,"acts":[{"is":"held-against","eval":"e"}],"without_evals":[{"is":"restarted","unit":"a","why":"port"},{"is":"stopped","unit":"b"}]}"#);
 }
+
+#[test]
+fn a_job_that_waits_and_gets_another_server_waits_anew() {
+    let yaml = "
+version: 1
+name: t
+slurm: { time: '01:00:00' }
+nodes: { n: { gpus: 2, launcher: slurm } }
+services:
+  a: { node: n, port: 9001, command: [a] }
+";
+    let more = format!("{yaml}  b: {{ node: n, port: 9002, command: [b] }}\n");
+    let queued = Event::Queued {
+        unit: UnitId::new("a"),
+        generation: Generation(1),
+        why: "job 7: the nodes are busy".to_owned(),
+        starts: None,
+    };
+    let mut case = Case {
+        plan: plan_of(&more),
+        before: plan_of(yaml),
+        state: RunState::default(),
+        changes: Changes::default(),
+        seen: BTreeMap::new(),
+        results: BTreeMap::new(),
+        asked: UP,
+    }
+    .event(intended("a"))
+    .event(queued)
+    .sees(
+        "a",
+        Observation::Unknown {
+            why: "it is on node `n`".to_owned(),
+        },
+    )
+    .sees("b", Observation::Never);
+    case.changes.added.insert(UnitId::new("b"));
+    assert_snapshot!(case.lines(), @r"
+    started in addition: b
+      waits anew: a; its job is submitted again, and its place in the queue is lost
+    ");
+}

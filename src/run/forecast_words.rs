@@ -73,6 +73,10 @@ fn words(act: &Act) -> Words {
         }
         Act::Started { unit } => line(2, "started", unit.to_string(), ""),
         Act::Added { unit } => line(3, "started in addition", unit.to_string(), ""),
+        Act::QueuedAnew { unit } => {
+            let tail = "; its job is submitted again, and its place in the queue is lost";
+            line(4, "waits anew", unit.to_string(), tail)
+        }
         Act::StartedAgain { unit, why } => line(4, "started again", format!("{unit} ({why})"), ""),
         Act::Absent { unit } => line(5, "not there, and not started", unit.to_string(), ""),
         Act::ClientRestarted { unit, why } => {

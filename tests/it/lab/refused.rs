@@ -202,6 +202,8 @@ fn a_unit_that_is_new_to_a_job_gets_it_anew_or_is_refused() {
     site.exec(["scancel", &other]);
     let said = second.end();
     assert_eq!(said.code, 0, "{}", said.err);
+    let words = "waits anew: m-0; its job is submitted again, and its place in the queue is lost";
+    assert!(said.err.contains(words), "{}", said.err);
     site.assert_units(NODE, 2);
     site.goes_down();
 }
