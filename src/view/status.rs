@@ -45,6 +45,9 @@ pub struct Status {
     /// The host on which its units live or lived, where they cannot be seen from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units_on: Option<String>,
+    /// Other machines with units that may live, where nobody watches them: of these the journal's last word is shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unwatched: Vec<NodeName>,
     /// Models and services, in the order of the plan.
     pub groups: Vec<GroupStatus>,
     /// Evaluations, in the order of the plan.
@@ -173,6 +176,7 @@ impl Status {
                 .count(),
             idle_stop: None,
             units_on: None,
+            unwatched: Vec::new(),
             groups: plan
                 .groups
                 .iter()
@@ -214,6 +218,13 @@ impl Status {
     #[must_use]
     pub fn with_units_on(mut self, host: &str) -> Self {
         self.units_on = Some(clean(host));
+        self
+    }
+
+    /// Adds the other machines with units that may live and that nobody watches.
+    #[must_use]
+    pub fn with_unwatched(mut self, nodes: impl IntoIterator<Item = NodeName>) -> Self {
+        self.unwatched = nodes.into_iter().collect();
         self
     }
 
@@ -281,6 +292,16 @@ impl Status {
                 let _ = writeln!(
                     out,
                     "its units live on `{host}`: from here only what was recorded last can be told"
+                );
+            }
+            if !self.unwatched.is_empty() {
+                let nodes: Vec<String> = (self.unwatched.iter())
+                    .map(|node| format!("`{node}`"))
+                    .collect();
+                let _ = writeln!(
+                    out,
+                    "nobody looks at {}: of servers there only what was recorded last can be told",
+                    nodes.join(", ")
                 );
             }
             if let Some(IdleStop { unit, left_ms }) = &self.idle_stop {

@@ -1,11 +1,12 @@
 //! `toolorch status`.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::base::{Clock, ExitStatus, Timestamp};
+use crate::base::{Clock, ExitStatus, NodeName, Timestamp};
 use crate::cli::args::StatusArgs;
 use crate::cli::owners;
 use crate::cli::printer::Printer;
@@ -72,6 +73,9 @@ fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
     }
     Ok(match seen {
         Seen::Unrecorded { .. } => status,
+        Seen::Gone { .. } => status
+            .with_idle_stop(next_idle_stop(found))
+            .with_unwatched(unwatched(found)),
         _ => status.with_idle_stop(next_idle_stop(found)),
     })
 }
@@ -109,6 +113,14 @@ fn seen(watch: &Watch, found: &Found, now: Timestamp) -> Option<Seen> {
     } else {
         (silent_ms > TIME_TO_LIVE).then_some(Seen::Silent { silent_ms })
     }
+}
+
+/// Other machines on which units may live, in the order of their names.
+fn unwatched(found: &Found) -> BTreeSet<NodeName> {
+    let units = found.plan.units.iter();
+    let living = units.filter(|unit| found.state.unit(&unit.id).phase.may_live());
+    let nodes = living.filter_map(|unit| found.plan.elsewhere(&unit.id));
+    nodes.map(|node| node.name.clone()).collect()
 }
 
 /// The unit that stops itself next, as far as the scripts of those that run say so.

@@ -67,6 +67,9 @@ fn a_client_works_on_its_node_is_started_again_there_and_outlives_the_controller
     until("an answer without the controller", || {
         (site.answered() > answered + 4).then_some(())
     });
+    let status = site.toolorch(0, "status").out;
+    let words = "nobody looks at `research-secure-05`, `research-secure-11`: of servers there only what was recorded last can be told";
+    assert!(status.contains(words), "{status}");
     let second = site.up();
     until("all found", || {
         (second.err().matches("found running").count() == 5).then_some(())
