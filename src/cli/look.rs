@@ -9,7 +9,7 @@ use super::printer::Printer;
 use super::runs::Found;
 use crate::base::{Clock, ExitStatus, UnitId};
 use crate::facts::{Observation, ProbeOutcome, Served};
-use crate::plan::{Rung, Unit};
+use crate::plan::{Plan, Rung, Unit};
 use crate::run::Phase;
 use crate::run::store::Probed;
 use crate::world::{Asked, Prober, SystemClock, UnitDirs, base_of};
@@ -38,13 +38,13 @@ pub(super) fn at_servers(found: &Found, printer: Printer) -> Result<Vec<Look>, E
         .build()
         .map_err(|error| internal(error.to_string()))?;
     let ((prober, asked), began) = (Prober::counted(), SystemClock.now());
-    let dirs = UnitDirs::of_run(&found.dir);
-    let looks = found.plan.servers().map(|unit| {
-        let here = found.plan.elsewhere(&unit.id).is_none();
+    let (dirs, plan) = (UnitDirs::of_run(&found.dir), as_placed(found));
+    let looks = plan.servers().map(|unit| {
+        let here = plan.elsewhere(&unit.id).is_none();
         look(&prober, &dirs, unit, here)
     });
     let looks = runtime.block_on(join_all(looks));
-    let sent = sent(found, asked);
+    let sent = sent(found, &plan, asked);
     let told = sent.is_empty() || matches!(found.state.phase, Phase::Ended(_));
     if !told && let Err(why) = Probed::new(began, sent).tell(&found.dir) {
         printer.complain(&format!(
@@ -54,8 +54,19 @@ pub(super) fn at_servers(found: &Found, printer: Printer) -> Result<Vec<Look>, E
     Ok(looks)
 }
 
+/// The plan with servers where they were told to listen: in jobs and with `port: auto` that is learned.
+fn as_placed(found: &Found) -> Plan {
+    let mut plan = found.plan.clone();
+    for (unit, state) in &found.state.units {
+        if let Some(place) = &state.place {
+            plan.place(unit, place);
+        }
+    }
+    plan
+}
+
 /// Requests of ours that servers count among those they finished.
-fn sent(found: &Found, mut asked: UnboundedReceiver<Asked>) -> Vec<Served> {
+fn sent(found: &Found, plan: &Plan, mut asked: UnboundedReceiver<Asked>) -> Vec<Served> {
     let mut sent: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     while let Ok(one) = asked.try_recv() {
         let (answered, unsure) = sent.entry(one.base).or_default();
@@ -72,7 +83,7 @@ fn sent(found: &Found, mut asked: UnboundedReceiver<Asked>) -> Vec<Served> {
             unsure,
         })
     };
-    found.plan.servers().filter_map(of).collect()
+    plan.servers().filter_map(of).collect()
 }
 
 /// Of a unit that is not here only its port can be asked.

@@ -11,7 +11,7 @@ use crate::cli::fleet;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::facts::Observation;
-use crate::render::FileSet;
+use crate::render::{FileSet, slurm_jobs};
 use crate::run::store::{Watch, open_regular};
 use crate::world::{SystemClock, UnitDirs};
 
@@ -162,6 +162,13 @@ fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<Log, ExitStatus
     }
     let id = UnitId::new(unit);
     let started = found.state.unit(&id).handle.is_some();
+    if let Some(path) = job_log(found, &id) {
+        printer.say(&format!(
+            "`{unit}` has no log of its own here: this is its job's, {}",
+            path.display()
+        ));
+        return Ok(Log::Here(path));
+    }
     if started && found.plan.elsewhere(&id).is_some() {
         return Ok(Log::There(path));
     }
@@ -175,6 +182,17 @@ fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<Log, ExitStatus
         )
     });
     Err(ExitStatus::Usage)
+}
+
+/// What the latest job of a unit wrote, where jobs are submitted from here: what went wrong before the unit began.
+fn job_log(found: &Found, unit: &UnitId) -> Option<PathBuf> {
+    let jobs = slurm_jobs(&found.plan);
+    let of_run = found.dir.path().join("slurm").join(found.dir.id().as_str());
+    let folder = of_run.join("jobs").join(jobs.get(unit)?);
+    let files = std::fs::read_dir(folder).ok()?.flatten();
+    let logs = files.filter(|file| file.path().extension().is_some_and(|end| end == "log"));
+    let latest = logs.max_by_key(|file| file.metadata().and_then(|meta| meta.modified()).ok());
+    latest.map(|file| file.path())
 }
 
 #[cfg(test)]

@@ -355,6 +355,16 @@ fn nodes_are_learned_and_clients_follow_what_moves() {
     let going = site.up();
     let results = || fs::read_dir(site.home().join("c/out")).map_or(0, Iterator::count);
     until("some results", || (results() > 20).then_some(()));
+    let probed = site.toolorch(0, "probe").out;
+    for node in [FIRST, SECOND] {
+        assert!(probed.contains(&format!(" {node}:")), "{probed}");
+    }
+    // Where a unit wrote nothing its job may say why.
+    let logs = site.home().join("c/.toolorch/runs/s/1/logs");
+    fs::rename(logs.join("m-0.log"), logs.join("hidden")).unwrap();
+    let said = site.toolorch(0, "logs m-0");
+    assert!(said.err.contains("this is its job's, "), "{}", said.err);
+    fs::rename(logs.join("hidden"), logs.join("m-0.log")).unwrap();
     let config = || fs::read_to_string(site.home().join("c/config.json")).unwrap();
     let before = config();
     assert!(
