@@ -2,9 +2,11 @@
 
 mod dataset;
 mod degraded;
+pub mod exposition;
 mod files;
 mod gpus;
 mod heartbeat;
+mod histogram;
 mod hub;
 mod machine;
 mod model_files;
@@ -12,6 +14,7 @@ mod node_look;
 mod observation;
 mod pulse;
 pub mod queue;
+pub mod samples;
 mod served;
 mod sighting;
 
@@ -20,6 +23,7 @@ pub use degraded::Degraded;
 pub use files::FilesSeen;
 pub use gpus::GpuSeen;
 pub use heartbeat::Heartbeat;
+pub use histogram::Histogram;
 pub use hub::{HubRefusal, Listing, RepoFile};
 pub use machine::{Facts, Known, Listener, OpenFiles, PathKind};
 pub use model_files::ModelFiles;

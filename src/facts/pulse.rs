@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::exposition::lines;
+use super::served::is_abort;
 use crate::knowledge::metrics as names;
 
 /// One sign of life, or its absence.
@@ -90,23 +92,20 @@ impl Counters {
     pub fn read(page: &str) -> Option<Self> {
         let mut found = Self::default();
         let mut any = false;
-        for line in page.lines() {
-            // Nine of ten lines are comments and buckets.
-            let Some((name, rest)) = sample(line) else {
-                continue;
-            };
-            let (counter, unit) = match name {
+        for line in lines(page) {
+            // Nine of ten lines are buckets.
+            let (counter, unit) = match line.name {
                 names::RUNNING => (&mut found.running, 1.0),
                 names::WAITING => (&mut found.waiting, 1.0),
                 names::GENERATION_TOKENS => (&mut found.generated, 1.0),
                 names::PROMPT_TOKENS => (&mut found.prompt, 1.0),
                 names::PREEMPTIONS => (&mut found.preempted, 1.0),
-                names::SUCCESS if !rest.contains("\"abort\"") => (&mut found.finished, 1.0),
+                names::SUCCESS if !is_abort(&line) => (&mut found.finished, 1.0),
                 STEPS => (&mut found.steps, 1.0),
                 name if names::KV_CACHE_USAGE.contains(&name) => (&mut found.cache, 1e6),
                 _ => continue,
             };
-            if let Some(value) = value(rest) {
+            if let Some(value) = line.value() {
                 any = true;
                 *counter = counter.saturating_add(whole(value * unit));
             }
@@ -120,27 +119,12 @@ impl Counters {
     }
 }
 
-/// The name of a line's sample, and what follows it.
-fn sample(line: &str) -> Option<(&str, &str)> {
-    if !line.starts_with("vllm:") {
-        return None;
-    }
-    let end = line.find(['{', ' '])?;
-    Some(line.split_at(end))
-}
-
-/// The value behind the labels; a time may follow it.
-fn value(rest: &str) -> Option<f64> {
-    let after = rest.rfind('}').map_or(rest, |end| &rest[end + 1..]);
-    after.split_ascii_whitespace().next()?.parse().ok()
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "counters are positive and far below 2^53"
 )]
-fn whole(value: f64) -> u64 {
+pub(super) fn whole(value: f64) -> u64 {
     value.max(0.0) as u64
 }
 

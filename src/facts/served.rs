@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::exposition::{Line, lines};
+use super::pulse::whole;
 use crate::base::{Generation, UnitId};
 use crate::knowledge::metrics::SUCCESS;
 
@@ -22,30 +24,18 @@ pub struct Served {
 
 /// Finished requests by vLLM's page of metrics, aborts apart; none where the page counts none.
 pub fn finished(page: &str) -> Option<u64> {
-    let samples = page.lines().filter_map(|line| {
-        let rest = line.strip_prefix(SUCCESS)?;
-        let (labels, value) = match rest.rfind('}') {
-            Some(end) => rest.split_at(end + 1),
-            None => ("", rest),
-        };
-        // A time may follow the value.
-        let value: f64 = value.split_ascii_whitespace().next()?.parse().ok()?;
-        Some((labels, value))
-    });
-    let (mut any, mut sum) = (false, 0.0);
-    for (labels, value) in samples {
-        any = true;
-        if !labels.contains("finished_reason=\"abort\"") {
-            sum += value;
-        }
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a counter is positive and far below 2^53"
-    )]
-    let whole = sum as u64;
-    any.then_some(whole)
+    let counts = lines(page).filter(|line| line.name == SUCCESS);
+    let counts = counts.filter_map(|line| Some((is_abort(&line), line.value()?)));
+    counts.fold(None, |sum, (is_abort, count)| {
+        let count = if is_abort { 0 } else { whole(count) };
+        Some(sum.unwrap_or(0) + count)
+    })
+}
+
+/// What it counts are requests whose client left.
+pub(super) fn is_abort(line: &Line<'_>) -> bool {
+    line.label("finished_reason")
+        .is_some_and(|reason| reason == "abort")
 }
 
 #[cfg(test)]

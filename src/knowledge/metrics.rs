@@ -62,12 +62,18 @@ pub fn kv_cache_usage(release: Release) -> &'static str {
     }
 }
 
+/// The names that the histogram of seconds between tokens has had; some releases show both.
+pub const TOKEN_GAPS: [&str; 2] = [
+    "vllm:time_per_output_token_seconds",
+    "vllm:inter_token_latency_seconds",
+];
+
 /// The histogram of seconds between tokens: `time_per_output_token` before 0.11, `inter_token_latency` since.
 pub fn inter_token_latency(release: Release) -> &'static str {
     if release < Release::new(0, 11, 0) {
-        "vllm:time_per_output_token_seconds"
+        TOKEN_GAPS[0]
     } else {
-        "vllm:inter_token_latency_seconds"
+        TOKEN_GAPS[1]
     }
 }
 

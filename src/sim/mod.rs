@@ -77,7 +77,7 @@ pub use capture::{Capture, Target};
 pub use config::{DEFAULT_CONTEXT, DEFAULT_RELEASE, Logging, SimConfig, Timing};
 pub use dataset::Dataset;
 pub use faults::{Fault, Kind};
-pub use fit::{Outcome, Shape, Wish, fit, total, up_to};
+pub use fit::{Outcome, Shape, Wish, fit};
 pub use host::{Hosted, host};
 pub use inject::{Held, Injected, NotDone, Stage};
 pub use main::main;

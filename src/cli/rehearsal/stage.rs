@@ -9,12 +9,13 @@ use super::trouble::Trouble;
 use crate::base::{EvalName, Millis, Name, Timestamp, UnitId};
 use crate::cli::args::RehearseArgs;
 use crate::cli::companion::Companion;
+use crate::facts::exposition::{total, up_to};
 use crate::knowledge::metrics;
 use crate::plan::rehearsal::Rehearsal;
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::run::store::RunDir;
 use crate::run::{Event, Record, RunState, UnitPhase};
-use crate::sim::{Planned, total, up_to};
+use crate::sim::Planned;
 use crate::supervise::Audience;
 use crate::world;
 

@@ -5,8 +5,8 @@
 //! mean says how much lengths differ.
 
 use super::estimate::{Estimate, Prior};
-use super::histogram::Histogram;
 use super::model::{Check, Fitted, count, float, whole};
+use crate::facts::Histogram;
 use crate::sim::closed_loop::Lengths;
 use crate::sim::predict::{Prediction, predict};
 

@@ -1,6 +1,6 @@
 //! How much lengths differ: a log-normal distribution from a histogram and its mean.
 
-use super::histogram::Histogram;
+use crate::facts::Histogram;
 
 /// The most that is looked for: the key's own limit.
 const MOST: f64 = 3.0;

@@ -1,14 +1,12 @@
 //! The simulator's parameters from what real servers counted, or from how long clients waited. Pure but for `read`.
 //!
-//! `exposition`, `histogram` and `sample` read the text of `/metrics`; `observed` adds it up over moments and servers.
+//! `sample` reads the text of `/metrics`; `observed` adds it up over moments and servers.
 //! `rates` (with `least_squares`) and `lengths` find the parameters, `model` puts them together and checks them against
 //! what was measured. `durations` does with times alone. `report` says it, `read` finds the files, and `entry` goes from one to the other.
 
 mod durations;
 mod entry;
 mod estimate;
-mod exposition;
-mod histogram;
 mod least_squares;
 mod lengths;
 mod model;
@@ -19,4 +17,3 @@ mod report;
 mod sample;
 
 pub use entry::{Outcome, Shape, Wish, fit};
-pub use exposition::{total, up_to};

@@ -1,7 +1,7 @@
 //! What the samples of a model's engines add up to: differences between moments, and totals.
 
-use super::histogram::Histogram;
 use super::sample::Sample;
+use crate::facts::Histogram;
 
 /// One engine's samples, in the order of their times.
 #[derive(Debug, Clone, PartialEq, Default)]

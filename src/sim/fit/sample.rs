@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::exposition::{self, Line};
-use super::histogram::Histogram;
+use crate::facts::Histogram;
+use crate::facts::exposition::{self, Line};
 use crate::knowledge::metrics as names;
+use crate::knowledge::series::PROCESS_START;
 
-/// Seconds between tokens, as releases before 0.11 name it; some later ones have both names.
-const OLD_GAPS: &str = "vllm:time_per_output_token_seconds";
-const GAPS: &str = "vllm:inter_token_latency_seconds";
-/// When the process started, in seconds since 1970: another one has other counters.
-const BORN: &str = "process_start_time_seconds";
+/// Seconds between tokens, as releases before 0.11 name it, and as later ones do; some have both names.
+const OLD_GAPS: &str = names::TOKEN_GAPS[0];
+const GAPS: &str = names::TOKEN_GAPS[1];
 
 /// What one engine had counted for one model at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -75,27 +74,14 @@ impl Sample {
         })
     }
 
-    fn take(&mut self, line: &Line) {
-        if let Some(number) = self.number(line.name) {
-            *number += line.value;
-            return;
-        }
-        let Some((name, part)) = line.name.rsplit_once('_') else {
-            return;
-        };
-        let Some(histogram) = self.histogram(name) else {
-            return;
-        };
-        match part {
-            "count" => histogram.count += line.value,
-            "sum" => histogram.sum += line.value,
-            "bucket" => {
-                let limit = line.labels.get("le").and_then(|le| le.parse().ok());
-                if let Some(limit) = limit {
-                    histogram.bucket(limit, line.value);
-                }
-            }
-            _ => {}
+    fn take(&mut self, name: &str, line: &Line) {
+        let Some(value) = line.value() else { return };
+        if let Some(number) = self.number(name) {
+            *number += value;
+        } else if let Some((name, part)) = name.rsplit_once('_')
+            && let Some(histogram) = self.histogram(name)
+        {
+            histogram.take(part, line, value);
         }
     }
 
@@ -129,31 +115,26 @@ pub(super) fn read(at: f64, text: &str) -> BTreeMap<Key, Sample> {
     let mut all: BTreeMap<Key, Sample> = BTreeMap::new();
     let mut caches: BTreeMap<String, u64> = BTreeMap::new();
     let mut born = 0.0;
-    for mut line in exposition::lines(text) {
-        let label = |name: &str| line.labels.get(name).cloned().unwrap_or_default();
-        let engine = label("engine");
+    for line in exposition::lines(text) {
+        let label = |name: &str| line.label(name).unwrap_or_default().into_owned();
         match line.name {
-            BORN => born = line.value,
+            PROCESS_START => born = line.value().unwrap_or_default(),
             names::CACHE_CONFIG => {
-                caches.extend(cache_tokens(&line).map(|tokens| (engine, tokens)));
+                caches.extend(cache_tokens(&line).map(|tokens| (label("engine"), tokens)));
             }
-            _ => {
-                if let Some(part) = line.name.strip_prefix(OLD_GAPS) {
-                    if twice {
-                        continue;
-                    }
-                    line.name = match part {
-                        "_bucket" => "vllm:inter_token_latency_seconds_bucket",
-                        "_count" => "vllm:inter_token_latency_seconds_count",
-                        "_sum" => "vllm:inter_token_latency_seconds_sum",
-                        _ => continue,
-                    };
-                }
+            name if name.starts_with("vllm:") => {
+                let name = match name.strip_prefix(OLD_GAPS) {
+                    Some(_) if twice => continue,
+                    Some(part) => &format!("{GAPS}{part}"),
+                    None => name,
+                };
                 let model = label("model_name");
-                if !model.is_empty() && line.name.starts_with("vllm:") {
-                    all.entry((model, engine)).or_default().take(&line);
+                if !model.is_empty() {
+                    let key = (model, label("engine"));
+                    all.entry(key).or_default().take(name, &line);
                 }
             }
+            _ => {}
         }
     }
     // Only what has computed something is a model; adapters and the like have other families.
@@ -168,7 +149,7 @@ pub(super) fn read(at: f64, text: &str) -> BTreeMap<Key, Sample> {
 
 /// `kv_cache_size_tokens` where it is a number, else the blocks of the GPU times their size.
 fn cache_tokens(line: &Line) -> Option<u64> {
-    let number = |name: &str| -> Option<u64> { line.labels.get(name)?.parse().ok() };
+    let number = |name: &str| -> Option<u64> { line.label(name)?.parse().ok() };
     let blocks = || number("num_gpu_blocks")?.checked_mul(number("block_size")?);
     number("kv_cache_size_tokens")
         .or_else(blocks)

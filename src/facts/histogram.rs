@@ -1,19 +1,35 @@
 //! A histogram as `/metrics` exposes it: how many values were not above each limit, their number and their sum.
 
+use super::exposition::Line;
+
 /// A histogram, or the difference of two.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Histogram {
+pub struct Histogram {
     /// `(limit, values not above it)`, with rising limits; the last limit is infinite.
-    pub(super) below: Vec<(f64, f64)>,
+    pub below: Vec<(f64, f64)>,
     /// How many values.
-    pub(super) count: f64,
+    pub count: f64,
     /// What they add up to.
-    pub(super) sum: f64,
+    pub sum: f64,
 }
 
 impl Histogram {
+    /// Takes one sample of the page in: what follows the histogram's name, and its value.
+    pub fn take(&mut self, part: &str, line: &Line<'_>, value: f64) {
+        match part {
+            "count" => self.count += value,
+            "sum" => self.sum += value,
+            "bucket" => {
+                if let Some(limit) = line.limit() {
+                    self.bucket(limit, value);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Takes one bucket in.
-    pub(super) fn bucket(&mut self, limit: f64, count: f64) {
+    pub fn bucket(&mut self, limit: f64, count: f64) {
         let at = self.below.partition_point(|(other, _)| *other < limit);
         match self.below.get_mut(at) {
             // The same limit again: another engine's.
@@ -23,7 +39,7 @@ impl Histogram {
     }
 
     /// What came since `earlier`.
-    pub(super) fn since(&self, earlier: &Self) -> Self {
+    pub fn since(&self, earlier: &Self) -> Self {
         let before = |limit: f64| {
             let mut known = earlier.below.iter();
             known
@@ -42,7 +58,7 @@ impl Histogram {
     }
 
     /// Adds another one with the same limits.
-    pub(super) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         for (limit, count) in &other.below {
             self.bucket(*limit, *count);
         }
@@ -51,12 +67,12 @@ impl Histogram {
     }
 
     /// The mean; none without a value.
-    pub(super) fn mean(&self) -> Option<f64> {
+    pub fn mean(&self) -> Option<f64> {
         (self.count > 0.0).then(|| self.sum / self.count)
     }
 
     /// `(above, up to, how many)` of each bucket that has values.
-    pub(super) fn buckets(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, f64, f64)> {
         let starts = std::iter::once((0.0, 0.0)).chain(self.below.iter().copied());
         let pairs = starts.zip(self.below.iter());
         pairs
@@ -66,7 +82,7 @@ impl Histogram {
 
     /// The value that so large a share does not exceed, as if the values of a bucket were spread evenly over it, which
     /// is what Prometheus takes too; none where it lies above the last limit.
-    pub(super) fn quantile(&self, share: f64) -> Option<f64> {
+    pub fn quantile(&self, share: f64) -> Option<f64> {
         let wanted = self.count * share;
         let mut before = 0.0;
         for (from, to, count) in self.buckets() {

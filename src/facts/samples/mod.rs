@@ -1,0 +1,22 @@
+//! What is sampled while a run goes on: servers, nodes, evaluations. Pure; `run::store` keeps it on the disk.
+//!
+//! `page` reads a server's `/metrics`, `node` what a machine says of itself. `encoder` turns what was seen into lines: what
+//! came since the line before. `samples` puts lines together again, `server` is a server's series, `work` a sum of it.
+
+mod encoder;
+mod line;
+mod node;
+mod page;
+mod point;
+mod samples;
+mod server;
+mod work;
+
+pub use encoder::Encoder;
+pub use line::{EvalLine, GpuLoad, Head, Line, NodeLine, ServerLine};
+pub use node::NodeSample;
+pub use page::ServerSample;
+pub use point::Point;
+pub use samples::{MOST_POINTS, Samples};
+pub use server::ServerSeries;
+pub use work::Work;

@@ -1,0 +1,119 @@
+//! All that was sampled of a run.
+
+use std::collections::BTreeMap;
+
+use super::line::{EvalLine, Line, NodeLine};
+use super::server::ServerSeries;
+use crate::base::{EvalName, Millis, NodeName, Timestamp, UnitId};
+
+/// So many points are kept at most, of all series together, in some 100 MB: those of 34 servers for a day, each 15 s. Of more,
+/// points of the same 30 s become one, then of the same minute, and so on. Nothing that was counted is lost by that.
+pub const MOST_POINTS: usize = 200_000;
+
+/// All that was sampled of a run, in the order of time.
+#[derive(Debug, Clone, Default)]
+pub struct Samples {
+    /// Servers by their unit.
+    pub servers: BTreeMap<UnitId, ServerSeries>,
+    /// Machines by the names of their nodes: several nodes may be one machine.
+    pub nodes: BTreeMap<NodeName, Vec<NodeLine>>,
+    /// Evaluations.
+    pub evals: BTreeMap<EvalName, Vec<EvalLine>>,
+    /// The pause between two samples, as it was meant.
+    pub every: Millis,
+    /// The width of the pieces of time of which points were made one; zero where nothing was thinned out.
+    pub width: Millis,
+    /// Files that could be read in part only, and why: what was torn off is not here, and nothing else rests on it.
+    pub torn: Vec<String>,
+    points: usize,
+    most: Option<usize>,
+}
+
+impl Samples {
+    /// None yet, of which at most so many points will be kept.
+    pub fn at_most(points: usize) -> Self {
+        Self {
+            most: Some(points),
+            ..Self::default()
+        }
+    }
+
+    /// The first and the last moment of which something is known.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let servers = self.servers.values().flat_map(|series| {
+            let mut points = series.points().map(|point| point.at());
+            [points.next(), points.next_back()]
+        });
+        let nodes = self
+            .nodes
+            .values()
+            .flat_map(|node| [node.first(), node.last()]);
+        let evals = self
+            .evals
+            .values()
+            .flat_map(|eval| [eval.first(), eval.last()]);
+        let moments = servers
+            .chain(nodes.map(|line| line.map(|line| line.at)))
+            .chain(evals.map(|line| line.map(|line| line.at)));
+        moments.fold(None, |span, moment| match (span, moment) {
+            (None, Some(at)) => Some((at, at)),
+            (Some((first, last)), Some(at)) => Some((at.min(first), at.max(last))),
+            (span, None) => span,
+        })
+    }
+
+    /// Takes the next line.
+    pub fn take(&mut self, line: Line) {
+        match line {
+            Line::Head(head) => self.every = head.every,
+            Line::Server(line) => {
+                let series = self.servers.entry(line.unit.clone()).or_default();
+                let before = series.len();
+                series.take(&line);
+                self.points += series.len() - before;
+            }
+            Line::Node(line) => {
+                self.points += 1;
+                self.nodes.entry(line.node.clone()).or_default().push(line);
+            }
+            Line::Eval(line) => {
+                self.points += 1;
+                self.evals.entry(line.eval.clone()).or_default().push(line);
+            }
+        }
+        if self.points > self.most.unwrap_or(MOST_POINTS) {
+            self.thin_out();
+        }
+    }
+
+    fn thin_out(&mut self) {
+        let least = Millis(self.every.0.max(1));
+        self.width = Millis(self.width.0.max(least.0) * 2);
+        for series in self.servers.values_mut() {
+            series.thin_out(self.width);
+        }
+        for lines in self.nodes.values_mut() {
+            last_of_each(lines, self.width, |line| line.at);
+        }
+        for lines in self.evals.values_mut() {
+            last_of_each(lines, self.width, |line| line.at);
+        }
+        let servers: usize = self.servers.values().map(ServerSeries::len).sum();
+        let nodes: usize = self.nodes.values().map(Vec::len).sum();
+        let evals: usize = self.evals.values().map(Vec::len).sum();
+        self.points = servers + nodes + evals;
+    }
+}
+
+/// Keeps the last line of each piece of time: these say what is, not what came.
+fn last_of_each<T>(lines: &mut Vec<T>, width: Millis, at: impl Fn(&T) -> Timestamp) {
+    let piece = |line: &T| at(line).0.div_ceil(width.0.max(1));
+    let mut kept: Vec<T> = Vec::new();
+    for line in std::mem::take(lines) {
+        match kept.last_mut() {
+            Some(last) if piece(last) == piece(&line) => *last = line,
+            _ => kept.push(line),
+        }
+    }
+    *lines = kept;
+}
