@@ -14,6 +14,7 @@ use super::driver_evals::EvalDesk;
 use super::driver_fleet::Paces;
 use super::driver_records::Backlog;
 use super::driver_routes;
+use super::driver_samples::{SAMPLE_EVERY, Sampling};
 use super::{Brain, Input, Outcome};
 use crate::base::{
     Clock, ExitStatus, Generation, Millis, NodeName, Place, RunId, Timestamp, UnitId,
@@ -143,6 +144,7 @@ pub struct Driver<'a> {
     pub(super) pace: Paces,
     /// What is seen of clients there.
     pub(super) afar: Afar,
+    pub(super) samples: Sampling,
 }
 
 impl<'a> Driver<'a> {
@@ -164,6 +166,7 @@ impl<'a> Driver<'a> {
         Ok(Self {
             endpoints_before: endpoints_so_far(brain.state()),
             backlog: Backlog::new(journal.owner().dir()),
+            samples: Sampling::begin(journal.owner(), ground.run.clone()),
             pace: Paces::new(),
             afar: Afar::new(),
             brain,
@@ -200,6 +203,7 @@ impl<'a> Driver<'a> {
         self.read_proxies();
         let begin = self.look_around().await;
         self.begin_rounds();
+        self.begin_samples();
         failpoint("adopt-after-look");
         let mut outcome = self.take(begin)?;
         let mut ports = every(PORTS_EVERY);
@@ -207,6 +211,7 @@ impl<'a> Driver<'a> {
         let mut look = every(LOOK_EVERY);
         let mut asked = every(ASKED_EVERY);
         let mut meter = every(METER_EVERY);
+        let mut sample = every(SAMPLE_EVERY);
         let mut heard = SystemClock.now();
         while outcome.is_none() {
             let waits = self.port_waits();
@@ -231,6 +236,7 @@ impl<'a> Driver<'a> {
                 _ = look.tick() => self.look_again()?,
                 _ = asked.tick() => self.asked(),
                 _ = meter.tick() => { self.meter_again(); Vec::new() }
+                _ = sample.tick() => { self.sample(); Vec::new() }
             };
             let now = SystemClock.now();
             let length = now.since(std::mem::replace(&mut heard, now));
@@ -244,6 +250,7 @@ impl<'a> Driver<'a> {
             }
         }
         let now = SystemClock.now();
+        self.end_samples().await;
         self.show();
         let jobs_are_empty = self.jobs_are_empty();
         let state = self.last_state();
@@ -311,6 +318,7 @@ impl<'a> Driver<'a> {
 
     /// What we did ourselves goes to the brain; a script that was started is waited for.
     fn heed(&mut self, input: Input) -> Vec<Input> {
+        self.samples.note(&input);
         if let Input::Metered(metered) = input {
             return vec![Input::Metered(self.with_ours(metered))];
         }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::driver::Driver;
 use super::{Input, Metered, Purpose};
 use crate::base::{EvalName, Generation, UnitId};
-use crate::facts::Served;
+use crate::facts::{Served, finished};
 use crate::plan::{Unit, UnitKind};
 use crate::run::store::take_probed;
 use crate::run::{BooksMark, Event, UnitPhase};
@@ -74,19 +74,24 @@ impl Driver<'_> {
             })
             .collect();
         let prober = self.prober.clone();
+        // What came since the last look is not lost with servers that may be stopped now.
+        let tap = (purpose == Purpose::Close).then(|| self.samples.tap());
         async move {
-            let one = async |(unit, generation, base): (UnitId, Generation, String)| match prober
-                .finished(&base)
-                .await
-            {
-                Some(finished) => Ok(Served {
-                    unit,
-                    generation,
-                    finished,
-                    ours: 0,
-                    unsure: 0,
-                }),
-                None => Err(unit),
+            let one = async |(unit, generation, base): (UnitId, Generation, String)| {
+                let page = prober.counters(&base).await;
+                if let (Some(tap), Some(page)) = (&tap, &page) {
+                    tap.page(&unit, generation, page);
+                }
+                match page.as_deref().and_then(finished) {
+                    Some(finished) => Ok(Served {
+                        unit,
+                        generation,
+                        finished,
+                        ours: 0,
+                        unsure: 0,
+                    }),
+                    None => Err(unit),
+                }
             };
             let read = join_all(asked.into_iter().map(one)).await;
             let (mut servers, mut unread) = (Vec::new(), Vec::new());

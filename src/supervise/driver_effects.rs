@@ -355,11 +355,21 @@ impl Driver<'_> {
         };
         let (prober, sender, unit) = (self.prober.clone(), self.sender.clone(), id.clone());
         let node = self.node_of(id);
+        let tap = match what {
+            Ask::Look { .. } => self.samples.due(id, generation),
+            Ask::Canary => None,
+        };
         tokio::spawn(async move {
             let pulse = match what {
                 Ask::Look { deep } => {
                     let patience = lasts(LOOK_PATIENCE);
-                    let look = async { Pulse::Look(wrist.look(deep, patience).await) };
+                    let look = async {
+                        let (look, page) = wrist.look(deep, patience).await;
+                        if let (Some(tap), Some(page)) = (tap, page) {
+                            tap.page(&unit, generation, &page);
+                        }
+                        Pulse::Look(look)
+                    };
                     beside(node, patience, look).await
                 }
                 Ask::Canary => {

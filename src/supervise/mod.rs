@@ -22,6 +22,7 @@ mod driver_fleet;
 mod driver_past_calls;
 mod driver_records;
 mod driver_routes;
+mod driver_samples;
 mod effect;
 mod evals;
 mod held;

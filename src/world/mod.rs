@@ -15,6 +15,7 @@ pub mod hub;
 mod launcher;
 mod ledgers;
 mod links;
+mod load;
 mod log_end;
 mod model_files;
 mod names;
@@ -55,6 +56,7 @@ pub use fleet::{
     StationError, begin_rounds,
 };
 pub use launcher::{LaunchError, LaunchJob, Launched, Launchers};
+pub use load::look_at_load;
 pub use model_files::add_cached_models;
 pub use notify::{NotifyCall, end_notified};
 pub use open_files::{look_at_files, raise_files};

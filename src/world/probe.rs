@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::facts::{ProbeFailure, ProbeOutcome, finished};
+use crate::facts::{ProbeFailure, ProbeOutcome};
 use crate::plan::{Rung, Unit, WarmupRequest};
 
 /// A server that still loads may hang; this long is enough for one that answers at all.
@@ -81,12 +81,12 @@ impl Prober {
         }
     }
 
-    /// Requests that a server finished, by its own count; none where it does not say.
-    pub async fn finished(&self, base: &str) -> Option<u64> {
+    /// A server's page of counters; none where it has none, or does not answer soon.
+    pub async fn counters(&self, base: &str) -> Option<String> {
         let client = self.client().await.ok()?;
         let asked = client.get(format!("{base}/metrics")).timeout(BRIEF);
         match read(asked.send().await).await {
-            Answer::Status(200, page) => finished(&page),
+            Answer::Status(200, page) => Some(page),
             _ => None,
         }
     }

@@ -101,14 +101,16 @@ impl Wrist {
         TcpStream::connect(self.found.get_or_try_init(look_up).await?).await
     }
 
-    /// Looks at the server; its processes are looked at where that is asked for, and where it says nothing.
-    pub async fn look(&self, deep: bool, patience: Duration) -> Look {
+    /// Looks at the server; its processes are looked at where that is asked for, and where it says nothing. Beside the
+    /// look comes its page of counters, where it has one: whoever samples it need not ask again.
+    pub async fn look(&self, deep: bool, patience: Duration) -> (Look, Option<String>) {
+        let mut page = None;
         let (door, counters) = match &self.page {
             Page::Metrics => match self.ask("GET /metrics", "\r\n", patience).await {
-                Heard::Answer(200, page) => (
-                    Door::Answers,
-                    Counters::read(&String::from_utf8_lossy(&page)),
-                ),
+                Heard::Answer(200, answer) => {
+                    let text = page.insert(String::from_utf8_lossy(&answer).into_owned());
+                    (Door::Answers, Counters::read(text))
+                }
                 Heard::Answer(..) => (Door::Answers, None),
                 Heard::Nothing(door) => (door, None),
             },
@@ -127,11 +129,12 @@ impl Wrist {
             }
             None => None,
         };
-        Look {
+        let look = Look {
             door,
             counters,
             body,
-        }
+        };
+        (look, page)
     }
 
     /// Asks for a completion of one token.
@@ -296,12 +299,12 @@ mod tests {
         };
         let brief = Duration::from_millis(200);
         let metrics = wrist(Page::Metrics);
-        assert_eq!(metrics.look(false, brief).await.door, Door::Silent);
+        assert_eq!(metrics.look(false, brief).await.0.door, Door::Silent);
         assert_eq!(metrics.canary(brief).await, Canary::Lost);
-        let knocked = wrist(Page::None).look(false, brief).await;
+        let (knocked, _) = wrist(Page::None).look(false, brief).await;
         assert_eq!(knocked.door, Door::Answers);
         drop(listener);
-        assert_eq!(metrics.look(false, brief).await.door, Door::Closed);
+        assert_eq!(metrics.look(false, brief).await.0.door, Door::Closed);
         assert!(matches!(metrics.canary(brief).await, Canary::Unknown(_)));
         let url = format!("http://{address}/v1");
         let gone = Prober::default().reach(&url, brief).await;

@@ -14,6 +14,7 @@ mod regular;
 mod requests;
 mod reserve;
 mod salvage;
+mod samples;
 
 pub use atomic::{Mode, Staged, make_dir, write_atomically};
 pub use dir::{Home, RunDir, is_going_down};
@@ -28,3 +29,4 @@ pub use regular::{NotRegular, open_lock, open_own, open_regular, read_regular, r
 pub use requests::{Ask, Lying, Request, read_requests};
 pub use reserve::{Reserve, free_bytes};
 pub use salvage::{Salvage, salvage};
+pub use samples::{MOST_SAMPLE_BYTES, NotKept, SampleFile, read_samples};
