@@ -286,6 +286,11 @@ impl Keeper {
     }
 
     fn keep(mut self, seen: &Receiver<Seen>) {
+        self.take_all(seen);
+    }
+
+    /// Until all is written, or nobody tells anything any more.
+    fn take_all(&mut self, seen: &Receiver<Seen>) {
         for seen in seen {
             match seen {
                 Seen::Server(at, unit, generation, sample) => {
@@ -345,5 +350,107 @@ impl Keeper {
             // Whoever does not listen any more hears of nothing else either.
             let _ = self.tell.send(text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::base::{Epoch, RunId};
+    use crate::facts::samples::Samples;
+    use crate::facts::samples::busy::Busy;
+    use crate::knowledge::series::Counter;
+    use crate::run::store::read_samples;
+
+    fn keeper(dir: &Path) -> (Keeper, mpsc::UnboundedReceiver<String>) {
+        let head = Head {
+            v: Head::FORMAT,
+            run: RunId::new("small-1-abcd"),
+            epoch: Epoch(1),
+            began: Timestamp(0),
+            every: SAMPLE_EVERY,
+        };
+        let (tell, said) = mpsc::unbounded_channel();
+        (Keeper::new(SampleFile::new(dir, head), tell), said)
+    }
+
+    fn served(at: u64, generation: u64, busy: &Busy) -> Seen {
+        let at = Timestamp(at);
+        Seen::Server(
+            at,
+            "a-0".into(),
+            Generation(generation),
+            busy.sample.clone(),
+        )
+    }
+
+    fn tokens(samples: &Samples) -> f64 {
+        let work = samples.servers.values().next().unwrap().all();
+        work.count(Counter::GenerationTokens).unwrap()
+    }
+
+    fn play(keeper: Keeper, seen: Vec<Seen>) {
+        let (tap, receiver) = sync_channel(100);
+        seen.into_iter().for_each(|seen| tap.send(seen).unwrap());
+        drop(tap);
+        keeper.keep(&receiver);
+    }
+
+    #[test]
+    fn what_a_disk_refuses_is_said_once_and_made_up_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let gone = dir.path().join("gone");
+        let (mut keeper, mut said) = keeper(&gone);
+        let mut busy = Busy::new(1);
+        for at in 1..4 {
+            busy.work();
+            let (tap, receiver) = sync_channel(9);
+            tap.send(served(at, 1, &busy)).unwrap();
+            tap.send(Seen::Write).unwrap();
+            drop(tap);
+            if at == 3 {
+                fs::create_dir(&gone).unwrap();
+            }
+            keeper.take_all(&receiver);
+        }
+        let text = said
+            .try_recv()
+            .unwrap()
+            .replace(dir.path().to_str().unwrap(), "DIR");
+        insta::assert_snapshot!(text, @"warning: samples cannot be kept: cannot write `DIR/gone/samples.1.jsonl.gz`: No such file or directory (os error 2); the run goes on, and its report will lack this time");
+        assert!(said.try_recv().is_err());
+        let samples = read_samples(&gone).unwrap();
+        assert!((tokens(&samples) - busy.sample.counters[&Counter::GenerationTokens]).abs() < 0.5);
+    }
+
+    #[test]
+    fn the_last_of_each_start_is_written_and_nothing_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keeper, _said) = keeper(dir.path());
+        let (mut first, mut second) = (Busy::new(1), Busy::new(2));
+        let mut seen = Vec::new();
+        for at in 1..4 {
+            first.work();
+            seen.push(served(at, 1, &first));
+        }
+        second.work();
+        seen.extend([
+            served(9, 2, &second),
+            Seen::Write,
+            Seen::Write,
+            Seen::WriteAll,
+        ]);
+        play(keeper, seen);
+        let samples = read_samples(dir.path()).unwrap();
+        let points = samples.servers.values().next().unwrap().points();
+        let points: Vec<_> = points
+            .map(|point| (point.at().0, point.generation().0))
+            .collect();
+        assert_eq!(points, [(3, 1), (9, 2)]);
+        let both = [&first, &second].map(|busy| busy.sample.counters[&Counter::GenerationTokens]);
+        assert!((tokens(&samples) - both[0] - both[1]).abs() < 0.5);
     }
 }

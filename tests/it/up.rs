@@ -26,6 +26,7 @@ mod refusals;
 mod rehearse;
 mod replan;
 mod routes;
+mod samples;
 pub(crate) mod scene;
 mod signals;
 pub(crate) mod small;

@@ -3,6 +3,8 @@
 //! `page` reads a server's `/metrics`, `node` what a machine says of itself. `encoder` turns what was seen into lines: what
 //! came since the line before. `samples` puts lines together again, `server` is a server's series, `work` a sum of it.
 
+#[cfg(test)]
+pub(crate) mod busy;
 mod encoder;
 mod line;
 mod node;
@@ -10,6 +12,8 @@ mod page;
 mod point;
 mod samples;
 mod server;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use encoder::Encoder;

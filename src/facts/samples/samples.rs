@@ -6,9 +6,12 @@ use super::line::{EvalLine, Line, NodeLine};
 use super::server::ServerSeries;
 use crate::base::{EvalName, Millis, NodeName, Timestamp, UnitId};
 
-/// So many points are kept at most, of all series together, in some 100 MB: those of 34 servers for a day, each 15 s. Of more,
-/// points of the same 30 s become one, then of the same minute, and so on. Nothing that was counted is lost by that.
-pub const MOST_POINTS: usize = 200_000;
+/// So many points are kept at most, of all series together: those of 17 servers for a day, each 15 s. Of more, points of the
+/// same 30 s become one, then of the same minute, and so on. Nothing that was counted is lost by that.
+pub const MOST_POINTS: usize = 100_000;
+
+/// No piece is wider.
+const WIDEST: Millis = Millis::from_secs(6 * 3600);
 
 /// All that was sampled of a run, in the order of time.
 #[derive(Debug, Clone, Default)]
@@ -87,8 +90,23 @@ impl Samples {
     }
 
     fn thin_out(&mut self) {
-        let least = Millis(self.every.0.max(1));
-        self.width = Millis(self.width.0.max(least.0) * 2);
+        let most = self.most.unwrap_or(MOST_POINTS);
+        let least = self.every.0.clamp(1, WIDEST.0) * 2;
+        self.width = self.width.max(Millis(least));
+        self.thin_out_to_width();
+        // Pieces get wider only where that was not enough.
+        while self.points > most - most / 10 {
+            if self.width >= WIDEST {
+                // So many servers, or starts of them: there is nothing left to be made one.
+                self.most = Some(most.saturating_mul(2));
+                return;
+            }
+            self.width.0 *= 2;
+            self.thin_out_to_width();
+        }
+    }
+
+    fn thin_out_to_width(&mut self) {
         for series in self.servers.values_mut() {
             series.thin_out(self.width);
         }

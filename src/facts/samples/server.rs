@@ -105,7 +105,8 @@ impl ServerSeries {
         };
         let mut cells = Vec::new();
         for (distribution, histogram) in &fresh.distributions {
-            stored.spreads[*distribution as usize] = (histogram.count, histogram.sum);
+            stored.spreads[*distribution as usize] =
+                (narrow(histogram.count), narrow(histogram.sum));
             let limits = &mut self.limits[*distribution as usize];
             let mut before = 0.0;
             for (limit, below) in &histogram.below {

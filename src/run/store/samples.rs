@@ -270,3 +270,220 @@ fn segments(run_dir: &Path) -> Result<Vec<(Epoch, PathBuf)>, StoreError> {
     found.sort_unstable();
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::base::{Generation, Millis, RunId, UnitId};
+    use crate::facts::samples::busy::Busy;
+    use crate::facts::samples::{Encoder, EvalLine};
+
+    const EVERY: u64 = 15_000;
+
+    fn head(epoch: u64, began: u64) -> Head {
+        Head {
+            v: Head::FORMAT,
+            run: RunId::new("small-1-abcd"),
+            epoch: Epoch(epoch),
+            began: Timestamp(began),
+            every: Millis(EVERY),
+        }
+    }
+
+    fn progress(at: u64, done: usize) -> Line {
+        Line::Eval(EvalLine {
+            at: Timestamp(at),
+            eval: "sums".into(),
+            generation: Generation(1),
+            runs: true,
+            done,
+            errors: 0,
+            total: 100,
+            open_calls: None,
+            files: Some((7, 400)),
+        })
+    }
+
+    fn done(samples: &Samples) -> Vec<usize> {
+        let lines = samples.evals.values().next();
+        lines.map_or_else(Vec::new, |lines| {
+            lines.iter().map(|line| line.done).collect()
+        })
+    }
+
+    #[test]
+    fn each_piece_is_whole_and_a_torn_end_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = SampleFile::new(dir.path(), head(1, 0));
+        let mut ends = Vec::new();
+        for number in 1..=3 {
+            file.append(&[progress(10 * number, usize::try_from(number).unwrap())])
+                .unwrap();
+            ends.push(file.length);
+        }
+        let path = path_of(dir.path(), Epoch(1));
+        let zcat = Command::new("zcat").arg(&path).output().unwrap();
+        let text = String::from_utf8(zcat.stdout).unwrap();
+        insta::assert_snapshot!(text, @r#"
+        {"head":{"v":1,"run":"small-1-abcd","epoch":1,"began":0,"every":15000}}
+        {"eval":{"at":10,"eval":"sums","gen":1,"runs":true,"done":1,"errors":0,"total":100,"files":[7,400]}}
+        {"eval":{"at":20,"eval":"sums","gen":1,"runs":true,"done":2,"errors":0,"total":100,"files":[7,400]}}
+        {"eval":{"at":30,"eval":"sums","gen":1,"runs":true,"done":3,"errors":0,"total":100,"files":[7,400]}}
+        "#);
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..=whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let samples = read_samples(dir.path()).unwrap();
+            let least = ends.iter().filter(|end| **end <= cut as u64).count();
+            let found = done(&samples);
+            assert!(
+                found.len() >= least && [1, 2, 3].starts_with(&found),
+                "{cut}: {found:?}"
+            );
+            let is_torn = !ends.contains(&(cut as u64));
+            assert_eq!(
+                !samples.torn.is_empty(),
+                is_torn,
+                "{cut}: {:?}",
+                samples.torn
+            );
+        }
+        fs::write(&path, [&whole[..], &[0; 100]].concat()).unwrap();
+        let samples = read_samples(dir.path()).unwrap();
+        assert_eq!(done(&samples), [1, 2, 3]);
+        assert_eq!(samples.torn.len(), 1);
+        assert_eq!(samples.every, Millis(EVERY));
+    }
+
+    #[test]
+    fn a_new_owner_goes_on_and_what_the_last_one_wrote_later_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = SampleFile::new(dir.path(), head(1, 0));
+        first.append(&[progress(10, 1)]).unwrap();
+        let mut second = SampleFile::new(dir.path(), head(2, 25));
+        second.append(&[progress(30, 3)]).unwrap();
+        first.append(&[progress(20, 2), progress(40, 9)]).unwrap();
+        second.append(&[progress(50, 5)]).unwrap();
+        // Torn, between two that are whole.
+        fs::write(path_of(dir.path(), Epoch(3)), b"\x1f\x8b").unwrap();
+        let mut fourth = SampleFile::new(dir.path(), head(4, 60));
+        fourth.append(&[progress(70, 7)]).unwrap();
+        assert_eq!(fourth.others, first.length + second.length + 2);
+        let samples = read_samples(dir.path()).unwrap();
+        assert_eq!(done(&samples), [1, 2, 3, 5, 7]);
+        assert_eq!(samples.torn.len(), 1, "{:?}", samples.torn);
+        assert!(samples.torn[0].starts_with("samples.3.jsonl.gz: it is cut off: "));
+        assert!(
+            read_samples(&dir.path().join("none"))
+                .unwrap()
+                .evals
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_newer_form_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let newer = Head { v: 2, ..head(1, 0) };
+        SampleFile::new(dir.path(), newer).append(&[]).unwrap();
+        let error = read_samples(dir.path()).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_fuller_the_seldomer_and_never_more_than_may_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let most = 6_000;
+        let mut file = SampleFile::at_most(dir.path(), head(1, 0), most);
+        let (mut busy, mut encoder) = (Busy::new(1), Encoder::default());
+        let mut seen = Vec::new();
+        let full = loop {
+            seen.push(file.one_of());
+            busy.work();
+            let unit = UnitId::new("a-0");
+            let at = Timestamp(EVERY * seen.len() as u64);
+            let line = encoder.line(at, &unit, Generation(1), &busy.sample);
+            if let Err(error) = file.append(&[Line::Server(line)]) {
+                break error;
+            }
+            // Of one process only the first line has all.
+            assert!(file.length <= most);
+        };
+        seen.dedup();
+        assert_eq!(seen[..3], [1, 2, 4]);
+        insta::assert_snapshot!(NotKept::Full(199_999_999), @"samples take 199 MB, as much as they may: no more are kept");
+        assert!(matches!(full, NotKept::Full(used) if used == file.length));
+        assert_eq!(fs::metadata(&file.path).unwrap().len(), file.length);
+        let next = SampleFile::at_most(dir.path(), head(2, 0), most);
+        assert!(next.one_of() >= 4, "another owner has no room of its own");
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_and_later_lines_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = SampleFile::new(dir.path(), head(1, 0));
+        let gone = dir.path().join("gone");
+        fs::create_dir(&gone).unwrap();
+        let mut nowhere = SampleFile::new(&gone, head(1, 0));
+        fs::remove_dir(&gone).unwrap();
+        let error = nowhere.append(&[progress(1, 1)]).unwrap_err().to_string();
+        let words = error.replace(dir.path().to_str().unwrap(), "DIR");
+        insta::assert_snapshot!(words, @"samples cannot be kept: cannot write `DIR/gone/samples.1.jsonl.gz`: No such file or directory (os error 2)");
+        insta::assert_snapshot!(NotKept::NoRoom("/runs/1".into()), @"no samples are kept while less than 64 MiB are free for `/runs/1`");
+        fs::create_dir(&gone).unwrap();
+        nowhere.append(&[progress(2, 2)]).unwrap();
+        assert_eq!(done(&read_samples(&gone).unwrap()), [2]);
+        std::os::unix::fs::symlink("/dev/full", path_of(dir.path(), Epoch(1))).unwrap();
+        assert!(
+            file.append(&[progress(1, 1)]).is_err(),
+            "no link is followed"
+        );
+    }
+
+    /// A day of 100 servers, each with 16 requests under way. What is measured here is a quarter of an hour of ten.
+    #[test]
+    fn a_day_of_a_hundred_servers_has_room() {
+        let (servers, turns) = (10_usize, 60_u64);
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = SampleFile::new(dir.path(), head(1, 0));
+        let mut encoder = Encoder::default();
+        let mut busy: Vec<Busy> = (0..servers as u64).map(Busy::new).collect();
+        let mut first = 0;
+        for turn in 1..=turns {
+            let lines = busy.iter_mut().enumerate().map(|(number, busy)| {
+                busy.work();
+                let unit = UnitId::new(format!("orchestrator-{number}"));
+                let at = Timestamp(EVERY * turn + 617 * number as u64);
+                Line::Server(encoder.line(at, &unit, Generation(1), &busy.sample))
+            });
+            let lines: Vec<Line> = lines.collect();
+            file.append(&lines).unwrap();
+            first = if turn == 1 { file.length } else { first };
+        }
+        let per_line = (file.length - first) / ((turns - 1) * servers as u64);
+        let day = per_line * 100 * 24 * 240 + first * 10 * 24;
+        assert!(
+            day < MOST_SAMPLE_BYTES / 2,
+            "{} MB: it would be thinned out",
+            day / 1_000_000
+        );
+        let samples = read_samples(dir.path()).unwrap();
+        let points = samples
+            .servers
+            .values()
+            .map(|series| series.points().count());
+        assert_eq!(points.sum::<usize>(), servers * 60);
+    }
+}

@@ -154,6 +154,10 @@ fn every_script_is_accepted_by_bash_and_shellcheck() {
             "doctor.sh",
             include_str!("../../../templates/doctor.sh").to_owned(),
         ),
+        (
+            "sample.sh",
+            include_str!("../../../templates/sample.sh").to_owned(),
+        ),
     ];
     for (name, text) in scripts {
         let path = dir.path().join(name);
