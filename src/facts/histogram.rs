@@ -28,9 +28,9 @@ impl Histogram {
         }
     }
 
-    /// Takes one bucket in.
+    /// Takes one bucket of a page in; each engine has all of them.
     pub fn bucket(&mut self, limit: f64, count: f64) {
-        let at = self.below.partition_point(|(other, _)| *other < limit);
+        let at = self.place(limit);
         match self.below.get_mut(at) {
             // The same limit again: another engine's.
             Some((same, below)) if same.total_cmp(&limit).is_eq() => *below += count,
@@ -39,31 +39,62 @@ impl Histogram {
     }
 
     /// What came since `earlier`.
+    #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let before = |limit: f64| {
-            let mut known = earlier.below.iter();
-            known
-                .find(|(other, _)| other.total_cmp(&limit).is_eq())
-                .map_or(0.0, |(_, count)| *count)
-        };
+        let fresh =
+            |(limit, below): &(f64, f64)| (*limit, (below - earlier.up_to(*limit)).max(0.0));
         Self {
-            below: self
-                .below
-                .iter()
-                .map(|(limit, count)| (*limit, (count - before(*limit)).max(0.0)))
-                .collect(),
+            below: self.below.iter().map(fresh).collect(),
             count: self.count - earlier.count,
             sum: self.sum - earlier.sum,
         }
     }
 
-    /// Adds another one with the same limits.
+    /// Adds another one. Where that lacks a limit, as one of another release does, its values there are taken to lie in the
+    /// next bucket that it has.
     pub fn add(&mut self, other: &Self) {
-        for (limit, count) in &other.below {
-            self.bucket(*limit, *count);
+        for (limit, _) in &other.below {
+            self.know(*limit);
+        }
+        for (limit, below) in &mut self.below {
+            *below += other.up_to(*limit);
         }
         self.count += other.count;
         self.sum += other.sum;
+    }
+
+    /// Has a bucket up to this limit, if only an empty one.
+    pub fn know(&mut self, limit: f64) {
+        let at = self.place(limit);
+        let known = self
+            .below
+            .get(at)
+            .is_some_and(|(other, _)| other.total_cmp(&limit).is_eq());
+        if !known {
+            self.below.insert(at, (limit, self.before(at)));
+        }
+    }
+
+    /// Adds values to the bucket up to this limit; their number and sum are added by whoever knows them.
+    pub fn fill(&mut self, limit: f64, values: f64) {
+        let at = self.place(limit);
+        for (_, below) in &mut self.below[at..] {
+            *below += values;
+        }
+    }
+
+    /// How many values are not above a limit, as far as is known.
+    fn up_to(&self, limit: f64) -> f64 {
+        self.before(self.below.partition_point(|(other, _)| *other <= limit))
+    }
+
+    fn place(&self, limit: f64) -> usize {
+        self.below.partition_point(|(other, _)| *other < limit)
+    }
+
+    /// How many values the buckets before this place have.
+    fn before(&self, at: usize) -> f64 {
+        at.checked_sub(1).map_or(0.0, |at| self.below[at].1)
     }
 
     /// The mean; none without a value.
@@ -131,6 +162,25 @@ mod tests {
                 (10.0, f64::INFINITY, 1.0)
             ]
         );
+    }
+
+    #[test]
+    fn limits_may_differ() {
+        let mut all = histogram([2.0, 4.0, 5.0]);
+        let mut other = Histogram {
+            below: vec![(5.0, 1.0), (f64::INFINITY, 3.0)],
+            count: 3.0,
+            sum: 20.0,
+        };
+        assert_eq!(all.since(&other).below[0], (1.0, 2.0));
+        all.add(&other);
+        assert_eq!(
+            all.below,
+            [(1.0, 2.0), (5.0, 3.0), (10.0, 5.0), (f64::INFINITY, 8.0)]
+        );
+        other.know(1.0);
+        other.fill(1.0, 2.0);
+        assert_eq!(other.below, [(1.0, 2.0), (5.0, 3.0), (f64::INFINITY, 5.0)]);
     }
 
     #[test]

@@ -394,7 +394,9 @@ mod tests {
 
     fn play(keeper: Keeper, seen: Vec<Seen>) {
         let (tap, receiver) = sync_channel(100);
-        seen.into_iter().for_each(|seen| tap.send(seen).unwrap());
+        for seen in seen {
+            tap.send(seen).unwrap();
+        }
         drop(tap);
         keeper.keep(&receiver);
     }

@@ -87,8 +87,7 @@ impl Busy {
             let gap = 0.02 + 0.08 * self.chance() * self.chance();
             self.spread(Distribution::BetweenTokens, gap, (written / 200.0).round());
         }
-        let ended = (6.0 * self.chance()).round();
-        for _ in 0..usize::try_from(ended as i64).unwrap_or(0) {
+        while self.chance() < 0.75 {
             self.end_one();
         }
     }

@@ -1,8 +1,9 @@
 //! What is sampled while a run goes on: servers, nodes, evaluations. Pure; `run::store` keeps it on the disk.
 //!
 //! `page` reads a server's `/metrics`, `node` what a machine says of itself. `encoder` turns what was seen into lines: what
-//! came since the line before. `samples` puts lines together again, `server` is a server's series, `work` a sum of it.
+//! came since the line before. `all` puts lines together again, `server` is a server's series, `work` a sum of it.
 
+mod all;
 #[cfg(test)]
 pub(crate) mod busy;
 mod encoder;
@@ -10,17 +11,16 @@ mod line;
 mod node;
 mod page;
 mod point;
-mod samples;
 mod server;
 #[cfg(test)]
 mod tests;
 mod work;
 
+pub use all::{MOST_POINTS, Samples};
 pub use encoder::Encoder;
 pub use line::{EvalLine, GpuLoad, Head, Line, NodeLine, ServerLine};
 pub use node::NodeSample;
 pub use page::ServerSample;
 pub use point::Point;
-pub use samples::{MOST_POINTS, Samples};
 pub use server::ServerSeries;
 pub use work::Work;

@@ -44,7 +44,7 @@ pub(super) struct Cell {
 /// Which series a server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Known {
-    pub(super) gauges: u8,
+    pub(super) gauges: u16,
     pub(super) counters: u16,
     pub(super) distributions: u16,
 }
@@ -92,7 +92,7 @@ impl Point<'_> {
     }
 
     fn gauge(self, gauge: Gauge) -> Option<(f32, f32)> {
-        let known = self.stored.known.gauges >> gauge as u8 & 1 == 1;
+        let known = self.stored.known.gauges >> gauge as u16 & 1 == 1;
         known.then(|| self.stored.gauges[gauge as usize])
     }
 
@@ -124,25 +124,19 @@ impl Point<'_> {
     /// Adds what came into a distribution to a histogram.
     pub(super) fn add_to(self, distribution: Distribution, sum: &mut Histogram) {
         let (n, total) = self.stored.spreads[distribution as usize];
+        if n == 0.0 && !sum.below.is_empty() {
+            return;
+        }
         let limits = self.series.limits(distribution);
+        for limit in limits {
+            sum.know(*limit);
+        }
         let cells = self.stored.cells.iter();
-        let mut per = vec![0.0; limits.len()];
         for cell in cells.filter(|cell| cell.distribution == distribution as u8) {
-            per[usize::from(cell.limit)] += f64::from(cell.count);
+            sum.fill(limits[usize::from(cell.limit)], f64::from(cell.count));
         }
-        let mut order: Vec<usize> = (0..limits.len()).collect();
-        order.sort_unstable_by(|one, other| limits[*one].total_cmp(&limits[*other]));
-        let mut below = 0.0;
-        let mut fresh = Histogram {
-            below: Vec::with_capacity(limits.len()),
-            count: f64::from(n),
-            sum: f64::from(total),
-        };
-        for at in order {
-            below += per[at];
-            fresh.below.push((limits[at], below));
-        }
-        sum.add(&fresh);
+        sum.count += f64::from(n);
+        sum.sum += f64::from(total);
     }
 }
 

@@ -217,36 +217,16 @@ fn sum(mut counted: ServerSample, more: &ServerSample) -> ServerSample {
         *counted.counters.entry(*counter).or_default() += more;
     }
     for (distribution, more) in &more.distributions {
+        // Only buckets that grew are told: every wider one grew as well.
         let known = counted.distributions.entry(*distribution).or_default();
-        add(known, more);
+        known.add(more);
     }
     counted
 }
 
-/// Adds a histogram of which only buckets that grew are told: every wider one grew as well.
-fn add(known: &mut Histogram, more: &Histogram) {
-    for (limit, _) in &more.below {
-        if !known
-            .below
-            .iter()
-            .any(|(other, _)| other.total_cmp(limit).is_eq())
-        {
-            let at = known.below.partition_point(|(other, _)| other < limit);
-            let before = at.checked_sub(1).map_or(0.0, |at| known.below[at].1);
-            known.below.insert(at, (*limit, before));
-        }
-    }
-    for (limit, below) in &mut known.below {
-        let at = more.below.partition_point(|(other, _)| other <= limit);
-        *below += at.checked_sub(1).map_or(0.0, |at| more.below[at].1);
-    }
-    known.count += more.count;
-    known.sum += more.sum;
-}
-
 fn known(sample: &ServerSample) -> Known {
     Known {
-        gauges: bits(sample.gauges.keys(), |gauge| *gauge as u8) as u8,
+        gauges: bits(sample.gauges.keys(), |gauge| *gauge as u8),
         counters: bits(sample.counters.keys(), |counter| *counter as u8),
         distributions: bits(sample.distributions.keys(), |of| *of as u8),
     }

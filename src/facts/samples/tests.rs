@@ -140,8 +140,9 @@ fn assert_adds_up(work: &Work, ends: &[ServerSample]) {
     }
     for of in Distribution::ALL {
         let mut wanted = crate::facts::Histogram::default();
-        ends.iter()
-            .for_each(|end| wanted.add(&end.distributions[&of]));
+        for end in ends {
+            wanted.add(&end.distributions[&of]);
+        }
         let found = work.distribution(of).unwrap();
         assert!(near(found.count, wanted.count), "{of:?}");
         assert!(
@@ -281,7 +282,7 @@ fn a_point_covers_the_time_since_the_one_before_or_since_its_process_began() {
     busy.work();
     take(115, 1, &busy);
     busy.restart();
-    busy.sample.born = Some((at(200).0 / 1000) as f64);
+    busy.sample.born = Some(1_767_225_800.0);
     busy.work();
     take(230, 2, &busy);
     let series = &samples.servers[&UnitId::new(UNIT)];

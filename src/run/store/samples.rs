@@ -91,13 +91,9 @@ impl SampleFile {
     /// # Errors
     /// [`NotKept`]; later ones may be kept again.
     pub fn append(&mut self, lines: &[Line]) -> Result<(), NotKept> {
-        let bytes = match &self.file {
-            Some(_) => member(lines.iter()),
-            None => {
-                let head = Line::Head(self.head.clone());
-                member(std::iter::once(&head).chain(lines))
-            }
-        };
+        let head = Line::Head(self.head.clone());
+        let head = self.file.is_none().then_some(&head);
+        let bytes = member(head.into_iter().chain(lines));
         let bytes = bytes.map_err(StoreError::io("write", &self.path))?;
         let used = self.others + self.length;
         if used + bytes.len() as u64 > self.most {

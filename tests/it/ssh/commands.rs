@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use toolorch::world::{Command, TransportError};
+use toolorch::world::{Command, TransportError, look_at_load};
 
 use super::sshd::Sshd;
 use super::{Kind, LONG, Node, on_both};
@@ -23,6 +23,7 @@ on_both! {
     a_host_without_bash_is_refused
     what_is_spawned_lives_on
     a_null_byte_is_no_word
+    a_machine_says_what_it_does
 }
 
 fn codes_and_outputs_come_back(kind: Kind) {
@@ -44,6 +45,20 @@ fn codes_and_outputs_come_back(kind: Kind) {
     assert_eq!(node.says(&["true"]), "");
     // One login for all.
     assert_eq!(sshd.logins(), 1);
+}
+
+/// What samples of nodes rest on.
+fn a_machine_says_what_it_does(kind: Kind) {
+    let sshd = Sshd::start(&[]);
+    let node = Node::of(&sshd, kind);
+    let seen = node.block_on(look_at_load(node.transport(), true)).unwrap();
+    assert!(seen.load.is_some() && seen.cores >= Some(1), "{seen:?}");
+    assert!(
+        seen.memory
+            .is_some_and(|(available, total)| available < total)
+    );
+    drop(sshd);
+    assert_eq!(node.block_on(look_at_load(node.transport(), true)), None);
 }
 
 fn a_signal_is_a_failure(kind: Kind) {

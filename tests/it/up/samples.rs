@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use toolorch::base::{Generation, UnitId};
 use toolorch::facts::exposition::total;
-use toolorch::facts::samples::{Point, Samples};
+use toolorch::facts::samples::{Point, Samples, ServerSeries};
 use toolorch::knowledge::series::{Counter, Distribution, Gauge};
 use toolorch::run::store::read_samples;
 
@@ -44,7 +44,7 @@ fn tokens(page: &str) -> f64 {
 
 fn sum(samples: &Samples, unit: &str, generation: u64, counter: Counter) -> f64 {
     let series = samples.servers.get(&UnitId::new(unit));
-    let points = series.into_iter().flat_map(|series| series.points());
+    let points = series.into_iter().flat_map(ServerSeries::points);
     let of_start = points.filter(|point| point.generation() == Generation(generation));
     of_start.filter_map(|point| point.count(counter)).sum()
 }
@@ -87,12 +87,8 @@ fn samples_add_up_to_what_servers_counted_across_a_restart_and_a_new_owner() {
     until("a later sample", || {
         (of_first(&read()) >= before).then_some(())
     });
-    let started = events(&scene, "started").into_iter();
-    let pid = started
-        .filter(|event| event["unit"] == UNIT)
-        .next_back()
-        .unwrap()["pid"]
-        .clone();
+    let mut started = events(&scene, "started").into_iter();
+    let pid = started.rfind(|event| event["unit"] == UNIT).unwrap()["pid"].clone();
     let last = tokens(&page(&scene));
     kill(u32::try_from(pid.as_u64().unwrap()).unwrap(), Signal::KILL);
     until("the second start in samples", || {
@@ -164,13 +160,13 @@ fn look_at_all(samples: &Samples) {
     );
 }
 
-const NVIDIA_SMI: &str = r#"#!/bin/bash
+const NVIDIA_SMI: &str = r"#!/bin/bash
 [[ $2 == --format=csv,noheader,nounits && $# == 2 ]] || exit 2
 case $1 in
   --query-gpu=index,utilization.gpu,memory.used,memory.total) printf '0, 97, 70123, 81559\n1, [N/A], 4, 81559\n' ;;
   *) exit 2 ;;
 esac
-"#;
+";
 
 #[test]
 fn gpus_are_sampled_where_servers_have_some() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::line::{EvalLine, Line, NodeLine};
+use super::point::Point;
 use super::server::ServerSeries;
 use crate::base::{EvalName, Millis, NodeName, Timestamp, UnitId};
 
@@ -44,7 +45,7 @@ impl Samples {
     /// The first and the last moment of which something is known.
     pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let servers = self.servers.values().flat_map(|series| {
-            let mut points = series.points().map(|point| point.at());
+            let mut points = series.points().map(Point::at);
             [points.next(), points.next_back()]
         });
         let nodes = self
