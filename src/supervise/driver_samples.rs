@@ -11,7 +11,7 @@ use tokio::time::{interval_at, timeout};
 
 use super::Input;
 use super::driver::Driver;
-use crate::base::{Clock, EvalName, Generation, Millis, NodeName, Timestamp, UnitId};
+use crate::base::{Clock, EvalName, Generation, Millis, NodeName, RunId, Timestamp, UnitId};
 use crate::facts::samples::{Encoder, EvalLine, Head, Line, NodeLine, ServerSample};
 use crate::run::RunState;
 use crate::run::store::{NotKept, Owner, SampleFile};
@@ -77,7 +77,7 @@ pub(super) struct Sampling {
 
 impl Sampling {
     /// Begins; where the system refuses a thread nothing is kept.
-    pub(super) fn begin(owner: &Owner, run: crate::base::RunId) -> Self {
+    pub(super) fn begin(owner: &Owner, run: RunId) -> Self {
         let head = Head {
             v: Head::FORMAT,
             run,
@@ -359,7 +359,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::base::{Epoch, RunId};
+    use crate::base::Epoch;
     use crate::facts::samples::Samples;
     use crate::facts::samples::busy::Busy;
     use crate::knowledge::series::Counter;

@@ -44,6 +44,7 @@ fn links_lead_somewhere() {
         "docs/ADAPTERS.md",
         "docs/ARCHITECTURE.md",
         "docs/REHEARSAL.md",
+        "docs/SAMPLES.md",
         "docs/STYLE.md",
         "docs/WEIGHTS.md",
     ] {

@@ -100,12 +100,16 @@ fn samples_add_up_to_what_servers_counted_across_a_restart_and_a_new_owner() {
         "{before} <= {kept} <= {last}"
     );
 
+    // What is torn below must not be what was read above.
+    let written = scene.path(&format!("{RUN}/samples.1.jsonl.gz"));
+    let length = || std::fs::metadata(&written).unwrap().len();
+    let before = length();
+    until("another piece", || (length() > before).then_some(()));
     first.signal(Signal::KILL);
     first.end();
     assert!(scene.results("quickstart/out/results") < 150, "too fast");
-    let torn = scene.path(&format!("{RUN}/samples.1.jsonl.gz"));
-    let bytes = std::fs::read(&torn).unwrap();
-    std::fs::write(&torn, &bytes[..bytes.len() - 5]).unwrap();
+    let bytes = std::fs::read(&written).unwrap();
+    std::fs::write(&written, &bytes[..bytes.len() - 5]).unwrap();
     let said = up(&scene, "quickstart.yaml").end();
     assert_eq!(said.code, 0, "{}", said.err);
 
