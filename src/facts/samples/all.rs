@@ -27,7 +27,8 @@ pub struct Samples {
     pub every: Millis,
     /// The width of the pieces of time of which points were made one; zero where nothing was thinned out.
     pub width: Millis,
-    /// Files that could be read in part only, and why: what was torn off is not here, and nothing else rests on it.
+    /// Files that could be read in part only, and why: what was torn off is not here, and nothing else rests on it. Of a run
+    /// that goes on it may be what is being written.
     pub torn: Vec<String>,
     points: usize,
     most: Option<usize>,
