@@ -1,6 +1,7 @@
-//! Vocabulary: newtypes for every name, field paths, spans, time, digests, exit codes. Pure.
+//! Vocabulary: newtypes for every name, field paths, spans, time, digests, exit codes, repeatable chance. Pure.
 
 mod bytes;
+mod chance;
 mod digest;
 mod exit;
 mod ids;
@@ -14,6 +15,7 @@ mod text;
 mod time;
 
 pub use bytes::bytes;
+pub(crate) use chance::Chance;
 pub use digest::{hex, sha256};
 pub use exit::ExitStatus;
 pub use ids::{

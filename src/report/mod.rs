@@ -4,6 +4,7 @@ pub mod rehearsal;
 mod routing;
 mod statistics;
 mod summary;
+pub mod verdict;
 
 pub use routing::routing_text;
 pub use statistics::{CallStats, quantile, statistics};

@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::act::Act;
-use super::chance::Chance;
 use super::timed::{self, Happens as _, Length, Timed, written};
+use crate::base::Chance;
 use crate::base::{Name, UnitId};
 use crate::plan::{Plan, UnitKind};
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::batch::{Batch, Event, Micros, Moment, Rates, Ticket};
-use super::chance::Chance;
 use super::lengths;
+use crate::base::Chance;
 
 /// Seeds apart, so that a long prompt says nothing of its answer.
 const PROMPTS: u64 = 0x7072_6f6d_7074_7300;

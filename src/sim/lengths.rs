@@ -1,6 +1,6 @@
 //! How many tokens an answer has where its text does not say: drawn from its question, the same each time. Pure.
 
-use super::chance::Chance;
+use crate::base::Chance;
 
 /// A length for the question with this hash: log-normal with this mean, and `spread` as the standard deviation of its
 /// logarithm.

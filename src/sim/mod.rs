@@ -19,7 +19,6 @@ mod argparse_tests;
 mod arithmetic;
 mod batch;
 mod capture;
-mod chance;
 mod chaos;
 mod chat;
 mod closed_loop;

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::Chance;
 use crate::knowledge::release::Release;
 use crate::sim::batch::{Batch, Micros};
-use crate::sim::chance::Chance;
 use crate::sim::closed_loop::{Answered, ClosedLoop};
 use crate::sim::engine::Load;
 use crate::sim::fit::sample;

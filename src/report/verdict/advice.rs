@@ -1,0 +1,210 @@
+//! What to change, where the evidence carries it.
+
+use serde::Serialize;
+
+use super::evidence::Evidence;
+use super::judge::{Judged, Limit, Verdict};
+use super::measured::Measured;
+use super::model::Model;
+use super::moves::{Move, UNUSED, moved};
+use super::patch::{patch, unused};
+use super::phases::Phases;
+use super::prediction::Prediction;
+
+/// A change is worth its work from this factor, at the lower end of its interval.
+const WORTH: f64 = 1.05;
+/// The smallest move with this share of the best one's gain is as good.
+const NEARLY: f64 = 0.8;
+/// A class that gives GPUs has, by what was seen, no more than so many calls on each replica that it keeps.
+const KEPT: f64 = 1.0;
+
+/// What to change, or why nothing is advised.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Advice {
+    /// This.
+    Change {
+        /// What it will bring, and how the YAML changes.
+        prediction: Box<Prediction>,
+        /// Why, in half a sentence.
+        because: String,
+    },
+    /// Nothing.
+    Nothing {
+        /// Why.
+        why: String,
+    },
+}
+
+/// The advice for this run.
+pub(super) fn advice(
+    evidence: &Evidence,
+    phases: &Phases,
+    classes: &[Judged],
+    limit: &Limit,
+) -> Advice {
+    match receiver(evidence, limit).and_then(|to| best(evidence, phases, classes, to)) {
+        Ok(advice) => advice,
+        Err(why) => Advice::Nothing { why },
+    }
+}
+
+/// The class that would have GPUs if there were any, or why none would.
+fn receiver(evidence: &Evidence, limit: &Limit) -> Result<usize, String> {
+    let why = match limit {
+        Limit::Class {
+            class,
+            verdict: Verdict::QueueLimited,
+        } => {
+            let mut classes = evidence.classes.iter();
+            return classes
+                .position(|one| one.name == *class && one.gpus_per_replica > 0)
+                .ok_or_else(|| {
+                    format!("{class} has no GPUs of its own: it waits for other things")
+                });
+        }
+        Limit::Class {
+            class,
+            verdict: Verdict::KvLimited,
+        } => format!(
+            "the cache of {class} is full, and how much more replicas would bring is not to be told from that"
+        ),
+        Limit::Class { class, .. } => {
+            format!("nobody waits for {class}, so that more replicas would find little to do")
+        }
+        Limit::Client => "servers have places free, and the client does not fill them".to_owned(),
+        Limit::Tail => {
+            "its end is what takes long: few questions are left, and servers have places free"
+                .to_owned()
+        }
+        Limit::Balanced => "nothing has GPUs to give to something that lacks them".to_owned(),
+        Limit::Unknown { why } => {
+            format!("{why}, so that nobody can tell whether more replicas help")
+        }
+    };
+    Err(why)
+}
+
+/// A move, and the factor that it brings.
+struct Candidate {
+    step: Move,
+    replicas: Vec<usize>,
+    factor: f64,
+}
+
+fn best(
+    evidence: &Evidence,
+    phases: &Phases,
+    classes: &[Judged],
+    to: usize,
+) -> Result<Advice, String> {
+    let model = Model::of(evidence, phases, &[to])?;
+    let name = &evidence.classes[to].name;
+    let candidates = candidates(evidence, &model, classes, to);
+    let most = candidates
+        .iter()
+        .map(|one| one.factor)
+        .fold(f64::NEG_INFINITY, f64::max);
+    if candidates.is_empty() {
+        return Err(format!(
+            "calls wait for {name}, and no model has GPUs to give: only more GPUs would help"
+        ));
+    }
+    let good = |one: &&Candidate| one.factor - 1.0 >= NEARLY * (most - 1.0);
+    let Some(chosen) = candidates
+        .iter()
+        .filter(good)
+        .min_by_key(|one| one.step.gpus)
+    else {
+        return Err(format!("more replicas of {name} would bring nothing"));
+    };
+    let estimate = model
+        .estimate(&chosen.replicas)
+        .ok_or("its numbers do not add up")?;
+    if estimate.low < WORTH {
+        return Err(format!(
+            "{} would be {:.2}× ({:.2}–{:.2}), which may be nothing",
+            chosen.step, estimate.factor, estimate.low, estimate.high
+        ));
+    }
+    Ok(Advice::Change {
+        because: because(&classes[to].measured, &chosen.step, classes),
+        prediction: Box::new(Prediction::new(
+            evidence,
+            &model,
+            std::slice::from_ref(&chosen.step),
+            &chosen.replicas,
+            estimate,
+        )),
+    })
+}
+
+/// Every move to this class that can be made and written down, unused GPUs first.
+fn candidates(
+    evidence: &Evidence,
+    model: &Model<'_>,
+    classes: &[Judged],
+    to: usize,
+) -> Vec<Candidate> {
+    let receiver = &evidence.classes[to];
+    let idle = classes.iter().zip(&evidence.classes);
+    let idle = idle
+        .filter(|(judged, class)| judged.verdict == Verdict::Idle && class.gpus_per_replica > 0)
+        .map(|(judged, class)| (class.name.as_str(), given(&judged.measured)));
+    let donors = [(UNUSED, unused(evidence))].into_iter().chain(idle);
+    let mut found = Vec::new();
+    for (from, most) in donors {
+        for gpus in (receiver.gpus_per_replica..=most).step_by(receiver.gpus_per_replica) {
+            let step = Move {
+                gpus,
+                from: from.to_owned(),
+                to: receiver.name.clone(),
+            };
+            let Ok(replicas) = moved(evidence, std::slice::from_ref(&step)) else {
+                continue;
+            };
+            if patch(evidence, &replicas).by_hand.is_some() {
+                continue;
+            }
+            if let Some(factor) = model.factor(&replicas) {
+                found.push(Candidate {
+                    step,
+                    replicas,
+                    factor,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// GPUs that an idle class can give without becoming the next that is waited for.
+fn given(class: &Measured) -> usize {
+    let Some(running) = class.running.filter(|_| class.replicas > 0) else {
+        return 0;
+    };
+    let kept = super::numbers::whole((running / KEPT).ceil()).max(1);
+    let each = class.gpus / class.replicas;
+    class.replicas.saturating_sub(kept) * each
+}
+
+fn because(class: &Measured, step: &Move, classes: &[Judged]) -> String {
+    let waits = class.queue_share().map_or(String::new(), |share| {
+        format!(
+            "calls to {} wait {:.0} % of their time",
+            class.class,
+            share * 100.0
+        )
+    });
+    let donor = classes.iter().find(|one| one.measured.class == step.from);
+    let gives = donor.and_then(|donor| {
+        let one = &donor.measured;
+        let each = one.running_each()?;
+        Some(format!(
+            "a replica of {} computes {:.1} at once",
+            one.class, each
+        ))
+    });
+    let gives = gives.unwrap_or_else(|| "those GPUs do nothing".to_owned());
+    format!("{waits} and {gives}")
+}

@@ -1,0 +1,115 @@
+//! All that is said of a run.
+
+use serde::Serialize;
+
+use super::advice::{Advice, advice};
+use super::cost::{Cost, cost};
+use super::eta::{Eta, eta, stalled};
+use super::evidence::Evidence;
+use super::findings::{Findings, findings};
+use super::judge::{Judged, Limit, limit, tail_share, verdict};
+use super::measured::{Questions, all_measured, attributed};
+use super::numbers::{between, number, ratio};
+use super::phases::{Phases, phases};
+use super::sums::Blocks;
+use super::what_if::bound;
+
+/// All that is said of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Analysis {
+    /// What it is limited by.
+    pub limit: Limit,
+    /// Its questions.
+    pub questions: Questions,
+    /// The classes.
+    pub classes: Vec<Judged>,
+    /// Its parts.
+    pub phases: Phases,
+    /// The share of it that was its end.
+    pub tail_share: Option<f64>,
+    /// What stands out.
+    pub findings: Findings,
+    /// What to change.
+    pub advice: Advice,
+    /// Where nothing is advised for lack of queue metrics: what more replicas would bring at most.
+    pub at_most: Option<AtMost>,
+    /// Hours that all known times take at least with this many questions at once.
+    pub floor_hours: Option<f64>,
+    /// When it may be done.
+    pub eta: Eta,
+    /// What it costs; none of results alone.
+    pub cost: Option<Cost>,
+}
+
+/// What more replicas of a class would bring if all of its time were waiting, which nobody knows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AtMost {
+    /// The class.
+    pub class: String,
+    /// So many replicas, and the factor.
+    pub factors: Vec<(usize, f64)>,
+}
+
+/// Judges a run.
+pub fn analyse(evidence: &Evidence) -> Analysis {
+    let phases = phases(evidence);
+    let all = Blocks::of(evidence, &phases).all();
+    let (questions, measured) = all_measured(evidence, &phases, &all);
+    let judged = |measured| Judged {
+        verdict: verdict(&measured, &questions),
+        measured,
+    };
+    let classes: Vec<Judged> = measured.into_iter().map(judged).collect();
+    let wall = between(evidence.began, evidence.until);
+    let limit = match stalled(evidence) {
+        Some(why) => Limit::Unknown { why },
+        None => limit(&questions, &classes, &phases, wall),
+    };
+    let floor = evidence.client.concurrency.map(number);
+    Analysis {
+        findings: findings(evidence, &phases, &questions),
+        advice: advice(evidence, &phases, &classes, &limit),
+        at_most: at_most(evidence, &limit),
+        tail_share: tail_share(&phases, wall),
+        floor_hours: floor
+            .and_then(|number| ratio(attributed(evidence) / 3600.0, number))
+            .filter(|hours| *hours > 0.0),
+        eta: eta(evidence),
+        cost: cost(evidence),
+        limit,
+        questions,
+        classes,
+        phases,
+    }
+}
+
+/// Bounds for the class with the most of the known time: a quarter, half and as many again of its replicas.
+fn at_most(evidence: &Evidence, limit: &Limit) -> Option<AtMost> {
+    if !matches!(limit, Limit::Unknown { .. }) {
+        return None;
+    }
+    let classes = evidence.classes.iter().enumerate();
+    let time = |(index, class): (usize, &super::evidence::Class)| {
+        let calls = class.calls.filter(|_| class.gpus_per_replica > 0)?;
+        Some((index, calls.seconds()))
+    };
+    let (index, _) = classes
+        .filter_map(time)
+        .max_by(|one, other| one.1.total_cmp(&other.1))?;
+    let now = evidence.classes[index].replicas;
+    let mut wanted = vec![now + now.div_ceil(4), now + now.div_ceil(2), now * 2];
+    wanted.dedup();
+    let factor = |count: usize| {
+        let mut replicas: Vec<usize> = evidence
+            .classes
+            .iter()
+            .map(|class| class.replicas)
+            .collect();
+        replicas[index] = count;
+        Some((count, bound(evidence, &replicas)?))
+    };
+    Some(AtMost {
+        class: evidence.classes[index].name.clone(),
+        factors: wanted.into_iter().filter_map(factor).collect(),
+    })
+}

@@ -1,0 +1,53 @@
+//! What a run costs in GPU hours, and how much of that did nothing.
+
+use serde::Serialize;
+
+use super::evidence::Evidence;
+use super::numbers::{between, number, ratio};
+use super::phases::Span;
+use super::sums::Sums;
+
+/// GPU hours of a run, from the first start of its client on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cost {
+    /// Of all servers.
+    pub gpu_hours: f64,
+    /// Of these, with nothing to compute, as far as that was seen.
+    pub idle_hours: f64,
+    /// Of these, of servers of which nothing was seen.
+    pub unseen_hours: f64,
+    /// Beside them: GPUs of the cluster that no server has.
+    pub unused_hours: f64,
+    /// For each question that was finished in this run.
+    pub per_question: Option<f64>,
+}
+
+/// What this run costs so far; none where it has taken no time, as in results alone.
+pub fn cost(evidence: &Evidence) -> Option<Cost> {
+    let hours = between(evidence.began, evidence.until) / 3600.0;
+    if hours <= 0.0 {
+        return None;
+    }
+    let run = Span {
+        from: evidence.began,
+        until: evidence.until,
+    };
+    let (mut all, mut idle, mut unseen) = (0.0, 0.0, 0.0);
+    for class in &evidence.classes {
+        let own = number(class.gpus()) * hours;
+        all += own;
+        match Sums::of(class, run).idle.rate() {
+            Some(share) => idle += own * share,
+            None => unseen += own,
+        }
+    }
+    let ended = evidence.client.tasks.iter();
+    let done = ended.filter(|task| task.ended.is_some()).count();
+    Some(Cost {
+        gpu_hours: all,
+        idle_hours: idle,
+        unseen_hours: unseen,
+        unused_hours: number(super::patch::unused(evidence)) * hours,
+        per_question: ratio(all, number(done)),
+    })
+}

@@ -1,0 +1,144 @@
+//! What is known of a run when it is judged. Anything can be unknown; nothing is guessed to fill it.
+
+use crate::base::{Millis, Timestamp};
+
+/// What is known of one evaluation and of the servers that worked for it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    /// When its client first started.
+    pub began: Timestamp,
+    /// Up to when this is known: now, or the end.
+    pub until: Timestamp,
+    /// Who asked.
+    pub client: Client,
+    /// Who was asked, each kind of server once.
+    pub classes: Vec<Class>,
+    /// The nodes of the cluster; empty where that is not known, as of results without a cluster.
+    pub nodes: Vec<Node>,
+}
+
+/// The evaluation's client.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Client {
+    /// Questions that it has under way at once (N).
+    pub concurrency: Option<usize>,
+    /// Questions in all.
+    pub total: Option<usize>,
+    /// Questions that were finished, in this run or before.
+    pub done: usize,
+    /// Questions that were begun or finished in this run, as far as that was seen.
+    pub tasks: Vec<Task>,
+    /// What a question's time is spent with, one after the other: calls of the orchestrator and of each tool, end to end.
+    pub steps: Vec<Step>,
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its id.
+    pub id: String,
+    /// When it was begun, where that was seen.
+    pub began: Option<Timestamp>,
+    /// When it was finished; none while it is under way.
+    pub ended: Option<Timestamp>,
+}
+
+/// Calls of one kind as the client saw them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// `answer`.
+    pub name: String,
+    /// How often and how long.
+    pub calls: Calls,
+}
+
+/// How many calls, and their mean time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calls {
+    /// How many.
+    pub count: usize,
+    /// Their mean time in seconds, queue and network included.
+    pub mean: f64,
+}
+
+impl Calls {
+    /// The time of all of them, in seconds.
+    pub(super) fn seconds(self) -> f64 {
+        super::numbers::number(self.count) * self.mean
+    }
+}
+
+/// One kind of server: a model, or a service.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Class {
+    /// Its name in the YAML.
+    pub name: String,
+    /// Servers.
+    pub replicas: usize,
+    /// GPUs of each (`tensor_parallel` × `pipeline_parallel`); 0 where it has none of its own.
+    pub gpus_per_replica: usize,
+    /// Requests that each computes at once (`--max-num-seqs`), where that is known.
+    pub seats: Option<usize>,
+    /// Its calls as the client saw them.
+    pub calls: Option<Calls>,
+    /// Nine of ten answers have no more tokens than this.
+    pub answer_tokens: Option<f64>,
+    /// What was sampled, by replica; empty where nothing was.
+    pub series: Vec<Series>,
+    /// Its nodes, as in the YAML.
+    pub nodes: Vec<String>,
+    /// Its `gpus` are written out in the YAML, which a patch leaves to people.
+    pub pinned: bool,
+}
+
+impl Class {
+    /// Its GPUs.
+    pub(super) fn gpus(&self) -> usize {
+        self.replicas * self.gpus_per_replica
+    }
+}
+
+/// A node, or a pool of nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name in the YAML.
+    pub name: String,
+    /// GPUs that the YAML gives it.
+    pub gpus: usize,
+}
+
+/// What was sampled of one replica, oldest first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Series {
+    /// `orchestrator-0`.
+    pub replica: String,
+    /// The samples.
+    pub windows: Vec<Window>,
+}
+
+/// What a replica did between two looks at it: gauges as the second look found them, counters as what was added.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Window {
+    /// The second look.
+    pub at: Timestamp,
+    /// Since the first.
+    pub length: Millis,
+    /// Requests that are computed.
+    pub running: Option<f64>,
+    /// Requests that wait for a place.
+    pub waiting: Option<f64>,
+    /// The share of the KV cache in use, 0 to 1.
+    pub kv: Option<f64>,
+    /// Requests that had to give their cache back.
+    pub preemptions: Option<f64>,
+    /// Requests that were answered.
+    pub finished: Option<f64>,
+    /// What those had waited, in seconds, all together.
+    pub queue_seconds: Option<f64>,
+    /// What those had been computed, in seconds, all together.
+    pub inference_seconds: Option<f64>,
+    /// Tokens written.
+    pub generated: Option<f64>,
+    /// Tokens of prompts read.
+    pub prompt: Option<f64>,
+}

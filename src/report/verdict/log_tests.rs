@@ -1,0 +1,82 @@
+//! The log's own numbers, of which the report has to say what follows from them and no more.
+
+use insta::assert_snapshot;
+
+use super::*;
+
+fn calls(count: usize, mean: f64) -> Calls {
+    Calls { count, mean }
+}
+
+fn class(name: &str, replicas: usize, calls: Calls, node: &str) -> Class {
+    Class {
+        name: name.to_owned(),
+        replicas,
+        gpus_per_replica: 1,
+        calls: Some(calls),
+        nodes: vec![node.to_owned()],
+        ..Class::default()
+    }
+}
+
+fn step(name: &str, calls: Calls) -> Step {
+    Step {
+        name: name.to_owned(),
+        calls,
+    }
+}
+
+/// The tables of the log: latencies that the client wrote down, and no counter of any server.
+fn log() -> Evidence {
+    Evidence {
+        client: Client {
+            concurrency: Some(64),
+            total: Some(1900),
+            done: 1900,
+            tasks: Vec::new(),
+            steps: vec![
+                step("orchestrator", calls(5318, 80.7)),
+                step("search", calls(400, 8.0)),
+                step("answer", calls(500, 34.5)),
+                step("enhance_reasoning", calls(270, 11.5)),
+            ],
+        },
+        classes: vec![
+            class("orchestrator", 4, calls(5318, 80.7), "research-secure-05"),
+            class("coder", 8, calls(270, 8.0), "research-secure-11"),
+            class("answer", 8, calls(500, 32.7), "research-secure-12"),
+            class("search", 4, calls(400, 2.5), "172.27.31.10"),
+        ],
+        ..Evidence::default()
+    }
+}
+
+#[test]
+fn the_log_says_so_much_and_no_more() {
+    assert_snapshot!(verdict_text(&analyse(&log())), @r#"
+    limited by: unknown: nothing is known of the queue of orchestrator
+      orchestrator  unknown  60.7 calls under way on 4 replicas, by the client's times
+      coder         idle     0.31 calls under way on 8 replicas, by the client's times
+      answer        idle     2.3 calls under way on 8 replicas, by the client's times
+      search        idle     0.14 calls under way on 4 replicas, by the client's times
+    orchestrator is 94.8 % of the time that is accounted for, 2.8 calls a question; all of it takes 1.96 h at least
+    20 of 24 GPUs serve 2.8 calls at a time
+    no advice: nothing is known of the queue of orchestrator, so that nobody can tell whether more replicas help
+      if all of orchestrator's time were waiting, 5, 6, 8 replicas would bring 1.23×, 1.46×, 1.90× at most; if none were, nothing
+    "#);
+}
+
+#[test]
+fn what_if_bounds_what_the_log_does_not_tell() {
+    let asked = |moves: &str| what_if_text(&what_if(&log(), &[moves.parse().unwrap()]));
+    assert_snapshot!(asked("2 coder:orchestrator"), @r#"
+    at most 1.46× questions an hour, and maybe nothing: nothing is known of the queue of orchestrator
+      models.orchestrator.replicas: 4 → 6
+      models.coder.replicas: 8 → 6
+    "#);
+    assert_snapshot!(asked("4 coder:orchestrator"), @r#"
+    at most 1.90× questions an hour, and maybe nothing: nothing is known of the queue of orchestrator
+      models.orchestrator.replicas: 4 → 8
+      models.coder.replicas: 8 → 4
+    "#);
+}

@@ -1,0 +1,51 @@
+//! What a run was limited by, and what to change: operational laws over what was sampled and what the client saw. Pure.
+//!
+//! `evidence` is what is known, `phases` cuts it into cold, steady and end, `sums` adds it up, `measured` is the laws, `judge` the
+//! verdicts. `curve` and `network` are the model that `model` asks for a factor and its interval; `moves`, `what_if`, `patch` and
+//! `advice` say what to change, `prediction` compares that with what came of it. docs/VERDICT.md has the reasons.
+
+mod advice;
+mod analysis;
+mod cost;
+mod curve;
+mod eta;
+mod evidence;
+mod findings;
+#[cfg(test)]
+mod findings_tests;
+mod judge;
+#[cfg(test)]
+mod log_tests;
+mod measured;
+mod model;
+mod moves;
+#[cfg(test)]
+mod moves_tests;
+mod network;
+mod numbers;
+mod patch;
+mod phases;
+mod prediction;
+#[cfg(test)]
+mod simulated;
+mod sums;
+mod text;
+#[cfg(test)]
+mod truth_tests;
+mod what_if;
+
+pub use advice::Advice;
+pub use analysis::{Analysis, AtMost, analyse};
+pub use cost::{Cost, cost};
+pub use eta::{Eta, eta};
+pub use evidence::{Calls, Class, Client, Evidence, Node, Series, Step, Task, Window};
+pub use findings::{Findings, Late, Starved, Uneven};
+pub use judge::{Judged, Limit, Verdict};
+pub use measured::{Measured, Questions};
+pub use model::Estimate;
+pub use moves::{InvalidMove, Move};
+pub use patch::{Change, Patch};
+pub use phases::{Cold, Phases, Span};
+pub use prediction::{Compared, Prediction, compare};
+pub use text::{compared_text, short_text, verdict_text, what_if_text};
+pub use what_if::{Outcome, what_if};

@@ -1,0 +1,126 @@
+//! Moves that cannot be, and what the others mean in the YAML.
+
+use insta::assert_snapshot;
+
+use super::moves::moved;
+use super::patch::patch;
+use super::*;
+
+fn class(name: &str, replicas: usize, gpus: usize, node: &str) -> Class {
+    Class {
+        name: name.to_owned(),
+        replicas,
+        gpus_per_replica: gpus,
+        nodes: vec![node.to_owned()],
+        ..Class::default()
+    }
+}
+
+fn node(name: &str, gpus: usize) -> Node {
+    Node {
+        name: name.to_owned(),
+        gpus,
+    }
+}
+
+fn cluster() -> Evidence {
+    Evidence {
+        classes: vec![
+            class("orchestrator", 4, 1, "n5"),
+            class("coder", 8, 1, "n11"),
+            class("answer", 2, 4, "n12"),
+            class("judge", 1, 0, "n5"),
+        ],
+        nodes: vec![
+            node("n5", 4),
+            node("n11", 8),
+            node("n12", 8),
+            node("n13", 1),
+        ],
+        ..Evidence::default()
+    }
+}
+
+fn said_of(evidence: &Evidence, moves: &[&str]) -> String {
+    let moves: Vec<Move> = moves.iter().map(|text| text.parse().unwrap()).collect();
+    match moved(evidence, &moves) {
+        Err(why) => why,
+        Ok(replicas) => {
+            let patch = patch(evidence, &replicas);
+            let mut lines: Vec<String> = patch
+                .changes
+                .iter()
+                .map(|change| format!("{}: {} → {}", change.path, change.from, change.to))
+                .collect();
+            lines.extend(patch.by_hand);
+            lines.join("\n")
+        }
+    }
+}
+
+#[test]
+fn impossible_moves_are_refused_with_words() {
+    let said = |moves: &[&str]| said_of(&cluster(), moves);
+    assert_snapshot!(said(&["2 codr:orchestrator"]), @"`codr` is not known: GPUs are with orchestrator, coder, answer");
+    assert_snapshot!(said(&["2 coder:coder"]), @"`coder` cannot give GPUs to itself: name two models");
+    assert_snapshot!(said(&["2 coder:judge"]), @"`judge` has no GPUs of its own");
+    assert_snapshot!(said(&["2 coder:answer"]), @"a replica of `answer` takes 4 GPUs, and 2 are no multiple of that: a replica is moved whole, or `tensor_parallel` changed first");
+    assert_snapshot!(said(&["1 answer:orchestrator"]), @"a replica of `answer` takes 4 GPUs, and 1 is no multiple of that: a replica is moved whole, or `tensor_parallel` changed first");
+    assert_snapshot!(said(&["8 coder:orchestrator"]), @"`coder` has 8 replicas: without 8 GPUs none is left, and questions that need it fail; its GPUs above that are 7");
+    assert_snapshot!(said(&["4 coder:orchestrator", "4 coder:answer"]), @"`coder` has 4 replicas: without 4 GPUs none is left, and questions that need it fail; its GPUs above that are 3");
+    assert_snapshot!(said(&["2 unused:orchestrator"]), @"1 GPU of the cluster is unused, fewer than 2");
+}
+
+#[test]
+fn a_patch_says_where_replicas_go() {
+    let said = |moves: &[&str]| said_of(&cluster(), moves);
+    // Spread evenly over both nodes there would be three on n11, and two are free.
+    assert_snapshot!(said(&["2 coder:orchestrator"]), @r#"
+    models.orchestrator.replicas: 4 → 6
+    models.coder.replicas: 8 → 6
+    no even spread of orchestrator over nodes fits: `gpus` has to say where its replicas go
+    "#);
+    assert_snapshot!(said(&["4 coder:orchestrator"]), @r#"
+    models.orchestrator.replicas: 4 → 8
+    models.orchestrator.node: n5 → [n5, n11]
+    models.coder.replicas: 8 → 4
+    "#);
+    assert_snapshot!(said(&["4 coder:answer"]), @r#"
+    models.coder.replicas: 8 → 4
+    models.answer.replicas: 2 → 3
+    models.answer.node: n12 → [n12, n11]
+    "#);
+    assert_snapshot!(said(&["1 unused:orchestrator"]), @r#"
+    models.orchestrator.replicas: 4 → 5
+    no even spread of orchestrator over nodes fits: `gpus` has to say where its replicas go
+    "#);
+    let mut roomy = cluster();
+    roomy.nodes[0].gpus = 8;
+    assert_snapshot!(said_of(&roomy, &["3 unused:orchestrator"]), @"models.orchestrator.replicas: 4 → 7");
+    roomy.classes[0].pinned = true;
+    assert_snapshot!(said_of(&roomy, &["3 unused:orchestrator"]), @r#"
+    models.orchestrator.replicas: 4 → 7
+    `gpus` of orchestrator has to name as many
+    "#);
+}
+
+#[test]
+fn a_move_is_read_as_it_is_written() {
+    let step: Move = "2 coder:orchestrator".parse().unwrap();
+    assert_eq!(step.to_string().parse(), Ok(step));
+    for text in [
+        "",
+        "2",
+        "coder:orchestrator",
+        "0 a:b",
+        "-1 a:b",
+        "2 a",
+        "2 :b",
+        "2 a:",
+        "2 a:b:c",
+        "x a:b",
+    ] {
+        assert!(text.parse::<Move>().is_err(), "{text}");
+    }
+    assert_snapshot!("2 coder".parse::<Move>().unwrap_err(), @"`2 coder` is not a move of GPUs: write how many, from where and to where, such as `2 coder:orchestrator`; GPUs that no model has are `unused`");
+}

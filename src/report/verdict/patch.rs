@@ -1,0 +1,138 @@
+//! What a change of replicas means in the YAML.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Class, Evidence};
+use crate::base::FieldPath;
+
+/// One value of the YAML that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where: `models.orchestrator.replicas`.
+    pub path: FieldPath,
+    /// What stands there.
+    pub from: String,
+    /// What stands there then.
+    pub to: String,
+}
+
+/// The changes of the YAML that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Patch {
+    /// The values that change; `toolorch check` has the last word on them.
+    pub changes: Vec<Change>,
+    /// What a person has to do beside that, in a sentence.
+    pub by_hand: Option<String>,
+}
+
+/// GPUs of the cluster that no class has.
+pub(super) fn unused(evidence: &Evidence) -> usize {
+    let all: usize = evidence.nodes.iter().map(|node| node.gpus).sum();
+    let used: usize = evidence.classes.iter().map(Class::gpus).sum();
+    all.saturating_sub(used)
+}
+
+/// The patch that brings these numbers of replicas.
+pub(super) fn patch(evidence: &Evidence, replicas: &[usize]) -> Patch {
+    let mut nodes: Vec<Vec<String>> = evidence
+        .classes
+        .iter()
+        .map(|class| class.nodes.clone())
+        .collect();
+    let mut patch = Patch::default();
+    let mut by_hand = Vec::new();
+    for (index, class) in evidence.classes.iter().enumerate() {
+        if replicas[index] == class.replicas {
+            continue;
+        }
+        patch.changes.push(change(
+            class,
+            "replicas",
+            class.replicas.to_string(),
+            replicas[index].to_string(),
+        ));
+        if class.pinned {
+            by_hand.push(format!("`gpus` of {} has to name as many", class.name));
+        }
+        if replicas[index] > class.replicas && !class.pinned && !evidence.nodes.is_empty() {
+            match placed(evidence, replicas, &nodes, index) {
+                Some(found) => {
+                    if found != class.nodes {
+                        patch.changes.push(change(
+                            class,
+                            "node",
+                            written(&class.nodes),
+                            written(&found),
+                        ));
+                    }
+                    nodes[index] = found;
+                }
+                None => by_hand.push(format!(
+                    "no even spread of {} over nodes fits: `gpus` has to say where its replicas go",
+                    class.name
+                )),
+            }
+        }
+    }
+    patch.by_hand = (!by_hand.is_empty()).then(|| by_hand.join("; "));
+    patch
+}
+
+fn change(class: &Class, key: &str, from: String, to: String) -> Change {
+    let path = FieldPath::root()
+        .key("models")
+        .key(class.name.as_str())
+        .key(key);
+    Change { path, from, to }
+}
+
+/// As YAML has it: one name, or a list.
+fn written(nodes: &[String]) -> String {
+    match nodes {
+        [one] => one.clone(),
+        many => format!("[{}]", many.join(", ")),
+    }
+}
+
+/// Nodes on which this class has room: its own, or as few more as do.
+fn placed(
+    evidence: &Evidence,
+    replicas: &[usize],
+    nodes: &[Vec<String>],
+    index: usize,
+) -> Option<Vec<String>> {
+    let own = &nodes[index];
+    let mut tries = vec![own.clone()];
+    let others = evidence.nodes.iter().map(|node| &node.name);
+    let mut all = own.clone();
+    for other in others.filter(|name| !own.contains(name)) {
+        let mut one = own.clone();
+        one.push(other.clone());
+        tries.push(one);
+        all.push(other.clone());
+        tries.push(all.clone());
+    }
+    tries.sort_by_key(Vec::len);
+    tries.into_iter().find(|chosen| {
+        let mut nodes = nodes.to_vec();
+        nodes[index].clone_from(chosen);
+        fits(evidence, replicas, &nodes)
+    })
+}
+
+/// Whether every node has the GPUs for its part: replicas are spread in even blocks, the first ones one longer.
+fn fits(evidence: &Evidence, replicas: &[usize], nodes: &[Vec<String>]) -> bool {
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((class, &count), chosen) in evidence.classes.iter().zip(replicas).zip(nodes) {
+        for (order, node) in chosen.iter().enumerate() {
+            let block = count / chosen.len() + usize::from(order < count % chosen.len());
+            *taken.entry(node).or_default() += block * class.gpus_per_replica;
+        }
+    }
+    let room = |node: &super::evidence::Node| {
+        taken.get(node.name.as_str()).copied().unwrap_or(0) <= node.gpus
+    };
+    evidence.nodes.iter().all(room)
+}

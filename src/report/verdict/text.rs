@@ -1,0 +1,480 @@
+//! What is said of a run, in lines that fit a terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::advice::Advice;
+use super::analysis::Analysis;
+use super::eta::Eta;
+use super::findings::Starved;
+use super::judge::{Judged, Limit, Verdict, at_servers};
+use super::model::Estimate;
+use super::moves::{Move, UNUSED, counted, plural};
+use super::numbers::{millis, seconds};
+use super::patch::Patch;
+use super::prediction::Compared;
+use super::what_if::Outcome;
+use crate::base::{Millis, clean};
+
+/// Time at no server is named from this share on.
+const ELSEWHERE: f64 = 0.1;
+/// An end is named from this share of the run on.
+const TAIL: f64 = 0.1;
+/// A bound is named if there is so much room below it.
+const ROOM: f64 = 1.02;
+/// Of what there can be many, so many are shown.
+const SHOWN: usize = 3;
+
+/// What a run is limited by, class by class, what stands out, and what to change.
+pub fn verdict_text(analysis: &Analysis) -> String {
+    let mut lines = vec![format!("limited by: {}", limit(analysis))];
+    lines.extend(classes(analysis));
+    lines.extend(known_times(analysis));
+    lines.extend(elsewhere(analysis));
+    lines.extend(bounds(analysis));
+    lines.extend(findings(analysis));
+    lines.extend(advice(analysis));
+    lines.extend(left(&analysis.eta));
+    lines.extend(cost(analysis));
+    clean_lines(&lines)
+}
+
+/// The same in few lines, for a display that goes on: the limit, the advice without its reason, and the time that is left.
+pub fn short_text(analysis: &Analysis) -> String {
+    let mut lines = vec![format!("limited by: {}", limit(analysis))];
+    if let Advice::Change { prediction, .. } = &analysis.advice {
+        let moves: Vec<String> = prediction.moves.iter().map(said).collect();
+        lines.push(format!(
+            "advice: {}: {}",
+            moves.join(", "),
+            estimate(prediction.estimate)
+        ));
+    }
+    lines.extend(left(&analysis.eta));
+    clean_lines(&lines)
+}
+
+/// What it is limited by, in a sentence.
+fn limit(analysis: &Analysis) -> String {
+    match &analysis.limit {
+        Limit::Class { class, verdict } => format!("{class}, {}", verdict.word()),
+        Limit::Client => {
+            let share = at_servers(&analysis.questions).unwrap_or_default();
+            format!(
+                "the client, {:.0} % of whose questions are at servers, where nobody waits: more at once cost nothing until calls wait",
+                share * 100.0
+            )
+        }
+        Limit::Tail => format!(
+            "its end: {} with fewer than half of the questions at once; the longest first, or a cap on rounds, shortens that",
+            analysis.tail_share.map_or_else(String::new, percent)
+        ),
+        Limit::Balanced => "nothing more than anything else".to_owned(),
+        Limit::Unknown { why } => format!("unknown: {why}"),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} % of the time", share * 100.0)
+}
+
+fn classes(analysis: &Analysis) -> Vec<String> {
+    let width = |text: fn(&Judged) -> usize| analysis.classes.iter().map(text).max().unwrap_or(0);
+    let names = width(|one| one.measured.class.chars().count());
+    let words = width(|one| one.verdict.word().len());
+    let line = |one: &Judged| {
+        format!(
+            "  {:names$}  {:words$}  {}",
+            one.measured.class,
+            one.verdict.word(),
+            evidence(one)
+        )
+    };
+    analysis.classes.iter().map(line).collect()
+}
+
+/// Why this verdict, with its numbers.
+fn evidence(one: &Judged) -> String {
+    let class = &one.measured;
+    let servers = format!(
+        "{} on {}",
+        counted(class.replicas, "replica"),
+        counted(class.gpus, "GPU")
+    );
+    let servers = if class.gpus == 0 || class.gpus == class.replicas {
+        counted(class.replicas, "replica")
+    } else {
+        servers
+    };
+    let (Some(running), Some(waiting)) = (class.running, class.waiting) else {
+        return match class.in_flight {
+            Some(calls) => format!(
+                "{} calls under way on {servers}, by the client's times",
+                few(calls)
+            ),
+            None => format!("nothing was seen of its {servers}"),
+        };
+    };
+    let waits = class.queue_share().map_or_else(String::new, |share| {
+        format!(", {:.0} % of a call's time", share * 100.0)
+    });
+    match one.verdict {
+        Verdict::QueueLimited => format!(
+            "{} calls computed on {servers}, {} wait{waits}",
+            few(running),
+            few(waiting)
+        ),
+        Verdict::KvLimited => {
+            let full = class.cache_full.unwrap_or_default() * 100.0;
+            let preempted = class.preempted.unwrap_or_default() * 100.0;
+            format!(
+                "cache full in {full:.0} % of looks, {preempted:.0} of 100 calls preempted, {} wait",
+                few(waiting)
+            )
+        }
+        Verdict::DecodeLimited => {
+            let tokens = class.answer_tokens.map_or_else(String::new, |tokens| {
+                format!(", 9 of 10 answers within {tokens:.0} tokens")
+            });
+            format!(
+                "{} calls computed on {servers}, {} wait{tokens}: shorter answers, fewer rounds, or more at once",
+                few(running),
+                few(waiting)
+            )
+        }
+        _ => format!(
+            "{} calls computed on {servers}, {} wait",
+            few(running),
+            few(waiting)
+        ),
+    }
+}
+
+/// A number of calls.
+fn few(calls: f64) -> String {
+    if calls > 0.0 && calls < 0.995 {
+        format!("{calls:.2}")
+    } else {
+        format!("{calls:.1}")
+    }
+}
+
+/// What the client's own times say, where counters do not say it.
+fn known_times(analysis: &Analysis) -> Vec<String> {
+    let mut lines = Vec::new();
+    let unseen = analysis
+        .classes
+        .iter()
+        .filter(|one| one.measured.running.is_none());
+    let most = unseen
+        .filter_map(|one| Some((one.measured.time_share?, &one.measured)))
+        .max_by(|one, other| one.0.total_cmp(&other.0));
+    let Some((share, class)) = most else {
+        return lines;
+    };
+    let rounds = class.visits.map_or_else(String::new, |visits| {
+        format!(", {visits:.1} calls a question")
+    });
+    let floor = analysis.floor_hours.map_or_else(String::new, |hours| {
+        format!("; all of it takes {hours:.2} h at least")
+    });
+    lines.push(format!(
+        "{} is {:.1} % of the time that is accounted for{rounds}{floor}",
+        class.class,
+        share * 100.0
+    ));
+    let idle = analysis
+        .classes
+        .iter()
+        .filter(|one| one.verdict == Verdict::Idle);
+    let gpus: usize = idle.clone().map(|one| one.measured.gpus).sum();
+    let all: usize = analysis.classes.iter().map(|one| one.measured.gpus).sum();
+    let calls: f64 = idle.filter_map(|one| one.measured.in_flight).sum();
+    if gpus > 0 {
+        lines.push(format!(
+            "{gpus} of {all} GPUs serve {calls:.1} calls at a time"
+        ));
+    }
+    lines
+}
+
+fn elsewhere(analysis: &Analysis) -> Option<String> {
+    let share = analysis
+        .questions
+        .elsewhere
+        .filter(|share| *share > ELSEWHERE)?;
+    Some(format!(
+        "{:.0} % of the questions' time is at no server that was sampled: the client itself, its tools, the judge",
+        share * 100.0
+    ))
+}
+
+fn bounds(analysis: &Analysis) -> Vec<String> {
+    let questions = &analysis.questions;
+    let mut lines = Vec::new();
+    if let Some(gap) = questions.gap.filter(|gap| *gap > ELSEWHERE) {
+        lines.push(format!(
+            "questions under way and their times do not agree by {:.0} % (N = X·R): not all of them were seen, or the run was not steady",
+            gap * 100.0
+        ));
+    }
+    let Some(now) = questions.throughput else {
+        return lines;
+    };
+    let free = questions.bound_by_questions;
+    let free = free.map(|most| (most, "if nobody waited".to_owned()));
+    let seats = questions.bound_by_seats.as_ref();
+    let seats = seats.map(|(class, most)| (*most, format!("with the seats of {class}")));
+    let most = free.into_iter().chain(seats);
+    let most = most.min_by(|one, other| one.0.total_cmp(&other.0));
+    let most = most.filter(|(most, _)| *most > ROOM * now);
+    let most = most.map_or_else(String::new, |(most, why)| {
+        format!("; {:.0} at most {why}", most * 3600.0)
+    });
+    lines.push(format!("{:.0} questions an hour{most}", now * 3600.0));
+    lines
+}
+
+fn findings(analysis: &Analysis) -> Vec<String> {
+    let mut lines = Vec::new();
+    for cold in &analysis.phases.cold {
+        lines.push(format!(
+            "{} was cold for {}: {:.1} s a call at first, {:.1} s later; that cost {} of calls",
+            cold.class, cold.length, cold.first, cold.settled, cold.cost
+        ));
+    }
+    let found = &analysis.findings;
+    lines.extend(starved(&found.starved));
+    let told = matches!(analysis.limit, Limit::Tail);
+    if let Some(share) = analysis.tail_share.filter(|share| *share >= TAIL && !told) {
+        lines.push(format!(
+            "its end, with fewer than half of the questions at once, was {}",
+            percent(share)
+        ));
+    }
+    for late in found.late.iter().take(SHOWN) {
+        lines.push(format!(
+            "question `{}` takes {} already; half take no more than {}",
+            late.id, late.age, late.median
+        ));
+    }
+    if found.late.len() > SHOWN {
+        lines.push(format!("{} more take as long", found.late.len() - SHOWN));
+    }
+    for uneven in found.uneven.iter().take(SHOWN) {
+        let time = uneven.time.map_or_else(String::new, |time| {
+            format!(", and computes one {time:.1} times as long")
+        });
+        lines.push(format!(
+            "{} gets {:.1} times the calls of its neighbours{time}",
+            uneven.replica, uneven.calls
+        ));
+    }
+    lines
+}
+
+/// The times of each class together.
+fn starved(found: &[Starved]) -> Vec<String> {
+    let mut by_class: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
+    for one in found {
+        let length = one.span.length();
+        let sum = by_class.entry(&one.class).or_default();
+        sum.0 += length.0;
+        sum.1 += one.idle_gpus * seconds(length);
+    }
+    let line = |(class, (length, gpus)): (&str, (u64, f64))| {
+        let length = Millis(length);
+        format!(
+            "for {length} nine of ten questions were with {class}, while {:.0} GPUs of others had nothing to do",
+            gpus / seconds(length).max(1.0)
+        )
+    };
+    by_class.into_iter().map(line).collect()
+}
+
+fn advice(analysis: &Analysis) -> Vec<String> {
+    match &analysis.advice {
+        Advice::Change {
+            prediction,
+            because,
+        } => {
+            let mut lines: Vec<String> = prediction
+                .moves
+                .iter()
+                .map(|step| {
+                    format!(
+                        "advice: {}: {} questions an hour, because {because}",
+                        said(step),
+                        estimate(prediction.estimate)
+                    )
+                })
+                .collect();
+            lines.extend(patch(&prediction.patch));
+            let moves = prediction
+                .moves
+                .iter()
+                .map(|step| format!(" --move {step}"));
+            lines.push(format!(
+                "  check with `toolorch what-if{}`",
+                moves.collect::<String>()
+            ));
+            lines
+        }
+        Advice::Nothing { why } => {
+            let mut lines = vec![format!("no advice: {why}")];
+            if let Some(most) = &analysis.at_most {
+                let list = |of: &dyn Fn(&(usize, f64)) -> String| {
+                    most.factors.iter().map(of).collect::<Vec<_>>().join(", ")
+                };
+                lines.push(format!(
+                    "  if all of {}'s time were waiting, {} replicas would bring {} at most; if none were, nothing",
+                    most.class,
+                    list(&|(count, _)| count.to_string()),
+                    list(&|(_, factor)| format!("{factor:.2}×"))
+                ));
+            }
+            lines
+        }
+    }
+}
+
+fn said(step: &Move) -> String {
+    let (gpus, s) = (step.gpus, plural(step.gpus));
+    if step.from == UNUSED {
+        format!("give {gpus} unused GPU{s} to {}", step.to)
+    } else {
+        format!("move {gpus} GPU{s} from {} to {}", step.from, step.to)
+    }
+}
+
+fn estimate(estimate: Estimate) -> String {
+    let Estimate { factor, low, high } = estimate;
+    format!("{factor:.2}× ({low:.2}–{high:.2})")
+}
+
+fn patch(patch: &Patch) -> Vec<String> {
+    let change = |change: &super::patch::Change| {
+        format!("  {}: {} → {}", change.path, change.from, change.to)
+    };
+    let mut lines: Vec<String> = patch.changes.iter().map(change).collect();
+    lines.extend(
+        patch
+            .by_hand
+            .iter()
+            .map(|by_hand| format!("  by hand: {by_hand}")),
+    );
+    lines
+}
+
+fn left(eta: &Eta) -> Option<String> {
+    match eta {
+        Eta::Done => None,
+        Eta::Unknown { why } => Some(format!("time left: unknown, {why}")),
+        Eta::Left { low, likely, high } => {
+            Some(format!("time left: about {likely} ({low} to {high})"))
+        }
+    }
+}
+
+fn cost(analysis: &Analysis) -> Option<String> {
+    let cost = analysis.cost.as_ref()?;
+    let share = cost.idle_hours / cost.gpu_hours.max(f64::MIN_POSITIVE) * 100.0;
+    let mut line = format!("{:.1} GPU hours", cost.gpu_hours);
+    if cost.unseen_hours < cost.gpu_hours {
+        let _ = write!(
+            line,
+            ", {:.1} with nothing to do ({share:.0} %)",
+            cost.idle_hours
+        );
+    }
+    if cost.unseen_hours > 0.0 {
+        let _ = write!(
+            line,
+            ", {:.1} of servers that were not sampled",
+            cost.unseen_hours
+        );
+    }
+    if cost.unused_hours > 0.0 {
+        let _ = write!(
+            line,
+            ", {:.1} more of GPUs without a server",
+            cost.unused_hours
+        );
+    }
+    if let Some(each) = cost.per_question {
+        let _ = write!(line, "; {} of one GPU a question", millis(each * 3600.0));
+    }
+    Some(line)
+}
+
+/// What moves would bring, for people.
+pub fn what_if_text(outcome: &Outcome) -> String {
+    let lines = match outcome {
+        Outcome::Refused { why } => vec![format!("refused: {why}")],
+        Outcome::Bounded {
+            most,
+            why,
+            patch: changes,
+        } => {
+            let most = most.map_or_else(
+                || "what it would bring is not known".to_owned(),
+                |most| format!("at most {most:.2}× questions an hour, and maybe nothing"),
+            );
+            let mut lines = vec![format!("{most}: {why}")];
+            lines.extend(patch(changes));
+            lines
+        }
+        Outcome::Predicted {
+            prediction,
+            fullest,
+        } => {
+            let now = prediction.throughput * 3600.0;
+            let mut lines = vec![format!(
+                "{} questions an hour: {:.0} instead of {now:.0}",
+                estimate(prediction.estimate),
+                now * prediction.estimate.factor
+            )];
+            if let Some((name, share)) = fullest {
+                lines.push(format!(
+                    "  fullest then: {name}, with {:.0} % of its seats taken",
+                    share * 100.0
+                ));
+            }
+            lines.extend(patch(&prediction.patch));
+            lines
+        }
+    };
+    clean_lines(&lines)
+}
+
+/// A prediction beside what came of it, for people.
+pub fn compared_text(compared: &Compared) -> String {
+    let line = match compared {
+        Compared::Otherwise { why } => {
+            format!("the last prediction cannot be compared: {why}")
+        }
+        Compared::TooLittle { done } => format!(
+            "the last prediction cannot be compared yet: {} finished in the steady time",
+            counted(*done, "question")
+        ),
+        Compared::Measured {
+            factor,
+            predicted,
+            within,
+        } => format!(
+            "measured {factor:.2}×, predicted {}: {} that interval",
+            estimate(*predicted),
+            if *within { "within" } else { "OUTSIDE" }
+        ),
+    };
+    clean_lines(&[line])
+}
+
+/// Names come from the YAML and from results, and these reach a terminal.
+fn clean_lines(lines: &[String]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let _ = writeln!(text, "{}", clean(line));
+    }
+    text
+}
