@@ -6,8 +6,10 @@ use std::collections::BinaryHeap;
 use serde::Serialize;
 
 use super::evidence::Evidence;
+use super::lives::Lives;
 use super::numbers::{between, mean, millis, number, ratio, whole};
-use super::phases::{times, under_way};
+use super::phases::{phases, under_way};
+use super::sums::Blocks;
 use crate::base::{Chance, Millis, Timestamp};
 use crate::report::quantile;
 
@@ -17,14 +19,16 @@ const STALLED: f64 = 10.0;
 const MEMORY: f64 = 0.25;
 /// But not over less than so many questions.
 const REMEMBERED: f64 = 20.0;
+/// Slices of the run of which is seen how much they differ.
+const SLICES: f64 = 12.0;
 /// Questions below which there is no rate.
 const FEWEST: usize = 5;
-/// Times below which a usual spread is taken instead.
-const ENOUGH: usize = 20;
+/// Servers are not taken to be faster or slower of late by more than this.
+const MOST: f64 = 2.0;
 /// The standard deviation of a time's logarithm where times are not known.
 const SPREAD: f64 = 0.6;
-/// Nine of ten draws are within.
-const OUTER: f64 = 0.05;
+/// Nineteen of twenty draws are within.
+const OUTER: f64 = 0.025;
 const DRAWS: usize = 200;
 /// Questions that all draws together go through at most.
 const STEPS: usize = 2_000_000;
@@ -41,7 +45,7 @@ pub enum Eta {
         /// Why.
         why: String,
     },
-    /// From now; nine of ten draws are within.
+    /// From now; nineteen of twenty draws are within.
     Left {
         /// The least.
         low: Millis,
@@ -73,10 +77,12 @@ pub fn eta(evidence: &Evidence) -> Eta {
     if let Some(quiet) = quiet(evidence, &ends, rate) {
         return unknown(&still(quiet));
     }
+    let lives = Lives::of(evidence);
+    let waits = waiting(evidence);
     let mut chance = Chance::new(SEED);
     let draws = (STEPS / left).clamp(DRAWS / 10, DRAWS);
     let mut all: Vec<f64> = (0..draws)
-        .map(|_| drawn(evidence, left, rate, ends.len(), &mut chance))
+        .map(|_| drawn(evidence, left, rate, lives.as_ref(), waits, &mut chance))
         .collect();
     all.sort_unstable_by(f64::total_cmp);
     let at = |q| millis(quantile(&all, q).unwrap_or_default());
@@ -105,7 +111,7 @@ fn still(quiet: Millis) -> String {
 }
 
 /// For how long nothing was finished, where that is no chance any more.
-fn quiet(evidence: &Evidence, ends: &[Timestamp], rate: f64) -> Option<Millis> {
+fn quiet(evidence: &Evidence, ends: &[Timestamp], rate: Rate) -> Option<Millis> {
     let client = &evidence.client;
     let quiet = between(*ends.last()?, evidence.until);
     // The fewer questions are under way, the longer it takes until one is finished.
@@ -113,45 +119,73 @@ fn quiet(evidence: &Evidence, ends: &[Timestamp], rate: f64) -> Option<Millis> {
         (Some(now), Some(most)) => ratio(number(now), number(most)).unwrap_or(1.0).min(1.0),
         _ => 1.0,
     };
-    (quiet * rate * busy > STALLED).then(|| millis(quiet))
+    (quiet * rate.value * busy > STALLED).then(|| millis(quiet))
 }
 
-/// Questions per second of late: each counts the less the longer ago it was finished.
-fn rate(evidence: &Evidence, ends: &[Timestamp]) -> Option<f64> {
+/// Questions per second of late, and the standard error of its logarithm.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    value: f64,
+    error: f64,
+}
+
+/// The rate of late: each question counts the less the longer ago it was finished.
+fn rate(evidence: &Evidence, ends: &[Timestamp]) -> Option<Rate> {
     let last = *ends.last()?;
     let ran = between(evidence.began, last);
     let memory = (MEMORY * ran).max(ratio(REMEMBERED * ran, number(ends.len()))?);
     let weight = |end: &Timestamp| (-between(*end, last) / memory).exp();
-    ratio(
+    let value = ratio(
         ends.iter().map(weight).sum(),
         memory * (1.0 - (-ran / memory).exp()),
-    )
+    )?;
+    Some(Rate {
+        value,
+        error: scatter(evidence, ends, ran) / (2.0 * memory * SLICES / ran).sqrt(),
+    })
+}
+
+/// How much slices of the run differ in what they brought, as a share of their mean; the first one, in which nobody was done yet, apart.
+fn scatter(evidence: &Evidence, ends: &[Timestamp], ran: f64) -> f64 {
+    let mut slices = vec![0.0; whole(SLICES)];
+    for end in ends {
+        let slice = whole((between(evidence.began, *end) / ran * SLICES).floor());
+        let last = slices.len() - 1;
+        slices[slice.min(last)] += 1.0;
+    }
+    let rest = &slices[1..];
+    let mean = mean(rest).unwrap_or_default();
+    let square: f64 = rest
+        .iter()
+        .map(|count| (count - mean) * (count - mean))
+        .sum();
+    let spread = (square / number(rest.len() - 1)).sqrt();
+    ratio(spread, mean).unwrap_or(1.0).min(1.0)
 }
 
 /// One way in which it may go on, in seconds.
-fn drawn(evidence: &Evidence, left: usize, rate: f64, seen: usize, chance: &mut Chance) -> f64 {
+fn drawn(
+    evidence: &Evidence,
+    left: usize,
+    rate: Rate,
+    lives: Option<&Lives>,
+    waits: f64,
+    chance: &mut Chance,
+) -> f64 {
     let client = &evidence.client;
-    // A rate from so many questions is off by about this.
-    let rate = rate * (normal(chance) / number(seen).sqrt().min(REMEMBERED)).exp();
+    let rate = rate.value * (normal(chance) * rate.error).exp();
     let Some(workers) = client.concurrency.filter(|workers| *workers > 0) else {
         return number(left) / rate;
     };
-    let pool = times(client);
     let usual = number(workers) / rate;
-    let known = pool.len() >= ENOUGH;
-    // Times of finished questions are too short while few are finished, and other ones were as fast as servers were then.
-    let scale = match mean(&pool) {
-        Some(mean) if known && left > workers => usual / mean,
+    // The servers may be faster or slower of late; in the end all are under way, and the rate says nothing.
+    let scale = match lives {
+        Some(lives) if left > workers => (usual / lives.mean()).clamp(1.0 / MOST, MOST),
         _ => 1.0,
     };
-    let time = |chance: &mut Chance| {
-        if known {
-            let last = (pool.len() - 1) as u64;
-            let index = usize::try_from(chance.between(0, last)).unwrap_or(0);
-            pool[index] * scale
-        } else {
-            usual * (SPREAD * normal(chance) - SPREAD * SPREAD / 2.0).exp()
-        }
+    let whole_time = |age: Option<f64>, chance: &mut Chance| match lives {
+        Some(lives) => lives.drawn(age.unwrap_or(0.0) / scale, chance) * scale,
+        None => usual * (SPREAD * normal(chance) - SPREAD * SPREAD / 2.0).exp(),
     };
     let mut open: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
     for _ in 0..workers.min(left) {
@@ -161,35 +195,58 @@ fn drawn(evidence: &Evidence, left: usize, rate: f64, seen: usize, chance: &mut 
     let running = client.tasks.iter().filter(|task| task.ended.is_none());
     for task in running.take(workers.min(left)) {
         let age = task.began.map(|began| between(began, evidence.until));
-        let rest = remaining(age, chance, &time);
+        let time = whole_time(age, chance);
+        let rest = match age {
+            Some(age) if time > age => time - age,
+            _ => time * chance.uniform(),
+        };
         open.pop();
         ends.push(millis(rest).0);
     }
     let begun = ends.len();
     open.extend(ends.into_iter().map(Reverse));
-    let mut end = open.iter().map(|free| free.0).max().unwrap_or(0);
     for _ in begun..left {
         let free = open.pop().map_or(0, |free| free.0);
-        let then = free + millis(time(chance)).0;
-        end = end.max(then);
-        open.push(Reverse(then));
+        open.push(Reverse(free + millis(whole_time(None, chance)).0));
     }
-    super::numbers::seconds(Millis(end))
+    let ends = open.into_sorted_vec();
+    // How long the longest take is known from few.
+    let stretch = lives.map_or(1.0, |lives| (normal(chance) * lives.error()).exp());
+    let ends = ends.into_iter().rev().map(|end| end.0);
+    wound_up(ends, workers, waits, stretch)
 }
 
-/// What is left of a question of this age: of times that are longer, one by chance; of one that is older than any, up to as
-/// long again.
-fn remaining(age: Option<f64>, chance: &mut Chance, time: &impl Fn(&mut Chance) -> f64) -> f64 {
-    let Some(age) = age else {
-        return time(chance) * chance.uniform();
-    };
-    for _ in 0..whole(REMEMBERED) {
-        let whole = time(chance);
-        if whole > age {
-            return whole - age;
-        }
+/// When the last of these ends, in seconds: the fewer are left, the less they wait for each other, down to not at all.
+fn wound_up(
+    ends: impl ExactSizeIterator<Item = u64>,
+    workers: usize,
+    waits: f64,
+    stretch: f64,
+) -> f64 {
+    let (mut now, mut before) = (0.0, 0.0);
+    let all = ends.len();
+    for (gone, end) in ends.enumerate() {
+        let end = super::numbers::seconds(Millis(end));
+        let busy = number(all - gone) / number(workers);
+        let length = (end - before) * busy.max(1.0 - waits).min(1.0);
+        now += if gone == 0 { length } else { length * stretch };
+        before = end;
     }
-    age * chance.uniform()
+    now
+}
+
+/// The share of a question's time in which it waits for a place at a server, as far as that was seen.
+fn waiting(evidence: &Evidence) -> f64 {
+    let parts = phases(evidence);
+    let blocks = Blocks::of(evidence, &parts).all();
+    let classes = evidence.classes.iter().zip(&blocks.classes);
+    let waiting =
+        classes.filter_map(|(class, sums)| Some(sums.waiting.rate()? * number(class.replicas)));
+    let waiting: f64 = waiting.sum();
+    let all = blocks.flow.under_way.rate();
+    all.and_then(|all| ratio(waiting, all))
+        .unwrap_or(0.0)
+        .min(1.0)
 }
 
 fn normal(chance: &mut Chance) -> f64 {

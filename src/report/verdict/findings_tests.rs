@@ -171,7 +171,7 @@ fn a_full_cache_and_a_long_end_are_told() {
     10 % of the questions' time is at no server that was sampled: the client itself, its tools, the judge
     60 questions an hour
     no advice: the cache of answer is full, and how much more replicas would bring is not to be told from that
-    time left: about 1h 18m (1h 06m to 1h 32m)
+    time left: about 1h 16m (1h 09m to 2h 01m)
     2.0 GPU hours, 0.0 with nothing to do (0 %); 1m 00s of one GPU a question
     "#);
     let mut end = evidence(vec![class("answer", vec![steady("answer-0")])]);
@@ -191,7 +191,7 @@ fn a_full_cache_and_a_long_end_are_told() {
     62 questions an hour
     question `the last one` takes 2h 00m already; half take no more than 10m 00s
     no advice: its end is what takes long: few questions are left, and servers have places free
-    time left: about 57m 37s (3m 40s to 1h 51m)
+    time left: about 1h 11m (2m 23s to 6h 05m)
     2.0 GPU hours, 0.0 with nothing to do (0 %); 3m 00s of one GPU a question
     "#);
 }

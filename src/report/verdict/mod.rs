@@ -14,6 +14,7 @@ mod findings;
 #[cfg(test)]
 mod findings_tests;
 mod judge;
+mod lives;
 #[cfg(test)]
 mod log_tests;
 mod measured;
