@@ -71,6 +71,8 @@ pub(super) enum Command {
     Logs(LogsArgs),
     /// The journal of a run, for people.
     Events(EventsArgs),
+    /// What came out, and how long everything took: of a run, or of results that anybody made.
+    Report(ReportArgs),
     /// List runs.
     Runs,
     /// Look at every endpoint once.
@@ -88,7 +90,7 @@ pub(super) enum Command {
         /// Of processor time, at most.
         seconds: u64,
     },
-    /// Print a JSON Schema: of the YAML, for editors, or of a line of `check --format json`.
+    /// Print a JSON Schema: of the YAML, for editors, of a line of `check --format json`, or of `report.json`.
     Schema {
         /// Of what.
         #[arg(value_enum, default_value = "cluster")]
@@ -195,6 +197,8 @@ pub(super) enum SchemaOf {
     Cluster,
     /// A line of `check --format json`.
     Diagnostic,
+    /// `report.json`.
+    Report,
 }
 
 /// How diagnostics are shown.
@@ -427,4 +431,51 @@ pub(super) struct ConfigArgs {
     /// Print it instead of writing it.
     #[arg(long)]
     pub(super) stdout: bool,
+}
+
+/// How a report is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// Aligned columns.
+    Text,
+    /// Versioned JSON; `toolorch schema report` describes it.
+    Json,
+    /// Markdown.
+    Md,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// The cluster's YAML, its name, or a run's; or a folder of results, or a `.jsonl` of them, made with or without toolorch.
+    /// Without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME|RESULTS")]
+    pub(super) target: Option<PathBuf>,
+    /// How it is shown.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: ReportFormat,
+    /// Write report.json and report.md there; those of a run are otherwise kept in its folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Write nothing: say whether the files that are there are what would be written now.
+    #[arg(long, conflicts_with = "format")]
+    pub(super) check: bool,
+    #[command(flatten)]
+    pub(super) told: ToldArgs,
+}
+
+/// What results alone do not tell.
+#[derive(Debug, Args)]
+pub(super) struct ToldArgs {
+    /// For results: the questions, one JSON object a line, so that missing ones are counted.
+    #[arg(long, value_name = "FILE")]
+    pub(super) dataset: Option<PathBuf>,
+    /// For results: the client's log of its calls (`TOOL_ORCH_LLM_LOG_PATH`).
+    #[arg(long, value_name = "FILE")]
+    pub(super) call_log: Option<PathBuf>,
+    /// For results: what the client wrote to standard output.
+    #[arg(long, value_name = "FILE", conflicts_with = "call_log")]
+    pub(super) client_log: Option<PathBuf>,
+    /// For results: the model that drives the tools.
+    #[arg(long, value_name = "MODEL")]
+    pub(super) orchestrator: Option<String>,
 }

@@ -77,6 +77,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Status(args) => cmd::status::run(&args, printer),
         Command::Logs(args) => cmd::logs::run(&args, printer),
         Command::Events(args) => cmd::events::run(&args, printer),
+        Command::Report(args) => cmd::report::run(&args, printer),
         Command::Runs => cmd::runs::run(printer),
         Command::Probe(args) => cmd::probe::run(&args, printer),
         Command::Config(args) => cmd::config::run(&args, printer),
@@ -92,6 +93,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
             &match of {
                 SchemaOf::Cluster => crate::spec::schema(),
                 SchemaOf::Diagnostic => crate::diag::json_schema(),
+                SchemaOf::Report => crate::report::report_schema(),
             },
         ),
         Command::Completions { shell } => {

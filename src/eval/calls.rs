@@ -1,8 +1,7 @@
 //! The calls that a result reports.
 
-use serde_json::{Map, Value};
-
 use super::fields;
+use super::raw_calls::{RawCall, RawCalls};
 
 /// One call of a client to a server, as its result reports it.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,66 +22,49 @@ pub struct Call {
 /// `all_tool_responses: {turn_N_response: [{tool, model, _expert_ms, …}]}` of ToolOrchestra's,
 /// which names no endpoint and leaves the orchestrator's calls out.
 pub fn calls_of(text: &str) -> Vec<Call> {
-    let wanted = |key: &str| matches!(key, "calls" | "all_tool_responses");
-    let Ok(found) = fields::read(text, wanted) else {
+    let Ok((_, found)) = fields::read_and_take::<RawCalls>(text, |_| false) else {
         return Vec::new();
     };
-    let listed = found.values.get("calls").and_then(Value::as_array);
-    let turns = found
-        .values
-        .get("all_tool_responses")
-        .and_then(Value::as_object);
-    let listed = objects(listed.into_iter().flatten()).filter_map(listed_call);
-    let turns = turns.into_iter().flat_map(Map::values);
-    let responses = objects(turns.filter_map(Value::as_array).flatten());
-    listed.chain(responses.flat_map(response_calls)).collect()
+    let listed = found.listed.into_iter().filter_map(listed_call);
+    listed
+        .chain(found.responses.iter().flat_map(response_calls))
+        .collect()
 }
 
-fn objects<'a>(
-    values: impl Iterator<Item = &'a Value>,
-) -> impl Iterator<Item = &'a Map<String, Value>> {
-    values.filter_map(Value::as_object)
-}
-
-fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
-    map.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn listed_call(call: &Map<String, Value>) -> Option<Call> {
+fn listed_call(call: RawCall) -> Option<Call> {
     Some(Call {
-        model: text(call, "model")?,
-        endpoint: text(call, "endpoint"),
-        ms: call.get("ms").and_then(Value::as_f64),
-        failed: call.get("error").is_some_and(|error| !error.is_null()),
+        model: call.model?,
+        endpoint: call.endpoint,
+        ms: call.ms.get(),
+        failed: call.error,
     })
 }
 
-/// Times of a ToolOrchestra response, by who was asked; without a name it is the response's model.
-const TIMES: [(&str, Option<&str>); 5] = [
-    ("_query_llm_ms", None),
-    ("_expert_ms", None),
-    ("_llm_ms", None),
-    ("_retrieval_ms", Some("retrieval")),
-    ("_judge_ms", Some("judge")),
-];
-
-fn response_calls(response: &Map<String, Value>) -> Vec<Call> {
-    let Some(model) = text(response, "model") else {
+fn response_calls(response: &RawCall) -> Vec<Call> {
+    let Some(model) = &response.model else {
         return Vec::new();
     };
+    // By who was asked; without a name it is the response's model.
+    let times = [
+        (response.query_llm, None),
+        (response.expert, None),
+        (response.llm, None),
+        (response.retrieval, Some("retrieval")),
+        (response.judge, Some("judge")),
+    ];
     let call = |model: &str, ms| Call {
         model: model.to_owned(),
         endpoint: None,
         ms,
         failed: false,
     };
-    let timed = TIMES.iter().filter_map(|(key, who)| {
-        let ms = response.get(*key)?.as_f64()?;
-        Some(call(who.unwrap_or(&model), Some(ms)))
+    let timed = times.iter().filter_map(|(time, who)| {
+        let ms = time.get()?;
+        Some(call(who.unwrap_or(model), Some(ms)))
     });
     let mut calls: Vec<Call> = timed.collect();
-    if !calls.iter().any(|call| call.model == model) {
-        calls.push(call(&model, None));
+    if !calls.iter().any(|call| call.model == *model) {
+        calls.push(call(model, None));
     }
     calls
 }

@@ -92,7 +92,7 @@ fn count(words: &CallLines, declared: Option<&[String]>, degraded: &mut Degraded
 }
 
 /// The word that follows a text.
-fn after<'a>(line: &'a str, text: &str) -> Option<&'a str> {
+pub(super) fn after<'a>(line: &'a str, text: &str) -> Option<&'a str> {
     let (_, rest) = line.split_once(text)?;
     let is_end = |c: char| c.is_whitespace() || matches!(c, ')' | ',');
     let word = rest.split(is_end).next()?;
@@ -100,7 +100,7 @@ fn after<'a>(line: &'a str, text: &str) -> Option<&'a str> {
 }
 
 /// `10.0.0.7:1800` of `http://10.0.0.7:1800/v1/chat/completions (model=…)`.
-fn endpoint(url: &str) -> &str {
+pub(super) fn endpoint(url: &str) -> &str {
     let url = url.split_once("://").map_or(url, |(_, rest)| rest);
     url.split(|c: char| c == '/' || c.is_whitespace())
         .next()
@@ -108,7 +108,7 @@ fn endpoint(url: &str) -> &str {
 }
 
 /// `12.3s`.
-fn seconds(text: &str) -> Option<Millis> {
+pub(super) fn seconds(text: &str) -> Option<Millis> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     let fits = seconds.is_finite() && (0.0..1e9).contains(&seconds);
     #[expect(
@@ -116,7 +116,7 @@ fn seconds(text: &str) -> Option<Millis> {
         clippy::cast_sign_loss,
         reason = "used within bounds alone"
     )]
-    let whole = (seconds * 1_000.0) as u64;
+    let whole = (seconds * 1_000.0).round() as u64;
     fits.then_some(Millis(whole))
 }
 

@@ -18,11 +18,32 @@ pub(super) struct Fields {
     pub(super) keys: Vec<String>,
 }
 
+/// Reads values of some keys in a form of its own, so that they need not be built whole.
+pub(super) trait Take: Default {
+    /// Reads the value of `key` and answers true, or leaves it alone.
+    fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
+}
+
+/// Takes nothing.
+impl Take for () {
+    fn take<'de, A: MapAccess<'de>>(&mut self, _: &str, _: &mut A) -> Result<bool, A::Error> {
+        Ok(false)
+    }
+}
+
 /// Reads `text`, which must be one JSON object and nothing else, and keeps the values of `wanted`.
 ///
 /// # Errors
 /// The parser's words, with the column where it matters.
 pub(super) fn read(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, String> {
+    read_and_take::<()>(text, wanted).map(|(fields, ())| fields)
+}
+
+/// The same, where `T` takes what it knows first.
+pub(super) fn read_and_take<T: Take>(
+    text: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Fields, T), String> {
     let text = text.trim_start_matches('\u{feff}');
     read_strictly(text, &wanted).or_else(|why| match without_numbers_of_python(text) {
         Some(text) => read_strictly(&text, &wanted),
@@ -30,11 +51,15 @@ pub(super) fn read(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, 
     })
 }
 
-fn read_strictly(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, String> {
+fn read_strictly<T: Take>(
+    text: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Fields, T), String> {
     let mut parser = serde_json::Deserializer::from_str(text);
+    let taken = T::default();
     parser
-        .deserialize_map(Keep { wanted })
-        .and_then(|fields| parser.end().map(|()| fields))
+        .deserialize_map(Keep { wanted, taken })
+        .and_then(|found| parser.end().map(|()| found))
         .map_err(|error| {
             let why = error.to_string();
             if why.starts_with("invalid type: ") && error.column() == 0 {
@@ -45,28 +70,30 @@ fn read_strictly(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Fields, St
         })
 }
 
-struct Keep<W> {
+struct Keep<W, T> {
     wanted: W,
+    taken: T,
 }
 
-impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Keep<W> {
-    type Value = Fields;
+impl<'de, W: Fn(&str) -> bool, T: Take> Visitor<'de> for Keep<W, T> {
+    type Value = (Fields, T);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut fields = Fields::default();
         while let Some(key) = map.next_key::<String>()? {
-            if (self.wanted)(&key) {
+            if self.taken.take(&key, &mut map)? {
+            } else if (self.wanted)(&key) {
                 fields.values.insert(key.clone(), map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
             fields.keys.push(key);
         }
-        Ok(fields)
+        Ok((fields, self.taken))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is done, missing, torn or in error; markers and results by adapter. Pure over listings.
 
+mod answer;
 mod books;
 mod call_log;
 mod calls;
@@ -11,17 +12,22 @@ mod fields;
 mod files_trend;
 mod identity;
 mod ids;
+mod lenient;
 mod lines;
 mod markers;
 mod open_calls;
 mod outside;
 mod past_calls;
+mod raw_calls;
 mod results;
 mod retry;
 mod routes;
+mod spoken;
+mod timed;
 
+pub use answer::{Answer, Written};
 pub use books::{Account, Balance, Lost, Reports, accounts, reported_elsewhere};
-pub use call_log::logged_call;
+pub use call_log::{logged_call, logged_time};
 pub use calls::{Call, calls_of};
 pub use cause::Cause;
 pub use client_log::ClientLog;
@@ -38,3 +44,5 @@ pub use results::{
     Listing, Parsed, Pattern, Progress, ResultError, Whole, parse_result, parse_result_line,
 };
 pub use routes::{Allowed, RouteNews, Tally, Way, declared, endpoints_so_far, resolvers};
+pub use spoken::SpokenCalls;
+pub use timed::{CallTime, Lack, Names, ORCHESTRATOR, TimedCall};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::fields::{Fields, Take};
 use super::ids::id_of;
 use super::{Cause, Expected, fields};
 use crate::knowledge::adapters::{INVALID_CALL, NO_TOOL_CALL, NULL_CONTENT};
@@ -37,25 +38,31 @@ pub struct Whole {
 
 /// Reads the text of one result; `valid` are the keys that a complete one has.
 pub fn parse_result(text: &[u8], valid: &[String]) -> Parsed {
-    if text.trim_ascii().is_empty() {
-        return Parsed::Torn("it is empty".to_owned());
+    match parse_and_take::<()>(text, valid) {
+        Ok((whole, ..)) => Parsed::Whole(whole),
+        Err(why) => Parsed::Torn(why),
     }
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => return Parsed::Torn(format!("not UTF-8: {error}")),
-    };
+}
+
+/// The same, with the keys that were read and what `T` took beside them; or why it is torn.
+pub(super) fn parse_and_take<T: Take>(
+    text: &[u8],
+    valid: &[String],
+) -> Result<(Whole, Fields, T), String> {
+    if text.trim_ascii().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let text = std::str::from_utf8(text).map_err(|error| format!("not UTF-8: {error}"))?;
     let wanted = |key: &str| {
         matches!(
             key,
             "correct" | "status" | "error" | "error_type" | TOOL_CALLS
         )
     };
-    match fields::read(text, wanted) {
-        Err(why) => Parsed::Torn(why),
-        Ok(found) => match valid.iter().find(|key| !found.keys.contains(key)) {
-            Some(key) => Parsed::Torn(format!("it has no `{key}`")),
-            None => Parsed::Whole(Whole::of(&found)),
-        },
+    let (found, taken) = fields::read_and_take(text, wanted)?;
+    match valid.iter().find(|key| !found.keys.contains(key)) {
+        Some(key) => Err(format!("it has no `{key}`")),
+        None => Ok((Whole::of(&found), found, taken)),
     }
 }
 
@@ -78,7 +85,7 @@ pub fn parse_result_line(
 }
 
 impl Whole {
-    fn of(found: &fields::Fields) -> Self {
+    fn of(found: &Fields) -> Self {
         let text = |key| found.values.get(key).and_then(Value::as_str);
         let failed = text("status") == Some("error");
         let notes = notes(found.values.get(TOOL_CALLS));
@@ -100,7 +107,7 @@ impl Whole {
 }
 
 /// The key under which ToolOrchestra's results tell of their rounds.
-const TOOL_CALLS: &str = "all_tool_calls";
+pub(super) const TOOL_CALLS: &str = "all_tool_calls";
 
 /// For each round the note on why it brought no call; empty for one that did.
 fn notes(rounds: Option<&Value>) -> Vec<&str> {

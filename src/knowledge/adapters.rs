@@ -84,6 +84,8 @@ pub struct CallLines {
     pub failed: &'static str,
     /// The name of a call follows, where one is asked or answered.
     pub id: &'static str,
+    /// The model that is asked follows.
+    pub model: &'static str,
     /// How long it took follows, where one is answered: `12.30s`.
     pub took: &'static str,
     /// A search goes on without results, since retrieval did not answer.
@@ -108,6 +110,7 @@ const TOOL_ORCHESTRA: &CallLines = &CallLines {
     answered: &["vLLM stream complete", "vLLM request successful"],
     failed: "Error calling vLLM",
     id: "req_id=",
+    model: "(model=",
     took: "(took ",
     retrieval_failed: "WARNING: retrieval failed",
     external: "Calling OpenAI model=",

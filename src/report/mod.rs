@@ -1,11 +1,14 @@
 //! Statistics and reports over what was recorded. Pure.
 
+mod document;
 pub mod rehearsal;
 mod routing;
 mod statistics;
 mod summary;
+pub mod tables;
 pub mod verdict;
 
+pub use document::{Report, Subject, report_json, report_markdown, report_schema, report_text};
 pub use routing::routing_text;
 pub use statistics::{CallStats, quantile, statistics};
 pub use summary::{Summary, summary_text};

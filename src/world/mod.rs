@@ -1,5 +1,6 @@
 //! The only place that touches the outside: transports, launchers, HTTP, facts, clock, signals.
 
+mod answers;
 mod asked_again;
 mod call_log;
 mod clock;
@@ -42,6 +43,7 @@ mod tree;
 mod unit_dir;
 mod watch;
 
+pub use answers::{read_answers, read_call_log, read_spoken_calls};
 pub use call_log::logged_calls;
 pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale, wall};
 pub use config_file::{ConfigWritten, write_config};

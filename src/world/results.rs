@@ -384,7 +384,7 @@ fn files_in(folder: &Path) -> usize {
 const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// Reads a result; a network file system may fail once and not twice.
-fn read_patiently(path: &Path, size: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_patiently(path: &Path, size: u64) -> io::Result<Vec<u8>> {
     let once = || read_limited(path, size);
     once().or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Err(error),

@@ -34,7 +34,7 @@ fn read(file: &str) -> Value {
 }
 
 /// Why a value is not as the schema says.
-fn refused(schema: &Value, value: &Value) -> Option<String> {
+pub(crate) fn refused(schema: &Value, value: &Value) -> Option<String> {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
     compiler.enable_format_assertions();
     compiler

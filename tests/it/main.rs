@@ -21,6 +21,7 @@ mod model_files;
 mod pages;
 mod recordings;
 mod render;
+mod report;
 mod security;
 mod sim;
 mod sim_fit;

@@ -10,6 +10,7 @@ use crate::cli::args::LogsArgs;
 use crate::cli::fleet;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
+use crate::cli::unit_log;
 use crate::facts::Observation;
 use crate::render::{FileSet, slurm_jobs};
 use crate::run::store::{Watch, open_regular};
@@ -144,19 +145,7 @@ enum Log {
 }
 
 fn log_of(found: &Found, unit: &str, printer: Printer) -> Result<Log, ExitStatus> {
-    let recorded = found
-        .state
-        .units
-        .iter()
-        .find(|(id, _)| id.as_str() == unit)
-        .and_then(|(_, state)| state.handle.as_ref())
-        .map(|handle| PathBuf::from(&handle.log));
-    let of_state = || UnitDirs::of_run(&found.dir).log(&UnitId::new(unit));
-    let begun = recorded.or_else(|| of_state().map(PathBuf::from));
-    let path = match begun {
-        Some(path) => found.dir.log_now(&path),
-        None => found.dir.logs().join(format!("{unit}.log")),
-    };
+    let path = unit_log::path(found, &UnitId::new(unit));
     if Path::new(&path).exists() {
         return Ok(Log::Here(path));
     }

@@ -18,6 +18,7 @@ pub(super) mod plan;
 pub(super) mod probe;
 pub(super) mod rehearse;
 pub(super) mod render;
+pub(super) mod report;
 pub(super) mod runs;
 pub(super) mod sim_capture;
 pub(super) mod sim_fault;

@@ -1,0 +1,185 @@
+//! `toolorch report`.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::ExitStatus;
+use crate::cli::args::{ReportArgs, ReportFormat, ToldArgs};
+use crate::cli::printer::Printer;
+use crate::cli::report_of;
+use crate::cli::runs::{self, Found};
+use crate::report::{Report, report_json, report_markdown, report_text};
+use crate::run::store::{Mode, StoreError, make_dir, read_regular, write_atomically};
+
+/// What it is on.
+enum Target {
+    Run(Box<Found>),
+    Results(PathBuf),
+}
+
+/// Where its files are, if they are to be kept.
+enum Place {
+    /// In the run's folder.
+    Run(PathBuf),
+    /// Where the user said.
+    Named(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let complain = |words: String| {
+        printer.complain(&words);
+        ExitStatus::Usage
+    };
+    let target = target(args.target.as_deref(), printer)?;
+    let place = place(&target, args.out.as_deref()).map_err(complain)?;
+    let report = match &target {
+        Target::Results(place) => report_of::of_results(place, &args.told).map_err(complain)?,
+        Target::Run(found) => {
+            refuse_told(&args.told, found).map_err(complain)?;
+            report_of::of_run(found).map_err(|error| {
+                printer.complain(&format!("error: {error}"));
+                ExitStatus::Refused
+            })?
+        }
+    };
+    if args.check {
+        return check(&report, &place, printer);
+    }
+    let shown = match args.format {
+        ReportFormat::Text => report_text(&report),
+        ReportFormat::Json => report_json(&report),
+        ReportFormat::Md => report_markdown(&report),
+    };
+    // What can be shown is shown, whatever becomes of the files.
+    printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
+    if let Some(folder) = write(&report, &place).map_err(|error| runs::store(&error, printer))? {
+        printer.say(&format!(
+            "wrote report.json and report.md to `{}`",
+            folder.display()
+        ));
+    }
+    Ok(ExitStatus::Done)
+}
+
+fn target(word: Option<&Path>, printer: Printer) -> Result<Target, ExitStatus> {
+    let Some(path) = word.filter(|word| is_results(word)) else {
+        let found = runs::find_plan(word, printer)?;
+        return Ok(Target::Run(Box::new(found)));
+    };
+    let all = runs::home().runs();
+    let all = all.map_err(|error| runs::store(&error, printer))?;
+    let itself = path.canonicalize().ok();
+    // A folder may have the name of a run, and a run has a folder: both mean the run.
+    let run = all.iter().find(|run| {
+        path.to_str() == Some(run.id().as_str()) || run.path().canonicalize().ok() == itself
+    });
+    match run {
+        None => Ok(Target::Results(path.to_owned())),
+        Some(run) => {
+            let name = PathBuf::from(run.id().as_str());
+            let found = runs::find_plan(Some(&name), printer)?;
+            Ok(Target::Run(Box::new(found)))
+        }
+    }
+}
+
+fn is_results(word: &Path) -> bool {
+    let lines = word.extension().is_some_and(|end| end == "jsonl");
+    word.is_dir() || (lines && word.is_file())
+}
+
+/// A run's plan knows what belongs to its results.
+fn refuse_told(told: &ToldArgs, found: &Found) -> Result<(), String> {
+    let told = [
+        ("--dataset", told.dataset.is_some()),
+        ("--call-log", told.call_log.is_some()),
+        ("--client-log", told.client_log.is_some()),
+        ("--orchestrator", told.orchestrator.is_some()),
+    ];
+    match told.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(format!(
+            "error: `{option}` means nothing for the run `{}`, whose plan says it\nhelp: name the folder of its results instead of the run to read them another way",
+            found.dir.id()
+        )),
+    }
+}
+
+fn place(target: &Target, out: Option<&Path>) -> Result<Place, String> {
+    let Some(out) = out else {
+        return Ok(match target {
+            Target::Run(found) => Place::Run(found.dir.report()),
+            Target::Results(_) => Place::None,
+        });
+    };
+    let same = |results: &Path| {
+        let (a, b) = (results.canonicalize(), out.canonicalize());
+        matches!((a, b), (Ok(a), Ok(b)) if a == b)
+    };
+    match target {
+        Target::Results(results) if same(results) => Err(format!(
+            "error: `{0}` holds the results: a report in it would stand among them\nhelp: name another folder: --out {1}",
+            out.display(),
+            out.join("report").display()
+        )),
+        _ => Ok(Place::Named(out.to_owned())),
+    }
+}
+
+/// The files of a report.
+fn files(report: &Report) -> [(&'static str, String); 2] {
+    [
+        ("report.json", report_json(report)),
+        ("report.md", report_markdown(report)),
+    ]
+}
+
+fn write<'a>(report: &Report, place: &'a Place) -> Result<Option<&'a Path>, StoreError> {
+    let (folder, mode) = match place {
+        Place::None => return Ok(None),
+        Place::Run(folder) => {
+            make_dir(folder)?;
+            (folder, Mode::Private)
+        }
+        Place::Named(folder) => {
+            std::fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+            (folder, Mode::Shared)
+        }
+    };
+    for (name, text) in files(report) {
+        write_atomically(&folder.join(name), text.as_bytes(), mode)?;
+    }
+    Ok(Some(folder))
+}
+
+/// Compares the files that are there with what would be written now.
+fn check(report: &Report, place: &Place, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let (Place::Run(folder) | Place::Named(folder)) = place else {
+        printer.complain(
+            "error: reports on a folder of results are kept where `--out` says\nhelp: name the folder that has them: --check --out DIR",
+        );
+        return Err(ExitStatus::Usage);
+    };
+    let mut status = ExitStatus::Done;
+    for (name, text) in files(report) {
+        let path = folder.join(name);
+        let shown = path.display();
+        let words = match read_regular(&path) {
+            Ok(bytes) if bytes == text.as_bytes() => continue,
+            Ok(_) => format!(
+                "error: `{shown}` is not what would be written now: results, logs or toolorch changed since, or somebody changed it"
+            ),
+            Err(error) => format!("error: cannot read `{shown}`: {error}"),
+        };
+        printer.complain(&words);
+        status = ExitStatus::Refused;
+    }
+    if status == ExitStatus::Done {
+        printer.say(&format!(
+            "report.json and report.md in `{}` are what would be written now",
+            folder.display()
+        ));
+    }
+    Ok(status)
+}

@@ -1,0 +1,45 @@
+//! A report for programs: format `toolorch.report`, version 1.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::Serialize;
+
+use super::model::{Report, Subject};
+use crate::report::tables::Evaluation;
+
+/// The version of the form; it changes when a key changes its meaning or goes.
+const VERSION: u32 = 1;
+
+/// A report: `report.json`. Times are in seconds, shares from 0 to 1. Keys may be added within a version.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Report")]
+struct Document<'a> {
+    /// Always `toolorch.report`.
+    format: &'static str,
+    /// The version of the form; it changes when a key changes its meaning or goes.
+    version: u32,
+    /// What it is on.
+    subject: &'a Subject,
+    /// Its evaluations, in the order in which they run.
+    evaluations: &'a [Evaluation],
+}
+
+/// The report as JSON, pretty-printed.
+pub fn report_json(report: &Report) -> String {
+    let document = Document {
+        format: "toolorch.report",
+        version: VERSION,
+        subject: &report.subject,
+        evaluations: &report.evaluations,
+    };
+    // Strings, numbers and lists always have a JSON form.
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+}
+
+/// The JSON Schema (draft 2020-12) of `report.json`, pretty-printed.
+pub fn report_schema() -> String {
+    let schema = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Document<'static>>();
+    format!("{:#}\n", schema.to_value())
+}

@@ -1,0 +1,12 @@
+//! The report itself: one model, from which each form is made. The same model gives the same bytes.
+
+mod blocks;
+mod json;
+mod markdown;
+mod model;
+mod text;
+
+pub use json::{report_json, report_schema};
+pub use markdown::report_markdown;
+pub use model::{Report, Subject};
+pub use text::report_text;

@@ -1,0 +1,250 @@
+//! All tables of one evaluation, from its results and from what its client logged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::accuracy::Accuracy;
+use super::coverage::Errors;
+use super::gaps::Gap;
+use super::orchestrator::{Orchestrator, Rounds};
+use super::rows::{Part, Row};
+use super::servers::servers;
+use crate::eval::{Expected, ORCHESTRATOR, TimedCall, Written};
+use crate::knowledge::adapters;
+
+/// Where calls are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// In the results.
+    Results,
+    /// In the client's own log of its calls (`TOOL_ORCH_LLM_LOG_PATH`).
+    CallLog,
+    /// In what the client wrote to standard output.
+    ClientLog,
+    // The servers' histograms belong here, for classes of which no client tells: coarser, and without single calls.
+}
+
+/// Whose results these are: it decides how a gap can be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of a run, whose plan tells what belongs to them.
+    Run,
+    /// Anybody's, found in a folder.
+    Anybody,
+}
+
+/// Calls that the client logged.
+#[derive(Debug)]
+pub struct Logged {
+    /// Where.
+    pub source: Source,
+    /// All of them, in the order of the log.
+    pub calls: Vec<TimedCall>,
+}
+
+/// What was found of one evaluation.
+#[derive(Debug)]
+pub struct Found {
+    /// Its name.
+    pub name: String,
+    /// Where its results are, as people know the place.
+    pub place: String,
+    /// Which results are waited for; none where nobody says.
+    pub expected: Option<Expected>,
+    /// The results.
+    pub written: Vec<Written>,
+    /// What its client logged, where it did.
+    pub logged: Option<Logged>,
+    /// The orchestrator's model, where somebody says it.
+    pub orchestrator: Option<String>,
+    /// Whose they are.
+    pub whose: Whose,
+}
+
+/// One evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Evaluation {
+    /// Its name in the YAML, or that of the folder.
+    pub name: String,
+    /// Where its results are.
+    pub results: String,
+    /// How the questions came out.
+    pub accuracy: Accuracy,
+    /// The orchestrator's rounds for each question, where results tell of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<Rounds>,
+    /// By tool: from the question to the end of all that it took.
+    pub tools: Vec<Row>,
+    /// By tool and model: the model's part of it.
+    pub experts: Vec<Row>,
+    /// The orchestrator's calls, where they are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orchestrator: Option<Orchestrator>,
+    /// By model and replica: each call to a server, where these are told.
+    pub servers: Vec<Row>,
+    /// Where they are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub servers_source: Option<Source>,
+    /// What cannot be said, and why.
+    pub unsaid: Vec<String>,
+}
+
+/// The tables of what was found. Pure: the same results and logs give the same tables.
+pub fn evaluation(mut found: Found) -> Evaluation {
+    for one in &mut found.written {
+        for call in &mut one.answer.calls {
+            call.at = one.at;
+        }
+    }
+    let Found {
+        name,
+        place,
+        expected,
+        written,
+        logged,
+        orchestrator,
+        whose,
+    } = found;
+    // Results of questions that nobody asked for tell nothing of this evaluation.
+    let wanted = |one: &&Written| (expected.as_ref()).is_none_or(|set| set.wants(&one.id));
+    let calls = || {
+        let wanted = written.iter().filter(wanted);
+        wanted.flat_map(|one| &one.answer.calls)
+    };
+    let accuracy = Accuracy::of(&written, expected.as_ref());
+    let listed: Vec<&TimedCall> = calls().filter(|call| is_orchestrator(call)).collect();
+    let mut gaps = Vec::new();
+    let own = match &logged {
+        Some(logged) => of_log(logged, orchestrator.as_deref(), calls()),
+        None => Ok(None),
+    };
+    let own = match own {
+        Ok(own) => own.or_else(|| Orchestrator::of(&listed, Source::Results)),
+        Err(gap) => {
+            gaps.push(gap);
+            None
+        }
+    };
+    if own.is_none() && logged.is_none() {
+        gaps.push(Gap::NoLog);
+    }
+    if calls().next().is_none() {
+        gaps.push(Gap::NoCalls);
+    }
+    if accuracy.questions.is_none() {
+        gaps.push(Gap::NoDataset);
+    }
+    if !accuracy.torn.is_empty() {
+        gaps.push(Gap::Torn);
+    }
+    let (servers_source, servers) = by_server(logged.as_ref(), calls());
+    Evaluation {
+        name,
+        results: place,
+        rounds: Rounds::of(&written),
+        tools: by_tool(calls()),
+        experts: by_model(calls()),
+        orchestrator: own,
+        servers,
+        servers_source,
+        accuracy,
+        unsaid: gaps.iter().map(|gap| gap.said(whose)).collect(),
+    }
+}
+
+fn by_server<'a>(
+    logged: Option<&Logged>,
+    calls: impl Iterator<Item = &'a TimedCall>,
+) -> (Option<Source>, Vec<Row>) {
+    if let Some(logged) = logged.filter(|logged| !logged.calls.is_empty()) {
+        return (Some(logged.source), servers(logged.calls.iter()));
+    }
+    let rows = servers(calls.filter(|call| call.endpoint.is_some()));
+    ((!rows.is_empty()).then_some(Source::Results), rows)
+}
+
+fn is_orchestrator(call: &TimedCall) -> bool {
+    call.tool.as_deref() == Some(ORCHESTRATOR)
+}
+
+/// The orchestrator's calls in a log; or why they cannot be told from the others.
+fn of_log<'a>(
+    logged: &Logged,
+    named: Option<&str>,
+    tools: impl Iterator<Item = &'a TimedCall>,
+) -> Result<Option<Orchestrator>, Gap> {
+    let model = match named {
+        Some(model) => model.to_owned(),
+        None => guess(logged, tools)?,
+    };
+    let calls = logged.calls.iter();
+    let own: Vec<&TimedCall> = calls
+        .filter(|call| call.model.as_deref() == Some(&model))
+        .collect();
+    match Orchestrator::of(&own, logged.source) {
+        None => Err(Gap::NeverAsked(model)),
+        own => Ok(own),
+    }
+}
+
+/// The model that the log tells of, and that neither answers for a tool nor judges.
+fn guess<'a>(logged: &Logged, tools: impl Iterator<Item = &'a TimedCall>) -> Result<String, Gap> {
+    let judges = adapters::all().iter().filter_map(|adapter| adapter.judge);
+    let others = tools.filter(|call| !is_orchestrator(call));
+    let others: BTreeSet<&str> = others
+        .filter_map(|call| call.model.as_deref())
+        .chain(judges)
+        .collect();
+    let asked = logged.calls.iter().filter_map(|call| call.model.as_deref());
+    let left: BTreeSet<&str> = asked.filter(|model| !others.contains(model)).collect();
+    let mut names: Vec<String> = left.into_iter().map(str::to_owned).collect();
+    match names.len() {
+        1 => Ok(names.remove(0)),
+        _ => Err(Gap::WhichModel(names)),
+    }
+}
+
+/// The log's tools come first, in its order.
+const FIRST: [&str; 3] = ["search", "answer", "enhance_reasoning"];
+
+fn rank(tool: &str) -> usize {
+    FIRST
+        .iter()
+        .position(|known| *known == tool)
+        .unwrap_or(FIRST.len())
+}
+
+/// What a call without a name is listed under.
+const NAMELESS: &str = "?";
+
+fn by_tool<'a>(calls: impl Iterator<Item = &'a TimedCall>) -> Vec<Row> {
+    let mut tools: BTreeMap<(usize, &str), Vec<&TimedCall>> = BTreeMap::new();
+    for call in calls.filter(|call| !is_orchestrator(call)) {
+        let tool = call.tool.as_deref().unwrap_or(NAMELESS);
+        tools.entry((rank(tool), tool)).or_default().push(call);
+    }
+    let rows = tools.into_iter().map(|((_, tool), calls)| Row {
+        tool: Some(tool.to_owned()),
+        ..Row::with_windows(&calls, Part::Whole, Errors::Counted)
+    });
+    rows.collect()
+}
+
+fn by_model<'a>(calls: impl Iterator<Item = &'a TimedCall>) -> Vec<Row> {
+    let mut models: BTreeMap<(usize, &str, &str), Vec<&TimedCall>> = BTreeMap::new();
+    for call in calls.filter(|call| !is_orchestrator(call)) {
+        let tool = call.tool.as_deref().unwrap_or(NAMELESS);
+        let model = call.model.as_deref().unwrap_or(NAMELESS);
+        let key = (rank(tool), tool, model);
+        models.entry(key).or_default().push(call);
+    }
+    let rows = models.into_iter().map(|((_, tool, model), calls)| Row {
+        tool: Some(tool.to_owned()),
+        model: Some(model.to_owned()),
+        ..Row::with_windows(&calls, Part::Model, Errors::Counted)
+    });
+    rows.collect()
+}
