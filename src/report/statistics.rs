@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::tables::Distribution;
 use crate::eval::Call;
 
 /// Calls to one model, or to one replica of it.
@@ -11,33 +12,16 @@ pub struct CallStats {
     pub calls: usize,
     /// Of these, failed.
     pub failed: usize,
-    /// Of these, with a time; the times below are of those.
-    pub timed: usize,
-    /// The mean in milliseconds.
-    pub mean: f64,
-    /// The median.
-    pub p50: f64,
-    /// Nine of ten were faster.
-    pub p90: f64,
-    /// All but one in a hundred were faster.
-    pub p99: f64,
+    /// The times of those that have one.
+    pub seconds: Option<Distribution>,
 }
 
 impl CallStats {
     fn of(calls: &[&Call]) -> Self {
-        let mut times: Vec<f64> = calls.iter().filter_map(|call| call.ms).collect();
-        times.sort_unstable_by(f64::total_cmp);
-        let quantile = |q| quantile(&times, q).unwrap_or_default();
-        #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
-        let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
         Self {
             calls: calls.len(),
             failed: calls.iter().filter(|call| call.failed).count(),
-            timed: times.len(),
-            mean,
-            p50: quantile(0.50),
-            p90: quantile(0.90),
-            p99: quantile(0.99),
+            seconds: Distribution::of(calls.iter().filter_map(|call| call.ms)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::tables::Distribution;
 use super::{CallStats, statistics};
 use crate::base::{EvalName, clean};
 use crate::eval::{Call, Progress};
@@ -191,18 +192,18 @@ fn call_rows(calls: &[Call]) -> Vec<Vec<String>> {
 }
 
 fn stats_cells(stats: &CallStats) -> [String; 6] {
-    let time = |ms: f64| match ms {
-        _ if stats.timed == 0 => "-".to_owned(),
-        ms if ms < 1000.0 => format!("{ms:.0} ms"),
-        ms => format!("{:.2} s", ms / 1000.0),
+    let time = |pick: fn(&Distribution) -> f64| match stats.seconds.as_ref().map(pick) {
+        None => "-".to_owned(),
+        Some(seconds) if seconds < 1.0 => format!("{:.0} ms", 1000.0 * seconds),
+        Some(seconds) => format!("{seconds:.2} s"),
     };
     [
         stats.calls.to_string(),
         stats.failed.to_string(),
-        time(stats.mean),
-        time(stats.p50),
-        time(stats.p90),
-        time(stats.p99),
+        time(|seconds| seconds.mean),
+        time(|seconds| seconds.p50),
+        time(|seconds| seconds.p90),
+        time(|seconds| seconds.p99),
     ]
 }
 

@@ -44,7 +44,9 @@ fn links_lead_somewhere() {
         "docs/ADAPTERS.md",
         "docs/ARCHITECTURE.md",
         "docs/REHEARSAL.md",
+        "docs/REPORT.md",
         "docs/SAMPLES.md",
+        "docs/VERDICT.md",
         "docs/STYLE.md",
         "docs/WEIGHTS.md",
     ] {

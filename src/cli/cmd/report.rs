@@ -63,24 +63,26 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
 }
 
 fn target(word: Option<&Path>, printer: Printer) -> Result<Target, ExitStatus> {
-    let Some(path) = word.filter(|word| is_results(word)) else {
+    let of_run = |word: Option<&Path>| {
         let found = runs::find_plan(word, printer)?;
-        return Ok(Target::Run(Box::new(found)));
+        Ok(Target::Run(Box::new(found)))
+    };
+    let Some(path) = word.filter(|word| is_results(word)) else {
+        return of_run(word);
     };
     let all = runs::home().runs();
     let all = all.map_err(|error| runs::store(&error, printer))?;
+    // A folder may have the name of a run or a cluster: as everywhere, the name means that, and `./NAME` the folder.
+    let named = path.to_str().unwrap_or_default();
+    if (all.iter()).any(|run| run.id().as_str() == named || run.cluster().as_str() == named) {
+        return of_run(word);
+    }
+    // And a run has a folder.
     let itself = path.canonicalize().ok();
-    // A folder may have the name of a run, and a run has a folder: both mean the run.
-    let run = all.iter().find(|run| {
-        path.to_str() == Some(run.id().as_str()) || run.path().canonicalize().ok() == itself
-    });
-    match run {
+    let mut all = all.iter();
+    match all.find(|run| run.path().canonicalize().ok() == itself) {
+        Some(run) => of_run(Some(Path::new(run.id().as_str()))),
         None => Ok(Target::Results(path.to_owned())),
-        Some(run) => {
-            let name = PathBuf::from(run.id().as_str());
-            let found = runs::find_plan(Some(&name), printer)?;
-            Ok(Target::Run(Box::new(found)))
-        }
     }
 }
 

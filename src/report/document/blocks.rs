@@ -346,7 +346,7 @@ fn beginnings(found: &Evaluation) -> Vec<String> {
                 median,
                 median_at_end,
             } => format!(
-                "{who}: {} long, {} ({}): half of them took more than {median:.2} s, and {median_at_end:.2} s at the end",
+                "{who}: {} long, {} ({}): median {median:.2} s, and {median_at_end:.2} s at the end",
                 length(*lasted),
                 counted(*calls, "call"),
                 percent(*share)

@@ -63,3 +63,23 @@ fn escaped(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_what_they_are_and_words_mean_nothing_to_a_renderer() {
+        let said = [
+            "`a_b*[x](y)<b>` of `c`",
+            "a_b*[x](y)<b>&amp; # \\",
+            "`a|b` | `",
+        ];
+        let said: Vec<String> = said.iter().map(|text| escaped(text)).collect();
+        insta::assert_snapshot!(said.join("\n"), @r"
+        `a_b*[x](y)<b>` of `c`
+        a\_b\*\[x\](y)&lt;b>&amp;amp; \# \\
+        `a\|b` \| `
+        ");
+    }
+}

@@ -29,3 +29,131 @@ pub fn report_text(report: &Report) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::eval::{Answer, Names, Written};
+    use crate::report::Subject;
+    use crate::report::tables::{Found, Whose, evaluation};
+
+    fn run(ended: Option<u8>, until: Option<&str>) -> Report {
+        Report {
+            subject: Subject::Run {
+                run: "hle-oss-1-0000".to_owned(),
+                cluster: "hle-oss".to_owned(),
+                ended,
+                until: until.map(str::to_owned),
+            },
+            evaluations: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_says_how_far_it_is() {
+        let at = Some("2025-12-31T23:59:59.000Z");
+        let all = [
+            run(None, at),
+            run(Some(0), at),
+            run(Some(5), at),
+            run(None, None),
+        ];
+        let all: Vec<String> = all.iter().map(report_text).collect();
+        insta::assert_snapshot!(all.concat(), @r"
+        run `hle-oss-1-0000` of `hle-oss`: goes on, as of 2025-12-31T23:59:59.000Z
+          it has no evaluation
+        run `hle-oss-1-0000` of `hle-oss`: ended, as of 2025-12-31T23:59:59.000Z
+          it has no evaluation
+        run `hle-oss-1-0000` of `hle-oss`: ended with exit code 5, as of 2025-12-31T23:59:59.000Z
+          it has no evaluation
+        run `hle-oss-1-0000` of `hle-oss`: its journal cannot be read
+          it has no evaluation
+        ");
+    }
+
+    /// A hundred searches, one a minute, of which the first half took long.
+    fn searches(correct: Option<bool>) -> Found {
+        let mut names = Names::default();
+        let written = (0..100).map(|n: u64| {
+            let ms = if n < 50 { 8_000 } else { 200 };
+            let verdict = correct.map_or(String::new(), |right| format!("\"correct\": {right}, "));
+            let text = format!(
+                "{{{verdict}\"all_tool_responses\": {{\"turn_0_response\": [{{\"tool\": \"search\", \"model\": \"G\", \"_query_llm_ms\": {ms}, \"_retrieval_ms\": {ms}}}]}}}}"
+            );
+            Written {
+                id: n.to_string(),
+                at: Some(Timestamp(60_000 * n)),
+                answer: Answer::read(text.as_bytes(), &[], &mut names),
+            }
+        });
+        Found {
+            name: "hle".to_owned(),
+            place: "/out/hle".to_owned(),
+            expected: None,
+            written: written.collect(),
+            logged: None,
+            orchestrator: None,
+            whose: Whose::Run,
+        }
+    }
+
+    #[test]
+    fn a_slow_beginning_stands_in_words_and_in_parts() {
+        let report = Report {
+            evaluations: vec![evaluation(searches(None))],
+            ..run(None, Some("2025-12-31T23:59:59.000Z"))
+        };
+        insta::assert_snapshot!(report_text(&report), @r"
+        run `hle-oss-1-0000` of `hle-oss`: goes on, as of 2025-12-31T23:59:59.000Z
+
+        evaluation `hle`, results in `/out/hle`
+          no result says whether it is right
+          100 results, 0 in error
+
+        tools, end to end, in seconds
+        tool    count  mean   std   min    max   P50    P90    P99     <5s  used/all  left out
+        search    100  8.20  7.80  0.40  16.00  8.20  16.00  16.00  50.0 %   100/100
+
+        models of tools, in seconds
+        tool    model  count  mean   std   min   max   P50   P90   P99     <5s  used/all  left out
+        search  G        100  4.10  3.90  0.20  8.00  4.10  8.00  8.00  50.0 %   100/100
+
+        the same in parts, in seconds
+        of      by      part    count   mean    P50    P90    P99
+        search  window  cold       40  16.00  16.00  16.00  16.00
+        search  window  steady     60   3.00   0.40  16.00  16.00
+
+        slow beginnings
+          search: 40m 00s long, 40 calls (40.0 %): median 16.00 s, and 0.40 s at the end
+
+        what cannot be said
+          how long the orchestrator took: no result tells of its calls, and there is no log of them
+          which questions are missing: the evaluation has no dataset, or it cannot be read
+        ");
+    }
+
+    #[test]
+    fn nothing_at_all_is_said_to_be_nothing() {
+        let found = Found {
+            written: Vec::new(),
+            ..searches(Some(true))
+        };
+        let report = Report {
+            evaluations: vec![evaluation(found)],
+            ..run(None, Some("2025-12-31T23:59:59.000Z"))
+        };
+        insta::assert_snapshot!(report_text(&report), @r"
+        run `hle-oss-1-0000` of `hle-oss`: goes on, as of 2025-12-31T23:59:59.000Z
+
+        evaluation `hle`, results in `/out/hle`
+          no result says whether it is right
+          0 results, 0 in error
+
+        what cannot be said
+          how long the orchestrator took: no result tells of its calls, and there is no log of them
+          how long tools took: no result tells of a call
+          which questions are missing: the evaluation has no dataset, or it cannot be read
+        ");
+    }
+}

@@ -144,7 +144,7 @@ pub fn evaluation(mut found: Found) -> Evaluation {
     Evaluation {
         name,
         results: place,
-        rounds: Rounds::of(&written),
+        rounds: Rounds::of(written.iter().filter(wanted)),
         tools: by_tool(calls()),
         experts: by_model(calls()),
         orchestrator: own,

@@ -48,8 +48,8 @@ impl Orchestrator {
 }
 
 impl Rounds {
-    pub(super) fn of(written: &[Written]) -> Option<Self> {
-        let rounds = written.iter().filter_map(|one| one.answer.rounds);
+    pub(super) fn of<'a>(written: impl Iterator<Item = &'a Written>) -> Option<Self> {
+        let rounds = written.filter_map(|one| one.answer.rounds);
         let mut rounds: Vec<f64> = rounds.filter(|rounds| rounds.is_finite()).collect();
         rounds.sort_unstable_by(f64::total_cmp);
         let max = *rounds.last()?;

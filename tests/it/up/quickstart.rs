@@ -98,7 +98,65 @@ fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
         "the second run is no run"
     );
     assert_eq!(scene.runs().len(), 1);
+    assert_reported(&scene);
     scene.assert_nothing_left();
+}
+
+/// What `report` tells of this run, by its YAML, its name, its folder, and by its results alone.
+fn assert_reported(scene: &Scene) {
+    let said = scene.expect(0, &["report", "quickstart.yaml"]);
+    let place = scene.path("home/runs/quickstart/latest/report");
+    let kept = |name: &str| std::fs::read_to_string(place.join(name)).unwrap();
+    let report: Value = serde_json::from_str(&kept("report.json")).unwrap();
+    assert_eq!(report["subject"]["ended"], 0);
+    let run = report["subject"]["run"].as_str().unwrap();
+    let first = format!("run `{run}` of `quickstart`: ended, as of ");
+    assert!(said.out.starts_with(&first), "{}", said.out);
+
+    let found = &report["evaluations"][0];
+    assert_eq!(found["name"], "arithmetic");
+    assert_eq!(found["accuracy"]["questions"], 200);
+    assert_eq!(found["accuracy"]["missing"], 0);
+    assert_eq!(found["rounds"]["questions"], 200);
+    assert_eq!(found["unsaid"], serde_json::json!([]));
+    let tools = found["tools"].as_array().unwrap().iter();
+    let tools: Vec<String> = tools
+        .map(|row| format!("{} {}", row["tool"], row["coverage"]["used"]))
+        .collect();
+    assert_eq!(
+        tools,
+        [r#""search" 200"#, r#""ask_expert" 200"#, r#""judge" 200"#]
+    );
+    assert_eq!(found["orchestrator"]["source"], "results");
+    assert_eq!(found["orchestrator"]["row"]["coverage"]["used"], 600);
+    let replicas = found["servers"].as_array().unwrap().iter();
+    let replicas = replicas.filter(|row| row["replica"].is_string()).count();
+    assert_eq!(replicas, 6);
+
+    let folder = std::fs::canonicalize(place.parent().unwrap()).unwrap();
+    for word in [run, "quickstart", folder.to_str().unwrap()] {
+        let same = scene.expect(0, &["report", word]);
+        assert_eq!(same.out, said.out, "{word}");
+        scene.expect(0, &["report", word, "--check"]);
+    }
+    let alone = scene.expect(0, &["report", "quickstart/out/results"]);
+    assert!(
+        alone
+            .out
+            .starts_with("results in `quickstart/out/results`\n")
+    );
+    assert!(alone.out.contains("--dataset FILE"), "{}", alone.out);
+
+    let refused = scene.expect(2, &["report", "quickstart.yaml", "--dataset", "x"]);
+    let words = refused.err.replace(run, "RUN");
+    insta::assert_snapshot!(words, @r"
+    error: `--dataset` means nothing for the run `RUN`, whose plan says it
+    help: name the folder of its results instead of the run to read them another way
+    ");
+    std::fs::write(place.join("report.md"), "better numbers").unwrap();
+    let refused = scene.expect(3, &["report", "quickstart.yaml", "--check"]);
+    let words = "report.md` is not what would be written now";
+    assert!(refused.err.contains(words), "{}", refused.err);
 }
 
 #[test]

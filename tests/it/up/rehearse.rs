@@ -75,6 +75,22 @@ fn a_key_that_comes_back_reaches_no_client() {
         let place = call["base_url"].as_str().unwrap();
         assert!(place.starts_with("http://127.0."), "{place}");
     }
+    // What the client logged makes the orchestrator's table; its results name only the experts.
+    let report = ["report", "external-fallback-rehearsal", "--format", "json"];
+    let report: Value = serde_json::from_str(&scene.expect(0, &report).out).unwrap();
+    let found = &report["evaluations"][0];
+    assert_eq!(found["orchestrator"]["source"], "call-log", "{found:#}");
+    let asked = calls
+        .lines()
+        .filter(|line| line.contains("\"event\": \"response\""));
+    let model = found["orchestrator"]["row"]["model"].to_string();
+    let own = asked.filter(|line| line.contains(&model)).count();
+    assert_eq!(
+        found["orchestrator"]["row"]["coverage"]["used"], own,
+        "{found:#}"
+    );
+    assert!(own > 0 && !found["tools"].as_array().unwrap().is_empty());
+    assert_eq!(found["accuracy"]["missing"], 0);
 }
 
 #[test]
