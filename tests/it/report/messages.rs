@@ -49,7 +49,7 @@ pub(super) fn small(place: &Place) {
     ];
     place.write("calls.jsonl", &log.concat());
     for file in fs::read_dir(place.path("out")).unwrap() {
-        let at = UNIX_EPOCH + Duration::from_secs(1_767_139_200);
+        let at = UNIX_EPOCH + Duration::from_secs(1_767_139_207);
         let file = fs::File::open(file.unwrap().path()).unwrap();
         file.set_times(FileTimes::new().set_modified(at)).unwrap();
     }

@@ -50,7 +50,7 @@ fn alike(what: &str, ours: &Value, numpys: &Map<String, Value>) -> usize {
     numpys.len()
 }
 
-fn row<'a>(rows: &'a Value, is: impl Fn(&Value) -> bool) -> &'a Value {
+fn row(rows: &Value, is: impl Fn(&Value) -> bool) -> &Value {
     let mut rows = rows.as_array().unwrap().iter();
     rows.find(|row| is(row)).expect("no such row")
 }
