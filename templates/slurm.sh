@@ -203,7 +203,7 @@ speak() { # every job with something to run shows it: SLURM need not be asked
   for dir in "$BASE"/jobs/*; do ! grep -qs '^run ' "$dir"/want/* || shows "$dir" || return 1; done
 }
 verb_look() {
-  local rc line dir unit name file generation
+  local rc line dir unit name file generation; local -A takers
   need_slurm
   # Units take this for somebody who watches them.
   put "$BASE/.heartbeat" "seen=$(date +%s%N)"
@@ -216,6 +216,9 @@ verb_look() {
     for file in id now over ends; do
       { read -r line <"$dir/$file"; } 2>/dev/null && printf '%s %s %s\n' "$file" "$name" "$line"
     done
+    # One process for all units: a fork for each costs more than all else here.
+    takers=()
+    while read -r file line; do takers[$file]=$line; done < <(find "$dir/taken" -type l -printf '%f %l\n' 2>/dev/null)
     for file in "$dir"/want/*; do
       unit=${file##*/}
       { read -r line <"$file"; } 2>/dev/null || continue
@@ -223,7 +226,7 @@ verb_look() {
       read -r _ generation _ <<<"$line"
       { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
       { read -r line <"$dir/ran/$unit"; } 2>/dev/null && printf 'ran %s %s %s\n' "$name" "$unit" "$line"
-      line=$(readlink -- "$dir/taken/$unit.$generation") && [[ $line != none ]] && printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
+      line=${takers[$unit.$generation]-}; [[ -z $line || $line == none ]] || printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
     done
     for file in "$dir"/seen/*; do
       age "$file" && line=$(cat -- "$file" 2>/dev/null) && printf 'seen %s %s %s\n' "$name" "$AGE" "$line"

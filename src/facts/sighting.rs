@@ -18,6 +18,8 @@ pub struct NodeSeen {
     pub at: Timestamp,
     /// Its units that were looked at.
     pub units: BTreeMap<UnitId, UnitSeen>,
+    /// SLURM had to be asked for that.
+    pub queue_was_asked: bool,
 }
 
 /// What was seen of a unit, from outside its machine.
@@ -122,6 +124,7 @@ impl NodeSeen {
             boot: node.boot.unwrap_or_default(),
             at: Timestamp(node.at),
             units: units.collect::<Result<_, String>>()?,
+            queue_was_asked: false,
         })
     }
 }

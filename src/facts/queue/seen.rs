@@ -1,6 +1,6 @@
 //! From the text of a look to what is seen of each unit.
 
-use super::look::{QueueSeen, Want};
+use super::look::{Asked, QueueSeen, Want};
 use crate::base::{Timestamp, UnitId};
 use crate::facts::{NodeSeen, UnitSeen};
 
@@ -34,5 +34,6 @@ pub fn read(text: &str) -> Result<NodeSeen, String> {
         boot: String::new(),
         at: Timestamp::default(),
         units,
+        queue_was_asked: seen.asked != Asked::NeedNot,
     })
 }

@@ -75,6 +75,8 @@ struct Rounds {
     news: Teller,
     /// What was told last, since when it is so, and when it was told.
     told: BTreeMap<UnitId, (Observation, Instant, Instant)>,
+    /// The last look had to ask SLURM.
+    asked: bool,
     /// Exits whose logs were read.
     read: BTreeMap<UnitId, Exit>,
     /// What was seen running.
@@ -95,6 +97,7 @@ pub fn begin_rounds(
         clients,
         news,
         told: BTreeMap::new(),
+        asked: false,
         read: BTreeMap::new(),
         ran: BTreeMap::new(),
     };
@@ -113,9 +116,10 @@ pub fn begin_rounds(
 }
 
 impl Rounds {
-    /// SLURM serves a whole site: it is asked less often, and seldom where jobs have waited for a while.
+    /// SLURM serves a whole site: it is asked less often, and seldom where jobs have waited for a while. Where the jobs' own
+    /// files tell all, it need not be asked.
     fn pause(&self, pause: Duration) -> Duration {
-        if self.station.jobs().is_none() {
+        if !self.asked {
             return pause;
         }
         let waits = |seen: &Observation| matches!(seen, Observation::Queued(_));
@@ -128,7 +132,11 @@ impl Rounds {
     /// One look; answers whether anybody still listens.
     async fn once(&mut self) -> bool {
         let mut seen = match self.station.look(&self.units).await {
-            Ok(seen) => seen.map(|seen| seen.units).unwrap_or_default(),
+            Ok(Some(seen)) => {
+                self.asked = seen.queue_was_asked;
+                seen.units
+            }
+            Ok(None) => BTreeMap::new(),
             Err(error) => return self.tell_all(&unknown(&error)),
         };
         for unit in self.units.clone() {
