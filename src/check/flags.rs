@@ -61,6 +61,7 @@ fn of_model(
     report: &mut Report,
 ) {
     let mut unknown: Vec<FieldPath> = Vec::new();
+    let mut lacked = 0;
     for (flag, value) in &model.args {
         let path = origin.key("args").key(flag.as_str());
         if let Some((long, key)) = key_of(flag) {
@@ -68,7 +69,10 @@ fn of_model(
             continue;
         }
         match flags::supported(flag, release) {
-            Support::No => report.push(lacking(flag, release, path)),
+            Support::No => {
+                lacked += 1;
+                report.push(lacking(flag, release, path, lacked <= GUESSED));
+            }
             Support::Unknown => unknown.push(path),
             Support::Yes => {
                 if let Some(found) = flags::find(flag) {
@@ -102,7 +106,10 @@ fn has_a_key(long: &str, key: &str, path: &FieldPath) -> Diagnostic {
         )
 }
 
-fn lacking(flag: &str, release: Release, path: FieldPath) -> Diagnostic {
+/// For so many flags of a model that do not exist one is looked for that may be meant.
+const GUESSED: usize = 100;
+
+fn lacking(flag: &str, release: Release, path: FieldPath, guess: bool) -> Diagnostic {
     let place = Place::Key(path);
     let gone = flags::removed(flag).filter(|removed| release >= removed.gone_in);
     if let Some(removed) = gone {
@@ -126,7 +133,9 @@ fn lacking(flag: &str, release: Release, path: FieldPath) -> Diagnostic {
             let existing = flags::all()
                 .iter()
                 .filter(|flag| flag.supported(release) == Support::Yes);
-            let fix = did_you_mean(&given, existing.map(|flag| flag.name), place.clone());
+            let fix = guess
+                .then(|| did_you_mean(&given, existing.map(|flag| flag.name), place.clone()))
+                .flatten();
             let fix = fix.map(|fix| Fix {
                 replacement: fix.replacement.trim_start_matches('-').to_owned(),
                 ..fix

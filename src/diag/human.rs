@@ -20,8 +20,16 @@ pub fn human(diagnostics: &[Diagnostic], sources: &dyn Sources, styled: bool) ->
     };
     let mut text = String::new();
     let secrets = secrets(diagnostics, sources);
-    for diagnostic in diagnostics {
+    let worth = gravest(diagnostics);
+    for diagnostic in &worth {
         text.push_str(&renderer.render(&groups(diagnostic, sources, &secrets)));
+        text.push_str("\n\n");
+    }
+    if worth.len() < diagnostics.len() {
+        let more = diagnostics.len() - worth.len();
+        let line = format!("{more} more are not shown here; `--format json` has them all");
+        let title = Group::with_title(Level::NOTE.primary_title(line));
+        text.push_str(&renderer.render(&[title]));
         text.push_str("\n\n");
     }
     if let Some((severity, line)) = summary(diagnostics, sources.name()) {
@@ -30,6 +38,16 @@ pub fn human(diagnostics: &[Diagnostic], sources: &dyn Sources, styled: bool) ->
         text.push('\n');
     }
     plain(text)
+}
+
+/// The findings that are shown: nobody reads more than a hundred. Of more the gravest, in their order.
+fn gravest(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
+    const MOST: usize = 100;
+    let mut at: Vec<usize> = (0..diagnostics.len()).collect();
+    at.sort_by_key(|&at| std::cmp::Reverse(diagnostics[at].severity));
+    at.truncate(MOST);
+    at.sort_unstable();
+    at.into_iter().map(|at| &diagnostics[at]).collect()
 }
 
 /// What the renderer leaves of the YAML's own characters that a terminal would obey: its colours begin with an escape,

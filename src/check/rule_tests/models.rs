@@ -490,3 +490,23 @@ fn lengths_that_rope_makes_longer() {
         None
     );
 }
+
+#[test]
+fn of_many_mistakes_the_gravest_hundred_are_shown() {
+    use std::fmt::Write as _;
+    let mut yaml = "models:\n  a:\n    model: Qwen/Qwen3-8B\n    node: n\n    args:\n".to_owned();
+    for flag in 0..2000 {
+        writeln!(yaml, "      no-such-{flag}: 1").unwrap();
+    }
+    let said = said(&yaml);
+    assert_eq!(said.matches("error[E0410]").count(), 100);
+    let end: Vec<&str> = said.trim_end().lines().rev().take(3).collect();
+    assert_eq!(
+        end,
+        [
+            "error: 2000 errors in a.yaml",
+            "",
+            "note: 1900 more are not shown here; `--format json` has them all"
+        ]
+    );
+}
