@@ -1,5 +1,6 @@
 //! Vocabulary: newtypes for every name, field paths, spans, time, digests, exit codes, repeatable chance. Pure.
 
+mod base64;
 mod bytes;
 mod chance;
 mod digest;
@@ -14,6 +15,7 @@ mod span;
 mod text;
 mod time;
 
+pub use base64::{base64, padded_base64};
 pub use bytes::bytes;
 pub(crate) use chance::Chance;
 pub use digest::{hex, sha256};

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use super::base64::base64;
+
 /// A shorter value is no secret, and masking each `8` of a log would leave nothing to read.
 const SHORTEST: usize = 6;
 
@@ -82,7 +84,7 @@ fn forms_of(value: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = vec![
         value.to_vec(),
         percent(value),
-        base64(value),
+        base64(value).into_bytes(),
         of_python(value),
     ];
     forms.extend(value.split(|byte| *byte == b'\n').map(<[u8]>::to_vec));
@@ -132,20 +134,11 @@ fn inner_base64(value: &[u8], before: usize) -> Vec<u8> {
     // A digit has six bits.
     let (first, end) = ((8 * before).div_ceil(6), 8 * padded.len() / 6);
     let digits = base64(&padded);
-    digits.get(first..end).unwrap_or_default().to_vec()
-}
-
-/// Without the padding, which some leave out.
-fn base64(value: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = Vec::with_capacity(value.len().div_ceil(3) * 4);
-    for three in value.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        let digits = [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 63) as usize]);
-        out.extend_from_slice(&digits[..=three.len()]);
-    }
-    out
+    digits
+        .get(first..end)
+        .unwrap_or_default()
+        .as_bytes()
+        .to_vec()
 }
 
 #[cfg(test)]

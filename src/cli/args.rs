@@ -67,6 +67,8 @@ pub(super) enum Command {
     Drain(DrainArgs),
     /// What runs, since when, how far, and who watches.
     Status(StatusArgs),
+    /// The same as a live page for browsers of this machine.
+    Serve(ServeArgs),
     /// The log of a unit.
     Logs(LogsArgs),
     /// The journal of a run, for people.
@@ -394,6 +396,16 @@ pub(super) struct StatusArgs {
     /// Versioned JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME")]
+    pub(super) file: Option<PathBuf>,
+    /// Of 127.0.0.1, where nobody else can look; 0 takes a free one.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) port: u16,
 }
 
 #[derive(Debug, Args)]

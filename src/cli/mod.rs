@@ -41,6 +41,7 @@ mod templates;
 mod unit_log;
 mod unit_scripts;
 mod unusable;
+mod verdict_lines;
 mod weights;
 
 pub use printer::{Printer, Verbosity};

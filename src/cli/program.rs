@@ -75,6 +75,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Down(args) => cmd::down::run(&args, printer),
         Command::Drain(args) => cmd::drain::run(&args, printer),
         Command::Status(args) => cmd::status::run(&args, printer),
+        Command::Serve(args) => cmd::serve::run(&args, printer),
         Command::Logs(args) => cmd::logs::run(&args, printer),
         Command::Events(args) => cmd::events::run(&args, printer),
         Command::Report(args) => cmd::report::run(&args, printer),

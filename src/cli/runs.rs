@@ -266,6 +266,14 @@ pub(super) fn held_doors(cluster: &ClusterName) -> BTreeMap<UnitId, Port> {
 pub(super) fn read(dir: RunDir) -> Result<Found, StoreError> {
     dir.check_files()?;
     let records = read_journal(dir.path())?;
+    told(dir, records)
+}
+
+/// A run whose journal was read.
+///
+/// # Errors
+/// Its plan cannot be read.
+pub(super) fn told(dir: RunDir, records: Vec<Record>) -> Result<Found, StoreError> {
     let mut plan = read_plan(&dir)?;
     let state = RunState::fold(&records);
     state.place_units(&mut plan);

@@ -7,6 +7,7 @@ mod notice;
 mod pace;
 mod plain;
 mod rows;
+pub mod serve;
 mod sink;
 mod status;
 mod summary;

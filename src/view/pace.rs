@@ -69,21 +69,23 @@ impl Pace {
 
     /// `4.2/min · about 5h 20m left`; empty if nothing is known.
     pub fn words(&self) -> String {
-        let mut parts = Vec::new();
-        if let Some(rate) = self.per_minute {
-            parts.push(match rate {
-                fast if fast >= 600.0 => format!("{:.0}/s", fast / 60.0),
-                fast if fast >= 10.0 => format!("{fast:.0}/min"),
-                slow if slow >= 1.0 => format!("{slow:.1}/min"),
-                slower => format!("{:.1}/h", slower * 60.0),
-            });
-        }
+        let mut parts: Vec<String> = self.per_minute.map(rate).into_iter().collect();
         if let Some(still) = self.still {
             parts.push(format!("nothing finished for {still}, time left unknown"));
         } else if let Some(left) = self.left {
             parts.push(format!("about {left} left"));
         }
         parts.join(" · ")
+    }
+}
+
+/// Ids finished per minute, in the unit that suits them.
+pub(super) fn rate(per_minute: f64) -> String {
+    match per_minute {
+        fast if fast >= 600.0 => format!("{:.0}/s", fast / 60.0),
+        fast if fast >= 10.0 => format!("{fast:.0}/min"),
+        slow if slow >= 1.0 => format!("{slow:.1}/min"),
+        slower => format!("{:.1}/h", slower * 60.0),
     }
 }
 

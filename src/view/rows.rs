@@ -43,7 +43,7 @@ pub fn rows(plan: &Plan, run: &RunState, now: Timestamp, tails: &Tails, room: us
             return None;
         }
         // Its progress has a bar; the line shows trouble and the client's pulse.
-        let (text, mood) = words::eval(eval, plan, run, &Pace::default());
+        let words::EvalWords { text, mood, .. } = words::eval(eval, plan, run, &Pace::default());
         let text = if mood == Mood::Bad {
             text
         } else {

@@ -15,7 +15,7 @@ use crate::base::{
     UnitId,
 };
 use crate::plan::{EvalPlan, Group, Plan, Unit};
-use crate::run::{Phase, RunState};
+use crate::run::{Phase, RunState, UnitPhase};
 
 /// A cluster at one moment. Its JSON form is versioned by `format`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -78,7 +78,6 @@ pub struct GroupStatus {
     /// How many an evaluation needs; drained ones are not missed as long as another is left.
     pub min_ready: usize,
     /// An evaluation that is not over needs them.
-    #[serde(skip)]
     pub needed: bool,
     /// Each of them.
     pub units: Vec<UnitStatus>,
@@ -101,10 +100,11 @@ pub struct UnitStatus {
     pub generation: Generation,
     /// The highest rung proved in this start.
     pub rung: Option<String>,
+    /// How it lives, where it is ready and that is not as it should be.
+    pub liveness: Option<&'static str>,
     /// All of this in words.
     pub text: String,
     /// How it is going.
-    #[serde(skip)]
     pub mood: Mood,
 }
 
@@ -133,8 +133,9 @@ pub struct EvalStatus {
     pub ended: bool,
     /// All of this in words.
     pub text: String,
+    /// The same without counts and pace.
+    pub says: String,
     /// How it is going.
-    #[serde(skip)]
     pub mood: Mood,
 }
 
@@ -267,51 +268,63 @@ impl Status {
     }
 
     fn head(&self, zone: &TimeZone) -> String {
-        let name = self
-            .run
-            .as_ref()
-            .map_or_else(|| self.cluster.to_string(), ToString::to_string);
+        let mut out = format!("{}: {}\n", self.name(), self.headline(zone));
+        for line in self.remarks(zone) {
+            let _ = writeln!(out, "{line}");
+        }
+        out
+    }
+
+    /// The run's name, or the cluster's while there is none.
+    pub(super) fn name(&self) -> String {
+        let run = self.run.as_ref();
+        run.map_or_else(|| self.cluster.to_string(), ToString::to_string)
+    }
+
+    /// Whether it runs, and since when.
+    pub(super) fn headline(&self, zone: &TimeZone) -> String {
         let age = self.at.0.since(self.since.0);
         let began = wall::moment(self.since.0, self.at.0, zone);
-        let mut out = match self.code {
-            None if self.phase == "new" => format!("{name}: nothing was started yet\n"),
+        match self.code {
+            None if self.phase == "new" => "nothing was started yet".to_owned(),
             None if self.living == 0 && self.watcher.is_gone() => {
-                format!("{name}: nothing of it runs, begun at {began}\n")
+                format!("nothing of it runs, begun at {began}")
             }
-            None => format!("{name}: running for {age}, since {began}\n"),
-            Some(_) if self.taken_down => format!("{name}: taken down, begun at {began}\n"),
+            None => format!("running for {age}, since {began}"),
+            Some(_) if self.taken_down => format!("taken down, begun at {began}"),
             Some(code) => {
                 let meaning = ExitStatus::from_code(code)
                     .map_or_else(|| code.to_string(), |status| status.to_string());
-                format!("{name}: ended with exit code {meaning}, begun at {began}\n")
-            }
-        };
-        if self.phase == "running" {
-            let _ = writeln!(out, "{}", self.watcher.text(self.living, self.at.0, zone));
-            if let Some(host) = &self.units_on {
-                let _ = writeln!(
-                    out,
-                    "its units live on `{host}`: from here only what was recorded last can be told"
-                );
-            }
-            if !self.unwatched.is_empty() {
-                let nodes: Vec<String> = (self.unwatched.iter())
-                    .map(|node| format!("`{node}`"))
-                    .collect();
-                let _ = writeln!(
-                    out,
-                    "nobody looks at {}: of servers there only what was recorded last can be told",
-                    nodes.join(", ")
-                );
-            }
-            if let Some(IdleStop { unit, left_ms }) = &self.idle_stop {
-                let _ = writeln!(
-                    out,
-                    "`{unit}` stops itself in {left_ms} if nothing moves until then"
-                );
+                format!("ended with exit code {meaning}, begun at {began}")
             }
         }
-        out
+    }
+
+    /// While it runs: who watches, and what cannot be seen.
+    pub(super) fn remarks(&self, zone: &TimeZone) -> Vec<String> {
+        if self.phase != "running" {
+            return Vec::new();
+        }
+        let mut lines = vec![self.watcher.text(self.living, self.at.0, zone)];
+        if let Some(host) = &self.units_on {
+            lines.push(format!(
+                "its units live on `{host}`: from here only what was recorded last can be told"
+            ));
+        }
+        if !self.unwatched.is_empty() {
+            let nodes = self.unwatched.iter().map(|node| format!("`{node}`"));
+            let nodes: Vec<String> = nodes.collect();
+            lines.push(format!(
+                "nobody looks at {}: of servers there only what was recorded last can be told",
+                nodes.join(", ")
+            ));
+        }
+        if let Some(IdleStop { unit, left_ms }) = &self.idle_stop {
+            lines.push(format!(
+                "`{unit}` stops itself in {left_ms} if nothing moves until then"
+            ));
+        }
+        lines
     }
 }
 
@@ -357,6 +370,9 @@ fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
         since: (state.generation.0 > 0).then_some(Iso(state.since)),
         generation: state.generation,
         rung: state.rung.as_ref().map(|rung| clean(&rung.name)),
+        liveness: (state.liveness.as_ref())
+            .filter(|_| matches!(state.phase, UnitPhase::Ready(_)))
+            .map(|(how, _)| words::liveness(*how)),
         text: words::server(unit, run, now),
         mood: words::mood(&state),
     }
@@ -365,7 +381,7 @@ fn unit_status(unit: &Unit, run: &RunState, now: Timestamp) -> UnitStatus {
 fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> EvalStatus {
     let state = run.evals.get(&eval.name).cloned().unwrap_or_default();
     let pace = Pace::of_working(&state, &run.unit(&eval.unit), now);
-    let (text, mood) = words::eval(eval, plan, run, &pace);
+    let words::EvalWords { text, says, mood } = words::eval(eval, plan, run, &pace);
     EvalStatus {
         name: eval.name.clone(),
         done: state.done,
@@ -378,6 +394,7 @@ fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> 
         still_ms: pace.still,
         ended: state.verdict.is_some(),
         text,
+        says,
         mood,
     }
 }

@@ -26,7 +26,7 @@ pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
     let width = plan.evals.iter().map(|eval| eval.name.as_str().len()).max();
     let width = width.unwrap_or(0);
     for eval in &plan.evals {
-        let (text, _) = words::eval(eval, plan, run, &super::pace::Pace::default());
+        let text = words::eval(eval, plan, run, &super::pace::Pace::default()).text;
         let _ = writeln!(out, "{:width$}  {text}", eval.name.as_str());
     }
     for unit in plan.servers() {

@@ -19,6 +19,11 @@ pub fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
+/// `Nov 22` in this zone.
+pub(super) fn day(at: Timestamp, zone: &TimeZone) -> String {
+    zoned(at, zone).map_or_else(String::new, |t| t.strftime("%b %d").to_string())
+}
+
 fn zoned(at: Timestamp, zone: &TimeZone) -> Option<jiff::Zoned> {
     let millis = i64::try_from(at.0).ok()?;
     let stamp = jiff::Timestamp::from_millisecond(millis).ok()?;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::pace::Pace;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::base::{clean, cut};
@@ -15,7 +17,8 @@ use crate::run::{
 use crate::supervise;
 
 /// How something is going: what colours it, and what is shown first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mood {
     /// A person should look.
     Bad,
@@ -319,10 +322,76 @@ pub fn verdict(verdict: &Verdict) -> String {
     }
 }
 
-/// What is to be said of an evaluation: `812/2158 (37 %) · 12 in error · about 5h 20m left`.
-pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) -> (String, Mood) {
+/// What is to be said of an evaluation.
+pub(super) struct EvalWords {
+    /// All of it: `812/2158 (37 %) · 12 in error · about 5h 20m left`.
+    pub(super) text: String,
+    /// Without counts and pace: `running · attempt 2`.
+    pub(super) says: String,
+    /// How it is going.
+    pub(super) mood: Mood,
+}
+
+/// What is to be said of an evaluation.
+pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) -> EvalWords {
     let state = run.evals.get(&eval.name).cloned().unwrap_or_default();
     let client = run.unit(&eval.unit);
+    let mut parts = counts(&state);
+    let waits = (state.waits.as_ref().zip(pace.waits))
+        .map(|(what, length)| format!("{} for {}", waits(what), whole(length)));
+    parts.extend(waits.clone());
+    let pace_words = pace.words();
+    if !pace_words.is_empty() {
+        parts.push(pace_words);
+    }
+    let join = |parts: Vec<String>| parts.join(" · ");
+    if let Some(held) = &state.held {
+        let held = format!("held: {}", clean(&held.why));
+        parts.insert(0, held.clone());
+        return EvalWords {
+            text: join(parts),
+            says: held,
+            mood: Mood::Bad,
+        };
+    }
+    let mood = match (&state.verdict, &client.phase) {
+        (Some(Verdict::Complete), _) => Mood::Good,
+        (None, UnitPhase::Planned) if is_complete(&state) => Mood::Good,
+        (None, UnitPhase::Planned) => Mood::Idle,
+        (None, phase) if phase.may_live() && pace.still.is_none() => Mood::Busy,
+        _ => Mood::Bad,
+    };
+    let says = match (&state.verdict, &client.phase) {
+        (Some(end), _) => verdict(end),
+        (None, UnitPhase::Planned) if is_complete(&state) => "complete".to_owned(),
+        (None, UnitPhase::Planned) => eval_waits(eval, plan, run),
+        (None, phase) if phase.may_live() => {
+            let more = at_work(eval, &state, &client);
+            let says = ["running".to_owned()].into_iter();
+            let says = says.chain(more.clone()).chain(waits).collect();
+            parts.extend(more);
+            if parts.is_empty() {
+                parts.push("running".to_owned());
+            }
+            let (text, says) = (join(parts), join(says));
+            return EvalWords { text, says, mood };
+        }
+        (None, _) => client.exit.as_ref().map_or_else(
+            || "the client ended".to_owned(),
+            |exit| format!("the client ended {}", ended(exit)),
+        ),
+    };
+    let over = state.verdict.is_some() || says == "complete";
+    parts.insert(if over { 0 } else { parts.len() }, says.clone());
+    EvalWords {
+        text: join(parts),
+        says,
+        mood,
+    }
+}
+
+/// `812/2158 (37 %)`, `12 in error`, `301 correct`.
+fn counts(state: &EvalState) -> Vec<String> {
     let mut parts = Vec::new();
     if let Some(percent) = (state.done * 100).checked_div(state.total) {
         parts.push(format!("{}/{} ({percent} %)", state.done, state.total));
@@ -337,52 +406,24 @@ pub(super) fn eval(eval: &EvalPlan, plan: &Plan, run: &RunState, pace: &Pace) ->
             parts.push(format!("{count} {what}"));
         }
     }
-    if let (Some(what), Some(length)) = (&state.waits, pace.waits) {
-        parts.push(format!("{} for {}", waits(what), whole(length)));
+    parts
+}
+
+/// What is unusual about a client at work.
+fn at_work(eval: &EvalPlan, state: &EvalState, client: &UnitState) -> Vec<String> {
+    let mut parts = Vec::new();
+    if client.generation.0 > 1 {
+        parts.push(format!("attempt {}", client.generation));
     }
-    let pace_words = pace.words();
-    if !pace_words.is_empty() {
-        parts.push(pace_words);
+    let slowed = state
+        .slowed
+        .filter(|slowed| slowed.instead_of == eval.concurrency);
+    if let Some(Slowed { concurrency, .. }) = slowed {
+        parts.push(format!(
+            "{concurrency} in flight, it died or stalled with more"
+        ));
     }
-    if let Some(held) = &state.held {
-        parts.insert(0, format!("held: {}", clean(&held.why)));
-        return (parts.join(" · "), Mood::Bad);
-    }
-    let mood = match (&state.verdict, &client.phase) {
-        (Some(Verdict::Complete), _) => Mood::Good,
-        (None, UnitPhase::Planned) if is_complete(&state) => Mood::Good,
-        (None, UnitPhase::Planned) => Mood::Idle,
-        (None, phase) if phase.may_live() && pace.still.is_none() => Mood::Busy,
-        _ => Mood::Bad,
-    };
-    match (&state.verdict, &client.phase) {
-        (Some(end), _) => parts.insert(0, verdict(end)),
-        (None, UnitPhase::Planned) if is_complete(&state) => {
-            parts.insert(0, "complete".to_owned());
-        }
-        (None, UnitPhase::Planned) => parts.push(eval_waits(eval, plan, run)),
-        (None, phase) if phase.may_live() => {
-            if client.generation.0 > 1 {
-                parts.push(format!("attempt {}", client.generation));
-            }
-            let slowed = state
-                .slowed
-                .filter(|slowed| slowed.instead_of == eval.concurrency);
-            if let Some(Slowed { concurrency, .. }) = slowed {
-                parts.push(format!(
-                    "{concurrency} in flight, it died or stalled with more"
-                ));
-            }
-            if parts.is_empty() {
-                parts.push("running".to_owned());
-            }
-        }
-        (None, _) => parts.push(client.exit.as_ref().map_or_else(
-            || "the client ended".to_owned(),
-            |exit| format!("the client ended {}", ended(exit)),
-        )),
-    }
-    (parts.join(" · "), mood)
+    parts
 }
 
 /// An earlier owner brought it to its end, or its results were there before.

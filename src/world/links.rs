@@ -35,6 +35,18 @@ pub(super) fn links() -> std::io::Result<Vec<Link>> {
     sock_diag::links().or_else(|_| links_of_proc())
 }
 
+/// The user of this machine whose process holds the end of a connection that is `local` to it; none if nobody does.
+///
+/// # Errors
+/// The kernel shows no connections.
+pub fn user_at(local: SocketAddr, remote: SocketAddr) -> std::io::Result<Option<u32>> {
+    let all = links()?;
+    // One that was closed has no inode, and is shown as root's.
+    let mut held = all.iter().filter(|link| link.inode != 0);
+    let end = held.find(|link| link.local == local && link.remote == remote);
+    Ok(end.and_then(|link| link.user))
+}
+
 /// The same where the kernel has no socket diagnostics.
 fn links_of_proc() -> std::io::Result<Vec<Link>> {
     let mut found = rows(&fs::read_to_string("/proc/net/tcp")?);

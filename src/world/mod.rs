@@ -58,6 +58,7 @@ pub use fleet::{
     StationError, begin_rounds,
 };
 pub use launcher::{LaunchError, LaunchJob, Launched, Launchers};
+pub use links::user_at;
 pub use load::look_at_load;
 pub use model_files::add_cached_models;
 pub use notify::{NotifyCall, end_notified};

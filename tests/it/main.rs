@@ -23,6 +23,7 @@ mod recordings;
 mod render;
 mod report;
 mod security;
+mod serve;
 mod sim;
 mod sim_fit;
 mod spec;

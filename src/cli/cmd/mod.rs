@@ -20,6 +20,7 @@ pub(super) mod rehearse;
 pub(super) mod render;
 pub(super) mod report;
 pub(super) mod runs;
+pub(super) mod serve;
 pub(super) mod sim_capture;
 pub(super) mod sim_fault;
 pub(super) mod sim_fit;

@@ -14,7 +14,7 @@ use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
 use crate::facts::Observation;
 use crate::run::Phase;
-use crate::run::store::{TIME_TO_LIVE, Watch};
+use crate::run::store::{StoreError, TIME_TO_LIVE, Watch};
 use crate::view::{IdleStop, Seen, Status};
 use crate::world::{SystemClock, UnitDirs};
 
@@ -25,8 +25,9 @@ const REDRAW: &str = "\x1b[H\x1b[J";
 
 pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let mut found = runs::find(args.file.as_deref(), printer)?;
+    let failed = |error| runs::store(&error, printer);
     if !args.watch {
-        let status = look(&found, printer)?;
+        let status = look(&found).map_err(failed)?;
         let text = if args.json {
             format!("{:#}\n", status.json())
         } else {
@@ -38,7 +39,8 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
     let terminal = std::io::stdout().is_terminal();
     let mut shown = (0, found.state.owner.clone());
     loop {
-        let text = look(&found, printer)?.text(&TimeZone::system());
+        let status = look(&found).map_err(failed)?;
+        let text = status.text(&TimeZone::system());
         let news = (found.state.seq, found.state.owner.clone());
         if terminal || shown != news {
             let before = if terminal { REDRAW } else { "" };
@@ -51,22 +53,25 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
         }
         std::thread::sleep(EVERY);
         // The same run to its end, also when another one begins.
-        found = runs::read(found.dir).map_err(|error| runs::store(&error, printer))?;
+        found = runs::read(found.dir).map_err(failed)?;
     }
 }
 
 /// What the journal says; where nobody watches or writes it, what one look adds.
-fn look(found: &Found, printer: Printer) -> Result<Status, ExitStatus> {
+///
+/// # Errors
+/// Who watches cannot be read.
+pub(in crate::cli) fn look(found: &Found) -> Result<Status, StoreError> {
     let now = SystemClock.now();
     // History stays what it was, whatever became of its results.
     if matches!(found.state.phase, Phase::Ended(_)) {
         return Ok(Status::new(&found.plan, &found.state, now));
     }
-    let watch = Watch::look(found.dir.path(), now).map_err(|error| runs::store(&error, printer))?;
+    let watch = Watch::look(found.dir.path(), now)?;
     let Some(seen) = seen(&watch, found, now) else {
         return Ok(Status::new(&found.plan, &found.state, now));
     };
-    let there = owners::elsewhere(&found.dir).map_err(|error| runs::store(&error, printer))?;
+    let there = owners::elsewhere(&found.dir)?;
     let status = Status::new(&found.plan, &as_seen_now(found), now).watcher_seen(seen);
     if let Some(there) = there {
         return Ok(status.with_units_on(&there.host));

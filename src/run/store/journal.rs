@@ -230,6 +230,13 @@ pub fn read_journal(run_dir: &Path) -> Result<Vec<Record>, StoreError> {
     Ok(records(read_segments(run_dir)?))
 }
 
+/// The same, with how many bytes of the newest segment that is.
+pub(super) fn read_with_end(run_dir: &Path) -> Result<(Vec<Record>, u64), StoreError> {
+    let segments = read_segments(run_dir)?;
+    let end = segments.last().map_or(0, |newest| newest.read.whole as u64);
+    Ok((records(segments), end))
+}
+
 fn records(segments: Vec<Segment>) -> Vec<Record> {
     let all = segments.into_iter();
     all.flat_map(|segment| segment.read.records).collect()

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::tokens;
 use super::request::Complaint;
+use crate::base::padded_base64;
 
 /// As many numbers as OpenAI's small model gives.
 const DIMENSIONS: usize = 1536;
@@ -33,7 +34,7 @@ pub(super) fn embeddings(body: &Value, model: &str) -> Result<(Value, usize), Co
             let numbers = vector(text, dimensions);
             let embedding = if packed {
                 let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-                json!(base64(&bytes))
+                json!(padded_base64(&bytes))
             } else {
                 json!(numbers)
             };
@@ -95,24 +96,6 @@ fn vector(text: &str, dimensions: usize) -> Vec<f32> {
     numbers
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let letter = usize::try_from(bits >> (18 - 6 * at) & 63).unwrap_or_default();
-            out.push(if at > three.len() {
-                '='
-            } else {
-                char::from(LETTERS[letter])
-            });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,10 +142,6 @@ mod tests {
 
     #[test]
     fn the_packed_form_is_base64() {
-        assert_eq!(
-            ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes())),
-            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]
-        );
         let body =
             json!({"input": "a", "dimensions": 3, "encoding_format": "base64", "model": "e"});
         let (answer, read) = embeddings(&body, "m").unwrap();

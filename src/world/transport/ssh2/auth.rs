@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use ssh2::{Error, KeyboardInteractivePrompt, Prompt as Asked};
 
 use super::agent::Keyring;
-use super::fingerprint::base64;
 use super::keys::{KeyFile, KeyState};
 use super::link::{Link, Stop, code};
+use crate::base::base64;
 use crate::world::transport::link_error::LinkError;
 use crate::world::transport::responder::{Question, Responder};
 use crate::world::transport::ssh_config::Hop;

@@ -2,21 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Base64 without `=` at its end.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let at = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for place in 0..=three.len() {
-            let letter = bits >> (18 - 6 * place) & 63;
-            out.push(char::from(LETTERS[letter as usize]));
-        }
-    }
-    out
-}
+use crate::base::base64;
 
 /// `SHA256:…` of a key, as `ssh-keygen -l` prints it.
 pub(super) fn fingerprint(key: &[u8]) -> String {
@@ -47,20 +33,6 @@ pub(super) fn key_type(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_everybody() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg"),
-            ("fo", "Zm8"),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
-    }
 
     #[test]
     fn a_pin_may_leave_out_what_is_always_the_same() {

@@ -2,8 +2,9 @@
 
 use ssh2::{Error, MethodType, Session};
 
-use super::fingerprint::{base64, fingerprint, is_pinned, key_type};
+use super::fingerprint::{fingerprint, is_pinned, key_type};
 use super::known_hosts::{Kind, Known, known};
+use crate::base::base64;
 use crate::world::transport::link_error::LinkError;
 use crate::world::transport::ssh_config::Hop;
 
