@@ -43,6 +43,7 @@ fn links_lead_somewhere() {
         "README.md",
         "docs/ADAPTERS.md",
         "docs/ARCHITECTURE.md",
+        "docs/LIVE.md",
         "docs/REHEARSAL.md",
         "docs/REPORT.md",
         "docs/SAMPLES.md",

@@ -1,7 +1,7 @@
 //! Reads on in a run's journal as it grows, without reading all of it again.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::journal::{newest_segment, read_segment, read_with_end, segment_path};
@@ -76,7 +76,7 @@ impl Follow {
     }
 
     /// The bytes behind those that were read; none where there are fewer than that.
-    fn grown(&self, path: &std::path::Path) -> io::Result<Option<Vec<u8>>> {
+    fn grown(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let mut file = open_regular(path)?;
         let length = file.metadata()?.len();
         if length < self.read {
@@ -88,5 +88,100 @@ impl Follow {
             file.read_to_end(&mut bytes)?;
         }
         Ok(Some(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::run::Event;
+    use crate::run::store::{Durability, Journal, Owner};
+
+    fn event(text: &str) -> Event {
+        Event::Alarm {
+            alarm: "a".to_owned(),
+            unit: None,
+            text: text.to_owned(),
+        }
+    }
+
+    fn journal(dir: &Path) -> Journal {
+        let owner = Owner::take(dir, Timestamp(1)).unwrap();
+        Journal::open(owner).unwrap().0
+    }
+
+    fn add(journal: &mut Journal, text: &str) {
+        let at = Timestamp(2);
+        journal
+            .append(at, event(text), Durability::Buffered)
+            .unwrap();
+    }
+
+    fn seqs(more: More) -> Option<Vec<u64>> {
+        match more {
+            More::Lines(records) => Some(records.iter().map(|record| record.seq).collect()),
+            More::Anew => None,
+        }
+    }
+
+    #[test]
+    fn what_is_appended_is_read_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = journal(dir.path());
+        let (mut follow, none) = Follow::begin(dir.path().to_owned()).unwrap();
+        assert_eq!(none, []);
+        assert_eq!(seqs(follow.more().unwrap()), Some(vec![]));
+        add(&mut journal, "one");
+        add(&mut journal, "two");
+        assert_eq!(seqs(follow.more().unwrap()), Some(vec![1, 2]));
+        assert_eq!(seqs(follow.more().unwrap()), Some(vec![]));
+        add(&mut journal, "three");
+        assert_eq!(seqs(follow.more().unwrap()), Some(vec![3]));
+        let (mut another, all) = Follow::begin(dir.path().to_owned()).unwrap();
+        assert_eq!(all.len(), 3);
+        assert_eq!(another, follow);
+        assert_eq!(seqs(another.more().unwrap()), Some(vec![]));
+    }
+
+    #[test]
+    fn a_line_is_read_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = journal(dir.path());
+        add(&mut journal, "one");
+        let (mut follow, _) = Follow::begin(dir.path().to_owned()).unwrap();
+        add(&mut journal, "two");
+        let path = segment_path(dir.path(), Epoch(1));
+        let all = fs::read(&path).unwrap();
+        let half = all.len() - 10;
+        fs::write(&path, &all[..half]).unwrap();
+        assert_eq!(seqs(follow.more().unwrap()), Some(vec![]));
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(&all[half..]).unwrap();
+        assert_eq!(seqs(follow.more().unwrap()), Some(vec![2]));
+    }
+
+    #[test]
+    fn another_owner_a_shorter_file_and_damage_are_read_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = journal(dir.path());
+        add(&mut first, "one");
+        add(&mut first, "two");
+        let path = segment_path(dir.path(), Epoch(1));
+        let all = fs::read(&path).unwrap();
+        let (follow, _) = Follow::begin(dir.path().to_owned()).unwrap();
+        fs::write(&path, &all[..all.len() - 1]).unwrap();
+        assert_eq!(seqs(follow.clone().more().unwrap()), None, "shorter");
+        fs::write(&path, [&all[..], b"damage\n"].concat()).unwrap();
+        assert_eq!(seqs(follow.clone().more().unwrap()), None, "damage");
+        fs::write(&path, [&all[..], &all[..]].concat()).unwrap();
+        assert_eq!(seqs(follow.clone().more().unwrap()), None, "lines again");
+        fs::write(&path, &all).unwrap();
+        first.leave(Timestamp(3)).unwrap();
+        add(&mut journal(dir.path()), "three");
+        assert_eq!(seqs(follow.clone().more().unwrap()), None, "another owner");
     }
 }

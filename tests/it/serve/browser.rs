@@ -60,16 +60,16 @@ impl Browser {
     }
 
     fn attach(&mut self) {
-        let target = self.call("Target.createTarget", json!({"url": "about:blank"}));
+        let target = self.call("Target.createTarget", &json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
-        self.session = self.call("Target.attachToTarget", attach)["sessionId"].clone();
+        self.session = self.call("Target.attachToTarget", &attach)["sessionId"].clone();
         for domain in ["Runtime", "Log", "Page"] {
-            self.call(&format!("{domain}.enable"), json!({}));
+            self.call(&format!("{domain}.enable"), &json!({}));
         }
     }
 
     /// Calls a method and waits for its answer.
-    pub(super) fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(super) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.number += 1;
         let mut message = json!({"id": self.number, "method": method, "params": params});
         if self.session.is_string() {
@@ -102,14 +102,17 @@ impl Browser {
     }
 
     pub(super) fn open(&mut self, url: &str) {
-        let answer = self.call("Page.navigate", json!({"url": url}));
+        let answer = self.call("Page.navigate", &json!({"url": url}));
         assert!(answer["errorText"].is_null(), "{answer}");
+        self.until(&format!(
+            "location.href === '{url}' && document.readyState === 'complete'"
+        ));
     }
 
     /// What an expression of JavaScript comes to.
     pub(super) fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let answer = self.call("Runtime.evaluate", params);
+        let answer = self.call("Runtime.evaluate", &params);
         assert!(answer["exceptionDetails"].is_null(), "{answer}");
         answer["result"]["value"].clone()
     }
@@ -133,15 +136,15 @@ impl Browser {
     pub(super) fn screen(&mut self, width: u32, scheme: &str) {
         let metrics =
             json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600});
-        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        self.call("Emulation.setDeviceMetricsOverride", &metrics);
         let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.call("Emulation.setEmulatedMedia", feature);
+        self.call("Emulation.setEmulatedMedia", &feature);
     }
 
     /// The whole page as a PNG, in base 64.
     pub(super) fn picture(&mut self) -> String {
         let params = json!({"format": "png", "captureBeyondViewport": true});
-        let answer = self.call("Page.captureScreenshot", params);
+        let answer = self.call("Page.captureScreenshot", &params);
         answer["data"].as_str().unwrap().to_owned()
     }
 }

@@ -23,7 +23,11 @@ const SCREENS: [(u32, &str); 6] = [
 #[test]
 fn a_browser_shows_units_progress_alarms_and_what_happens() {
     let scene = small::scene("slow", 400);
-    change(&scene, "port: 8000", "port: 8000, replicas: 2");
+    change(
+        &scene,
+        "port: 8000",
+        "port: 8000, replicas: 2, restart: { attempts: 1, backoff: 100ms }",
+    );
     // A name that would be markup, if anybody took it for that.
     let service = "services:\n  loud: { node: box, port: 8100, command: [bash, -c, \"echo '<img src=x onerror=alert(1)>'; exit 7\"], \
                    restart: { attempts: 0 }, ready: { http: /health, timeout: 2s } }\nclient_config:";
@@ -51,16 +55,21 @@ fn a_browser_shows_units_progress_alarms_and_what_happens() {
     );
     assert_eq!(browser.value("document.querySelectorAll('img').length"), 0);
 
-    let pid = small::server(&scene).as_u64().unwrap();
-    kill(u32::try_from(pid).unwrap(), Signal::KILL);
     let row = "[...document.querySelectorAll('#servers .member')].find((row) => row.textContent.startsWith('chat-0'))";
-    browser.until(&format!(
-        "{row}.querySelector('.number').textContent === '1'"
-    ));
-    browser.until(&format!(
-        "{row}.querySelector('.state').textContent === 'ready'"
-    ));
-    browser.until("document.querySelectorAll('#alarms .open li').length > 0");
+    let is = |class: &str, text: &str| {
+        format!("{row}.querySelector('{class}').textContent === '{text}'")
+    };
+    browser.until(&is(".state", "ready"));
+    let end = || {
+        let pid = small::server(&scene).as_u64().unwrap();
+        kill(u32::try_from(pid).unwrap(), Signal::KILL);
+    };
+    end();
+    browser.until(&is(".number", "1"));
+    browser.until(&is(".state", "ready"));
+    end();
+    browser.until(&is(".state", "given up"));
+    browser.until("document.querySelector('#alarms .open .word').textContent === 'server-lost'");
     browser.until("document.title.includes('alarm')");
 
     // The state of the page stays when it is told again; nothing is wider than the screen.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -80,6 +81,31 @@ fn a_run_is_told_as_it_goes_and_nobody_else_may_ask() {
         assert!(head.starts_with(&start), "{method} {path} {host}: {head}");
         let told = body.contains("small-1-");
         assert_eq!(told, code == 200, "{method} {path} {host}: {body}");
+    }
+
+    let request = "GET /state HTTP/1.1\\r\\nhost: localhost\\r\\nconnection: close\\r\\n\\r\\n";
+    let ask = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; printf '{request}' >&3; cat <&3",
+        served.port
+    );
+    for (user, code, words) in [
+        ("0", 200, "small-1-"),
+        (
+            "65534",
+            403,
+            "only the user who started this, and root, may look",
+        ),
+    ] {
+        let said = Command::new("setpriv")
+            .args(["--reuid", user, "--clear-groups", "bash", "-c", &ask])
+            .output()
+            .unwrap();
+        let answer = String::from_utf8(said.stdout).unwrap();
+        let start = format!("HTTP/1.1 {code} ");
+        assert!(
+            answer.starts_with(&start) && answer.contains(words),
+            "{user}: {answer}"
+        );
     }
 
     // Two browsers see the same: a server dies and is ready again.

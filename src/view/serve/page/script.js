@@ -8,6 +8,17 @@ function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// The same with `words` between backticks in type of equal width.
+function say(node, text) {
+  if (node.said === text) return;
+  node.said = text;
+  const parts = text.split("`");
+  // One that has no partner stays as it is.
+  const odd = parts.length % 2 === 0 ? parts.pop() : null;
+  if (odd !== null) parts[parts.length - 1] += "`" + odd;
+  node.replaceChildren(...parts.map((part, index) => (index % 2 ? make("code", "", part) : part)));
+}
+
 function make(tag, classes, text) {
   const node = document.createElement(tag);
   if (classes) node.className = classes;
@@ -17,7 +28,7 @@ function make(tag, classes, text) {
 
 function mood(node, value, word) {
   if (node.dataset.mood !== value) node.dataset.mood = value;
-  put(node, word);
+  say(node, word);
 }
 
 // One child for each item, in order; a child that is there already stays, so that a selection and an open fold do.
@@ -42,7 +53,7 @@ function list(parent, items, key, create, update) {
 }
 
 const lines = (parent, texts) =>
-  list(parent, texts, (_, index) => String(index), () => make("li"), (node, text) => put(node, text));
+  list(parent, texts, (_, index) => String(index), () => make("li"), (node, text) => say(node, text));
 
 // --- evaluations ------------------------------------------------------------------------------------
 
@@ -75,7 +86,7 @@ function showEval(node, [status, numbers]) {
   const pairs = counted
     ? [
         ["done", status.done + " of " + status.total],
-        ["in error", status.errors],
+        status.done > 0 ? ["in error", status.errors] : null,
         numbers.accuracy === null ? null : ["accuracy", numbers.accuracy],
         status.torn > 0 ? ["torn", status.torn] : null,
         numbers.pace === null ? null : ["pace", numbers.pace],
@@ -126,6 +137,7 @@ function showUnit(row, unit) {
   const word = unit.liveness || unit.phase;
   mood(row.querySelector(".state"), unit.mood, word);
   row.classList.toggle("bad", unit.mood === "bad");
+  row.classList.toggle("good", unit.mood === "good");
   put(row.querySelector(".where"), unit.node + (unit.port === null ? "" : ":" + unit.port));
   const restarts = Math.max(0, unit.generation - 1);
   const number = row.querySelector(".number");
@@ -135,7 +147,7 @@ function showUnit(row, unit) {
   let known = unit.text.replace(/ \(start \d+\)$/, "");
   if (known === word) known = "";
   if (known.startsWith(word + ": ")) known = known.slice(word.length + 2);
-  put(row.querySelector(".known"), known);
+  say(row.querySelector(".known"), known);
 }
 
 function groupRows(group) {
@@ -201,11 +213,12 @@ function showAlarms(alarms, times) {
     const time = node.querySelector("time");
     time.dateTime = alarm.at;
     put(time, alarm.when.over === null ? alarm.when.at : alarm.when.at + ", over since " + alarm.when.over);
-    put(node.querySelector(".text"), alarm.text);
+    say(node.querySelector(".text"), alarm.text);
   };
   const key = (alarm) => String(alarm.index);
   list(section.querySelector(".open"), open, key, newAlarm, show);
   list(section.querySelector(".over"), over, key, newAlarm, show);
+  section.classList.toggle("alarmed", open.length > 0);
   section.querySelector(".none").hidden = open.length > 0;
   section.querySelector("details").hidden = over.length === 0;
   put(section.querySelector("summary"), over.length === 1 ? "1 that is over" : over.length + " that are over");
@@ -222,7 +235,7 @@ function show(moment) {
   put(byId("headline"), moment.headline);
   lines(byId("remarks"), moment.remarks);
   byId("trouble").hidden = moment.trouble === null;
-  put(byId("trouble"), moment.trouble === null ? "" : "this is not the present: " + moment.trouble);
+  say(byId("trouble"), moment.trouble === null ? "" : "this is not the present: " + moment.trouble);
   byId("verdict").hidden = moment.verdict.length === 0;
   lines(document.querySelector("#verdict ul"), moment.verdict);
   byId("evals").hidden = status.evals.length === 0;
@@ -253,7 +266,8 @@ function tell(line) {
   if (newestDay !== null && newestDay !== line.day) log.prepend(make("li", "day", newestDay));
   newestDay = line.day;
   const node = make("li", line.loud ? "loud" : "");
-  node.append(make("time", "", line.time), make("span", "", line.text));
+  node.append(make("time", "", line.time), make("span"));
+  say(node.lastChild, line.text);
   log.prepend(node);
   while (log.children.length > LOG) log.lastElementChild.remove();
 }
