@@ -46,7 +46,7 @@ impl Shown {
         self.state = serde_json::to_string(moment).unwrap_or_default();
     }
 
-    /// Adds what happened; with `anew` nothing from before is kept.
+    /// Adds what happened since.
     pub fn tell(&mut self, records: &[Record], zone: &TimeZone) {
         let lines = records.iter().filter_map(|record| Line::of(record, zone));
         self.lines.extend(lines);

@@ -43,7 +43,7 @@ fn a_browser_shows_units_progress_alarms_and_what_happens() {
     let mut browser = Browser::start(&scene.path("chromium"));
     browser.open(&format!("http://127.0.0.1:{}/", served.port));
 
-    browser.until("document.querySelector('#link').textContent === 'live'");
+    browser.until("document.querySelector('#link').textContent === 'connected'");
     browser.until("document.querySelectorAll('#servers .member').length === 2");
     browser.until("document.querySelector('#name').textContent.startsWith('small-1-')");
     let done = "Number(document.querySelector('#evals dd').textContent.split(' ')[0])";

@@ -273,7 +273,7 @@ function tell(line) {
 }
 
 const source = new EventSource("events");
-source.addEventListener("open", () => mood(byId("link"), "good", "live"));
+source.addEventListener("open", () => mood(byId("link"), "good", "connected"));
 source.addEventListener("error", () => mood(byId("link"), "bad", "not connected; trying again"));
 source.addEventListener("state", (event) => show(JSON.parse(event.data)));
 source.addEventListener("event", (event) => tell(JSON.parse(event.data)));
