@@ -47,7 +47,8 @@ machine() {
 }
 smi() { # QUERY -> SMI; false, with WHY
   local code
-  SMI=$(timeout 15 nvidia-smi "$1" --format=csv,noheader,nounits 2>&1) && return 0
+  # A driver that complains without end is cut off.
+  SMI=$(set -o pipefail; timeout 15 nvidia-smi "$1" --format=csv,noheader,nounits 2>&1 | head -c 65536) && return 0
   code=$? WHY="nvidia-smi ended with $code: ${SMI%%$'\n'*}"
   ((code == 124)) && WHY='nvidia-smi did not answer within 15 s'
   return 1
@@ -128,7 +129,8 @@ flags_of() { # KIND NAME EXE
   text=$(
     export PATH=$PREFIX/bin:$PATH CUDA_VISIBLE_DEVICES='' VLLM_NO_USAGE_STATS=1 VLLM_CONFIGURE_LOGGING=0 HF_HUB_OFFLINE=1 \
       PYTHONDONTWRITEBYTECODE=1 COLUMNS=400
-    timeout 150 "$3" serve --help=all 2>&1 </dev/null || timeout 150 "$3" serve --help 2>&1 </dev/null
+    # Both fit into the time that the whole look has.
+    timeout 90 "$3" serve --help=all 2>&1 </dev/null || timeout 60 "$3" serve --help 2>&1 </dev/null
   ) || { say no-flags "$1" "$2" "its help failed: ${text##*$'\n'}"; return; }
   mapfile -t text < <(grep -oE -- '--[A-Za-z0-9][A-Za-z0-9_.-]*' <<<"$text" | sort -u)
   say flags "$1" "$2" "${text[*]}"

@@ -20,6 +20,8 @@ fn walk(value: &Value, path: &FieldPath, report: &mut Report) {
         Value::String(text) => {
             if let Some((_, what)) = keys_in(text).next() {
                 report.push(finding(what, path));
+            } else if has_password(text) {
+                report.push(finding("a password in a URL", path));
             }
         }
         Value::Array(items) => {
@@ -34,6 +36,19 @@ fn walk(value: &Value, path: &FieldPath, report: &mut Report) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// `scheme://user:password@host`; a password that a shell fills in is none.
+fn has_password(text: &str) -> bool {
+    let authorities = text.split("://").skip(1);
+    let mut users = authorities.filter_map(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ', '"', '\'']).next()?;
+        Some(authority.rsplit_once('@')?.0)
+    });
+    users.any(|user| {
+        let password = user.split_once(':').map_or("", |(_, password)| password);
+        !password.is_empty() && !password.starts_with('$')
+    })
 }
 
 fn finding(what: &str, path: &FieldPath) -> Diagnostic {

@@ -5,10 +5,11 @@ use serde_json::Value;
 use crate::base::{FieldPath, Name};
 use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
 use crate::knowledge::flags::{self, Flag, Removed, Takes};
-use crate::knowledge::release::{Release, Support};
+use crate::knowledge::release::{NotARelease, Release, Support};
 use crate::plan::similar::{MaybeFix as _, did_you_mean};
 use crate::plan::{argv, inherit};
 use crate::spec::model::{Engine, ModelSpec};
+use crate::spec::{Origin, resolve};
 
 use super::Ctx;
 
@@ -30,6 +31,7 @@ const KEYS: &[(&str, &str)] = &[
 ];
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    report.extend(no_releases(ctx));
     let mut unwritten: Vec<FieldPath> = Vec::new();
     for (name, model) in &ctx.spec.models {
         if !matches!(argv::engine(model), Engine::Vllm | Engine::Sim) {
@@ -38,6 +40,7 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
         let origin = FieldPath::root().key("models").key(name.as_str());
         match inherit::release(ctx.spec, name) {
             Some(release) => of_model(name, model, release, &origin, report),
+            None if resolve::release(ctx.spec, name).is_some() => {}
             None => unwritten.push(origin),
         }
     }
@@ -51,6 +54,28 @@ pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
             finding.at(Place::Key(path), "which release serves it?")
         }));
     }
+}
+
+/// What is written as a release and is none.
+fn no_releases(ctx: &Ctx<'_>) -> Vec<Diagnostic> {
+    let mut said: Vec<FieldPath> = Vec::new();
+    let written = ctx.spec.models.keys().filter_map(|name| {
+        let release = resolve::release(ctx.spec, name)?;
+        let why = release.value.parse::<Release>().err()?;
+        match release.origin {
+            Origin::Yaml(path) if !said.contains(&path) => {
+                said.push(path.clone());
+                Some((path, why))
+            }
+            _ => None,
+        }
+    });
+    let finding = |(path, why): (FieldPath, NotARelease)| {
+        Diagnostic::error(Code("E0449"), why.to_string())
+            .at(Place::Value(path), "flags and parsers cannot be checked against it")
+            .help("`vllm --version` in the servers' environment prints it; leave it out where it is not known")
+    };
+    written.map(finding).collect()
 }
 
 fn of_model(

@@ -9,6 +9,7 @@ use crate::base::{FieldPath, Name};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::knowledge::flags;
 use crate::plan::argv::{self, THINKING_SWITCH};
+use crate::plan::{Unit, UnitKind};
 use crate::spec::model::{Engine, ModelSpec};
 use crate::spec::resolve;
 
@@ -74,6 +75,7 @@ const VARIABLES: &[(Code, &str, &str, &str)] = &[
 ];
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
+    report.extend(chosen_gpus(ctx));
     let mut foreign: Vec<Place> = Vec::new();
     for (name, model) in &ctx.spec.models {
         if !matches!(argv::engine(model), Engine::Vllm | Engine::Sim) {
@@ -171,4 +173,32 @@ fn variables(ctx: &Ctx<'_>, name: &Name, model: &ModelSpec, report: &mut Report)
             .help(*help),
         );
     }
+}
+
+/// Servers that would all see the GPUs of one variable, and not those that the plan gives each of them.
+fn chosen_gpus(ctx: &Ctx<'_>) -> Vec<Diagnostic> {
+    const VARIABLE: &str = "CUDA_VISIBLE_DEVICES";
+    let mut said: Vec<FieldPath> = Vec::new();
+    let with_gpus = ctx.plan.units.iter().filter(|unit| !unit.gpus.is_empty());
+    let set = with_gpus.filter_map(|unit| {
+        let env = match &unit.kind {
+            UnitKind::Replica { model, .. } => resolve::model_env(ctx.spec, model, &unit.node),
+            UnitKind::Service { name } => resolve::service_env(ctx.spec, name, &unit.node),
+            UnitKind::Eval { .. } | UnitKind::Tunnel { .. } => return None,
+        };
+        match &env.set.get(VARIABLE)?.origin {
+            crate::spec::Origin::Yaml(path) if !said.contains(path) => {
+                said.push(path.clone());
+                Some((path.clone(), unit))
+            }
+            _ => None,
+        }
+    });
+    let finding = |(path, unit): (FieldPath, &Unit)| {
+        let title = format!("`{VARIABLE}` would take the GPUs of `{}` from it", unit.id);
+        Diagnostic::error(Code("E0448"), title)
+            .at(Place::Value(path), "each server is given its own GPUs")
+            .help("remove it: which GPUs a server uses is said by `gpus` of its model or service")
+    };
+    set.map(finding).collect()
 }

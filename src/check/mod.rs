@@ -11,6 +11,7 @@ mod credentials;
 mod dataset;
 mod egress;
 mod evals;
+mod externals;
 mod fit;
 mod flags;
 mod gpus;
@@ -40,6 +41,7 @@ mod slurm;
 mod ssh;
 mod thinking;
 mod words;
+mod written;
 
 pub use left::left_to_the_run;
 pub use nodes::nodes;

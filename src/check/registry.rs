@@ -6,9 +6,9 @@ use crate::plan::{self, Plan};
 use crate::spec::ClusterSpec;
 
 use super::{
-    addresses, allow, client, containers, context, credentials, egress, evals, fit, flags, gpus,
-    here, keys, launch, listening, names, parsers, ports, remote, shared, slurm, ssh, thinking,
-    words,
+    addresses, allow, client, containers, context, credentials, egress, evals, externals, fit,
+    flags, gpus, here, keys, launch, listening, names, parsers, ports, remote, shared, slurm, ssh,
+    thinking, words, written,
 };
 
 /// What the rules look at.
@@ -44,6 +44,8 @@ const FAMILIES: &[Family] = &[
     fit::check,
     evals::check,
     client::check,
+    written::check,
+    externals::check,
     egress::check,
     here::check,
     credentials::check,

@@ -1,5 +1,6 @@
 //! Each rule: a case that it finds, with the whole text that people see, and one that it lets pass.
 
+mod attacked;
 mod clients;
 mod egress;
 mod evaluation;

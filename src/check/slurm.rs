@@ -132,6 +132,18 @@ fn ours(ctx: &Ctx<'_>, slurm: &Slurm, path: &FieldPath, report: &mut Report) {
     let with_gpus = ctx.plan.jobs.iter().any(|job| !job.gpus.is_empty());
     for name in slurm.extra.keys() {
         let bare = name.trim_start_matches('-');
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if bare != name || bare.len() < 2 || !bare.chars().all(plain) {
+            report.push(
+                Diagnostic::error(Code("E0342"), format!("`{name}` is no option of SLURM"))
+                    .at(
+                        Place::Key(path.key("extra").key(name.as_str())),
+                        "written as `--NAME=VALUE`",
+                    )
+                    .help("write its long name without dashes: `mem: 200G` for `--mem=200G`"),
+            );
+            continue;
+        }
         let of_gpus = bare.starts_with("gpus") || bare == "gres";
         if !OURS.contains(&bare) || (of_gpus && !with_gpus) {
             continue;
@@ -141,7 +153,9 @@ fn ours(ctx: &Ctx<'_>, slurm: &Slurm, path: &FieldPath, report: &mut Report) {
             "gres" | "gpus" | "gpus-per-node" | "gpus-per-task" => {
                 "each job asks for the GPUs that its servers use".to_owned()
             }
-            "nodes" | "ntasks" | "array" => "there is one job for each node".to_owned(),
+            "nodes" | "ntasks" | "array" | "nodelist" => {
+                "there is one job for each node".to_owned()
+            }
             _ => "supervision depends on it".to_owned(),
         };
         let title = format!("`{bare}` is an option that every job has already");
@@ -187,8 +201,7 @@ fn too_short(ctx: &Ctx<'_>, job: &JobPlan) -> Option<Diagnostic> {
 fn excluded(job: &JobPlan) -> Option<Diagnostic> {
     let node = job.nodelist.as_deref()?;
     let all = job.options.exclude.as_deref()?;
-    let is_named = all.split(',').any(|name| name.trim() == node);
-    is_named.then(|| {
+    hosts(all).any(|name| name == node).then(|| {
         Diagnostic::error(
             Code("E0345"),
             format!("the job for `{node}` excludes `{node}`"),
@@ -199,6 +212,37 @@ fn excluded(job: &JobPlan) -> Option<Diagnostic> {
         )
         .help("take the node out of `exclude`, or its servers to another node")
     })
+}
+
+/// The names of a list as SLURM writes it: `gpu[01-03,07],login`. Of one that is too long, or cannot be read, as they stand.
+fn hosts(list: &str) -> impl Iterator<Item = String> {
+    let mut open = false;
+    let apart = list.split(move |c: char| {
+        open = (open || c == '[') && c != ']';
+        c == ',' && !open
+    });
+    let names: Vec<String> = apart
+        .flat_map(|part| ranged(part.trim()).unwrap_or_else(|| vec![part.to_owned()]))
+        .collect();
+    names.into_iter()
+}
+
+/// The names of one part; none where it has no ranges, or several.
+fn ranged(part: &str) -> Option<Vec<String>> {
+    const MOST: u32 = 65_536;
+    let (head, rest) = part.split_once('[')?;
+    let (ranges, tail) = rest.split_once(']')?;
+    let mut names = Vec::new();
+    for range in ranges.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (from, to): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        if to.checked_sub(from)? > MOST {
+            return None;
+        }
+        let width = first.len();
+        names.extend((from..=to).map(|number| format!("{head}{number:0width$}{tail}")));
+    }
+    Some(names)
 }
 
 /// A job that ends before the evaluations do, as far as a rehearsal could tell.

@@ -40,6 +40,8 @@ pub struct Facts {
     pub exe: String,
     /// The absolute directory of the YAML.
     pub yaml_dir: String,
+    /// The YAML, absolute.
+    pub yaml_file: String,
     /// Where runs are kept: `$TOOLORCH_HOME` or the nearest `.toolorch`, absolute.
     pub runs: Known<String>,
     /// Ports that this machine gives to outgoing connections, first and last.

@@ -176,6 +176,7 @@ pub const OURS: &[&str] = &[
     "gres",
     "job-name",
     "no-requeue",
+    "nodelist",
     "nodes",
     "ntasks",
     "open-mode",

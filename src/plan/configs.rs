@@ -10,6 +10,11 @@ use super::{ClientConfigPlan, paths};
 /// The name of the one that is written as `client_config`.
 pub const DEFAULT_CONFIG: &str = "default";
 
+/// The variables of a model, service or external begin with this: `wiki-retrieval` → `WIKI_RETRIEVAL`.
+pub fn variable(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
+
 /// All of them: `client_config` first.
 pub(crate) fn all(spec: &ClusterSpec, facts: &Facts) -> Vec<ClientConfigPlan> {
     let root = FieldPath::root();

@@ -41,7 +41,7 @@ pub mod weights;
 pub use access::{Access, SshTarget};
 pub use ask::{DatasetQuestion, Questions, programs, questions};
 pub use build::plan;
-pub use configs::DEFAULT_CONFIG;
+pub use configs::{DEFAULT_CONFIG, variable};
 pub use evals::CONTROLLER;
 pub use origins::origins;
 pub use ready::needed_context;

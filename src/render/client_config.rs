@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tera::{Context, Tera};
 
 use crate::base::{RunId, UnitId};
-use crate::plan::{ClientConfigPlan, Endpoint, Group, Plan, UnitKind};
+use crate::plan::{ClientConfigPlan, Endpoint, Group, Plan, UnitKind, variable};
 use crate::spec::model::ClientConfigFormat;
 
 /// Why there is no text.
@@ -254,11 +254,6 @@ fn openai_env(
         lines.push(setting(key, &text));
     }
     Ok(lines.join("\n") + "\n")
-}
-
-/// `wiki-retrieval` → `WIKI_RETRIEVAL`.
-fn variable(name: &str) -> String {
-    name.to_ascii_uppercase().replace('-', "_")
 }
 
 /// `NAME=value`, quoted where a shell that sources the file would read it as something else.

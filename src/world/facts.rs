@@ -22,6 +22,7 @@ pub fn machine_facts(yaml: &Path) -> Facts {
             .map(|path| text(&path))
             .unwrap_or_default(),
         yaml_dir: text(folder),
+        yaml_file: text(&absolute),
         home: std::env::var("HOME").map_or_else(
             |_| Known::Unknown("HOME is not set".to_owned()),
             Known::Known,

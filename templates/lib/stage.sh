@@ -17,8 +17,9 @@ u_stage() {
   mapfile -d '' -t U_LINKS < <(find "$U_FROM/snapshots/$U_REV" -type l -printf '%l\0')
   U_LINKS=("${U_LINKS[@]##*/}")
   for U_I in "${!U_LINKS[@]}"; do
-    if [[ -f $U_TO/blobs/${U_LINKS[U_I]} ]]; then unset "U_LINKS[U_I]"; continue; fi
     U_SIZE=$(stat -c %s -- "$U_FROM/blobs/${U_LINKS[U_I]}") || u_refuse "\`$U_FROM\` is not whole: bring it there again (toolorch fetch)"
+    # A machine that lost power may have kept the name and not what was in it.
+    if [[ -f $U_TO/blobs/${U_LINKS[U_I]} && $(stat -c %s -- "$U_TO/blobs/${U_LINKS[U_I]}") == "$U_SIZE" ]]; then unset "U_LINKS[U_I]"; continue; fi
     ((U_NEED += U_SIZE))
   done
   read -r U_FREE U_SIZE < <(stat -f -c '%a %S' -- "$U_TO")

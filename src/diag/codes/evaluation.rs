@@ -235,4 +235,22 @@ pub(super) const ROWS: &[CodeInfo] = &[
                in its environment. Without them it keeps its own numbers, while open files, starts after a death and predictions are \
                reckoned with those of the YAML.",
     },
+    CodeInfo {
+        code: "E0541",
+        title: "an address at which nothing can be asked",
+        text: "An external's `url` is what clients are given as base URL: `http://` or `https://`, a host, maybe a port and a path, such as \
+               `https://api.openai.com/v1`.",
+    },
+    CodeInfo {
+        code: "E0542",
+        title: "a configuration that would replace something else",
+        text: "`client_config.path` is written by toolorch whenever endpoints change, and what was there is moved away. So nothing else may be at that \
+               place: not the questions, not the results, not another configuration.",
+    },
+    CodeInfo {
+        code: "E0543",
+        title: "two names that make one variable",
+        text: "`format: openai-env` makes variables of names: `wiki-retrieval` becomes `WIKI_RETRIEVAL_BASE_URL`. Two names that differ only in `-` and \
+               `_` would become the same one, and the client would never ask one of the two.",
+    },
 ];

@@ -251,4 +251,16 @@ pub(super) const ROWS: &[CodeInfo] = &[
                that; clients see HTTP 500 or a broken stream now and then, and ask again. The reports that are named say whether a later \
                release mends it.",
     },
+    CodeInfo {
+        code: "E0448",
+        title: "GPUs that a variable takes away",
+        text: "Each server is given its GPUs by `CUDA_VISIBLE_DEVICES`. A value in `env: { set: … }` holds for all servers alike: they would meet on \
+               the same GPUs, while the plan and other people's servers reckon with others.",
+    },
+    CodeInfo {
+        code: "E0449",
+        title: "a release that is none",
+        text: "vLLM's releases have three numbers: `0.12.0`, `0.32.0+cpu`, `0.11.1rc1`. With anything else no flag, parser or switch can be checked. \
+               Where the release is not known, leave it out: then a note says so, and `doctor` asks the installation.",
+    },
 ];

@@ -99,7 +99,7 @@ pub struct Pool {
     /// Always `slurm`: nothing else chooses nodes.
     pub launcher: Option<LauncherKind>,
     /// How many nodes to ask for.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4096))]
     pub nodes: u32,
     /// GPUs of each node.
     pub gpus: u16,

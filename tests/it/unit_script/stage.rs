@@ -74,6 +74,11 @@ fn weights_are_copied_once_and_what_was_cut_short_is_copied_again() {
     let copied = node_of(&lab, "bb");
     assert_eq!(run(&lab), Some(0));
     assert_eq!(node_of(&lab, "bb"), copied, "not copied again");
+
+    // A power cut may leave a name and nothing in it.
+    write(&blobs.join("bb"), "");
+    assert_eq!(run(&lab), Some(0));
+    assert_eq!(fs::read_to_string(blobs.join("bb")).unwrap(), "weights");
 }
 
 #[test]
