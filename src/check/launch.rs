@@ -10,7 +10,7 @@ use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::knowledge::flags;
 use crate::plan::argv::{self, THINKING_SWITCH};
 use crate::plan::{Unit, UnitKind};
-use crate::spec::model::{Engine, ModelSpec};
+use crate::spec::model::{Engine, ModelSpec, PortChoice, Service};
 use crate::spec::resolve;
 
 use super::Ctx;
@@ -76,6 +76,7 @@ const VARIABLES: &[(Code, &str, &str, &str)] = &[
 
 pub(super) fn check(ctx: &Ctx<'_>, report: &mut Report) {
     report.extend(chosen_gpus(ctx));
+    report.extend(unheard_ports(ctx));
     let mut foreign: Vec<Place> = Vec::new();
     for (name, model) in &ctx.spec.models {
         if !matches!(argv::engine(model), Engine::Vllm | Engine::Sim) {
@@ -201,4 +202,28 @@ fn chosen_gpus(ctx: &Ctx<'_>) -> Vec<Diagnostic> {
             .help("remove it: which GPUs a server uses is said by `gpus` of its model or service")
     };
     set.map(finding).collect()
+}
+
+/// Services whose port is chosen for them, and that nobody tells which it is.
+fn unheard_ports(ctx: &Ctx<'_>) -> Vec<Diagnostic> {
+    let auto = |service: &Service| matches!(service.port, None | Some(PortChoice::Auto));
+    let unheard = ctx.spec.services.iter().filter(|(_, service)| {
+        let env = service.env.iter().flat_map(|env| env.set.values());
+        let mut words =
+            (service.command.iter().map(String::as_str)).chain(env.map(|value| value.0.as_str()));
+        auto(service) && !words.any(|word| word.contains("{port}"))
+    });
+    let finding = |(name, _): (&Name, _)| {
+        let origin = FieldPath::root().key("services").key(name.as_str());
+        Diagnostic::error(Code("E0306"), format!("nothing tells `{name}` its port"))
+            .at(Place::Value(origin.key("command")), "has no `{port}`")
+            .see(
+                Place::Key(origin),
+                "its port is chosen when it starts: `port: auto`",
+            )
+            .help(
+                "put `{port}` into `command`, or write the port at which it listens: `port: 8765`",
+            )
+    };
+    unheard.map(finding).collect()
 }

@@ -184,3 +184,27 @@ fn pools_have_an_end() {
         .collect();
     assert_eq!(found, ["E0124"]);
 }
+
+#[test]
+fn a_port_that_nobody_is_told() {
+    assert_snapshot!(said("services:\n  s: { node: n, command: [python, s.py, --port, '9000'] }\n"), @r"
+    error[E0306]: nothing tells `s` its port
+     --> a.yaml:6:26
+      |
+    6 |   s: { node: n, command: [python, s.py, --port, '9000'] }
+      |   -                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ has no `{port}`
+      |   |
+      |   its port is chosen when it starts: `port: auto`
+      |
+      = help: put `{port}` into `command`, or write the port at which it listens: `port: 8765`
+
+    error: 1 error in a.yaml
+    ");
+    for told in [
+        "port: 9000, command: [python, s.py]",
+        "command: [python, s.py, '--port={port}']",
+        "env: { set: { PORT: '{port}' } }, command: [python, s.py]",
+    ] {
+        fine(&format!("services:\n  s: {{ node: n, {told} }}\n"));
+    }
+}

@@ -9,7 +9,7 @@ use crate::plan::plan_tests::facts;
 fn oss(eval: &str) -> String {
     format!(
         "models:\n  o: {{ model: /ckpt/o/, node: n, tools: true, tool_parser: hermes }}\n  c: {{ model: Qwen/Qwen2.5-Coder-14B-Instruct, node: n }}\n  s: {{ model: openai/gpt-oss-20b, node: n }}\n  q: {{ model: Qwen/Qwen3-32B-FP8, node: n }}\n\
-         services: {{ retrieval: {{ node: n, command: [x] }} }}\n\
+         services: {{ retrieval: {{ node: n, port: 8765, command: [x] }} }}\n\
          externals: {{ judge: {{ url: https://api.openai.com/v1, models: [gpt-5], api_key: {{ env: OPENAI_API_KEY }} }} }}\n\
          client_config: {{ format: toolorchestra, path: c.json }}\n\
          evals:\n  e: {{ adapter: toolorchestra-hle, dataset: d.jsonl, results: out, concurrency: 8{eval} }}\n"

@@ -22,7 +22,7 @@ fn tool_orchestra(rest: &str) -> String {
          coder: {{ model: Qwen/Qwen2.5-Coder-14B-Instruct, node: n }}\n  \
          answer: {{ model: Qwen/Qwen3-32B-FP8, node: n }}\n  \
          search: {{ model: openai/gpt-oss-20b, node: n, tools: true }}\n\
-         services:\n  retrieval: {{ node: n, command: [x] }}\n\
+         services:\n  retrieval: {{ node: n, port: 8765, command: [x] }}\n\
          externals:\n  judge: {{ url: \"https://api.openai.com/v1\", models: [gpt-5] }}\n\
          client_config: {{ format: toolorchestra, path: c.json }}\n\
          evals:\n  e: {{ adapter: toolorchestra-hle, dataset: d.jsonl, results: r, {rest} }}\n{SHORT_CALLS}"

@@ -6,14 +6,14 @@ use super::{fine, said};
 
 #[test]
 fn one_namespace() {
-    assert_snapshot!(said("models:\n  x: { model: Qwen/Qwen3-8B, node: n }\nservices:\n  x: { node: n, command: [sleep, \"9\"] }\n"), @r#"
+    assert_snapshot!(said("models:\n  x: { model: Qwen/Qwen3-8B, node: n }\nservices:\n  x: { node: n, port: 8765, command: [sleep, \"9\"] }\n"), @r#"
     error[E0211]: two things are called `x`
      --> a.yaml:8:3
       |
     6 |   x: { model: Qwen/Qwen3-8B, node: n }
       |   - a model of the same name
     7 | services:
-    8 |   x: { node: n, command: [sleep, "9"] }
+    8 |   x: { node: n, port: 8765, command: [sleep, "9"] }
       |   ^ a service
       |
       = help: models, services, externals and evaluations share one namespace: commands and client configurations name them alike
@@ -21,7 +21,7 @@ fn one_namespace() {
     error: 1 error in a.yaml
     "#);
     fine(
-        "models:\n  x: { model: Qwen/Qwen3-8B, node: n }\nservices:\n  y: { node: n, command: [sleep, \"9\"] }\n",
+        "models:\n  x: { model: Qwen/Qwen3-8B, node: n }\nservices:\n  y: { node: n, port: 8765, command: [sleep, \"9\"] }\n",
     );
 }
 
@@ -106,16 +106,16 @@ fn names_lead_somewhere() {
 
 #[test]
 fn allow_silences_warnings_and_nothing_else() {
-    let shared = "models:\n  a: { model: Qwen/Qwen3-8B, node: n, gpus: [0] }\nservices:\n  b: { node: n, gpus: [0], command: [x] }\n";
+    let shared = "models:\n  a: { model: Qwen/Qwen3-8B, node: n, gpus: [0] }\nservices:\n  b: { node: n, port: 8765, gpus: [0], command: [x] }\n";
     assert_snapshot!(said(shared), @r"
     warning[W0311]: GPU 0 of `n` is used by `a-0` and `b`
-     --> a.yaml:8:23
+     --> a.yaml:8:35
       |
     6 |   a: { model: Qwen/Qwen3-8B, node: n, gpus: [0] }
       |                                             --- `a-0` takes 90 % of its memory
     7 | services:
-    8 |   b: { node: n, gpus: [0], command: [x] }
-      |                       ^^^ what `b` takes is not known
+    8 |   b: { node: n, port: 8765, gpus: [0], command: [x] }
+      |                                   ^^^ what `b` takes is not known
       |
       = help: give each its own GPU, or set `gpu_memory_utilization` so that they add up to at most 1
 

@@ -202,11 +202,11 @@ fn gpus_of_a_server_that_spans_several() {
 
 #[test]
 fn a_service_is_one_server_and_a_job_has_a_time() {
-    assert_snapshot!(said("pools: { p: { nodes: 1, gpus: 8 } }\nservices:\n  s: { node: [p, n], command: [x] }\n"), @r#"
+    assert_snapshot!(said("pools: { p: { nodes: 1, gpus: 8 } }\nservices:\n  s: { node: [p, n], port: 8765, command: [x] }\n"), @r#"
     error[E0315]: service `s` is one server
      --> a.yaml:7:14
       |
-    7 |   s: { node: [p, n], command: [x] }
+    7 |   s: { node: [p, n], port: 8765, command: [x] }
       |              ^^^^^^ more than one node
       |
       = help: name one node here, and write a service of its own for each other node
@@ -222,7 +222,7 @@ fn a_service_is_one_server_and_a_job_has_a_time() {
     error: 2 errors in a.yaml
     "#);
     fine(
-        "slurm: { time: \"1:00:00\" }\npools: { p: { nodes: 1, gpus: 8 } }\nservices:\n  s: { node: p, command: [x] }\n",
+        "slurm: { time: \"1:00:00\" }\npools: { p: { nodes: 1, gpus: 8 } }\nservices:\n  s: { node: p, port: 8765, command: [x] }\n",
     );
 }
 
@@ -269,12 +269,12 @@ fn what_is_not_here_is_said_once() {
     facts
         .paths
         .insert("/nowhere".to_owned(), Known::Known(PathKind::Absent));
-    assert_snapshot!(said_with("services:\n  s: { node: n, command: [x], cwd: /nowhere }\nevals:\n  e: { command: [x], dataset: d.jsonl, results: r, cwd: /nowhere }\n", &facts), @r"
+    assert_snapshot!(said_with("services:\n  s: { node: n, port: 8765, command: [x], cwd: /nowhere }\nevals:\n  e: { command: [x], dataset: d.jsonl, results: r, cwd: /nowhere }\n", &facts), @r"
     note[N0519]: not proved here: `/nowhere` does not exist on this machine
-     --> a.yaml:6:36
+     --> a.yaml:6:48
       |
-    6 |   s: { node: n, command: [x], cwd: /nowhere }
-      |                                    ^^^^^^^^ absent here
+    6 |   s: { node: n, port: 8765, command: [x], cwd: /nowhere }
+      |                                                ^^^^^^^^ absent here
     7 | evals:
     8 |   e: { command: [x], dataset: d.jsonl, results: r, cwd: /nowhere }
       |                                                         ^^^^^^^^ absent here
@@ -291,7 +291,7 @@ fn a_program_that_is_not_here() {
     facts.programs.insert("serve".to_owned(), None);
     let of = |env: &str| {
         said_with(
-            &format!("services:\n  s: {{ node: n, command: [serve]{env} }}\n"),
+            &format!("services:\n  s: {{ node: n, port: 8765, command: [serve]{env} }}\n"),
             &facts,
         )
     };
@@ -299,7 +299,7 @@ fn a_program_that_is_not_here() {
     note[N0520]: not proved here: PATH has no `serve`
      --> a.yaml:6:3
       |
-    6 |   s: { node: n, command: [serve] }
+    6 |   s: { node: n, port: 8765, command: [serve] }
       |   ^ runs `serve`
       |
       = help: `up` here would refuse: install it, or name the environment that holds it: `env: { conda: … }`
@@ -309,12 +309,12 @@ fn a_program_that_is_not_here() {
     assert_eq!(of(", env: { conda: tools }"), "");
     let activate = "/nowhere/bin/activate".to_owned();
     facts.paths.insert(activate, Known::Known(PathKind::Absent));
-    let venv = "services:\n  s: { node: n, command: [serve], env: { venv: /nowhere } }\n";
+    let venv = "services:\n  s: { node: n, port: 8765, command: [serve], env: { venv: /nowhere } }\n";
     assert_snapshot!(said_with(venv, &facts), @r"
     note[N0520]: not proved here: there is no environment `/nowhere`
      --> a.yaml:6:3
       |
-    6 |   s: { node: n, command: [serve], env: { venv: /nowhere } }
+    6 |   s: { node: n, port: 8765, command: [serve], env: { venv: /nowhere } }
       |   ^ `/nowhere` has no bin/activate
       |
       = help: `up` here would refuse: make it, or name the one that is meant
@@ -433,7 +433,7 @@ fn before_anything_starts() {
 
 #[test]
 fn files_and_environments_of_setup() {
-    let yaml = "services:\n  s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /site }\n";
+    let yaml = "services:\n  s: { node: n, port: 8765, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /site }\n";
     let mut facts = facts();
     for absent in ["/home/user/env.sh", "/home/user/late.sh", "/site/more.sh"] {
         facts
@@ -445,7 +445,7 @@ fn files_and_environments_of_setup() {
     note[N0520]: not proved here: there is no `/home/user/env.sh`, `/site/more.sh` for `setup` to read
      --> a.yaml:6:3
       |
-    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+    6 |   s: { node: n, port: 8765, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh]...
       |   ^
       |   |
       |   reads `/home/user/env.sh`
@@ -456,7 +456,7 @@ fn files_and_environments_of_setup() {
     note[N0520]: not proved here: no conda environment is called `gone`
      --> a.yaml:6:3
       |
-    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+    6 |   s: { node: n, port: 8765, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh]...
       |   ^ activates `gone`
       |
       = help: conda is looked for where CONDA_EXE leads and in the usual places: make the environment, or name the one that is meant
@@ -478,7 +478,7 @@ fn files_and_environments_of_setup() {
     error[E0615]: there is no file `/home/user/env.sh`
      --> a.yaml:6:3
       |
-    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+    6 |   s: { node: n, port: 8765, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh]...
       |   ^ a line of its `setup` reads it
       |
       = help: write it there, or name the one that is meant: without it the program would start in another environment
@@ -486,7 +486,7 @@ fn files_and_environments_of_setup() {
     error[E0615]: there is no file `/site/more.sh`
      --> a.yaml:6:3
       |
-    6 |   s: { node: n, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh] }, cwd: /si...
+    6 |   s: { node: n, port: 8765, command: [serve], env: { conda: gone, setup: [source ~/env.sh, . ./more.sh, export A=1, source ~/late.sh]...
       |   ^ a line of its `setup` reads it
       |
       = help: write it there, or name the one that is meant: without it the program would start in another environment

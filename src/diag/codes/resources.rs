@@ -35,6 +35,12 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "Linux gives each outgoing connection a port of `net.ipv4.ip_local_port_range`, 32768 to 60999 if nobody changed it. One of these may be in use for a moment just when a server wants to listen on it.",
     },
     CodeInfo {
+        code: "E0306",
+        title: "a port that nobody is told",
+        text: "A service without `port`, or with `port: auto`, is given a free one when it starts, as `{port}` in its command or its variables. \
+               One that is not told listens somewhere else, and never counts as ready.",
+    },
+    CodeInfo {
         code: "E0310",
         title: "there is no such GPU",
         text: "A GPU is named that the node does not have. GPUs count from 0, as `nvidia-smi` shows \
