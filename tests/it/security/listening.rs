@@ -36,7 +36,7 @@ fn check_says_where_a_server_is_open_and_refuses_a_key_that_no_client_would_name
     let scene = small::scene("plain", 1);
     let good = scene.read(YAML);
     change(&scene, "port: 8000", "port: 8000, args: { host: 0.0.0.0 }");
-    let said = scene.expect(0, &["check", YAML]);
+    let said = scene.expect(0, &["-q", "check", YAML]);
     insta::assert_snapshot!(said.err.replace(&scene.network(), "127.0."), @r"
     warning[W0323]: `chat` listens at every address of its node
      --> small.yaml:6:83
