@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One step of a [`FieldPath`].
@@ -17,7 +18,10 @@ pub enum Segment {
 ///
 /// Everything that comes from the YAML carries one, so that a problem found much
 /// later (a server that runs out of memory) can still point at its line.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+#[schemars(with = "String")]
 #[serde(into = "String", try_from = "String")]
 pub struct FieldPath(Vec<Segment>);
 

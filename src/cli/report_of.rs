@@ -36,6 +36,7 @@ pub(super) fn of_run(run: &Run) -> Result<Report, FileError> {
             until: at.map(|at: Timestamp| at.to_string()),
         },
         evaluations,
+        judgements: Vec::new(),
     })
 }
 
@@ -57,6 +58,7 @@ fn of_eval(run: &Run, eval: &EvalPlan) -> Result<Evaluation, FileError> {
         written: read_answers(&eval.results, &eval.id_fields)?,
         logged,
         orchestrator: orchestrator(&run.plan, eval),
+        server_times: Vec::new(),
         whose: Whose::Run,
     }))
 }
@@ -131,11 +133,13 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs) -> Result<Report, String
         written,
         logged: logged(told)?,
         orchestrator: told.orchestrator.clone(),
+        server_times: Vec::new(),
         whose: Whose::Anybody,
     };
     Ok(Report {
         subject: Subject::Results { place: shown },
         evaluations: vec![evaluation(found)],
+        judgements: Vec::new(),
     })
 }
 

@@ -8,7 +8,9 @@ mod summary;
 pub mod tables;
 pub mod verdict;
 
-pub use document::{Report, Subject, report_json, report_markdown, report_schema, report_text};
+pub use document::{
+    Followed, Judgement, Report, Subject, report_json, report_markdown, report_schema, report_text,
+};
 pub use routing::routing_text;
 pub use statistics::{CallStats, quantile, statistics};
 pub use summary::{Summary, summary_text};

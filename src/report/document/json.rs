@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 
-use super::model::{Report, Subject};
+use super::model::{Judgement, Report, Subject};
 use crate::report::tables::Evaluation;
 
 /// The version of the form; it changes when a key changes its meaning or goes.
@@ -21,6 +21,8 @@ struct Document<'a> {
     subject: &'a Subject,
     /// Its evaluations, in the order in which they run.
     evaluations: &'a [Evaluation],
+    /// What each of them was limited by and what to change, in the same order; none of one of which too little is known.
+    judgements: &'a [Judgement],
 }
 
 /// The report as JSON, pretty-printed.
@@ -30,6 +32,7 @@ pub fn report_json(report: &Report) -> String {
         version: VERSION,
         subject: &report.subject,
         evaluations: &report.evaluations,
+        judgements: &report.judgements,
     };
     // Strings, numbers and lists always have a JSON form.
     serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"

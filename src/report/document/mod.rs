@@ -8,5 +8,5 @@ mod text;
 
 pub use json::{report_json, report_schema};
 pub use markdown::report_markdown;
-pub use model::{Report, Subject};
+pub use model::{Followed, Judgement, Report, Subject};
 pub use text::report_text;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::report::tables::Evaluation;
+use crate::report::verdict::{Analysis, Compared, Prediction};
 
 /// What a report is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -36,4 +37,33 @@ pub struct Report {
     pub subject: Subject,
     /// Its evaluations, in the order in which they run.
     pub evaluations: Vec<Evaluation>,
+    /// What each of them was limited by and what to change, in the same order; none of one of which too little is known.
+    pub judgements: Vec<Judgement>,
+}
+
+/// What an evaluation was limited by, and what to change. Moments and lengths of time are in milliseconds, other times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Judgement {
+    /// The evaluation.
+    pub evaluation: String,
+    /// In a rehearsal: hours of the cluster in an hour here. All that is said below is in the cluster's own time, which passes from
+    /// the first start of the client on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+    /// The verdict, what stands out, advice, the time that is left, and the cost.
+    pub analysis: Analysis,
+    /// What an earlier report predicted of the change that was made since, and what came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Followed>,
+}
+
+/// An earlier prediction, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Followed {
+    /// The run whose report made it.
+    pub run: String,
+    /// What it said.
+    pub prediction: Prediction,
+    /// What came of it.
+    pub compared: Compared,
 }

@@ -47,6 +47,7 @@ mod tests {
                 until: until.map(str::to_owned),
             },
             evaluations: Vec::new(),
+            judgements: Vec::new(),
         }
     }
 
@@ -94,6 +95,7 @@ mod tests {
             written: written.collect(),
             logged: None,
             orchestrator: None,
+            server_times: Vec::new(),
             whose: Whose::Run,
         }
     }

@@ -10,6 +10,7 @@ use super::coverage::Errors;
 use super::gaps::Gap;
 use super::orchestrator::{Orchestrator, Rounds};
 use super::rows::{Part, Row};
+use super::server_times::ServerTimes;
 use super::servers::servers;
 use crate::eval::{Expected, ORCHESTRATOR, TimedCall, Written};
 use crate::knowledge::adapters;
@@ -24,7 +25,6 @@ pub enum Source {
     CallLog,
     /// In what the client wrote to standard output.
     ClientLog,
-    // The servers' histograms belong here, for classes of which no client tells: coarser, and without single calls.
 }
 
 /// Whose results these are: it decides how a gap can be closed.
@@ -60,6 +60,8 @@ pub struct Found {
     pub logged: Option<Logged>,
     /// The orchestrator's model, where somebody says it.
     pub orchestrator: Option<String>,
+    /// What servers counted themselves, where they were sampled.
+    pub server_times: Vec<ServerTimes>,
     /// Whose they are.
     pub whose: Whose,
 }
@@ -88,6 +90,8 @@ pub struct Evaluation {
     /// Where they are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers_source: Option<Source>,
+    /// The same by the servers' own histograms, where they were sampled: by model, and by replica.
+    pub server_times: Vec<ServerTimes>,
     /// What cannot be said, and why.
     pub unsaid: Vec<String>,
 }
@@ -106,6 +110,7 @@ pub fn evaluation(mut found: Found) -> Evaluation {
         written,
         logged,
         orchestrator,
+        server_times,
         whose,
     } = found;
     // Results of questions that nobody asked for tell nothing of this evaluation.
@@ -150,6 +155,7 @@ pub fn evaluation(mut found: Found) -> Evaluation {
         orchestrator: own,
         servers,
         servers_source,
+        server_times,
         accuracy,
         unsaid: gaps.iter().map(|gap| gap.said(whose)).collect(),
     }

@@ -8,6 +8,7 @@ mod evaluation;
 mod gaps;
 mod orchestrator;
 mod rows;
+mod server_times;
 mod servers;
 
 pub use accuracy::{Accuracy, Damaged};
@@ -17,3 +18,4 @@ pub use distribution::Distribution;
 pub use evaluation::{Evaluation, Found, Logged, Source, Whose, evaluation};
 pub use orchestrator::{Orchestrator, Rounds};
 pub use rows::{By, Row, Split};
+pub use server_times::ServerTimes;

@@ -1,5 +1,6 @@
 //! What to change, where the evidence carries it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::Evidence;
@@ -19,7 +20,7 @@ const NEARLY: f64 = 0.8;
 const KEPT: f64 = 1.0;
 
 /// What to change, or why nothing is advised.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Advice {
     /// This.

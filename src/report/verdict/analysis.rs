@@ -1,5 +1,6 @@
 //! All that is said of a run.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::advice::{Advice, advice};
@@ -15,7 +16,7 @@ use super::sums::Blocks;
 use super::what_if::bound;
 
 /// All that is said of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Analysis {
     /// What it is limited by.
     pub limit: Limit,
@@ -42,7 +43,7 @@ pub struct Analysis {
 }
 
 /// What more replicas of a class would bring if all of its time were waiting, which nobody knows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AtMost {
     /// The class.
     pub class: String,

@@ -1,5 +1,6 @@
 //! What a run costs in GPU hours, and how much of that did nothing.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::Evidence;
@@ -8,7 +9,7 @@ use super::phases::Span;
 use super::sums::Sums;
 
 /// GPU hours of a run, from the first start of its client on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Cost {
     /// Of all servers.
     pub gpu_hours: f64,

@@ -1,5 +1,6 @@
 //! What stands out beside the verdict: workers that starve, questions that take too long, replicas unlike their neighbours.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::{Class, Evidence};
@@ -27,7 +28,7 @@ const UNLIKE: f64 = 1.5;
 const ERRORS: f64 = 4.0;
 
 /// What stands out.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Findings {
     /// Times in which nearly all questions were with one class, and others had nothing to do.
     pub starved: Vec<Starved>,
@@ -38,7 +39,7 @@ pub struct Findings {
 }
 
 /// A time in which nearly all questions were with one class, and others had nothing to do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Starved {
     /// The class.
     pub class: String,
@@ -49,7 +50,7 @@ pub struct Starved {
 }
 
 /// A question that takes much longer than others.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Late {
     /// Its id.
     pub id: String,
@@ -60,7 +61,7 @@ pub struct Late {
 }
 
 /// A replica unlike its neighbours.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Uneven {
     /// Its name.
     pub replica: String,

@@ -1,5 +1,6 @@
 //! One verdict per class, and what the run as a whole is limited by.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::measured::{Measured, Questions};
@@ -29,7 +30,7 @@ const ALIKE: f64 = 0.75;
 const TAIL: f64 = 0.5;
 
 /// What a class is limited by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Calls wait for a place: more replicas shorten that.
@@ -61,7 +62,7 @@ impl Verdict {
 }
 
 /// What the run as a whole is limited by.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Limit {
     /// One class.
@@ -85,7 +86,7 @@ pub enum Limit {
 }
 
 /// A class and what it is limited by.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Judged {
     /// What was measured of it.
     pub measured: Measured,

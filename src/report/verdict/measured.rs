@@ -1,6 +1,7 @@
 //! Visits, service, queue and utilisation of each class, by the operational laws (Denning and Buzen, "The operational
 //! analysis of queueing network models", Computing Surveys 10, 1978).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::{Class, Evidence};
@@ -13,7 +14,7 @@ use super::sums::{Block, Flow, Sums};
 const FULL_LOOKS: usize = 5;
 
 /// One class over the steady time; what is unknown is none.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Measured {
     /// Its name.
     pub class: String,
@@ -145,7 +146,7 @@ pub(super) fn attributed(evidence: &Evidence) -> f64 {
 }
 
 /// The questions: how many, how fast, and how much of their time is at servers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Questions {
     /// Under way at once (N).
     pub under_way: Option<f64>,

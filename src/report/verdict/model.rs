@@ -1,5 +1,6 @@
 //! What other numbers of replicas would bring, from what was measured, with an interval.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::curve::Slowdown;
@@ -30,7 +31,7 @@ const MODEL: f64 = 0.1;
 const SEED: u64 = 0x746f_6f6c_6f72_6368;
 
 /// A factor on the questions per hour, and the interval in which it will be measured nineteen times of twenty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// The likeliest.
     pub factor: f64,

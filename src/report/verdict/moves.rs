@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Class, Evidence};
@@ -12,7 +13,7 @@ use super::patch;
 pub(super) const UNUSED: &str = "unused";
 
 /// GPUs that go from one class to another: `2 coder:orchestrator`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Move {
     /// How many.
     pub gpus: usize,

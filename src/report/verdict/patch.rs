@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Class, Evidence};
 use crate::base::FieldPath;
 
 /// One value of the YAML that changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// Where: `models.orchestrator.replicas`.
     pub path: FieldPath,
@@ -19,7 +20,7 @@ pub struct Change {
 }
 
 /// The changes of the YAML that belong together.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Patch {
     /// The values that change; `toolorch check` has the last word on them.
     pub changes: Vec<Change>,

@@ -1,5 +1,6 @@
 //! The parts of a run: cold, steady, and the end in which few questions are left.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::{Class, Client, Evidence};
@@ -16,7 +17,7 @@ const IN_A_ROW: usize = 3;
 const NEAR: f64 = 0.25;
 
 /// The parts of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Phases {
     /// Classes that were slow at first.
     pub cold: Vec<Cold>,
@@ -27,7 +28,7 @@ pub struct Phases {
 }
 
 /// Some time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Span {
     /// Its beginning.
     pub from: Timestamp,
@@ -48,7 +49,7 @@ impl Span {
 }
 
 /// A class that was slow at first.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Cold {
     /// Its name.
     pub class: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
@@ -19,7 +20,7 @@ const VERSION: u32 = 1;
 const FEWEST: usize = 30;
 
 /// What was predicted of moves of GPUs: kept with a run, and compared with the next one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Prediction {
     /// The form of this record.
     pub version: u32,
@@ -71,7 +72,7 @@ impl Prediction {
 }
 
 /// A prediction beside what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Compared {
     /// The cluster is not the one that was predicted, so that nothing follows from it.

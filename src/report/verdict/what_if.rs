@@ -1,5 +1,6 @@
 //! What moves of GPUs would bring.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::Evidence;
@@ -12,7 +13,7 @@ use super::phases::phases;
 use super::prediction::Prediction;
 
 /// What moves of GPUs would bring.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Outcome {
     /// So much.
