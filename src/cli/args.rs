@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::args_what_if::WhatIfArgs;
+
 /// From one cluster YAML to a finished, trustworthy evaluation of LLM agents.
 #[derive(Debug, Parser)]
 #[command(name = "toolorch", version, max_term_width = 100)]
@@ -75,6 +77,8 @@ pub(super) enum Command {
     Events(EventsArgs),
     /// What came out, and how long everything took: of a run, or of results that anybody made.
     Report(ReportArgs),
+    /// What a move of GPUs between models would bring, by what was seen of a run.
+    WhatIf(WhatIfArgs),
     /// List runs.
     Runs,
     /// Look at every endpoint once.

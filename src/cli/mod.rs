@@ -2,6 +2,7 @@
 
 mod args;
 mod args_sim;
+mod args_what_if;
 mod audience;
 mod changes;
 mod closing;
@@ -27,6 +28,7 @@ mod origin;
 mod orphans;
 mod owners;
 mod past_calls;
+mod predictions;
 mod printer;
 mod program;
 mod rebuild;

@@ -3,18 +3,30 @@
 use std::path::{Path, PathBuf};
 
 use super::args::ToldArgs;
+use super::predictions;
 use super::runs::Found as Run;
 use super::unit_log;
 use crate::base::Timestamp;
-use crate::eval::{Expected, Written};
+use crate::eval::{Expected, Parsed, Written};
 use crate::facts::DatasetProblem;
+use crate::facts::samples::Samples;
 use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan, UnitKind};
+use crate::report::known::{Ends, Known, evidence, evidence_of_results, server_times};
 use crate::report::tables::{Evaluation, Found, Logged, Source, Whose, evaluation};
-use crate::report::{Report, Subject};
+use crate::report::verdict::{Evidence, analyse};
+use crate::report::{Judgement, Report, Subject};
 use crate::run::Phase;
+use crate::run::store::read_samples;
 use crate::spec::model::Finished;
 use crate::world::{FileError, read_answers, read_call_log, read_dataset, read_spoken_calls};
+
+/// One evaluation of a run: its tables, and what is known for a judgement.
+pub(super) struct Judgeable {
+    pub(super) tables: Evaluation,
+    /// None before its client has started.
+    pub(super) evidence: Option<Evidence>,
+}
 
 /// Of a run: all its evaluations, with all results that are there.
 ///
@@ -22,8 +34,19 @@ use crate::world::{FileError, read_answers, read_call_log, read_dataset, read_sp
 /// Results are there and cannot be read.
 pub(super) fn of_run(run: &Run) -> Result<Report, FileError> {
     let plan = &run.plan;
-    let evaluations = plan.evals.iter().map(|eval| of_eval(run, eval));
-    let evaluations = evaluations.collect::<Result<Vec<_>, _>>()?;
+    let speed = plan.shares.speed;
+    let found = judgeable(run)?;
+    let judged = found.iter().filter_map(|one| {
+        let evidence = one.evidence.as_ref()?;
+        let name = &one.tables.name;
+        Some(Judgement {
+            evaluation: name.clone(),
+            speed,
+            analysis: analyse(evidence),
+            followed: predictions::followed(run, name, evidence),
+        })
+    });
+    let judgements = judged.collect();
     let at = run.records.last().map(|record| record.at);
     Ok(Report {
         subject: Subject::Run {
@@ -35,32 +58,64 @@ pub(super) fn of_run(run: &Run) -> Result<Report, FileError> {
             },
             until: at.map(|at: Timestamp| at.to_string()),
         },
-        evaluations,
-        judgements: Vec::new(),
+        evaluations: found.into_iter().map(|one| one.tables).collect(),
+        judgements,
     })
 }
 
-fn of_eval(run: &Run, eval: &EvalPlan) -> Result<Evaluation, FileError> {
+/// All evaluations of a run. Samples that cannot be read are as good as none: a report says what is missing.
+///
+/// # Errors
+/// Results are there and cannot be read.
+pub(super) fn judgeable(run: &Run) -> Result<Vec<Judgeable>, FileError> {
+    let samples = read_samples(run.dir.path()).unwrap_or_default();
+    let evals = run.plan.evals.iter();
+    evals.map(|eval| of_eval(run, eval, &samples)).collect()
+}
+
+fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, FileError> {
     let ids = match &eval.dataset {
         Some(path) => read_dataset(path.as_ref(), &eval.id_fields).ids,
         None => Vec::new(),
     };
     let known = !ids.is_empty() || eval.finished != Finished::Ids;
+    let expected = known.then(|| Expected::of(eval, &ids));
     let logged =
         call_log(eval.call_log.as_deref().map(Path::new)).or_else(|| client_log(run, eval));
-    Ok(evaluation(Found {
+    let written = read_answers(&eval.results, &eval.id_fields)?;
+    let ends: Vec<(String, Option<Timestamp>)> = written
+        .iter()
+        .filter(|one| matches!(one.answer.parsed, Parsed::Whole(_)))
+        .filter(|one| expected.as_ref().is_none_or(|set| set.wants(&one.id)))
+        .map(|one| (one.id.clone(), one.at))
+        .collect();
+    let known = Known {
+        plan: &run.plan,
+        eval,
+        records: &run.records,
+        state: &run.state,
+        samples,
+        ends: Ends::Written(&ends),
+        tables: None,
+    };
+    let tables = evaluation(Found {
         name: eval.name.to_string(),
         place: match &eval.results {
             ResultsPlan::Dir { dir, .. } => dir.clone(),
             ResultsPlan::Jsonl { file } => file.clone(),
         },
-        expected: known.then(|| Expected::of(eval, &ids)),
-        written: read_answers(&eval.results, &eval.id_fields)?,
+        expected,
+        written,
         logged,
         orchestrator: orchestrator(&run.plan, eval),
-        server_times: Vec::new(),
+        server_times: server_times(&known),
         whose: Whose::Run,
-    }))
+    });
+    let evidence = evidence(&Known {
+        tables: Some(&tables),
+        ..known
+    });
+    Ok(Judgeable { tables, evidence })
 }
 
 fn call_log(path: Option<&Path>) -> Option<Logged> {
@@ -136,10 +191,17 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs) -> Result<Report, String
         server_times: Vec::new(),
         whose: Whose::Anybody,
     };
+    let tables = evaluation(found);
+    let judged = evidence_of_results(&tables).map(|evidence| Judgement {
+        evaluation: tables.name.clone(),
+        speed: None,
+        analysis: analyse(&evidence),
+        followed: None,
+    });
     Ok(Report {
         subject: Subject::Results { place: shown },
-        evaluations: vec![evaluation(found)],
-        judgements: Vec::new(),
+        judgements: judged.into_iter().collect(),
+        evaluations: vec![tables],
     })
 }
 

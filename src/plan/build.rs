@@ -86,6 +86,7 @@ pub fn plan(spec: &ClusterSpec, facts: &Facts) -> (Plan, Report) {
         jobs,
         idle: spec.idle.map(|length| length.0),
         notify: notify::of(spec, facts),
+        shares: super::shares::shares(spec),
     };
     (plan, report)
 }

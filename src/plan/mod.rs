@@ -27,6 +27,7 @@ pub(crate) mod ports;
 mod ready;
 pub mod rehearsal;
 mod select;
+mod shares;
 pub(crate) mod similar;
 pub(crate) mod sites;
 mod slower;
@@ -46,6 +47,7 @@ pub use evals::CONTROLLER;
 pub use origins::origins;
 pub use ready::needed_context;
 pub use select::{UnknownNames, select};
+pub use shares::{Share, Shares};
 pub use table::table;
 pub use types::{
     ClientConfigPlan, Endpoint, EvalPlan, ExternalPlan, Group, JobPlan, NotifyPlan, Plan, PlanNode,

@@ -105,7 +105,7 @@ fn origin_of(name: &Name) -> FieldPath {
 }
 
 /// Whether a model takes GPUs that nobody wrote down: `sim` and `command` need none by default.
-fn needs_gpus(model: &ModelSpec) -> bool {
+pub(super) fn needs_gpus(model: &ModelSpec) -> bool {
     matches!(argv::engine(model), Engine::Vllm | Engine::Sglang)
 }
 

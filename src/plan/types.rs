@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tunnels::LOOPBACK;
-use super::{Access, SshTarget};
+use super::{Access, Shares, SshTarget};
 use crate::base::{
     ClusterName, ConfigName, EvalName, FieldPath, GpuIndex, Millis, Name, NodeName, Place, Port,
     UnitId,
@@ -48,6 +48,9 @@ pub struct Plan {
     /// A command that hears of alarms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<NotifyPlan>,
+    /// Who has how many GPUs by the YAML.
+    #[serde(default)]
+    pub shares: Shares,
 }
 
 /// A command that hears of what happens: one JSON object on its standard input.

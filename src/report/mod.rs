@@ -1,6 +1,7 @@
 //! Statistics and reports over what was recorded. Pure.
 
 mod document;
+pub mod known;
 pub mod rehearsal;
 mod routing;
 mod statistics;

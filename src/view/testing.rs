@@ -88,6 +88,7 @@ pub(crate) fn plan(replicas: usize) -> Plan {
         jobs_go: false,
         idle: None,
         notify: None,
+        shares: crate::plan::Shares::default(),
     }
 }
 

@@ -26,3 +26,4 @@ pub(super) mod sim_fault;
 pub(super) mod sim_fit;
 pub(super) mod status;
 pub(super) mod up;
+pub(super) mod what_if;

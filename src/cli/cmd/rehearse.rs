@@ -10,8 +10,8 @@ use crate::cli::load::{Cluster, Loaded, gather, load};
 use crate::cli::printer::Printer;
 use crate::cli::rehearsal::{Ground, Played, Stage, planned, verdict};
 use crate::diag::{Severity, human};
-use crate::plan::ask;
 use crate::plan::rehearsal::{self, Rehearsal, Wish};
+use crate::plan::{Shares, ask};
 use crate::spec::{Document, REHEARSE, later_keys, later_refusal};
 use crate::world;
 
@@ -107,7 +107,12 @@ fn staged(
         printer.complain(&format!("error: {why}"));
         ExitStatus::Refused
     })?;
-    let (cluster, found) = gather(rehearsal.spec.clone(), &args.cluster.file);
+    let (mut cluster, found) = gather(rehearsal.spec.clone(), &args.cluster.file);
+    // What is said of GPUs is said of those of the cluster, in its time.
+    cluster.plan.shares = Shares {
+        speed: Some(wish.speed),
+        ..real.plan.shares.clone()
+    };
     let errors = found
         .into_iter()
         .filter(|one| one.severity == Severity::Error);

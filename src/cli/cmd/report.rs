@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::base::ExitStatus;
 use crate::cli::args::{ReportArgs, ReportFormat, ToldArgs};
 use crate::cli::printer::Printer;
-use crate::cli::report_of;
 use crate::cli::runs::{self, Found};
+use crate::cli::{predictions, report_of};
 use crate::report::{Report, report_json, report_markdown, report_text};
 use crate::run::store::{Mode, StoreError, make_dir, read_regular, write_atomically};
 
@@ -129,12 +129,16 @@ fn place(target: &Target, out: Option<&Path>) -> Result<Place, String> {
     }
 }
 
-/// The files of a report.
-fn files(report: &Report) -> [(&'static str, String); 2] {
-    [
-        ("report.json", report_json(report)),
-        ("report.md", report_markdown(report)),
-    ]
+/// The files of a report; what it predicts is kept with a run alone, whose next run it is for.
+fn files(report: &Report, place: &Place) -> Vec<(String, String)> {
+    let mut files = vec![
+        ("report.json".to_owned(), report_json(report)),
+        ("report.md".to_owned(), report_markdown(report)),
+    ];
+    if matches!(place, Place::Run(_)) {
+        files.extend(predictions::kept(report));
+    }
+    files
 }
 
 fn write<'a>(report: &Report, place: &'a Place) -> Result<Option<&'a Path>, StoreError> {
@@ -149,7 +153,7 @@ fn write<'a>(report: &Report, place: &'a Place) -> Result<Option<&'a Path>, Stor
             (folder, Mode::Shared)
         }
     };
-    for (name, text) in files(report) {
+    for (name, text) in files(report, place) {
         write_atomically(&folder.join(name), text.as_bytes(), mode)?;
     }
     Ok(Some(folder))
@@ -164,7 +168,7 @@ fn check(report: &Report, place: &Place, printer: Printer) -> Result<ExitStatus,
         return Err(ExitStatus::Usage);
     };
     let mut status = ExitStatus::Done;
-    for (name, text) in files(report) {
+    for (name, text) in files(report, place) {
         let path = folder.join(name);
         let shown = path.display();
         let words = match read_regular(&path) {

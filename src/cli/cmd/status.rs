@@ -12,6 +12,7 @@ use crate::cli::owners;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
+use crate::cli::verdict_lines::VerdictLines;
 use crate::facts::Observation;
 use crate::run::Phase;
 use crate::run::store::{StoreError, TIME_TO_LIVE, Watch};
@@ -31,17 +32,20 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
         let text = if args.json {
             format!("{:#}\n", status.json())
         } else {
-            status.text(&TimeZone::system())
+            let verdict = VerdictLines::default().of(&found);
+            with_verdict(status.text(&TimeZone::system()), &verdict)
         };
         printer.data(&text).map_err(|_| ExitStatus::Internal)?;
         return Ok(ExitStatus::Done);
     }
     let terminal = std::io::stdout().is_terminal();
-    let mut shown = (0, found.state.owner.clone());
+    let mut shown = (0, found.state.owner.clone(), Vec::new());
+    let mut lines = VerdictLines::default();
     loop {
-        let status = look(&found).map_err(failed)?;
-        let text = status.text(&TimeZone::system());
-        let news = (found.state.seq, found.state.owner.clone());
+        let text = look(&found).map_err(failed)?.text(&TimeZone::system());
+        let verdict = lines.of(&found);
+        let text = with_verdict(text, &verdict);
+        let news = (found.state.seq, found.state.owner.clone(), verdict);
         if terminal || shown != news {
             let before = if terminal { REDRAW } else { "" };
             let out = format!("{before}{text}\n");
@@ -55,6 +59,15 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
         // The same run to its end, also when another one begins.
         found = runs::read(found.dir).map_err(failed)?;
     }
+}
+
+/// What runs, and behind it what it is limited by.
+fn with_verdict(mut text: String, verdict: &[String]) -> String {
+    for line in verdict {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
 }
 
 /// What the journal says; where nobody watches or writes it, what one look adds.

@@ -1,11 +1,12 @@
 //! What a report says, as titles, lines and tables: what its forms for people have in common.
 
-use super::model::{Report, Subject};
+use super::model::{Judgement, Report, Subject};
 use crate::base::{Millis, clean};
 use crate::report::tables::{
     Accuracy, By, Cold, Coverage, Damaged, Distribution, Evaluation, Orchestrator, Rounds, Row,
-    Source,
+    ServerTimes, Source,
 };
+use crate::report::verdict::{compared_text, verdict_sections};
 
 /// A piece of a report.
 #[derive(Debug)]
@@ -39,7 +40,11 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
             Subject::Run { .. } => format!("evaluation `{name}`, results in `{place}`"),
             Subject::Results { .. } => "questions".to_owned(),
         }));
-        all.extend(of_evaluation(evaluation));
+        let judged = (report.judgements.iter()).find(|one| one.evaluation == evaluation.name);
+        let mut rest = of_evaluation(evaluation).into_iter();
+        all.extend(rest.next());
+        all.extend(judged.into_iter().flat_map(judgement));
+        all.extend(rest);
     }
     all
 }
@@ -89,6 +94,8 @@ fn of_evaluation(found: &Evaluation) -> Vec<Block> {
         let title = format!("calls to servers, in seconds, {}", told(source));
         table(&title, 2, servers(&found.servers));
     }
+    let title = "calls to servers, in seconds, by the servers' own counters";
+    table(title, 2, server_times(&found.server_times));
     table("the same in parts, in seconds", 3, parts(found));
     let mut lines = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
@@ -102,6 +109,35 @@ fn of_evaluation(found: &Evaluation) -> Vec<Block> {
     lines("torn results", torn(&found.accuracy.torn));
     let unsaid = found.unsaid.iter().map(|line| clean(line)).collect();
     lines("what cannot be said", unsaid);
+    all
+}
+
+/// The verdict, which stands before the tables.
+fn judgement(judged: &Judgement) -> Vec<Block> {
+    let mut all = Vec::new();
+    let mut sections = verdict_sections(&judged.analysis);
+    if let Some(followed) = &judged.followed {
+        let said = compared_text(&followed.compared);
+        let moves: Vec<String> = (followed.prediction.moves.iter())
+            .map(|step| clean(&step.to_string()))
+            .collect();
+        let made = format!(
+            "by the report of `{}`: {}",
+            clean(&followed.run),
+            moves.join(", ")
+        );
+        let lines = std::iter::once(made).chain(said.lines().map(str::to_owned));
+        sections.push(("what was predicted", lines.collect()));
+    }
+    if let (Some(speed), Some((_, lines))) = (judged.speed, sections.first_mut()) {
+        lines.push(format!(
+            "times are those of the cluster: {speed} hours of it took one here"
+        ));
+    }
+    for (title, lines) in sections {
+        all.push(Block::Heading(title.to_owned()));
+        all.push(Block::Lines(lines));
+    }
     all
 }
 
@@ -281,6 +317,46 @@ fn servers(rows: &[Row]) -> Vec<Vec<String>> {
         let first = [model, name(found.replica.as_ref())];
         let cells = first.into_iter().chain(cells);
         row(cells.chain(coverage(&found.coverage)))
+    }));
+    all
+}
+
+fn server_times(rows: &[ServerTimes]) -> Vec<Vec<String>> {
+    let columns = [
+        "model",
+        "replica",
+        "count",
+        "mean",
+        "P50",
+        "P90",
+        "P99",
+        "queue",
+        "computed",
+        "first token",
+        "tokens",
+    ];
+    let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), time);
+    let whole =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
+    let mut all = vec![head(&columns)];
+    all.extend(rows.iter().map(|found| {
+        let model = match found.replica {
+            None => clean(&found.model),
+            Some(_) => String::new(),
+        };
+        row([
+            model,
+            name(found.replica.as_ref()),
+            whole(Some(found.calls)),
+            time(found.mean),
+            seconds(found.p50),
+            seconds(found.p90),
+            seconds(found.p99),
+            seconds(found.queue),
+            seconds(found.service),
+            seconds(found.first_token),
+            whole(found.answer_tokens),
+        ])
     }));
     all
 }

@@ -58,11 +58,22 @@ fn receiver(evidence: &Evidence, limit: &Limit) -> Result<usize, String> {
             verdict: Verdict::QueueLimited,
         } => {
             let mut classes = evidence.classes.iter();
-            return classes
-                .position(|one| one.name == *class && one.gpus_per_replica > 0)
-                .ok_or_else(|| {
-                    format!("{class} has no GPUs of its own: it waits for other things")
-                });
+            let (index, one) = classes
+                .by_ref()
+                .enumerate()
+                .find(|(_, one)| one.name == *class)
+                .ok_or_else(|| format!("{class} is not known"))?;
+            return if one.gpus_per_replica == 0 {
+                Err(format!(
+                    "{class} has no GPUs of its own: it waits for other things"
+                ))
+            } else if one.fixed {
+                Err(format!(
+                    "{class} is not made of independent replicas, of which there could be more"
+                ))
+            } else {
+                Ok(index)
+            };
         }
         Limit::Class {
             class,

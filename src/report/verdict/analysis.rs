@@ -91,7 +91,9 @@ fn at_most(evidence: &Evidence, limit: &Limit) -> Option<AtMost> {
     }
     let classes = evidence.classes.iter().enumerate();
     let time = |(index, class): (usize, &super::evidence::Class)| {
-        let calls = class.calls.filter(|_| class.gpus_per_replica > 0)?;
+        let calls = class
+            .calls
+            .filter(|_| class.gpus_per_replica > 0 && !class.fixed)?;
         Some((index, calls.seconds()))
     };
     let (index, _) = classes

@@ -89,6 +89,8 @@ pub struct Class {
     pub nodes: Vec<String>,
     /// Its `gpus` are written out in the YAML, which a patch leaves to people.
     pub pinned: bool,
+    /// It is not made of independent replicas: a service, or one server over several GPUs or nodes.
+    pub fixed: bool,
 }
 
 impl Class {

@@ -48,5 +48,5 @@ pub use moves::{InvalidMove, Move};
 pub use patch::{Change, Patch};
 pub use phases::{Cold, Phases, Span};
 pub use prediction::{Compared, Prediction, compare};
-pub use text::{compared_text, short_text, verdict_text, what_if_text};
+pub use text::{compared_text, short_text, verdict_sections, verdict_text, what_if_text};
 pub use what_if::{Outcome, what_if};

@@ -118,12 +118,15 @@ fn found<'a>(evidence: &'a Evidence, name: &str) -> Result<(usize, &'a Class), S
         Some((_, class)) if class.gpus_per_replica == 0 => {
             Err(format!("`{name}` has no GPUs of its own"))
         }
+        Some((_, class)) if class.fixed => Err(format!(
+            "`{name}` is not made of independent replicas, of which there could be more or fewer"
+        )),
         Some(found) => Ok(found),
         None => {
             let with = evidence
                 .classes
                 .iter()
-                .filter(|class| class.gpus_per_replica > 0);
+                .filter(|class| class.gpus_per_replica > 0 && !class.fixed);
             let names: Vec<&str> = with.map(|class| class.name.as_str()).collect();
             Err(format!(
                 "`{name}` is not known: GPUs are with {}",

@@ -330,6 +330,7 @@ impl Run {
                 .collect(),
             nodes: vec!["n1".to_owned()],
             pinned: false,
+            fixed: false,
         });
         let gpus = self.setting.classes.iter().map(|class| class.replicas);
         Evidence {

@@ -39,6 +39,31 @@ pub fn verdict_text(analysis: &Analysis) -> String {
     clean_lines(&lines)
 }
 
+/// The same in parts, each under its title: the limit and the classes, what stands out, advice, the time that is left, and the cost.
+pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)> {
+    let limit = format!("limited by: {}", limit(analysis));
+    let laws = std::iter::once(limit)
+        .chain(classes(analysis))
+        .chain(known_times(analysis))
+        .chain(elsewhere(analysis))
+        .chain(bounds(analysis));
+    let parts = [
+        ("what limits it", laws.collect()),
+        ("what stands out", findings(analysis)),
+        ("advice", advice(analysis)),
+        ("time left", left(&analysis.eta).into_iter().collect()),
+        ("cost", cost(analysis).into_iter().collect()),
+    ];
+    let cleaned = parts.map(|(title, lines): (_, Vec<String>)| {
+        let lines = lines.iter().map(|line| clean(line)).collect();
+        (title, lines)
+    });
+    cleaned
+        .into_iter()
+        .filter(|(_, lines): &(_, Vec<String>)| !lines.is_empty())
+        .collect()
+}
+
 /// The same in few lines, for a display that goes on: the limit, the advice without its reason, and the time that is left.
 pub fn short_text(analysis: &Analysis) -> String {
     let mut lines = vec![format!("limited by: {}", limit(analysis))];

@@ -31,4 +31,4 @@ pub use regular::{NotRegular, open_lock, open_own, open_regular, read_regular, r
 pub use requests::{Ask, Lying, Request, read_requests};
 pub use reserve::{Reserve, free_bytes};
 pub use salvage::{Salvage, salvage};
-pub use samples::{MOST_SAMPLE_BYTES, NotKept, SampleFile, read_samples};
+pub use samples::{MOST_SAMPLE_BYTES, NotKept, SampleFile, read_samples, sample_bytes};

@@ -148,6 +148,13 @@ pub fn read_samples(run_dir: &Path) -> Result<Samples, StoreError> {
     fill(run_dir, Samples::default())
 }
 
+/// Bytes of samples in this directory: as long as they are as many, nothing came.
+pub fn sample_bytes(run_dir: &Path) -> u64 {
+    let segments = segments(run_dir).unwrap_or_default().into_iter();
+    let sizes = segments.filter_map(|(_, path)| Some(fs::metadata(path).ok()?.len()));
+    sizes.sum()
+}
+
 fn fill(run_dir: &Path, mut samples: Samples) -> Result<Samples, StoreError> {
     let segments = segments(run_dir)?;
     let mut began: Vec<Timestamp> = Vec::new();

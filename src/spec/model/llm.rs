@@ -166,6 +166,16 @@ pub enum ModelGpus {
     Groups(Vec<Vec<GpuIndex>>),
 }
 
+impl ModelGpus {
+    /// None are named.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Flat(gpus) => gpus.is_empty(),
+            Self::Groups(groups) => groups.is_empty(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for ModelGpus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Gpus;

@@ -1,0 +1,64 @@
+//! `toolorch what-if`.
+
+use crate::base::ExitStatus;
+use crate::cli::args_what_if::{WhatIfArgs, WhatIfFormat};
+use crate::cli::printer::Printer;
+use crate::cli::{report_of, runs};
+use crate::report::verdict::{Evidence, Outcome, what_if, what_if_text};
+
+pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+    let found = runs::find_plan(args.file.as_deref(), printer)?;
+    let judgeable = report_of::judgeable(&found).map_err(|error| {
+        printer.complain(&format!("error: {error}"));
+        ExitStatus::Refused
+    })?;
+    let known = judgeable.into_iter().filter_map(|one| {
+        let wanted = (args.eval.as_ref()).is_none_or(|name| *name == one.tables.name);
+        Some((one.tables.name, one.evidence.filter(|_| wanted)?))
+    });
+    let known: Vec<(String, Evidence)> = known.collect();
+    if known.is_empty() {
+        let which = match &args.eval {
+            Some(name) => format!("no client of an evaluation `{name}` has started"),
+            None => "no client of its evaluations has started".to_owned(),
+        };
+        printer.complain(&format!(
+            "error: nothing is known of run `{}` from which to predict: {which}\nhelp: predict from a run that has finished questions, or from a rehearsal: toolorch rehearse CLUSTER.yaml",
+            found.dir.id()
+        ));
+        return Err(ExitStatus::Refused);
+    }
+    let mut status = ExitStatus::Done;
+    let mut all = serde_json::Map::new();
+    let many = known.len() > 1;
+    for (name, evidence) in known {
+        let outcome = what_if(&evidence, &args.moves);
+        if let Outcome::Refused { .. } = outcome {
+            status = ExitStatus::Usage;
+        }
+        match args.format {
+            WhatIfFormat::Text => {
+                let title = if many {
+                    format!("evaluation `{name}`\n")
+                } else {
+                    String::new()
+                };
+                let text = format!("{title}{}", what_if_text(&outcome));
+                if let Outcome::Refused { why } = &outcome {
+                    printer.complain(&format!("error: {title}{why}"));
+                } else {
+                    printer.data(&text).map_err(|_| ExitStatus::Internal)?;
+                }
+            }
+            WhatIfFormat::Json => {
+                // Numbers and names always have a JSON form.
+                all.insert(name, serde_json::to_value(&outcome).unwrap_or_default());
+            }
+        }
+    }
+    if args.format == WhatIfFormat::Json {
+        let text = format!("{:#}\n", serde_json::Value::Object(all));
+        printer.data(&text).map_err(|_| ExitStatus::Internal)?;
+    }
+    Ok(status)
+}

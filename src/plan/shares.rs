@@ -1,0 +1,72 @@
+//! Who has how many GPUs by the YAML, and where they may go: what can be said of moving them rests on it.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::place::{needs_gpus, size};
+use crate::base::{Name, NodeName};
+use crate::spec::ClusterSpec;
+use crate::spec::model::{Layout, ModelSpec};
+
+/// Who has how many GPUs by the YAML.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Shares {
+    /// GPUs of each node, and of all nodes of each pool.
+    pub nodes: IndexMap<NodeName, usize>,
+    /// Each model and service.
+    pub of: IndexMap<Name, Share>,
+    /// In a rehearsal, whose servers have no GPUs: hours of the cluster in an hour here. The rest is then that of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+}
+
+/// The GPUs of a model or service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Share {
+    /// Its nodes and pools, as in the YAML.
+    pub nodes: Vec<NodeName>,
+    /// GPUs of each server.
+    pub gpus: usize,
+    /// The YAML writes its GPUs out.
+    pub pinned: bool,
+    /// It is not made of independent replicas that could be more or fewer.
+    pub fixed: bool,
+}
+
+/// Who has how many GPUs in this cluster.
+pub(super) fn shares(spec: &ClusterSpec) -> Shares {
+    let nodes = spec.nodes.iter();
+    let nodes = nodes.map(|(name, node)| (name.clone(), node.gpus.indices().len()));
+    let pools = spec.pools.iter().map(|(name, pool)| {
+        let gpus = usize::from(pool.gpus) * pool.nodes as usize;
+        (name.clone(), gpus)
+    });
+    let models = spec.models.iter();
+    let models = models.map(|(name, model)| (name.clone(), of_model(model)));
+    let services = spec.services.iter().map(|(name, service)| {
+        let share = Share {
+            nodes: service.node.0.clone(),
+            gpus: service.gpus.len(),
+            pinned: true,
+            fixed: true,
+        };
+        (name.clone(), share)
+    });
+    Shares {
+        nodes: nodes.chain(pools).collect(),
+        of: models.chain(services).collect(),
+        speed: None,
+    }
+}
+
+fn of_model(model: &ModelSpec) -> Share {
+    let size = size(model);
+    let span = model.span.unwrap_or(1).max(1) as usize;
+    let has_some = needs_gpus(model) || model.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty());
+    Share {
+        nodes: model.node.0.clone(),
+        gpus: if has_some { size.gpus * span } else { 0 },
+        pinned: model.gpus.is_some(),
+        fixed: model.layout == Some(Layout::VllmDp) || span > 1,
+    }
+}

@@ -1,0 +1,130 @@
+//! The kinds of servers that an evaluation needs, and what was seen of them.
+
+use super::clock::Clock;
+use super::run::{Known, calls_of};
+use crate::base::{Timestamp, UnitId};
+use crate::facts::samples::{Point, ServerSeries};
+use crate::knowledge::series::{Counter, Distribution, Gauge};
+use crate::plan::{Group, Share, UnitKind};
+use crate::report::verdict::{Calls, Class, Series, Window};
+
+/// Each model and service that this evaluation needs, and those that none does.
+pub(super) fn classes(known: &Known<'_>, clock: Clock, until: Timestamp) -> Vec<Class> {
+    let others = known.plan.evals.iter();
+    let others: Vec<_> = others.filter(|eval| eval.name != known.eval.name).collect();
+    let wanted = |group: &&Group| {
+        let needs = |requires: &[_]| requires.contains(&group.name);
+        let by_others = others.iter().any(|eval| needs(&eval.requires));
+        // The servers of a cluster have a share; what was put up for a rehearsal has none.
+        let of_cluster = known.plan.shares.of.contains_key(&group.name);
+        of_cluster && (needs(&known.eval.requires) || !by_others)
+    };
+    let groups = known.plan.groups.iter().filter(wanted);
+    groups
+        .map(|group| class(known, group, clock, until))
+        .collect()
+}
+
+fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Class {
+    let none = Share::default();
+    let share = known.plan.shares.of.get(&group.name).unwrap_or(&none);
+    let units = group.endpoints.iter().map(|end| &end.unit);
+    let series = units.clone().filter_map(|unit| {
+        let sampled = known.samples.servers.get(unit)?;
+        Some(Series {
+            replica: unit.to_string(),
+            windows: windows(sampled, clock, until),
+        })
+    });
+    Class {
+        name: group.name.to_string(),
+        replicas: group.endpoints.len(),
+        gpus_per_replica: share.gpus,
+        seats: units.clone().find_map(|unit| seats(known, unit)),
+        calls: calls(known, group, clock),
+        answer_tokens: answer_tokens(known, group),
+        series: series.filter(|series| !series.windows.is_empty()).collect(),
+        nodes: share.nodes.iter().map(ToString::to_string).collect(),
+        pinned: share.pinned,
+        fixed: share.fixed,
+    }
+}
+
+/// What `--max-num-seqs` says, where the YAML says it. vLLM's own choice depends on the GPU that it finds.
+fn seats(known: &Known<'_>, unit: &UnitId) -> Option<usize> {
+    const FLAG: &str = "--max-num-seqs";
+    let unit = known.plan.unit(unit)?;
+    if !matches!(unit.kind, UnitKind::Replica { .. }) {
+        return None;
+    }
+    let mut words = unit.argv.iter();
+    while let Some(word) = words.next() {
+        if word == FLAG {
+            return words.next()?.parse().ok();
+        }
+        if let Some(value) = word
+            .strip_prefix(FLAG)
+            .and_then(|rest| rest.strip_prefix('='))
+        {
+            return value.parse().ok();
+        }
+    }
+    None
+}
+
+/// Its calls as the client saw them: of its log, else as the model of a tool.
+fn calls(known: &Known<'_>, group: &Group, clock: Clock) -> Option<Calls> {
+    let tables = known.tables?;
+    let is_own = |model: Option<&String>| {
+        model.is_some_and(|model| *model == group.key || *model == group.name.as_str())
+    };
+    let mut servers = tables.servers.iter();
+    let of_server = servers.find(|row| row.replica.is_none() && is_own(row.model.as_ref()));
+    if let Some(row) = of_server {
+        return calls_of(row, clock);
+    }
+    let experts = tables
+        .experts
+        .iter()
+        .filter(|row| is_own(row.model.as_ref()));
+    let all: Vec<Calls> = experts.filter_map(|row| calls_of(row, clock)).collect();
+    let count: usize = all.iter().map(|calls| calls.count).sum();
+    #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
+    let weighted = |calls: &Calls| calls.mean * calls.count as f64;
+    #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
+    (count > 0).then(|| Calls {
+        count,
+        mean: all.iter().map(weighted).sum::<f64>() / count as f64,
+    })
+}
+
+fn answer_tokens(known: &Known<'_>, group: &Group) -> Option<f64> {
+    let work = super::times::all_of(known.samples, group, None);
+    work.distribution(Distribution::AnswerLength)?.quantile(0.9)
+}
+
+/// Its samples in the cluster's time, without those of which nobody knows how long they took.
+fn windows(series: &ServerSeries, clock: Clock, until: Timestamp) -> Vec<Window> {
+    let points = series.points().filter(|point| point.span().0 > 0);
+    let points = points.filter(|point| point.at() > clock.from && point.at() <= until);
+    points.map(|point| window(point, clock)).collect()
+}
+
+fn window(point: Point<'_>, clock: Clock) -> Window {
+    let seconds = |of| point.sum(of).map(|sum| clock.seconds(sum));
+    let finished = Counter::FINISHED.iter();
+    let finished = finished.filter_map(|reason| point.count(*reason));
+    Window {
+        at: clock.moment(point.at()),
+        length: clock.length(point.span()),
+        running: point.mean(Gauge::Running),
+        waiting: point.mean(Gauge::Waiting),
+        kv: point.mean(Gauge::KvCache),
+        preemptions: point.count(Counter::Preemptions),
+        finished: finished.reduce(|one, other| one + other),
+        queue_seconds: seconds(Distribution::Queue),
+        inference_seconds: seconds(Distribution::Inference),
+        generated: point.count(Counter::GenerationTokens),
+        prompt: point.count(Counter::PromptTokens),
+    }
+}

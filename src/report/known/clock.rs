@@ -1,0 +1,44 @@
+//! The cluster's time: in a rehearsal it passes faster than that of the machine.
+
+use crate::base::{Millis, Timestamp};
+
+/// Turns moments and lengths of this machine into those of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Clock {
+    /// From when on its time passes otherwise; moments before count backwards from it.
+    pub(super) from: Timestamp,
+    /// Hours of the cluster in an hour here.
+    pub(super) speed: f64,
+}
+
+impl Clock {
+    pub(super) fn moment(self, at: Timestamp) -> Timestamp {
+        if at >= self.from {
+            Timestamp(
+                self.from
+                    .0
+                    .saturating_add(self.length(at.since(self.from)).0),
+            )
+        } else {
+            Timestamp(
+                self.from
+                    .0
+                    .saturating_sub(self.length(self.from.since(at)).0),
+            )
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "milliseconds of hours, and a speed above zero"
+    )]
+    pub(super) fn length(self, length: Millis) -> Millis {
+        Millis((length.0 as f64 * self.speed).round() as u64)
+    }
+
+    pub(super) fn seconds(self, seconds: f64) -> f64 {
+        seconds * self.speed
+    }
+}

@@ -1,0 +1,16 @@
+//! From what is kept of a run, or found in results, to the evidence that is judged. Pure.
+//!
+//! `run` puts it together for one evaluation; `clock` turns a rehearsal's time into the cluster's, `classes` has the servers,
+//! `tasks` the questions, `times` the servers' own histograms. `results` is for results without a run.
+
+mod classes;
+mod clock;
+mod results;
+mod run;
+mod tasks;
+mod times;
+
+pub use results::evidence_of_results;
+pub use run::{Known, evidence};
+pub use tasks::Ends;
+pub use times::server_times;

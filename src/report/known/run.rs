@@ -1,0 +1,144 @@
+//! The evidence of one evaluation of a run.
+
+use super::classes::classes;
+use super::clock::Clock;
+use super::tasks::{Ends, tasks};
+use crate::base::Timestamp;
+use crate::facts::samples::Samples;
+use crate::plan::{EvalPlan, Plan};
+use crate::report::tables::{Evaluation, Row};
+use crate::report::verdict::{Calls, Client, Evidence, Node, Step};
+use crate::run::{Event, Record, RunState};
+
+/// What is kept of a run, for one of its evaluations.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What was planned.
+    pub plan: &'a Plan,
+    /// The evaluation.
+    pub eval: &'a EvalPlan,
+    /// What happened.
+    pub records: &'a [Record],
+    /// What that adds up to.
+    pub state: &'a RunState,
+    /// What was sampled.
+    pub samples: &'a Samples,
+    /// When its results were written.
+    pub ends: Ends<'a>,
+    /// Its tables, where they are made: the client's own times.
+    pub tables: Option<&'a Evaluation>,
+}
+
+/// What is known of this evaluation; none before its client has started.
+pub fn evidence(known: &Known<'_>) -> Option<Evidence> {
+    let (from, until) = known.span()?;
+    let clock = known.clock(from);
+    let classes = classes(known, clock, until);
+    // GPUs of what this evaluation does not need are nobody's to give.
+    let kept = |node: &str| -> usize {
+        let others = known.plan.shares.of.iter();
+        let others = others.filter(|(name, share)| {
+            let is_class = classes.iter().any(|class| class.name == name.as_str());
+            !is_class && share.nodes.iter().any(|own| own.as_str() == node)
+        });
+        let gpus = others.map(|(name, share)| {
+            let all = share.gpus * known.servers(name.as_str()).max(1);
+            all.div_ceil(share.nodes.len().max(1))
+        });
+        gpus.sum()
+    };
+    let nodes = known.plan.shares.nodes.iter();
+    let nodes = nodes.map(|(name, gpus)| Node {
+        name: name.to_string(),
+        gpus: gpus.saturating_sub(kept(name.as_str())),
+    });
+    Some(Evidence {
+        began: clock.moment(from),
+        until: clock.moment(until),
+        client: client(known, clock, (from, until)),
+        nodes: nodes.collect(),
+        classes,
+    })
+}
+
+impl Known<'_> {
+    pub(super) fn clock(&self, from: Timestamp) -> Clock {
+        let speed = self.plan.shares.speed.unwrap_or(1.0);
+        Clock { from, speed }
+    }
+
+    /// Servers of a model or service.
+    pub(super) fn servers(&self, name: &str) -> usize {
+        let groups = self.plan.groups.iter();
+        let group = groups.clone().find(|group| group.name.as_str() == name);
+        group.map_or(0, |group| group.endpoints.len())
+    }
+
+    /// From the first start of its client to its end, or to what is known last.
+    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let unit = &self.eval.unit;
+        let mut from = None;
+        let mut over = None;
+        for record in self.records {
+            match &record.event {
+                Event::Started { unit: of, .. } if of == unit => {
+                    from.get_or_insert(record.at);
+                    over = None;
+                }
+                Event::EvalEnded { eval, .. } if *eval == self.eval.name => {
+                    over.get_or_insert(record.at);
+                }
+                Event::Exited { unit: of, .. } | Event::Stopped { unit: of, .. } if of == unit => {
+                    over.get_or_insert(record.at);
+                }
+                _ => {}
+            }
+        }
+        let from = from?;
+        let last = self.records.last().map(|record| record.at);
+        let sampled = self.samples.span().map(|(_, last)| last);
+        let until = over.or(last.max(sampled))?;
+        (until > from).then_some((from, until))
+    }
+}
+
+fn client(known: &Known<'_>, clock: Clock, span: (Timestamp, Timestamp)) -> Client {
+    let state = known.state.evals.get(&known.eval.name);
+    let slowed = state.and_then(|state| state.slowed);
+    let concurrency = slowed.map(|slowed| slowed.concurrency);
+    let concurrency = concurrency.or(known.eval.concurrency);
+    let accuracy = known.tables.map(|tables| &tables.accuracy);
+    let total = state.map(|state| state.total).filter(|total| *total > 0);
+    let done = accuracy.map(|found| found.done);
+    Client {
+        concurrency: concurrency.map(|count| count as usize),
+        total: total.or(accuracy.and_then(|found| found.questions)),
+        done: done.or(state.map(|state| state.done)).unwrap_or(0),
+        tasks: tasks(known, clock, span),
+        steps: known
+            .tables
+            .map(|tables| steps(tables, clock))
+            .unwrap_or_default(),
+    }
+}
+
+fn steps(tables: &Evaluation, clock: Clock) -> Vec<Step> {
+    let own = tables.orchestrator.iter();
+    let own = own.map(|own| ("orchestrator".to_owned(), &own.row));
+    let tools = tables.tools.iter();
+    let tools = tools.filter_map(|row| Some((row.tool.clone()?, row)));
+    let all = own.chain(tools);
+    all.filter_map(|(name, row)| {
+        let calls = calls_of(row, clock)?;
+        Some(Step { name, calls })
+    })
+    .collect()
+}
+
+pub(super) fn calls_of(row: &Row, clock: Clock) -> Option<Calls> {
+    let times = row.seconds.as_ref()?;
+    Some(Calls {
+        count: times.count,
+        mean: clock.seconds(times.mean),
+    })
+}
