@@ -14,7 +14,7 @@ use super::driver_evals::EvalDesk;
 use super::driver_fleet::Paces;
 use super::driver_records::Backlog;
 use super::driver_routes;
-use super::driver_samples::{SAMPLE_EVERY, Sampling};
+use super::driver_samples::{Sampling, sample_every};
 use super::{Brain, Input, Outcome};
 use crate::base::{
     Clock, ExitStatus, Generation, Millis, NodeName, Place, RunId, Timestamp, UnitId,
@@ -163,10 +163,11 @@ impl<'a> Driver<'a> {
         let (sender, inputs) = mpsc::unbounded_channel();
         let (prober, asked) = Prober::counted();
         let (routes, route_news) = driver_routes::watch(brain.plan(), &ground.run);
+        let often = sample_every(brain.plan());
         Ok(Self {
             endpoints_before: endpoints_so_far(brain.state()),
             backlog: Backlog::new(journal.owner().dir()),
-            samples: Sampling::begin(journal.owner(), ground.run.clone()),
+            samples: Sampling::begin(journal.owner(), ground.run.clone(), often),
             pace: Paces::new(),
             afar: Afar::new(),
             brain,
@@ -211,7 +212,7 @@ impl<'a> Driver<'a> {
         let mut look = every(LOOK_EVERY);
         let mut asked = every(ASKED_EVERY);
         let mut meter = every(METER_EVERY);
-        let mut sample = every(SAMPLE_EVERY);
+        let mut sample = every(sample_every(self.brain.plan()));
         let mut heard = SystemClock.now();
         while outcome.is_none() {
             let waits = self.port_waits();

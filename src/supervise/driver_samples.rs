@@ -11,14 +11,25 @@ use tokio::time::{interval_at, timeout};
 
 use super::Input;
 use super::driver::Driver;
+use super::liveness::LOOK_EVERY;
 use crate::base::{Clock, EvalName, Generation, Millis, NodeName, RunId, Timestamp, UnitId};
 use crate::facts::samples::{Encoder, EvalLine, Head, Line, NodeLine, ServerSample};
+use crate::plan::Plan;
 use crate::run::RunState;
 use crate::run::store::{NotKept, Owner, SampleFile};
 use crate::world::{LocalTransport, Station, SystemClock, lasts, look_at_load};
 
 /// A sample is taken this often. Servers are looked at more often than that, and asked once: the page of a look is read.
-pub(super) const SAMPLE_EVERY: Millis = Millis::from_secs(15);
+const SAMPLE_EVERY: Millis = Millis::from_secs(15);
+
+/// In a rehearsal every look is one: its time passes faster.
+const OFTEN: Millis = LOOK_EVERY;
+
+/// How often samples of this run are taken.
+pub(super) fn sample_every(plan: &Plan) -> Millis {
+    let rehearses = plan.shares.speed.is_some_and(|speed| speed > 1.0);
+    if rehearses { OFTEN } else { SAMPLE_EVERY }
+}
 
 /// A look comes a little sooner or later than the one before.
 const EARLY: Millis = Millis::from_secs(2);
@@ -65,6 +76,7 @@ impl Tap {
 /// The driver's side of it.
 pub(super) struct Sampling {
     tap: Tap,
+    every: Millis,
     /// When which start of a server was last sampled.
     taken: BTreeMap<UnitId, (Generation, Timestamp)>,
     /// Open files of clients, and their limit.
@@ -77,13 +89,13 @@ pub(super) struct Sampling {
 
 impl Sampling {
     /// Begins; where the system refuses a thread nothing is kept.
-    pub(super) fn begin(owner: &Owner, run: RunId) -> Self {
+    pub(super) fn begin(owner: &Owner, run: RunId, every: Millis) -> Self {
         let head = Head {
             v: Head::FORMAT,
             run,
             epoch: owner.epoch(),
             began: SystemClock.now(),
-            every: SAMPLE_EVERY,
+            every,
         };
         let file = SampleFile::new(owner.dir(), head);
         let (tap, seen) = sync_channel(MOST_WAITING);
@@ -100,6 +112,7 @@ impl Sampling {
         }
         Self {
             tap: Tap(tap),
+            every,
             taken: BTreeMap::new(),
             files: BTreeMap::new(),
             open_calls: BTreeMap::new(),
@@ -113,7 +126,7 @@ impl Sampling {
         let now = SystemClock.now();
         let known = self.taken.get(unit);
         let is_fresh = |(of, at): &(Generation, Timestamp)| {
-            *of == generation && *at + SAMPLE_EVERY > now + EARLY
+            *of == generation && *at + self.every > now + EARLY
         };
         if known.is_some_and(is_fresh) {
             return None;

@@ -78,7 +78,9 @@ pub(in crate::cli) fn proceed(
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     world::add_git_facts(&mut cluster.facts, &cluster.asked);
-    let (plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
+    let (mut plan, _) = crate::plan::plan(&cluster.spec, &cluster.facts);
+    // In a rehearsal these are the cluster's.
+    plan.shares = std::mem::take(&mut cluster.plan.shares);
     cluster.plan = selected(plan, wanted, printer)?;
     let goal = goal(&cluster.plan, wanted, printer)?;
     let mut desks = obstacles::desks(&cluster, &goal.evals, printer)?;

@@ -8,16 +8,17 @@ use crate::report::tables::ServerTimes;
 
 /// Each model that was sampled while this evaluation ran, and each of its replicas behind it.
 pub fn server_times(known: &Known<'_>) -> Vec<ServerTimes> {
-    let Some(span) = known.span() else {
+    let Some((from, until)) = known.span() else {
         return Vec::new();
     };
-    let speed = known.clock(span.0).speed;
+    // One more sample is taken when a client has ended.
+    let span = (from, until + known.samples.every);
     let rows = known.plan.groups.iter().flat_map(|group| {
         let all = all_of(known.samples, group, Some(span));
-        let own = ServerTimes::of(&group.key, None, &all, speed);
+        let own = ServerTimes::of(&group.key, None, &all);
         let replicas = group.endpoints.iter().filter_map(move |end| {
             let work = known.samples.servers.get(&end.unit)?.over(span.0, span.1);
-            ServerTimes::of(&group.key, Some(end.unit.as_str()), &work, speed)
+            ServerTimes::of(&group.key, Some(end.unit.as_str()), &work)
         });
         own.into_iter().chain(replicas)
     });

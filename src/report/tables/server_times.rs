@@ -45,23 +45,23 @@ pub struct ServerTimes {
 }
 
 impl ServerTimes {
-    /// Of what was sampled; none where nothing was answered. In a rehearsal times pass `speed` times as fast.
-    pub fn of(model: &str, replica: Option<&str>, work: &Work, speed: f64) -> Option<Self> {
+    /// Of what was sampled; none where nothing was answered. In a rehearsal times are those of this machine, as in the
+    /// other tables.
+    pub fn of(model: &str, replica: Option<&str>, work: &Work) -> Option<Self> {
         let latency = work.distribution(Series::Latency)?;
         let mean_of = |series| work.distribution(series).and_then(Histogram::mean);
-        let time = |seconds: f64| tidy(seconds * speed);
-        let at = |share| latency.quantile(share).map(time);
+        let at = |share| latency.quantile(share).map(tidy);
         Some(Self {
             model: model.to_owned(),
             replica: replica.map(str::to_owned),
             calls: tidy(latency.count),
-            mean: time(latency.mean()?),
+            mean: tidy(latency.mean()?),
             p50: at(0.50),
             p90: at(0.90),
             p99: at(0.99),
-            queue: mean_of(Series::Queue).map(time),
-            service: mean_of(Series::Inference).map(time),
-            first_token: mean_of(Series::FirstToken).map(time),
+            queue: mean_of(Series::Queue).map(tidy),
+            service: mean_of(Series::Inference).map(tidy),
+            first_token: mean_of(Series::FirstToken).map(tidy),
             answer_tokens: mean_of(Series::AnswerLength).map(tidy),
         })
     }
