@@ -4,15 +4,18 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::place::{needs_gpus, size};
-use crate::base::{Name, NodeName};
+use crate::base::{Name, NodeName, Port};
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Layout, ModelSpec};
+use crate::spec::model::{Layout, ModelSpec, PortChoice};
 
 /// Who has how many GPUs by the YAML.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Shares {
     /// GPUs of each node, and of all nodes of each pool.
     pub nodes: IndexMap<NodeName, usize>,
+    /// How many nodes each pool has.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub pools: IndexMap<NodeName, usize>,
     /// Each model and service.
     pub of: IndexMap<Name, Share>,
     /// In a rehearsal, whose servers have no GPUs: hours of the cluster in an hour here. The rest is then that of the cluster.
@@ -31,6 +34,9 @@ pub struct Share {
     pub pinned: bool,
     /// It is not made of independent replicas that could be more or fewer.
     pub fixed: bool,
+    /// The port of its first replica, where the YAML says it; each further one has the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<Port>,
 }
 
 /// Who has how many GPUs in this cluster.
@@ -41,6 +47,8 @@ pub(super) fn shares(spec: &ClusterSpec) -> Shares {
         let gpus = usize::from(pool.gpus) * pool.nodes as usize;
         (name.clone(), gpus)
     });
+    let sizes = spec.pools.iter();
+    let sizes = sizes.map(|(name, pool)| (name.clone(), pool.nodes as usize));
     let models = spec.models.iter();
     let models = models.map(|(name, model)| (name.clone(), of_model(model)));
     let services = spec.services.iter().map(|(name, service)| {
@@ -49,11 +57,13 @@ pub(super) fn shares(spec: &ClusterSpec) -> Shares {
             gpus: service.gpus.len(),
             pinned: true,
             fixed: true,
+            port: said(service.port.as_ref()),
         };
         (name.clone(), share)
     });
     Shares {
         nodes: nodes.chain(pools).collect(),
+        pools: sizes.collect(),
         of: models.chain(services).collect(),
         speed: None,
     }
@@ -68,5 +78,13 @@ fn of_model(model: &ModelSpec) -> Share {
         gpus: if has_some { size.gpus * span } else { 0 },
         pinned: model.gpus.is_some(),
         fixed: model.layout == Some(Layout::VllmDp) || span > 1,
+        port: said(model.port.as_ref()),
+    }
+}
+
+fn said(port: Option<&PortChoice>) -> Option<Port> {
+    match port? {
+        PortChoice::Fixed(port) => Some(*port),
+        PortChoice::Auto => None,
     }
 }

@@ -3,7 +3,7 @@
 
     tests/verdict/bench.py TOOLORCH [--seeds 10] [--speed 20] [--kinds queue,decode,client,balanced] [--questions N]
 
-Of the first kind the advice is followed: its patch is given to a second rehearsal with `--set`, whose report sets the measured
+Of the first kind the advice is followed: its patch is applied to the YAML, which is rehearsed again, and that report sets the measured
 factor beside the predicted one. A table is printed, and one line of JSON for each rehearsal is written to DIR/results.jsonl.
 """
 
@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # What differs: the workers, the pause of the client, and how many replicas with how many seats answer how long.
 KINDS = {
-    "queue": {"workers": 32, "orchestrator": (2, 8, 1000), "expert": (6, 8, 1000), "pause": 0, "often": 0.2, "expect": "class orchestrator queue-limited"},
+    "queue": {"workers": 32, "orchestrator": (2, 8, 1000), "expert": (6, 8, 1000), "pause": 0, "often": 0.12, "expect": "class orchestrator queue-limited"},
     "decode": {"workers": 20, "orchestrator": (4, 32, 1000), "expert": (2, 32, 1000), "pause": 0, "expect": "class orchestrator decode-limited"},
     "client": {"workers": 32, "orchestrator": (2, 32, 400), "expert": (2, 32, 400), "pause": 60, "expect": "client"},
     "balanced": {"workers": 56, "orchestrator": (3, 8, 1000), "expert": (3, 8, 1000), "pause": 0, "often": 1.0, "expect": "balanced"},
@@ -31,7 +31,7 @@ def model(name, port, shape):
     return """
   %s:
     model: %s-model
-    node: [%s]
+    node: %s
     replicas: %d
     port: %d
     max_model_len: 32768
@@ -75,10 +75,21 @@ evals:
     return name, path
 
 
-def rehearse(options, folder, path, changes):
-    command = [options.toolorch, "rehearse", path, "--no-kill", "--speed", str(options.speed), "--events", "plain"]
+def apply(path, changes):
+    """Changes values of a YAML that has each key on a line of its own."""
+    with open(path) as file:
+        lines = file.read().split("\n")
     for change in changes:
-        command += ["--set", "%s=%s" % (change["path"], change["to"])]
+        _, name, key = change["path"].split(".")
+        at = lines.index("  %s:" % name)
+        at = next(number for number in range(at, len(lines)) if lines[number].startswith("    %s:" % key))
+        lines[at] = "    %s: %s" % (key, change["to"])
+    with open(path, "w") as file:
+        file.write("\n".join(lines))
+
+
+def rehearse(options, folder, path):
+    command = [options.toolorch, "rehearse", path, "--no-kill", "--speed", str(options.speed), "--events", "plain"]
     began = time.monotonic()
     log = os.path.join(folder, "rehearse.log")
     with open(log, "a") as out:
@@ -103,7 +114,7 @@ def limit(judged):
 
 def one(options, kind, seed, folder):
     name, path = cluster(kind, seed, folder, options.questions)
-    took = rehearse(options, folder, path, [])
+    took = rehearse(options, folder, path)
     judged = report(options, folder, name)
     analysis = judged["analysis"]
     row = {"kind": kind, "seed": seed, "took": round(took), "limit": limit(judged), "right": limit(judged) == KINDS[kind]["expect"],
@@ -113,7 +124,8 @@ def one(options, kind, seed, folder):
         prediction = analysis["advice"]["prediction"]
         row.update(moves=["%(gpus)d %(from)s:%(to)s" % move for move in prediction["moves"]], predicted=prediction["estimate"],
                    before=prediction["throughput"])
-        row["took"] += round(rehearse(options, folder, path, prediction["patch"]["changes"]))
+        apply(path, prediction["patch"]["changes"])
+        row["took"] += round(rehearse(options, folder, path))
         after = report(options, folder, name)
         row["compared"] = after.get("followed", {}).get("compared")
         row["limit after"] = limit(after)

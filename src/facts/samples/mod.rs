@@ -18,7 +18,7 @@ mod work;
 
 pub use all::{MOST_POINTS, Samples};
 pub use encoder::Encoder;
-pub use line::{EvalLine, GpuLoad, Head, Line, NodeLine, ServerLine};
+pub use line::{Amount, EvalLine, GpuLoad, Head, Line, NodeLine, ServerLine, Spread};
 pub use node::NodeSample;
 pub use page::ServerSample;
 pub use point::Point;

@@ -131,7 +131,7 @@ fn judgement(judged: &Judgement) -> Vec<Block> {
     }
     if let (Some(speed), Some((_, lines))) = (judged.speed, sections.first_mut()) {
         lines.push(format!(
-            "times are those of the cluster, {speed} hours of which took one here; the tables have those of this machine"
+            "times are those of the cluster, {speed} hours of which took one here; the tables have those of this machine, but for what servers counted themselves"
         ));
     }
     for (title, lines) in sections {

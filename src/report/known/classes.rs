@@ -47,6 +47,7 @@ fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Cl
         nodes: share.nodes.iter().map(ToString::to_string).collect(),
         pinned: share.pinned,
         fixed: share.fixed,
+        port: share.port.map(|port| port.0),
     }
 }
 
@@ -111,7 +112,6 @@ fn windows(series: &ServerSeries, clock: Clock, until: Timestamp) -> Vec<Window>
 }
 
 fn window(point: Point<'_>, clock: Clock) -> Window {
-    let seconds = |of| point.sum(of).map(|sum| clock.seconds(sum));
     let finished = Counter::FINISHED.iter();
     let finished = finished.filter_map(|reason| point.count(*reason));
     Window {
@@ -122,8 +122,9 @@ fn window(point: Point<'_>, clock: Clock) -> Window {
         kv: point.mean(Gauge::KvCache),
         preemptions: point.count(Counter::Preemptions),
         finished: finished.reduce(|one, other| one + other),
-        queue_seconds: seconds(Distribution::Queue),
-        inference_seconds: seconds(Distribution::Inference),
+        // Simulated servers count in the time that they play.
+        queue_seconds: point.sum(Distribution::Queue),
+        inference_seconds: point.sum(Distribution::Inference),
         generated: point.count(Counter::GenerationTokens),
         prompt: point.count(Counter::PromptTokens),
     }

@@ -8,6 +8,8 @@ mod clock;
 mod results;
 mod run;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod times;
 
 pub use results::evidence_of_results;

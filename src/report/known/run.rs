@@ -3,11 +3,11 @@
 use super::classes::classes;
 use super::clock::Clock;
 use super::tasks::{Ends, tasks};
-use crate::base::Timestamp;
+use crate::base::{NodeName, Timestamp};
 use crate::facts::samples::Samples;
-use crate::plan::{EvalPlan, Plan};
+use crate::plan::{EvalPlan, Plan, UnitKind};
 use crate::report::tables::{Evaluation, Row};
-use crate::report::verdict::{Calls, Client, Evidence, Node, Step};
+use crate::report::verdict::{Calls, Class, Client, Evidence, Node, Step};
 use crate::run::{Event, Record, RunState};
 
 /// What is kept of a run, for one of its evaluations.
@@ -51,6 +51,8 @@ pub fn evidence(known: &Known<'_>) -> Option<Evidence> {
     let nodes = nodes.map(|(name, gpus)| Node {
         name: name.to_string(),
         gpus: gpus.saturating_sub(kept(name.as_str())),
+        pool: known.plan.shares.pools.get(name).copied().unwrap_or(0),
+        ports: known.other_ports(name, &classes),
     });
     Some(Evidence {
         began: clock.moment(from),
@@ -72,6 +74,19 @@ impl Known<'_> {
         let groups = self.plan.groups.iter();
         let group = groups.clone().find(|group| group.name.as_str() == name);
         group.map_or(0, |group| group.endpoints.len())
+    }
+
+    /// Ports of this node that no class has.
+    fn other_ports(&self, node: &NodeName, classes: &[Class]) -> Vec<u16> {
+        let units = self.plan.units.iter().filter(|unit| unit.node == *node);
+        let others = units.filter(|unit| {
+            let name = match &unit.kind {
+                UnitKind::Replica { model: name, .. } | UnitKind::Service { name } => name.as_str(),
+                UnitKind::Tunnel { .. } | UnitKind::Eval { .. } => "",
+            };
+            classes.iter().all(|class| class.name != name)
+        });
+        others.filter_map(|unit| Some(unit.port?.0)).collect()
     }
 
     /// From the first start of its client to its end, or to what is known last.

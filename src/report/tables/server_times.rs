@@ -45,8 +45,8 @@ pub struct ServerTimes {
 }
 
 impl ServerTimes {
-    /// Of what was sampled; none where nothing was answered. In a rehearsal times are those of this machine, as in the
-    /// other tables.
+    /// Of what was sampled; none where nothing was answered. In a rehearsal these count in the time that they play, the
+    /// cluster's.
     pub fn of(model: &str, replica: Option<&str>, work: &Work) -> Option<Self> {
         let latency = work.distribution(Series::Latency)?;
         let mean_of = |series| work.distribution(series).and_then(Histogram::mean);

@@ -91,6 +91,8 @@ pub struct Class {
     pub pinned: bool,
     /// It is not made of independent replicas: a service, or one server over several GPUs or nodes.
     pub fixed: bool,
+    /// The port of its first replica, where the YAML says it; each further one has the next.
+    pub port: Option<u16>,
 }
 
 impl Class {
@@ -101,12 +103,16 @@ impl Class {
 }
 
 /// A node, or a pool of nodes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Node {
     /// Its name in the YAML.
     pub name: String,
-    /// GPUs that the YAML gives it.
+    /// GPUs that the YAML gives it; all of them, of a pool.
     pub gpus: usize,
+    /// How many nodes a pool has; 0 or 1 for a node.
+    pub pool: usize,
+    /// Ports that others than the classes have there.
+    pub ports: Vec<u16>,
 }
 
 /// What was sampled of one replica, oldest first.

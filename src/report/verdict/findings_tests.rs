@@ -235,6 +235,7 @@ fn hours_are_counted_by_what_gpus_did() {
     evidence.nodes = vec![Node {
         name: "n1".to_owned(),
         gpus: 8,
+        ..Node::default()
     }];
     let cost = cost(&evidence).unwrap();
     let near = |seen: f64, expected: f64| assert!((seen - expected).abs() < 1e-9, "{cost:?}");

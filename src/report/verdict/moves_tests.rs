@@ -20,6 +20,7 @@ fn node(name: &str, gpus: usize) -> Node {
     Node {
         name: name.to_owned(),
         gpus,
+        ..Node::default()
     }
 }
 
@@ -123,4 +124,53 @@ fn a_move_is_read_as_it_is_written() {
         assert!(text.parse::<Move>().is_err(), "{text}");
     }
     assert_snapshot!("2 coder".parse::<Move>().unwrap_err(), @"`2 coder` is not a move of GPUs: write how many, from where and to where, such as `2 coder:orchestrator`; GPUs that no model has are `unused`");
+}
+
+#[test]
+fn a_pool_is_as_many_nodes_as_it_has() {
+    // Sixteen GPUs on two nodes: five servers of two and six of one would need nine on the first.
+    let evidence = Evidence {
+        classes: vec![class("small", 8, 1, "pool"), class("big", 4, 2, "pool")],
+        nodes: vec![Node {
+            pool: 2,
+            ..node("pool", 16)
+        }],
+        ..Evidence::default()
+    };
+    assert_snapshot!(said_of(&evidence, &["2 small:big"]), @r"
+    models.small.replicas: 8 → 6
+    models.big.replicas: 4 → 5
+    no even spread of big over nodes fits: `gpus` has to say where its replicas go
+    ");
+}
+
+#[test]
+fn ports_of_others_are_left_to_them() {
+    let mut evidence = Evidence {
+        classes: vec![class("one", 2, 1, "n"), class("two", 3, 1, "n")],
+        nodes: vec![node("n", 8)],
+        ..Evidence::default()
+    };
+    (evidence.classes[0].port, evidence.classes[1].port) = (Some(1800), Some(1803));
+    // The next port is free, the one behind it is not.
+    assert_snapshot!(said_of(&evidence, &["1 two:one"]), @r"
+    models.one.replicas: 2 → 3
+    models.two.replicas: 3 → 2
+    ");
+    assert_snapshot!(said_of(&evidence, &["2 unused:one"]), @r"
+    models.one.replicas: 2 → 4
+    models.one.port: 1800 → auto
+    ");
+    evidence.nodes[0].ports = vec![1802];
+    assert_snapshot!(said_of(&evidence, &["1 unused:one"]), @r"
+    models.one.replicas: 2 → 3
+    models.one.port: 1800 → auto
+    ");
+}
+
+#[test]
+fn what_has_no_replicas_gives_and_gets_none() {
+    let mut evidence = cluster();
+    evidence.classes[1].fixed = true;
+    assert_snapshot!(said_of(&evidence, &["2 coder:orchestrator"]), @"`coder` is not made of independent replicas, of which there could be more or fewer");
 }

@@ -77,6 +77,15 @@ pub(super) fn patch(evidence: &Evidence, replicas: &[usize]) -> Patch {
             }
         }
     }
+    for (index, class) in evidence.classes.iter().enumerate() {
+        if let Some(port) = class.port.filter(|_| replicas[index] > class.replicas)
+            && meets_others(evidence, replicas, &nodes, index)
+        {
+            let auto = "auto".to_owned();
+            let change = change(class, "port", port.to_string(), auto);
+            patch.changes.push(change);
+        }
+    }
     patch.by_hand = (!by_hand.is_empty()).then(|| by_hand.join("; "));
     patch
 }
@@ -87,6 +96,35 @@ fn change(class: &Class, key: &str, from: String, to: String) -> Change {
         .key(class.name.as_str())
         .key(key);
     Change { path, from, to }
+}
+
+/// Whether ports of a class that grew are another's on one of its nodes.
+fn meets_others(
+    evidence: &Evidence,
+    replicas: &[usize],
+    nodes: &[Vec<String>],
+    index: usize,
+) -> bool {
+    let range = |index: usize| {
+        let first = usize::from(evidence.classes[index].port?);
+        Some(first..first + replicas[index])
+    };
+    let Some(own) = range(index) else {
+        return false;
+    };
+    let shared = |name: &String| nodes[index].contains(name);
+    let others = (0..replicas.len()).filter(|other| *other != index);
+    let by_classes = others
+        .filter(|other| nodes[*other].iter().any(shared))
+        .filter_map(range)
+        .any(|other| own.start < other.end && other.start < own.end);
+    let mut others = evidence.nodes.iter().filter(|node| shared(&node.name));
+    by_classes
+        || others.any(|node| {
+            node.ports
+                .iter()
+                .any(|port| own.contains(&usize::from(*port)))
+        })
 }
 
 /// As YAML has it: one name, or a list.
@@ -123,17 +161,29 @@ fn placed(
     })
 }
 
-/// Whether every node has the GPUs for its part: replicas are spread in even blocks, the first ones one longer.
+/// Whether every node has the GPUs for its part: replicas are spread in even blocks, the first ones one longer. A pool is as
+/// many nodes as it has.
 fn fits(evidence: &Evidence, replicas: &[usize], nodes: &[Vec<String>]) -> bool {
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let size = |name: &str| {
+        let mut nodes = evidence.nodes.iter();
+        let node = nodes.find(|node| node.name == name);
+        node.map_or(1, |node| node.pool.max(1))
+    };
+    let mut taken: BTreeMap<(&str, usize), usize> = BTreeMap::new();
     for ((class, &count), chosen) in evidence.classes.iter().zip(replicas).zip(nodes) {
-        for (order, node) in chosen.iter().enumerate() {
-            let block = count / chosen.len() + usize::from(order < count % chosen.len());
-            *taken.entry(node).or_default() += block * class.gpus_per_replica;
+        let sites = chosen.iter();
+        let sites = sites.flat_map(|name| (0..size(name)).map(move |site| (name.as_str(), site)));
+        let sites: Vec<(&str, usize)> = sites.collect();
+        for (order, site) in sites.iter().enumerate() {
+            let block = count / sites.len() + usize::from(order < count % sites.len());
+            *taken.entry(*site).or_default() += block * class.gpus_per_replica;
         }
     }
-    let room = |node: &super::evidence::Node| {
-        taken.get(node.name.as_str()).copied().unwrap_or(0) <= node.gpus
-    };
-    evidence.nodes.iter().all(room)
+    evidence.nodes.iter().all(|node| {
+        let sites = node.pool.max(1);
+        (0..sites).all(|site| {
+            let used = taken.get(&(node.name.as_str(), site));
+            used.copied().unwrap_or(0) <= node.gpus / sites
+        })
+    })
 }

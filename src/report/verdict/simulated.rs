@@ -331,6 +331,7 @@ impl Run {
             nodes: vec!["n1".to_owned()],
             pinned: false,
             fixed: false,
+            port: None,
         });
         let gpus = self.setting.classes.iter().map(|class| class.replicas);
         Evidence {
@@ -354,6 +355,7 @@ impl Run {
             nodes: vec![Node {
                 name: "n1".to_owned(),
                 gpus: gpus.sum(),
+                ..Node::default()
             }],
         }
     }

@@ -82,6 +82,16 @@ fn a_report_reads_well_on_a_terminal() {
       2 of 5 questions right: 40.0 % of all, 100.0 % of the 2 answered
       3 results, 1 in error (1 by servers), 1 missing, 1 torn, 1 of other questions, 1 other file
 
+    what limits it
+      limited by: unknown: nothing is known of the queues of its servers
+        /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
+        gpt-5                unknown  nothing was seen of its 1 replica
+        openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
+      /ckpt/orchestrator/ is 91.7 % of the time that is accounted for, 0.7 calls a question
+
+    advice
+      no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+
     tools, end to end, in seconds
     tool             count   mean   std    min    max    P50    P90    P99     <5s  used/all   left out
     search               2   5.88  4.12   1.75  10.00   5.88   9.18   9.92  50.0 %       2/3     zero 1
@@ -149,6 +159,18 @@ fn a_report_reads_well_as_markdown() {
 
     - 2 of 5 questions right: 40.0 % of all, 100.0 % of the 2 answered
     - 3 results, 1 in error (1 by servers), 1 missing, 1 torn, 1 of other questions, 1 other file
+
+    ### what limits it
+
+    - limited by: unknown: nothing is known of the queues of its servers
+    -   /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
+    -   gpt-5                unknown  nothing was seen of its 1 replica
+    -   openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
+    - /ckpt/orchestrator/ is 91.7 % of the time that is accounted for, 0.7 calls a question
+
+    ### advice
+
+    - no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
 
     ### tools, end to end, in seconds
 
@@ -273,6 +295,15 @@ fn lines_of_one_file_are_results_as_well() {
     questions
       1 right: 100.0 % of the 1 answered
       1 result, 0 in error, 1 torn
+
+    what limits it
+      limited by: unknown: nothing is known of the queues of its servers
+        O          unknown  nothing was seen of its 1 replica
+        retrieval  unknown  nothing was seen of its 1 replica
+      O is 87.0 % of the time that is accounted for, 1.0 calls a question
+
+    advice
+      no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
 
     tools, end to end, in seconds
     tool    count  mean   std   min   max   P50   P90   P99      <5s  used/all  left out

@@ -1,0 +1,260 @@
+//! What becomes evidence, and that patches can be applied.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::base::{Epoch, Generation, Millis, Timestamp, UnitId};
+use crate::check::check_all;
+use crate::diag::Severity;
+use crate::facts::samples::{Line, Samples, ServerLine};
+use crate::knowledge::series::{Counter, Distribution, Gauge};
+use crate::plan::Plan;
+use crate::plan::plan_tests::facts;
+use crate::report::verdict::{Evidence, Move, Outcome, Patch, analyse, short_text, what_if};
+use crate::run::{Event, Record, RunState};
+use crate::spec::{Source, parse};
+
+const HLE: &str = include_str!("../../../clusters/hle-oss.yaml");
+
+fn at(seconds: u64, event: Event) -> Record {
+    Record {
+        v: Record::FORMAT,
+        seq: seconds,
+        at: Timestamp(1_000_000 + seconds * 1000),
+        epoch: Epoch(1),
+        event,
+    }
+}
+
+fn planned(yaml: &str) -> (Plan, Vec<String>) {
+    let parsed = parse(Source::new("cluster.yaml", yaml.as_bytes()), &[]);
+    let spec = parsed
+        .spec
+        .unwrap_or_else(|| panic!("{:?}", parsed.diagnostics));
+    let (plan, report) = check_all(&spec, &facts());
+    let bad = report
+        .iter()
+        .filter(|found| found.severity != Severity::Note);
+    (
+        plan,
+        bad.map(|found| format!("{} {}", found.code.0, found.title))
+            .collect(),
+    )
+}
+
+/// The first evaluation of this plan, an hour after its client began.
+fn evidence_of(plan: &Plan, samples: &Samples, ends: Ends<'_>) -> Option<Evidence> {
+    let eval = plan.evals.first()?;
+    let started = Event::Started {
+        unit: eval.unit.clone(),
+        generation: Generation(1),
+        pid: 1,
+        start: 1,
+        adopted: false,
+    };
+    let counted = |done| Event::EvalProgress {
+        eval: eval.name.clone(),
+        done,
+        errors: 0,
+        correct: None,
+        torn: 0,
+        total: 500,
+    };
+    let records = [
+        at(0, started),
+        at(60, counted(100)),
+        at(160, counted(110)),
+        at(3600, counted(110)),
+    ];
+    evidence(&Known {
+        plan,
+        eval,
+        records: &records,
+        state: &RunState::fold(&records),
+        samples,
+        ends,
+        tables: None,
+    })
+}
+
+fn sample(unit: &str, seconds: u64, all: bool) -> Line {
+    let amount = |value: f64| crate::facts::samples::Amount(value);
+    let spread = |sum: f64| crate::facts::samples::Spread {
+        n: amount(10.0),
+        sum: amount(sum),
+        per: vec![(None, amount(10.0))],
+    };
+    Line::Server(ServerLine {
+        at: Timestamp(1_000_000 + seconds * 1000),
+        unit: UnitId::new(unit),
+        generation: Generation(1),
+        all,
+        born: None,
+        now: BTreeMap::from([(Gauge::Running, amount(8.0)), (Gauge::Waiting, amount(3.0))]),
+        more: BTreeMap::from([
+            (Counter::Stopped, amount(10.0)),
+            (Counter::CutOff, amount(1.0)),
+        ]),
+        spread: BTreeMap::from([
+            (Distribution::Queue, spread(50.0)),
+            (Distribution::Inference, spread(200.0)),
+        ]),
+    })
+}
+
+#[test]
+fn samples_become_windows_and_results_become_ends() {
+    let (plan, _) = planned(HLE);
+    let mut samples = Samples::default();
+    for (seconds, all) in [(5, true), (20, false), (35, false)] {
+        samples.take(sample("orchestrator-0", seconds, all));
+    }
+    let written = [
+        ("before".to_owned(), Some(Timestamp(900_000))),
+        ("a".to_owned(), Some(Timestamp(1_030_000))),
+    ];
+    let found = evidence_of(&plan, &samples, Ends::Written(&written)).unwrap();
+    let classes: Vec<String> = found
+        .classes
+        .iter()
+        .map(|class| {
+            format!(
+                "{} {}x{} {} {}",
+                class.name,
+                class.replicas,
+                class.gpus_per_replica,
+                class.nodes.join(","),
+                if class.fixed { "fixed" } else { "free" }
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(classes.join("\n"), @r"
+    orchestrator 4x1 research-secure-05 free
+    coder 8x1 research-secure-11 free
+    answer 8x1 research-secure-12 free
+    search 4x1 172.27.31.10 free
+    retrieval 1x1 research-secure-13 fixed
+    ");
+    assert_eq!(found.client.concurrency, Some(64));
+    assert_eq!(found.client.total, Some(500));
+    let ids: Vec<&str> = found
+        .client
+        .tasks
+        .iter()
+        .map(|task| task.id.as_str())
+        .collect();
+    assert_eq!(ids, ["a"]);
+    // The first sample of a process has no known length.
+    let windows = &found.classes[0].series[0].windows;
+    assert_eq!(windows.len(), 2);
+    assert_eq!(windows[0].length, Millis(15_000));
+    assert_eq!(windows[0].finished, Some(11.0));
+    assert_eq!(windows[0].queue_seconds, Some(50.0));
+    // The retrieval of the other evaluation keeps its GPU.
+    let node = found
+        .nodes
+        .iter()
+        .find(|node| node.name == "research-secure-13");
+    assert_eq!(node.map(|node| node.gpus), Some(7));
+}
+
+#[test]
+fn without_files_the_journal_counts() {
+    let (plan, _) = planned(HLE);
+    let found = evidence_of(&plan, &Samples::default(), Ends::Counted).unwrap();
+    let ends: Vec<u64> = (found.client.tasks.iter())
+        .map(|task| (task.ended.unwrap().0 - 1_000_000) / 1000)
+        .collect();
+    // Ten in a hundred seconds, after a hundred that were there before.
+    assert_eq!(ends, [70, 80, 90, 100, 110, 120, 130, 140, 150, 160]);
+    insta::assert_snapshot!(short_text(&analyse(&found)), @r"
+    limited by: unknown: nothing was finished for 57m 20s
+    time left: unknown, nothing was finished for 57m 20s
+    ");
+}
+
+#[test]
+fn a_copy_tells_no_ends() {
+    let (plan, _) = planned(HLE);
+    let copied = [("a".to_owned(), Some(Timestamp(9_000_000_000)))];
+    let found = evidence_of(&plan, &Samples::default(), Ends::Written(&copied)).unwrap();
+    assert_eq!(found.client.tasks.len(), 10);
+}
+
+#[test]
+fn a_rehearsal_s_time_is_the_cluster_s() {
+    let (mut plan, _) = planned(HLE);
+    plan.shares.speed = Some(60.0);
+    let mut samples = Samples::default();
+    for (seconds, all) in [(5, true), (10, false)] {
+        samples.take(sample("orchestrator-0", seconds, all));
+    }
+    let found = evidence_of(&plan, &samples, Ends::Counted).unwrap();
+    assert_eq!(found.until.since(found.began), Millis::from_secs(3600 * 60));
+    let window = found.classes[0].series[0].windows[0];
+    assert_eq!(window.length, Millis::from_secs(300));
+    assert_eq!(window.at.since(found.began), Millis::from_secs(600));
+    // Servers that are played count in that time already.
+    assert_eq!(window.inference_seconds, Some(200.0));
+}
+
+/// The YAML with the patch in it; none where a key that it changes has its default and does not stand there.
+fn applied_to(yaml: &str, patch: &Patch) -> Option<String> {
+    let mut text = yaml.to_owned();
+    for change in &patch.changes {
+        let parsed = parse(Source::new("cluster.yaml", text.as_bytes()), &[]);
+        let span = parsed.document.tree().node(&change.path)?.span;
+        text.replace_range(span.start..span.end, &change.to);
+    }
+    Some(text)
+}
+
+/// Every move of one replica's GPUs between two models of a cluster with free placement.
+#[test]
+fn patches_can_be_applied() {
+    let clusters = [
+        HLE,
+        include_str!("../../../clusters/toolorchestra-hle.yaml"),
+        include_str!("../../../clusters/toolorchestra-frames.yaml"),
+        include_str!("../../../clusters/toolorchestra-tau2.yaml"),
+        include_str!("../../../clusters/slurm.yaml"),
+        include_str!("../../../clusters/slurm-only.yaml"),
+    ];
+    let mut applied = 0;
+    for yaml in clusters {
+        let (plan, before) = planned(yaml);
+        let Some(found) = evidence_of(&plan, &Samples::default(), Ends::Counted) else {
+            continue;
+        };
+        for from in &found.classes {
+            for to in &found.classes {
+                let step = Move {
+                    gpus: from.gpus_per_replica.max(to.gpus_per_replica),
+                    from: from.name.clone(),
+                    to: to.name.clone(),
+                };
+                let Outcome::Bounded { patch, .. } = what_if(&found, &[step.clone()]) else {
+                    continue;
+                };
+                if patch.by_hand.is_some() {
+                    continue;
+                }
+                let Some(changed) = applied_to(yaml, &patch) else {
+                    continue;
+                };
+                let (after, bad) = planned(&changed);
+                let fresh: Vec<&String> = bad.iter().filter(|one| !before.contains(one)).collect();
+                assert!(
+                    fresh.is_empty(),
+                    "{} {step}: {patch:?}: {fresh:#?}",
+                    plan.cluster
+                );
+                let gpus =
+                    |plan: &Plan| plan.units.iter().map(|unit| unit.gpus.len()).sum::<usize>();
+                assert_eq!(gpus(&plan), gpus(&after), "{step}");
+                applied += 1;
+            }
+        }
+    }
+    assert!(applied > 10, "{applied}");
+}
