@@ -233,7 +233,8 @@ fn patches_can_be_applied() {
                     from: from.name.clone(),
                     to: to.name.clone(),
                 };
-                let Outcome::Bounded { patch, .. } = what_if(&found, &[step.clone()]) else {
+                let Outcome::Bounded { patch, .. } = what_if(&found, std::slice::from_ref(&step))
+                else {
                     continue;
                 };
                 if patch.by_hand.is_some() {

@@ -133,6 +133,36 @@ fn assert_reported(scene: &Scene) {
     let replicas = replicas.filter(|row| row["replica"].is_string()).count();
     assert_eq!(replicas, 6);
 
+    // Seven seconds are enough for the last sample, which has all that was counted.
+    let own = found["server_times"].as_array().unwrap().iter();
+    let own: Vec<String> = own
+        .filter(|row| row["replica"].is_null())
+        .map(|row| row["model"].to_string())
+        .collect();
+    assert_eq!(
+        own,
+        [
+            r#""nvidia/Nemotron-Orchestrator-8B""#,
+            r#""Qwen/Qwen3-32B-FP8""#
+        ]
+    );
+    let judged = &report["judgements"][0];
+    assert_eq!(judged["evaluation"], "arithmetic");
+    assert_eq!(judged["analysis"]["advice"]["is"], "nothing");
+    assert_eq!(judged["analysis"]["eta"]["is"], "done");
+    let step = ["what-if", "quickstart.yaml", "--move"];
+    let refused = scene.expect(2, &[&step[..], &["1 expert:orchestrator"]].concat());
+    assert_eq!(
+        refused.err,
+        "error: `orchestrator` has no GPUs of its own\n"
+    );
+    let refused = scene.expect(2, &[&step[..], &["expert"]].concat());
+    assert!(
+        refused.err.contains("`2 coder:orchestrator`"),
+        "{}",
+        refused.err
+    );
+
     let folder = std::fs::canonicalize(place.parent().unwrap()).unwrap();
     for word in [run, "quickstart", folder.to_str().unwrap()] {
         let same = scene.expect(0, &["report", word]);

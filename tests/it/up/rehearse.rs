@@ -121,6 +121,21 @@ fn a_client_that_dies_in_silence_goes_on_within_seconds() {
     assert!(kill["finished"].as_u64().unwrap() >= 15, "{kill}");
     assert!(kill["back_after"].as_u64().unwrap() < 5_000, "{kill}");
     assert!(said.err.contains("SIGKILL inferred"), "{}", said.err);
+    // It is judged in the cluster's time, with the cluster's GPUs.
+    let said = scene.expect(0, &["report", "silent-death-rehearsal", "--format", "json"]);
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    let judged = &report["judgements"][0];
+    assert_eq!(judged["speed"], 200.0, "{judged}");
+    assert!(
+        judged["analysis"]["cost"]["gpu_hours"].as_f64().unwrap() > 0.0,
+        "{judged}"
+    );
+    assert!(
+        !report["evaluations"][0]["server_times"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// The mean time of the first searches of a rehearsal, in milliseconds here.
