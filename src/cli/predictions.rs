@@ -63,3 +63,58 @@ fn is_made(prediction: &Prediction, evidence: &Evidence) -> bool {
             classes.any(|class| class.name == *name && class.replicas == *count)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::report::verdict::{Class, Estimate, Patch};
+
+    #[test]
+    fn a_change_is_made_when_every_model_of_it_has_its_replicas() {
+        let counts = |all: &[(&str, usize)]| -> BTreeMap<String, usize> {
+            all.iter()
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect()
+        };
+        let prediction = Prediction {
+            version: 1,
+            at: Timestamp(0),
+            moves: Vec::new(),
+            patch: Patch::default(),
+            before: counts(&[("a", 4), ("b", 8), ("c", 2)]),
+            after: counts(&[("a", 6), ("b", 6), ("c", 2)]),
+            concurrency: None,
+            questions: 100,
+            throughput: 1.0,
+            estimate: Estimate {
+                factor: 1.5,
+                low: 1.2,
+                high: 1.8,
+            },
+        };
+        let now = |all: &[(&str, usize)]| Evidence {
+            classes: (all.iter())
+                .map(|(name, count)| Class {
+                    name: (*name).to_owned(),
+                    replicas: *count,
+                    ..Class::default()
+                })
+                .collect(),
+            ..Evidence::default()
+        };
+        let made = |all: &[(&str, usize)]| is_made(&prediction, &now(all));
+        assert!(made(&[("a", 6), ("b", 6), ("c", 2)]));
+        // What it did not move may be otherwise: the comparison says so.
+        assert!(made(&[("a", 6), ("b", 6), ("c", 3)]));
+        assert!(!made(&[("a", 6), ("b", 8), ("c", 2)]));
+        assert!(!made(&[("a", 6)]));
+        let nothing = Prediction {
+            after: prediction.before.clone(),
+            ..prediction.clone()
+        };
+        assert!(!is_made(&nothing, &now(&[("a", 4), ("b", 8), ("c", 2)])));
+    }
+}

@@ -32,11 +32,14 @@ pub fn report_text(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::base::Timestamp;
     use crate::eval::{Answer, Names, Written};
-    use crate::report::Subject;
     use crate::report::tables::{Found, Whose, evaluation};
+    use crate::report::verdict::{Compared, Estimate, Evidence, Move, Patch, Prediction, analyse};
+    use crate::report::{Followed, Judgement, Subject};
 
     fn run(ended: Option<u8>, until: Option<&str>) -> Report {
         Report {
@@ -156,6 +159,69 @@ mod tests {
           how long the orchestrator took: no result tells of its calls, and there is no log of them
           how long tools took: no result tells of a call
           which questions are missing: the evaluation has no dataset, or it cannot be read
+        ");
+    }
+
+    #[test]
+    fn what_was_predicted_stands_beside_what_came_of_it() {
+        let estimate = Estimate {
+            factor: 1.5,
+            low: 1.3,
+            high: 1.7,
+        };
+        let step: Move = "2 coder:orchestrator".parse().unwrap();
+        let prediction = Prediction {
+            version: 1,
+            at: Timestamp(0),
+            moves: vec![step],
+            patch: Patch::default(),
+            before: BTreeMap::new(),
+            after: BTreeMap::new(),
+            concurrency: Some(64),
+            questions: 400,
+            throughput: 0.2,
+            estimate,
+        };
+        let compared = Compared::Measured {
+            factor: 1.46,
+            predicted: estimate,
+            within: true,
+        };
+        let report = Report {
+            evaluations: vec![evaluation(Found {
+                written: Vec::new(),
+                ..searches(Some(true))
+            })],
+            judgements: vec![Judgement {
+                evaluation: "hle".to_owned(),
+                speed: Some(60.0),
+                analysis: analyse(&Evidence::default()),
+                followed: Some(Followed {
+                    run: "hle-oss-3-00ff".to_owned(),
+                    prediction,
+                    compared,
+                }),
+            }],
+            ..run(None, Some("2025-12-31T23:59:59.000Z"))
+        };
+        let text = report_text(&report);
+        let (_, said) = text.split_once("0 in error\n").unwrap();
+        let (said, _) = said.split_once("\nwhat cannot be said").unwrap();
+        insta::assert_snapshot!(said, @r"
+
+        what limits it
+          limited by: unknown: nothing is known of the queues of its servers
+          times are those of the cluster, 60 hours of which took one here; the tables have those of this machine, but for what servers counted themselves
+
+        advice
+          no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+
+        time and cost
+          time left: unknown, how many questions there are is not known
+
+        what was predicted
+          by the report of `hle-oss-3-00ff`: 2 coder:orchestrator
+          measured 1.46×, predicted 1.50× (1.30–1.70): within that interval
         ");
     }
 }

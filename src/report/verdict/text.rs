@@ -39,7 +39,7 @@ pub fn verdict_text(analysis: &Analysis) -> String {
     clean_lines(&lines)
 }
 
-/// The same in parts, each under its title: the limit and the classes, what stands out, advice, the time that is left, and the cost.
+/// The same in parts, each under its title: the limit and the classes, what stands out, advice, time and cost.
 pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)> {
     let limit = format!("limited by: {}", limit(analysis));
     let laws = std::iter::once(limit)
@@ -51,8 +51,13 @@ pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)>
         ("what limits it", laws.collect()),
         ("what stands out", findings(analysis)),
         ("advice", advice(analysis)),
-        ("time left", left(&analysis.eta).into_iter().collect()),
-        ("cost", cost(analysis).into_iter().collect()),
+        (
+            "time and cost",
+            left(&analysis.eta)
+                .into_iter()
+                .chain(cost(analysis))
+                .collect(),
+        ),
     ];
     let cleaned = parts.map(|(title, lines): (_, Vec<String>)| {
         let lines = lines.iter().map(|line| clean(line)).collect();

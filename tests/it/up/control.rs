@@ -145,6 +145,13 @@ fn servers_alone_then_an_evaluation_then_down() {
     assert_eq!(scene.results("out"), 0);
     let served_by = server(&scene);
 
+    let unknown = scene.expect(3, &["what-if", YAML, "--move", "1 answer:orchestrator"]);
+    let words = unknown.err.replace(&scene.runs()[0], "RUN");
+    insta::assert_snapshot!(words, @r"
+    error: nothing is known of run `RUN` from which to predict: no client of its evaluations has started
+    help: predict from a run that has finished questions, or from a rehearsal: toolorch rehearse CLUSTER.yaml
+    ");
+
     let none = scene.expect(2, &["eval", YAML, "products"]);
     assert_eq!(
         none.err,
