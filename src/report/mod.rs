@@ -1,6 +1,9 @@
 //! Statistics and reports over what was recorded. Pure.
 
+pub mod charts;
 mod document;
+mod draw;
+mod html;
 pub mod known;
 pub mod rehearsal;
 mod routing;
@@ -12,6 +15,7 @@ pub mod verdict;
 pub use document::{
     Followed, Judgement, Report, Subject, report_json, report_markdown, report_schema, report_text,
 };
+pub use html::report_html;
 pub use routing::routing_text;
 pub use statistics::{CallStats, quantile, statistics};
 pub use summary::{Summary, summary_text};

@@ -32,4 +32,4 @@ pub use summary::{Ending, summary};
 
 pub use wall::{moment, time};
 pub use watcher::{IdleStop, Seen, Watcher};
-pub use words::{Mood, ended, gave_up, verdict};
+pub use words::{Mood, ended, gave_up, stop_why, verdict};

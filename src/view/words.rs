@@ -254,7 +254,7 @@ pub fn gave_up(why: &GaveUp) -> String {
 }
 
 /// Why a unit is stopped.
-pub(super) fn stop_why(why: &StopWhy) -> &'static str {
+pub fn stop_why(why: &StopWhy) -> &'static str {
     match why {
         StopWhy::Done => "the run is over",
         StopWhy::Down => "asked for with `toolorch down`",

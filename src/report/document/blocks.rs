@@ -10,7 +10,7 @@ use crate::report::verdict::{compared_text, verdict_sections};
 
 /// A piece of a report.
 #[derive(Debug)]
-pub(super) enum Block {
+pub(in crate::report) enum Block {
     /// Of an evaluation, or of all.
     Title(String),
     /// Of what follows.
@@ -29,7 +29,7 @@ pub(super) enum Block {
 /// So many torn results are named.
 const NAMED: usize = 5;
 
-pub(super) fn blocks(report: &Report) -> Vec<Block> {
+pub(in crate::report) fn blocks(report: &Report) -> Vec<Block> {
     let mut all = vec![Block::Title(subject(&report.subject))];
     if report.evaluations.is_empty() {
         all.push(Block::Lines(vec!["it has no evaluation".to_owned()]));
@@ -76,7 +76,7 @@ fn subject(subject: &Subject) -> String {
 }
 
 fn of_evaluation(found: &Evaluation) -> Vec<Block> {
-    let mut all = vec![Block::Lines(accuracy(&found.accuracy))];
+    let mut all = vec![Block::Lines(accuracy_lines(&found.accuracy))];
     let mut table = |title: &str, left: usize, rows: Vec<Vec<String>>| {
         if rows.len() > 1 {
             all.push(Block::Heading(title.to_owned()));
@@ -149,7 +149,8 @@ fn told(source: Source) -> &'static str {
     }
 }
 
-fn accuracy(found: &Accuracy) -> Vec<String> {
+/// How the questions came out, in sentences.
+pub(in crate::report) fn accuracy_lines(found: &Accuracy) -> Vec<String> {
     let answered = found.done - found.errors;
     let of_answered = |share: f64| format!("{} of the {answered} answered", percent(share));
     let right = match (found.correct, found.questions) {

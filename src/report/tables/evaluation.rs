@@ -113,8 +113,7 @@ pub fn evaluation(mut found: Found) -> Evaluation {
         server_times,
         whose,
     } = found;
-    // Results of questions that nobody asked for tell nothing of this evaluation.
-    let wanted = |one: &&Written| (expected.as_ref()).is_none_or(|set| set.wants(&one.id));
+    let wanted = |one: &&Written| is_wanted(one, expected.as_ref());
     let calls = || {
         let wanted = written.iter().filter(wanted);
         wanted.flat_map(|one| &one.answer.calls)
@@ -161,6 +160,11 @@ pub fn evaluation(mut found: Found) -> Evaluation {
     }
 }
 
+/// Results of questions that nobody asked for tell nothing of this evaluation.
+pub(super) fn is_wanted(one: &Written, expected: Option<&Expected>) -> bool {
+    expected.is_none_or(|set| set.wants(&one.id))
+}
+
 fn by_server<'a>(
     logged: Option<&Logged>,
     calls: impl Iterator<Item = &'a TimedCall>,
@@ -172,7 +176,7 @@ fn by_server<'a>(
     ((!rows.is_empty()).then_some(Source::Results), rows)
 }
 
-fn is_orchestrator(call: &TimedCall) -> bool {
+pub(super) fn is_orchestrator(call: &TimedCall) -> bool {
     call.tool.as_deref() == Some(ORCHESTRATOR)
 }
 
@@ -182,18 +186,27 @@ fn of_log<'a>(
     named: Option<&str>,
     tools: impl Iterator<Item = &'a TimedCall>,
 ) -> Result<Option<Orchestrator>, Gap> {
+    let (model, own) = logged_to(logged, named, tools)?;
+    match Orchestrator::of(&own, logged.source) {
+        None => Err(Gap::NeverAsked(model)),
+        own => Ok(own),
+    }
+}
+
+/// The orchestrator's model and its calls in a log; or why they cannot be told from the others.
+pub(super) fn logged_to<'a, 'b>(
+    logged: &'b Logged,
+    named: Option<&str>,
+    tools: impl Iterator<Item = &'a TimedCall>,
+) -> Result<(String, Vec<&'b TimedCall>), Gap> {
     let model = match named {
         Some(model) => model.to_owned(),
         None => guess(logged, tools)?,
     };
     let calls = logged.calls.iter();
-    let own: Vec<&TimedCall> = calls
-        .filter(|call| call.model.as_deref() == Some(&model))
-        .collect();
-    match Orchestrator::of(&own, logged.source) {
-        None => Err(Gap::NeverAsked(model)),
-        own => Ok(own),
-    }
+    let own = calls.filter(|call| call.model.as_deref() == Some(&model));
+    let own = own.collect();
+    Ok((model, own))
 }
 
 /// The model that the log tells of, and that neither answers for a tool nor judges.
@@ -226,13 +239,20 @@ fn rank(tool: &str) -> usize {
 /// What a call without a name is listed under.
 const NAMELESS: &str = "?";
 
-fn by_tool<'a>(calls: impl Iterator<Item = &'a TimedCall>) -> Vec<Row> {
+/// Calls by tool, each with its place in the order of tools.
+pub(super) fn tools<'a>(
+    calls: impl Iterator<Item = &'a TimedCall>,
+) -> BTreeMap<(usize, &'a str), Vec<&'a TimedCall>> {
     let mut tools: BTreeMap<(usize, &str), Vec<&TimedCall>> = BTreeMap::new();
     for call in calls.filter(|call| !is_orchestrator(call)) {
         let tool = call.tool.as_deref().unwrap_or(NAMELESS);
         tools.entry((rank(tool), tool)).or_default().push(call);
     }
-    let rows = tools.into_iter().map(|((_, tool), calls)| Row {
+    tools
+}
+
+fn by_tool<'a>(calls: impl Iterator<Item = &'a TimedCall>) -> Vec<Row> {
+    let rows = tools(calls).into_iter().map(|((_, tool), calls)| Row {
         tool: Some(tool.to_owned()),
         ..Row::with_windows(&calls, Part::Whole, Errors::Counted)
     });

@@ -10,6 +10,7 @@ mod orchestrator;
 mod rows;
 mod server_times;
 mod servers;
+mod times;
 
 pub use accuracy::{Accuracy, Damaged};
 pub use cold::{Cold, cold};
@@ -19,3 +20,4 @@ pub use evaluation::{Evaluation, Found, Logged, Source, Whose, evaluation};
 pub use orchestrator::{Orchestrator, Rounds};
 pub use rows::{By, Row, Split};
 pub use server_times::ServerTimes;
+pub use times::{Times, times};

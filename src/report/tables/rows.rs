@@ -69,7 +69,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    fn of(self, time: CallTime) -> Option<f64> {
+    pub(super) fn of(self, time: CallTime) -> Option<f64> {
         match (time, self) {
             (CallTime::Known { whole, .. }, Self::Whole) => Some(whole),
             (CallTime::Known { model, .. }, Self::Model) => Some(model),

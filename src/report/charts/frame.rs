@@ -1,0 +1,133 @@
+//! A time that charts are over, cut into pieces of equal width.
+
+use crate::base::{Millis, Timestamp};
+
+/// Pieces have one of these widths, so that their ends are moments that people name.
+const SECONDS: [u64; 19] = [
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
+    604_800,
+];
+
+/// A time, and the pieces that it is cut into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Its begin.
+    pub from: Timestamp,
+    /// Its end.
+    pub to: Timestamp,
+    /// The width of a piece.
+    pub width: Millis,
+}
+
+impl Frame {
+    /// From one moment to another, in at most so many pieces (two at least) that are no narrower than `least`.
+    pub fn new(from: Timestamp, to: Timestamp, most: u64, least: Millis) -> Self {
+        // Of no time nothing can be drawn.
+        let to = to.max(from + Millis::from_secs(1));
+        let span = to.since(from).0;
+        let fits = |width: u64| width >= least.0 && span.div_ceil(width) <= most.max(2);
+        let known = SECONDS.map(|seconds| 1000 * seconds);
+        let width = known.into_iter().find(|width| fits(*width));
+        let width = width.unwrap_or_else(|| span.div_ceil(most.max(2)).max(least.0));
+        Self {
+            from,
+            to,
+            width: Millis(width),
+        }
+    }
+
+    /// How many pieces there are; the last may be shorter.
+    pub fn pieces(&self) -> usize {
+        usize::try_from(self.span().0.div_ceil(self.width.0.max(1))).unwrap_or(0)
+    }
+
+    /// How long it is.
+    pub fn span(&self) -> Millis {
+        self.to.since(self.from)
+    }
+
+    /// Where a moment lies, from 0 to 1; what is outside lies at an end.
+    #[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
+    pub fn place(&self, at: Timestamp) -> f64 {
+        let at = at.clamp(self.from, self.to).since(self.from).0 as f64;
+        at / self.span().0.max(1) as f64
+    }
+
+    /// From when to when a piece is.
+    pub fn piece(&self, index: usize) -> (Timestamp, Timestamp) {
+        let at = |index: usize| {
+            let width = self.width.0.saturating_mul(index as u64);
+            (self.from + Millis(width)).min(self.to)
+        };
+        (at(index), at(index + 1))
+    }
+
+    /// The pieces that a time touches, and for how many milliseconds each.
+    pub fn touched(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (usize, u64)> {
+        let (from, to) = (from.max(self.from), to.min(self.to));
+        let index = |at: Timestamp| at.since(self.from).0 / self.width.0.max(1);
+        let pieces = if to > from {
+            index(from)..index(Timestamp(to.0 - 1)) + 1
+        } else {
+            0..0
+        };
+        let frame = *self;
+        pieces.filter_map(move |piece| {
+            let piece = usize::try_from(piece).ok()?;
+            let (begin, end) = frame.piece(piece);
+            Some((piece, to.min(end).since(from.max(begin)).0))
+        })
+    }
+
+    /// An amount that came between two moments, at an even pace: added to the pieces. What lies outside is not counted.
+    #[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
+    pub fn pour(&self, from: Timestamp, to: Timestamp, amount: f64, into: &mut [f64]) {
+        let span = to.since(from).0.max(1) as f64;
+        for (piece, length) in self.touched(from, to) {
+            if let Some(piece) = into.get_mut(piece) {
+                *piece += amount * length as f64 / span;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn pieces_are_as_wide_as_people_count() {
+        let day = Millis::from_secs(86_400);
+        let width = |span: Millis| {
+            let frame = Frame::new(Timestamp(0), Timestamp(0) + span, 240, Millis(0));
+            (frame.width.as_secs(), frame.pieces())
+        };
+        assert_eq!(width(day), (600, 144));
+        assert_eq!(width(Millis::from_secs(185)), (1, 185));
+        assert_eq!(width(Millis(0)), (1, 1));
+        let wide = Frame::new(Timestamp(5), Timestamp(60_005), 240, Millis(15_000));
+        assert_eq!((wide.width, wide.pieces()), (Millis(15_000), 4));
+        assert_eq!(wide.piece(3), (Timestamp(45_005), Timestamp(60_005)));
+    }
+
+    proptest! {
+        /// What is poured over a time inside arrives, wherever the cuts are.
+        #[test]
+        fn nothing_is_spilt(
+            from in 0_u64..100_000, span in 1_u64..900_000_000, most in 2_u64..400,
+            cut in (0.0_f64..1.0, 0.0_f64..1.0),
+        ) {
+            let frame = Frame::new(Timestamp(from), Timestamp(from + span), most, Millis(0));
+            prop_assert!(frame.pieces() as u64 <= most.max(2));
+            let at = |share: f64| Timestamp(from + (share * span as f64) as u64);
+            let (a, b) = (at(cut.0.min(cut.1)), at(cut.0.max(cut.1)));
+            let mut pieces = vec![0.0; frame.pieces()];
+            frame.pour(a, b, 7.0, &mut pieces);
+            let sum: f64 = pieces.iter().sum();
+            prop_assert!(if b > a { (sum - 7.0).abs() < 1e-9 } else { sum == 0.0 });
+            prop_assert!((0.0..=1.0).contains(&frame.place(a)));
+        }
+    }
+}

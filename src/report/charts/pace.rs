@@ -1,0 +1,67 @@
+//! How many questions were finished when.
+
+use super::frame::Frame;
+use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::run::{Event, Record};
+
+/// Questions of an evaluation that were finished, piece by piece of a frame of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pace {
+    /// Which evaluation.
+    pub eval: EvalName,
+    /// Questions finished in a minute; none while its client had not begun, or was over.
+    pub per_minute: Vec<Option<f64>>,
+    /// How many there were in all.
+    pub finished: usize,
+    /// Over the time in which it ran, in a minute.
+    pub mean: f64,
+}
+
+/// Counts that lie further apart than this do not tell when what came between was finished: nobody watched.
+const APART: Millis = Millis::from_secs(300);
+
+/// Of one evaluation; none if nothing was finished.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts and lengths of time below 2^53"
+)]
+pub(super) fn pace(records: &[&Record], eval: &EvalName, frame: &Frame) -> Option<Pace> {
+    let mut finished = vec![0.0; frame.pieces()];
+    let mut seen = vec![0_u64; frame.pieces()];
+    let mut before: Option<(Timestamp, usize)> = None;
+    let (mut count, mut time) = (0, 0);
+    let client = UnitId::eval(eval);
+    for record in records {
+        match &record.event {
+            Event::LaunchIntended { unit, .. } if *unit == client => {
+                before = Some((record.at, before.map_or(0, |(_, done)| done)));
+            }
+            Event::EvalProgress {
+                eval: own, done, ..
+            } if own == eval => {
+                // What was there before its first client is not of this run.
+                if let Some((at, known)) = before {
+                    let from = at.max(Timestamp(record.at.0.saturating_sub(APART.0)));
+                    // Set aside, or not yet seen: that is no work undone.
+                    let more = done.saturating_sub(known);
+                    count += more;
+                    time += record.at.since(from).0;
+                    frame.pour(from, record.at, more as f64, &mut finished);
+                    for (piece, length) in frame.touched(from, record.at) {
+                        seen[piece] += length;
+                    }
+                    before = Some((record.at, *done));
+                }
+            }
+            _ => {}
+        }
+    }
+    let minute = 60_000.0;
+    let of = |(finished, seen): (f64, u64)| (seen > 0).then(|| finished * minute / seen as f64);
+    (count > 0).then(|| Pace {
+        eval: eval.clone(),
+        per_minute: finished.into_iter().zip(seen).map(of).collect(),
+        finished: count,
+        mean: count as f64 * minute / time.max(1) as f64,
+    })
+}

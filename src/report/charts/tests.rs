@@ -1,0 +1,1 @@
+//! Charts of a whole run, from its journal and its samples.

@@ -1,0 +1,201 @@
+//! A chart: its shapes, and the words around them.
+
+use std::fmt::Write as _;
+
+use super::escape::escaped;
+use super::number::coordinate;
+use super::path::WIDTH;
+
+/// A chart.
+#[derive(Debug, Clone, Default)]
+pub(in crate::report) struct Plot {
+    /// What it shows, for those who do not see it.
+    pub(in crate::report) label: String,
+    /// Its height in pixels.
+    pub(in crate::report) height: u16,
+    /// Words at heights from 0 to 1, each with a line.
+    pub(in crate::report) rows: Vec<(f64, String)>,
+    /// Words at widths from 0 to 1, and what stands below them.
+    pub(in crate::report) columns: Vec<(f64, String, Option<String>)>,
+    /// What is drawn, as SVG.
+    pub(in crate::report) shapes: String,
+    /// Names of lines at their ends.
+    pub(in crate::report) ends: Vec<End>,
+}
+
+/// The name of a line, beside its end.
+#[derive(Debug, Clone)]
+pub(in crate::report) struct End {
+    /// Its height, from 0 to 1.
+    pub(in crate::report) at: f64,
+    /// Its CSS class, which says its hue.
+    pub(in crate::report) class: String,
+    /// The name.
+    pub(in crate::report) text: String,
+}
+
+impl Plot {
+    /// The chart as HTML.
+    pub(in crate::report) fn html(&self) -> String {
+        let mut out = String::new();
+        let ends = if self.ends.is_empty() { "" } else { " named" };
+        let height = self.height;
+        // Writing to a string cannot fail.
+        let _ = write!(
+            out,
+            "<div class=\"plot{ends}\" style=\"--h:{height}px\"><div class=\"ys\">"
+        );
+        for (at, text) in &self.rows {
+            let text = escaped(text);
+            let _ = write!(
+                out,
+                "<span style=\"bottom:{}%\">{text}</span>",
+                coordinate(100.0 * at)
+            );
+        }
+        let label = escaped(&self.label);
+        let _ = write!(
+            out,
+            "</div><svg viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{label}\">"
+        );
+        self.grid(&mut out);
+        out.push_str(&self.shapes);
+        out.push_str("</svg>");
+        if !self.ends.is_empty() {
+            out.push_str("<div class=\"ends\">");
+            for end in apart(&self.ends, self.height) {
+                let (class, text) = (&end.class, escaped(&end.text));
+                let at = coordinate(100.0 * end.at);
+                let _ = write!(
+                    out,
+                    "<span class=\"{class}\" style=\"bottom:{at}%\">{text}</span>"
+                );
+            }
+            out.push_str("</div>");
+        }
+        out.push_str(&columns(&self.columns));
+        out.push_str("</div>");
+        out
+    }
+
+    fn grid(&self, out: &mut String) {
+        let lines = |path: &mut String, at: f64| {
+            let _ = write!(path, "M0 {}H1000", coordinate(100.0 * (1.0 - at)));
+        };
+        let (mut grid, mut base) = (String::new(), String::new());
+        for (at, _) in &self.rows {
+            lines(if *at <= 0.0 { &mut base } else { &mut grid }, *at);
+        }
+        for (class, path) in [("grid", grid), ("base", base)] {
+            if !path.is_empty() {
+                let _ = write!(out, "<path class=\"{class}\" d=\"{path}\"/>");
+            }
+        }
+    }
+}
+
+/// Words below a chart; every second one is left out where there is no room.
+fn columns(all: &[(f64, String, Option<String>)]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut out = "<div class=\"xs\">".to_owned();
+    for (index, (at, text, below)) in all.iter().enumerate() {
+        let side = match at {
+            at if *at < 0.03 => " class=\"first\"",
+            at if *at > 0.97 => " class=\"last\"",
+            _ if index % 2 == 1 => " class=\"more\"",
+            _ => "",
+        };
+        let (at, text) = (coordinate(100.0 * at), escaped(text));
+        let below = below
+            .as_ref()
+            .map(|below| format!("<b>{}</b>", escaped(below)));
+        let below = below.unwrap_or_default();
+        let _ = write!(out, "<span{side} style=\"left:{at}%\">{text}{below}</span>");
+    }
+    out + "</div>"
+}
+
+/// Names that would lie upon each other are moved apart, as little as that takes; they keep their order.
+fn apart(ends: &[End], height: u16) -> Vec<End> {
+    let room = 17.0 / f64::from(height.max(1));
+    let mut ends = ends.to_vec();
+    ends.sort_by(|one, other| one.at.total_cmp(&other.at));
+    for index in 1..ends.len() {
+        ends[index].at = ends[index].at.max(ends[index - 1].at + room);
+    }
+    // Back from the top.
+    let mut above = 1.0 + room;
+    for end in ends.iter_mut().rev() {
+        end.at = end.at.min(above - room);
+        above = end.at;
+    }
+    ends
+}
+
+/// Upright bands over all of a chart, at most a hundred, each with words that are shown where it is pointed at. Answers SVG.
+/// `words` is asked for the pieces from one to another.
+#[expect(clippy::cast_precision_loss, reason = "some hundred pieces")]
+pub(in crate::report) fn bands(
+    pieces: usize,
+    words: impl Fn(std::ops::Range<usize>) -> Option<String>,
+) -> String {
+    let each = pieces.div_ceil(100).max(1);
+    let mut out = "<g class=\"bands\">".to_owned();
+    for first in (0..pieces).step_by(each) {
+        let range = first..(first + each).min(pieces);
+        let edge = |index: usize| WIDTH * index as f64 / pieces as f64;
+        let (x, width) = (edge(range.start), edge(range.end) - edge(range.start));
+        if let Some(words) = words(range) {
+            let lines: Vec<String> = words.lines().map(escaped).collect();
+            let _ = write!(
+                out,
+                "<rect class=\"h\" x=\"{}\" width=\"{}\" height=\"100\"><title>{}</title></rect>",
+                coordinate(x),
+                coordinate(width),
+                lines.join("\n")
+            );
+        }
+    }
+    out + "</g>"
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_chart_is_shapes_and_words_around_them() {
+        let plot = Plot {
+            label: "a <b>".to_owned(),
+            height: 80,
+            rows: vec![(0.0, "0".to_owned()), (0.5, "20".to_owned())],
+            columns: vec![
+                (0.0, "14:00".to_owned(), Some("31 Dec".to_owned())),
+                (0.5, "15:00".to_owned(), None),
+            ],
+            shapes: "<path d=\"M0 0\"/>".to_owned(),
+            ends: vec![End {
+                at: 0.5,
+                class: "c1".to_owned(),
+                text: "a&b".to_owned(),
+            }],
+        };
+        insta::assert_snapshot!(plot.html().replace("><", ">\n<"), @"");
+        let said = bands(2, |range| (range.start == 1).then(|| "a\n<b>".to_owned()));
+        insta::assert_snapshot!(said, @"");
+    }
+
+    proptest! {
+        #[test]
+        fn names_do_not_lie_upon_each_other(heights in prop::collection::vec(0.0_f64..=1.0, 1..9)) {
+            let ends: Vec<End> = heights.iter().map(|at| End { at: *at, class: String::new(), text: String::new() }).collect();
+            let moved = apart(&ends, 200);
+            prop_assert!(moved.windows(2).all(|two| two[1].at - two[0].at >= 17.0 / 200.0 - 1e-9));
+            prop_assert!(moved.iter().all(|end| end.at <= 1.0 + 1e-9));
+        }
+    }
+}

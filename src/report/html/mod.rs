@@ -1,0 +1,16 @@
+//! A report as one page of HTML that needs nothing else: no network, no script to be complete, no font.
+
+mod course;
+mod gpus;
+mod page;
+mod parts;
+mod servers;
+mod spreads;
+mod summary;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod throughput;
+mod timeline;
+
+pub use page::report_html;

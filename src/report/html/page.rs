@@ -1,0 +1,73 @@
+//! The page: its head, its sections in their order, and its foot.
+
+use jiff::tz::TimeZone;
+
+use super::course;
+use super::parts::{Page, none, section};
+use super::{spreads, summary, tables};
+use crate::report::charts::Charts;
+use crate::report::document::{Report, Subject};
+use crate::report::draw::escaped;
+
+const STYLE: &str = include_str!("page.css");
+/// Shows at once, and for fingers, what a browser shows of a `<title>` after a while, and for a mouse alone.
+const SCRIPT: &str = include_str!("page.js");
+/// The only script that a browser is to run here: SHA-256 of the above, as Content-Security-Policy wants it.
+pub(super) const SCRIPT_HASH: &str = "sha256-QytAi6Vj20szaQAhFVAbpgkxllWDAgNfM/ooiwChDGQ=";
+
+/// The report as one page. Times of day are those of `zone`. The same report, charts and zone give the same bytes.
+pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String {
+    let page = Page { charts, zone };
+    let mut sections = vec![(
+        "summary",
+        "How it came out",
+        summary::section(&page, report),
+    )];
+    match &charts.course {
+        Some(course) => sections.extend(course::sections(&page, course)),
+        None => sections.push(("course", "What happened", unknown(report))),
+    }
+    sections.push((
+        "times",
+        "How long calls took",
+        spreads::section(&page, report),
+    ));
+    sections.push(("tables", "The tables", tables::section(&page, report)));
+    sections.retain(|(_, _, body)| !body.is_empty());
+    let links = sections
+        .iter()
+        .map(|(id, title, _)| format!("<a href=\"#{id}\">{title}</a>"));
+    let links: String = links.collect();
+    let bodies = sections.iter();
+    let bodies: String = bodies
+        .map(|(id, title, body)| section(id, title, body))
+        .collect();
+    let (title, header) = summary::header(&page, report);
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'; img-src data:"
+    );
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+        <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\
+        <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+        <meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">\
+        <link rel=\"icon\" href=\"data:,\"><title>{}</title>\n<style>\n{STYLE}</style></head>\n<body><main>\n\
+        <header>{header}<nav aria-label=\"Sections\">{links}</nav></header>\n{bodies}\
+        <footer>{}</footer>\n</main><div id=\"tip\" hidden></div><script>{SCRIPT}</script></body></html>\n",
+        escaped(&title),
+        foot(),
+    )
+}
+
+fn foot() -> &'static str {
+    "The same numbers for programs are in <code>report.json</code>. What each means stands in <code>docs/REPORT.md</code>."
+}
+
+fn unknown(report: &Report) -> String {
+    none(match report.subject {
+        Subject::Results { .. } => {
+            "these results were made without toolorch, or are read without their run: nobody recorded what servers, GPUs and the client did over time"
+        }
+        Subject::Run { .. } => "the journal of this run cannot be read, or is empty",
+    })
+}

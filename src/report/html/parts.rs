@@ -1,0 +1,145 @@
+//! Pieces that several sections have in common.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+
+use crate::base::{Millis, Timestamp};
+use crate::report::charts::{Charts, Frame};
+use crate::report::draw::{amount, escaped, moments, nice};
+
+/// What all sections are made of.
+pub(super) struct Page<'a> {
+    pub(super) charts: &'a Charts,
+    pub(super) zone: &'a TimeZone,
+}
+
+/// A section; its id is how it is linked to.
+pub(super) fn section(id: &str, title: &str, body: &str) -> String {
+    format!("<section id=\"{id}\"><h2>{title}</h2>{body}</section>\n")
+}
+
+/// A line instead of a chart.
+pub(super) fn none(line: &str) -> String {
+    format!("<p class=\"none\">{}</p>", escaped(line))
+}
+
+/// Sentences, one a line.
+pub(super) fn lines<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
+    let items = all
+        .into_iter()
+        .map(|line| format!("<li>{}</li>", marked(line)));
+    let items: String = items.collect();
+    if items.is_empty() {
+        return items;
+    }
+    format!("<ul class=\"lines\">{items}</ul>")
+}
+
+/// A sentence in which names stand between backticks.
+pub(super) fn marked(line: &str) -> String {
+    let mut out = String::new();
+    let parts: Vec<&str> = line.split('`').collect();
+    for (index, part) in parts.iter().enumerate() {
+        let part = escaped(part);
+        let is_name = index % 2 == 1;
+        // One without a partner is nothing but itself.
+        if is_name && index + 1 == parts.len() {
+            let _ = write!(out, "`{part}");
+        } else if is_name {
+            let _ = write!(out, "<code>{part}</code>");
+        } else {
+            out.push_str(&part);
+        }
+    }
+    out
+}
+
+/// The CSS class of a hue; there are eight.
+pub(super) fn hue(class: Option<usize>) -> String {
+    class.map_or_else(String::new, |class| format!("c{}", class % 8))
+}
+
+/// A dot in a hue.
+pub(super) fn dot(class: Option<usize>) -> String {
+    match class {
+        Some(_) => format!("<i class=\"dot {}\"></i>", hue(class)),
+        None => String::new(),
+    }
+}
+
+/// `1 server`, `2 servers`.
+pub(super) fn counted(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+impl Page<'_> {
+    /// A name of a class as HTML: a dot, its name, and what clients call it.
+    pub(super) fn class(&self, class: usize) -> String {
+        let Some(known) = self.charts.classes.all().get(class) else {
+            return String::new();
+        };
+        let key = known.key.as_ref();
+        let key = key.map(|key| format!(" <span>{}</span>", escaped(key)));
+        let (dot, name) = (dot(Some(class)), escaped(&known.name));
+        format!("{dot}<b>{name}</b>{}", key.unwrap_or_default())
+    }
+
+    /// A moment by the clock on the wall; `form` is one of `strftime`.
+    pub(super) fn clock(&self, at: Timestamp, form: &str) -> String {
+        let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+        let at = jiff::Timestamp::from_millisecond(millis);
+        at.map_or_else(
+            |_| String::new(),
+            |at| at.to_zoned(self.zone.clone()).strftime(form).to_string(),
+        )
+    }
+
+    /// A moment, as exactly as the frame is long.
+    pub(super) fn moment(&self, at: Timestamp, frame: &Frame) -> String {
+        let form = match frame.span() {
+            short if short < Millis::from_secs(3600) => "%H:%M:%S",
+            day if day < Millis::from_secs(20 * 3600) => "%H:%M",
+            _ => "%-d %b %H:%M",
+        };
+        self.clock(at, form)
+    }
+
+    /// From when to when pieces are.
+    pub(super) fn pieces(&self, frame: &Frame, range: &std::ops::Range<usize>) -> String {
+        let (from, _) = frame.piece(range.start);
+        let (_, to) = frame.piece(range.end.saturating_sub(1));
+        let (from, to) = (self.moment(from, frame), self.moment(to, frame));
+        format!("{from} – {to}")
+    }
+
+    /// Words below a chart over time, at most so many.
+    pub(super) fn columns(&self, frame: &Frame, most: u64) -> Vec<(f64, String, Option<String>)> {
+        let moments = moments(frame, self.zone, most).into_iter();
+        moments
+            .map(|moment| (frame.place(moment.at), moment.text, moment.day))
+            .collect()
+    }
+}
+
+/// The height of an axis from zero on, and its words.
+pub(super) fn upright(max: f64, most: u32) -> (f64, Vec<(f64, String)>) {
+    let ticks = nice(max, most);
+    let top = ticks.last().copied().unwrap_or(1.0);
+    let rows = ticks.iter().map(|tick| (tick / top, amount(*tick)));
+    (top, rows.collect())
+}
+
+/// The most of what is known.
+pub(super) fn most(series: &[Option<f64>]) -> f64 {
+    series.iter().flatten().copied().fold(0.0, f64::max)
+}
+
+/// The mean of what is known of some pieces.
+#[expect(clippy::cast_precision_loss, reason = "some hundred pieces")]
+pub(super) fn mean(series: &[Option<f64>]) -> Option<f64> {
+    let known = series.iter().flatten();
+    let count = known.clone().count();
+    (count > 0).then(|| known.sum::<f64>() / count as f64)
+}

@@ -1,0 +1,165 @@
+//! What ran, how it ended, and how the questions came out.
+
+use std::fmt::Write as _;
+
+use super::parts::{Page, counted, lines};
+use crate::report::charts::Course;
+use crate::report::document::{Report, Subject, accuracy_lines};
+use crate::report::draw::{amount, coordinate, escaped, percent};
+use crate::report::tables::{Accuracy, Evaluation};
+
+/// The title of the page, and its head as HTML.
+pub(super) fn header(page: &Page<'_>, report: &Report) -> (String, String) {
+    match &report.subject {
+        Subject::Results { place } => {
+            let shown = escaped(place);
+            let head = format!("<p class=\"kind\">Results</p><h1>{shown}</h1>");
+            (format!("{place}: report"), head)
+        }
+        Subject::Run {
+            run,
+            cluster,
+            ended,
+            until,
+        } => {
+            let state = match (ended, until) {
+                (Some(0), _) => "ended".to_owned(),
+                (Some(code), _) => format!("ended with exit code {code}"),
+                (None, Some(_)) => "goes on".to_owned(),
+                (None, None) => "its journal cannot be read".to_owned(),
+            };
+            let when = page.charts.course.as_ref();
+            let when = when.map_or_else(String::new, |course| format!(" · {}", span(page, course)));
+            let head = format!(
+                "<p class=\"kind\">Run <code>{}</code></p><h1>{}</h1><p class=\"sub\">{state}{when}</p>",
+                escaped(run),
+                escaped(cluster)
+            );
+            (format!("{cluster}: report on {run}"), head)
+        }
+    }
+}
+
+/// `31 Dec 2025, 21:07 – 23:10 (Europe/Berlin)`.
+fn span(page: &Page<'_>, course: &Course) -> String {
+    let frame = &course.frame;
+    let day = "%-d %b %Y";
+    let (first, last) = (page.clock(frame.from, day), page.clock(frame.to, day));
+    let (from, to) = (
+        page.clock(frame.from, "%H:%M"),
+        page.clock(frame.to, "%H:%M"),
+    );
+    let zone = match page.zone.iana_name() {
+        Some(name) => name.to_owned(),
+        None => page.clock(frame.from, "UTC%:z"),
+    };
+    let last = if last == first {
+        String::new()
+    } else {
+        format!("{last}, ")
+    };
+    escaped(&format!("{first}, {from} – {last}{to} ({zone})"))
+}
+
+pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
+    let mut out = String::new();
+    if let Some(course) = &page.charts.course {
+        out.push_str(&tiles(course));
+    }
+    for evaluation in &report.evaluations {
+        out.push_str(&of_evaluation(report, evaluation));
+    }
+    if report.evaluations.is_empty() {
+        out.push_str("<p class=\"none\">it has no evaluation</p>");
+    }
+    out
+}
+
+fn tiles(course: &Course) -> String {
+    let mut tiles = vec![(
+        if course.goes_on {
+            "Goes on since"
+        } else {
+            "Took"
+        },
+        course.frame.span().to_string(),
+        String::new(),
+    )];
+    for pace in &course.paces {
+        tiles.push((
+            "Questions per minute",
+            amount(pace.mean),
+            format!("of {}, {} finished", pace.eval, pace.finished),
+        ));
+    }
+    let lanes = course.groups.iter().flat_map(|group| &group.lanes);
+    let units = lanes.count() as u64;
+    tiles.push((
+        "Started again",
+        course.restarts().to_string(),
+        format!("of {}", counted(units, "unit")),
+    ));
+    let open = course.alarms.iter().filter(|told| told.over.is_none());
+    let open = match (course.alarms.len(), open.count()) {
+        (0, _) => String::new(),
+        (_, 0) => "all over".to_owned(),
+        (_, open) => format!("{open} without a known end"),
+    };
+    tiles.push(("Alarms", course.alarms.len().to_string(), open));
+    let tiles = tiles.iter().map(|(name, value, more)| {
+        let (value, more) = (escaped(value), escaped(more));
+        format!("<div><dt>{name}</dt><dd>{value}<small>{more}</small></dd></div>")
+    });
+    format!("<dl class=\"tiles\">{}</dl>", tiles.collect::<String>())
+}
+
+fn of_evaluation(report: &Report, found: &Evaluation) -> String {
+    let Evaluation { name, accuracy, .. } = found;
+    let mut out = "<div class=\"card\">".to_owned();
+    if let Subject::Run { .. } = report.subject {
+        let _ = write!(out, "<h3>{}</h3>", escaped(name));
+    }
+    if let Some(share) = accuracy.of_answered {
+        let _ = write!(
+            out,
+            "<p class=\"big\">{} <small>of those answered are right</small></p>",
+            percent(share)
+        );
+    }
+    out.push_str(&bar(accuracy));
+    out.push_str(&lines(&accuracy_lines(accuracy)));
+    out.push_str("</div>");
+    out
+}
+
+/// All questions as one bar, in parts.
+#[expect(clippy::cast_precision_loss, reason = "fewer questions than 2^52")]
+fn bar(found: &Accuracy) -> String {
+    let answered = found.done.saturating_sub(found.errors);
+    let torn = found.torn.len();
+    let answers = match found.correct {
+        Some(correct) => [
+            ("right", "right", correct),
+            ("wrong", "wrong", answered.saturating_sub(correct)),
+        ],
+        None => [("wrong", "answered", answered), ("wrong", "", 0)],
+    };
+    let rest = [
+        ("error", "in error", found.errors),
+        ("torn", "torn", torn),
+        ("missing", "missing", found.missing.unwrap_or(0)),
+    ];
+    let parts = answers.into_iter().chain(rest);
+    let parts: Vec<_> = parts.filter(|(_, _, count)| *count > 0).collect();
+    let all: usize = parts.iter().map(|(_, _, count)| count).sum();
+    let (mut bar, mut key) = (String::new(), String::new());
+    for (class, word, count) in parts {
+        let width = coordinate(100.0 * count as f64 / all.max(1) as f64);
+        let _ = write!(bar, "<i class=\"{class}\" style=\"flex:{width} 1 0\"></i>");
+        let _ = write!(key, "<li><i class=\"{class}\"></i>{count} {word}</li>");
+    }
+    if key.is_empty() {
+        return String::new();
+    }
+    format!("<div class=\"share\" aria-hidden=\"true\">{bar}</div><ul class=\"key\">{key}</ul>")
+}

@@ -1,0 +1,183 @@
+//! Units and their attempts over time, and alarms.
+
+use std::fmt::Write as _;
+
+use super::parts::{Page, counted, dot, hue, marked};
+use crate::report::charts::{Course, Doing, Frame, Group, Lane, MarkKind, Span, Told};
+use crate::report::draw::{Plot, coordinate, escaped};
+
+/// Pixels of a lane.
+const LANE: usize = 14;
+/// So many spans of a lane are drawn: the longest.
+const SPANS: usize = 200;
+/// And so many marks: the last.
+const MARKS: usize = 100;
+/// So many alarms are told.
+const ALARMS: usize = 60;
+
+pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
+    let frame = &course.frame;
+    let mut out = format!("<p class=\"lead\">{}</p>{KEY}<div class=\"groups\">", LEAD);
+    for group in &course.groups {
+        out.push_str(&of_group(page, course, group));
+    }
+    // The words of the time stand below the last one.
+    let axis = Plot {
+        height: 1,
+        label: "time".to_owned(),
+        columns: page.columns(frame, 9),
+        ..Plot::default()
+    };
+    let _ = write!(out, "{}</div>", axis.html());
+    out + &alarms(page, course)
+}
+
+const LEAD: &str = "Each bar is a start of a unit, from its launch to its end.";
+const KEY: &str = "<ul class=\"key\"><li><i class=\"starting\"></i>starting</li><li><i class=\"ready\"></i>ready, at work</li><li><i class=\"troubled\"></i>not well, held</li><li><i class=\"stopping\"></i>stopping</li><li><i class=\"died\"></i>ended by itself</li><li><i class=\"over\"></i>evaluation over</li></ul>";
+
+fn of_group(page: &Page<'_>, course: &Course, group: &Group) -> String {
+    let starts: u64 = group
+        .lanes
+        .iter()
+        .map(|lane| lane.starts.saturating_sub(1))
+        .sum();
+    let mut words: Vec<String> = group.key.iter().map(|key| escaped(key)).collect();
+    if group.lanes.len() > 1 {
+        words.push(counted(group.lanes.len() as u64, "unit"));
+    }
+    if starts > 0 {
+        words.push(format!("started again {}", times(starts)));
+    }
+    let (dot, hue) = (dot(group.class), hue(group.class));
+    let (name, words) = (escaped(&group.name), words.join(" · "));
+    let height = LANE * group.lanes.len();
+    let mut out = format!(
+        "<h4>{dot}{name} <small>{words}</small></h4><div class=\"plot lanes {hue}\" style=\"--h:{height}px\"><div class=\"ys\">"
+    );
+    for (index, lane) in group.lanes.iter().enumerate() {
+        let bottom = 100.0 * share(group.lanes.len() - index, group.lanes.len(), 0.5);
+        let (bottom, label) = (coordinate(bottom), escaped(&lane.label));
+        let _ = write!(out, "<span style=\"bottom:{bottom}%\">{label}</span>");
+    }
+    let lanes = 10 * group.lanes.len();
+    let _ = write!(
+        out,
+        "</div><svg viewBox=\"0 0 1000 {lanes}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{name} over time\">"
+    );
+    for (from, to) in &course.unwatched {
+        let (x, width) = place(&course.frame, *from, *to);
+        let _ = write!(
+            out,
+            "<rect class=\"unwatched h\" x=\"{x}\" width=\"{width}\" height=\"{lanes}\"><title>nobody watched from {} to {}</title></rect>",
+            page.moment(*from, &course.frame),
+            page.moment(*to, &course.frame)
+        );
+    }
+    for (index, lane) in group.lanes.iter().enumerate() {
+        of_lane(&mut out, page, &course.frame, lane, 10 * index);
+    }
+    out + "</svg></div>"
+}
+
+fn times(count: u64) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some hundred lanes")]
+fn share(index: usize, of: usize, less: f64) -> f64 {
+    (index as f64 - less) / of.max(1) as f64
+}
+
+/// Where a span begins and how wide it is; what is short can still be seen.
+fn place(
+    frame: &Frame,
+    from: crate::base::Timestamp,
+    to: crate::base::Timestamp,
+) -> (String, String) {
+    let (from, to) = (1000.0 * frame.place(from), 1000.0 * frame.place(to));
+    let width = (to - from).max(1.2);
+    (coordinate(from.min(1000.0 - width)), coordinate(width))
+}
+
+fn of_lane(out: &mut String, page: &Page<'_>, frame: &Frame, lane: &Lane, top: usize) {
+    let mut spans: Vec<&Span> = lane.spans.iter().collect();
+    spans.sort_by_key(|span| std::cmp::Reverse(span.to.since(span.from)));
+    spans.truncate(SPANS);
+    spans.sort_by_key(|span| span.from);
+    let unit = escaped(lane.unit.as_str());
+    for span in spans {
+        let (x, width) = place(frame, span.from, span.to);
+        let class = match span.doing {
+            Doing::Queued => "queued",
+            Doing::Starting => "starting",
+            Doing::Ready => "ready",
+            Doing::Troubled => "troubled",
+            Doing::Stopping => "stopping",
+            Doing::Held => "held",
+        };
+        let _ = write!(
+            out,
+            "<rect class=\"{class} h\" x=\"{x}\" y=\"{}\" width=\"{width}\" height=\"7\"><title>{unit}, {}\n{} – {} ({})</title></rect>",
+            top + 1,
+            escaped(&span.words),
+            page.moment(span.from, frame),
+            page.moment(span.to, frame),
+            span.to.since(span.from)
+        );
+    }
+    let late = lane.marks.len().saturating_sub(MARKS);
+    for mark in &lane.marks[late..] {
+        let x = 1000.0 * frame.place(mark.at);
+        let class = match mark.kind {
+            MarkKind::Died => "died",
+            MarkKind::GaveUp => "gave-up",
+            MarkKind::Over => "over",
+        };
+        let _ = write!(
+            out,
+            "<path class=\"{class}\" d=\"M{} {top}v9\"/><rect class=\"mark h\" x=\"{}\" y=\"{top}\" width=\"8\" height=\"9\"><title>{unit}, {}\n{}</title></rect>",
+            coordinate(x),
+            coordinate(x - 4.0),
+            page.moment(mark.at, frame),
+            escaped(&mark.words)
+        );
+    }
+}
+
+fn alarms(page: &Page<'_>, course: &Course) -> String {
+    if course.alarms.is_empty() {
+        return "<p class=\"none\">There was no alarm.</p>".to_owned();
+    }
+    let told = course.alarms.iter().take(ALARMS);
+    let items: String = told.map(|told| alarm(page, course, told)).collect();
+    let more = course.alarms.len().saturating_sub(ALARMS);
+    let more = match more {
+        0 => String::new(),
+        more => format!("<p class=\"none\">and {more} more: <code>toolorch events</code></p>"),
+    };
+    format!(
+        "<h3 style=\"margin-top:1.6rem\">{}</h3><ol class=\"alarms\" style=\"margin-top:.5rem\">{items}</ol>{more}",
+        counted(course.alarms.len() as u64, "alarm")
+    )
+}
+
+fn alarm(page: &Page<'_>, course: &Course, told: &Told) -> String {
+    let unit = told
+        .unit
+        .as_ref()
+        .map(|unit| format!("<small>{}</small><br>", escaped(unit.as_str())));
+    let over = match told.over {
+        Some(over) => format!(" <small>(over after {})</small>", over.since(told.at)),
+        None => String::new(),
+    };
+    format!(
+        "<li><time>{}</time><b>{}</b><span>{}{}{over}</span></li>",
+        page.moment(told.at, &course.frame),
+        escaped(&told.alarm),
+        unit.unwrap_or_default(),
+        marked(&told.text)
+    )
+}
