@@ -1,5 +1,6 @@
 //! The command line as clap sees it; each doc comment is the help that people read.
 
+use crate::report::charts::BINS;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -469,7 +470,10 @@ pub(super) struct ReportArgs {
     /// How it is shown.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: ReportFormat,
-    /// Write report.json and report.md there; those of a run are otherwise kept in its folder.
+    /// How many bars the histograms of report.html have.
+    #[arg(long, value_name = "N", default_value_t = BINS, value_parser = bins)]
+    pub(super) bins: usize,
+    /// Write report.json, report.md and report.html there; those of a run are otherwise kept in its folder.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Write nothing: say whether the files that are there are what would be written now.
@@ -477,6 +481,12 @@ pub(super) struct ReportArgs {
     pub(super) check: bool,
     #[command(flatten)]
     pub(super) told: ToldArgs,
+}
+
+/// A number of bars that fits a page.
+fn bins(text: &str) -> Result<usize, String> {
+    let bins = text.parse().ok().filter(|bins| (1..=200).contains(bins));
+    bins.ok_or_else(|| "a histogram has 1 to 200 bars".to_owned())
 }
 
 /// What results alone do not tell.

@@ -70,7 +70,7 @@ fn tables(desks: &mut [EvalDesk], run: &RunState) -> String {
 }
 
 /// Where the calls of this run's clients went.
-fn routing(plan: &Plan, run: &RunState, desks: &[EvalDesk]) -> String {
+pub(super) fn routing(plan: &Plan, run: &RunState, desks: &[EvalDesk]) -> String {
     let (mut reports, mut asked, mut unlogged) = (Reports::default(), false, false);
     for desk in desks {
         let Some(mark) = run.books.evals.get(desk.name()) else {

@@ -5,6 +5,7 @@ mod args_sim;
 mod args_what_if;
 mod audience;
 mod changes;
+mod charts_of;
 mod closing;
 mod cmd;
 mod companion;

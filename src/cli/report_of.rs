@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::ToldArgs;
+use super::charts_of;
 use super::predictions;
 use super::runs::Found as Run;
 use super::unit_log;
@@ -12,8 +13,9 @@ use crate::facts::DatasetProblem;
 use crate::facts::samples::Samples;
 use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan, UnitKind};
+use crate::report::charts::Charts;
 use crate::report::known::{Ends, Known, evidence, evidence_of_results, server_times};
-use crate::report::tables::{Evaluation, Found, Logged, Source, Whose, evaluation};
+use crate::report::tables::{Evaluation, Found, Logged, Source, Times, Whose, evaluation, times};
 use crate::report::verdict::{Evidence, analyse};
 use crate::report::{Judgement, Report, Subject};
 use crate::run::Phase;
@@ -26,16 +28,29 @@ pub(super) struct Judgeable {
     pub(super) tables: Evaluation,
     /// None before its client has started.
     pub(super) evidence: Option<Evidence>,
+    times: Vec<Times>,
 }
 
-/// Of a run: all its evaluations, with all results that are there.
+/// A report, and what its page shows beside.
+pub(super) struct Made {
+    pub(super) report: Report,
+    pub(super) charts: Charts,
+}
+
+/// Of a run: all its evaluations, with all results that are there. Histograms have so many `bins`.
 ///
 /// # Errors
 /// Results are there and cannot be read.
-pub(super) fn of_run(run: &Run) -> Result<Report, FileError> {
+pub(super) fn of_run(run: &Run, bins: usize) -> Result<Made, FileError> {
     let plan = &run.plan;
     let speed = plan.shares.speed;
-    let found = judgeable(run)?;
+    let samples = read_samples(run.dir.path());
+    let mut found = match &samples {
+        Ok(samples) => of_evals(run, samples)?,
+        Err(_) => of_evals(run, &Samples::default())?,
+    };
+    let times = found.iter_mut().map(|one| std::mem::take(&mut one.times));
+    let charts = charts_of::of_run(run, samples.as_ref(), times.collect(), bins);
     let judged = found.iter().filter_map(|one| {
         let evidence = one.evidence.as_ref()?;
         let name = &one.tables.name;
@@ -48,7 +63,7 @@ pub(super) fn of_run(run: &Run) -> Result<Report, FileError> {
     });
     let judgements = judged.collect();
     let at = run.records.last().map(|record| record.at);
-    Ok(Report {
+    let report = Report {
         subject: Subject::Run {
             run: run.dir.id().to_string(),
             cluster: plan.cluster.to_string(),
@@ -60,7 +75,8 @@ pub(super) fn of_run(run: &Run) -> Result<Report, FileError> {
         },
         evaluations: found.into_iter().map(|one| one.tables).collect(),
         judgements,
-    })
+    };
+    Ok(Made { report, charts })
 }
 
 /// All evaluations of a run. Samples that cannot be read are as good as none: a report says what is missing.
@@ -68,9 +84,12 @@ pub(super) fn of_run(run: &Run) -> Result<Report, FileError> {
 /// # Errors
 /// Results are there and cannot be read.
 pub(super) fn judgeable(run: &Run) -> Result<Vec<Judgeable>, FileError> {
-    let samples = read_samples(run.dir.path()).unwrap_or_default();
+    of_evals(run, &read_samples(run.dir.path()).unwrap_or_default())
+}
+
+fn of_evals(run: &Run, samples: &Samples) -> Result<Vec<Judgeable>, FileError> {
     let evals = run.plan.evals.iter();
-    evals.map(|eval| of_eval(run, eval, &samples)).collect()
+    evals.map(|eval| of_eval(run, eval, samples)).collect()
 }
 
 fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, FileError> {
@@ -98,7 +117,7 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
         ends: Ends::Written(&ends),
         tables: None,
     };
-    let tables = evaluation(Found {
+    let found = Found {
         name: eval.name.to_string(),
         place: match &eval.results {
             ResultsPlan::Dir { dir, .. } => dir.clone(),
@@ -110,12 +129,18 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
         orchestrator: orchestrator(&run.plan, eval),
         server_times: server_times(&known),
         whose: Whose::Run,
-    });
+    };
+    let times = times(&found);
+    let tables = evaluation(found);
     let evidence = evidence(&Known {
         tables: Some(&tables),
         ..known
     });
-    Ok(Judgeable { tables, evidence })
+    Ok(Judgeable {
+        tables,
+        evidence,
+        times,
+    })
 }
 
 fn call_log(path: Option<&Path>) -> Option<Logged> {
@@ -158,7 +183,7 @@ fn orchestrator(plan: &Plan, eval: &EvalPlan) -> Option<String> {
 ///
 /// # Errors
 /// What cannot be read, or that there are none, and what to do.
-pub(super) fn of_results(place: &Path, told: &ToldArgs) -> Result<Report, String> {
+pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<Made, String> {
     let shown = shown(place);
     let path = place.to_string_lossy().into_owned();
     let results = if place.is_dir() {
@@ -191,6 +216,7 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs) -> Result<Report, String
         server_times: Vec::new(),
         whose: Whose::Anybody,
     };
+    let charts = charts_of::of_results(times(&found), bins);
     let tables = evaluation(found);
     let judged = evidence_of_results(&tables).map(|evidence| Judgement {
         evaluation: tables.name.clone(),
@@ -198,11 +224,12 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs) -> Result<Report, String
         analysis: analyse(&evidence),
         followed: None,
     });
-    Ok(Report {
+    let report = Report {
         subject: Subject::Results { place: shown },
         judgements: judged.into_iter().collect(),
         evaluations: vec![tables],
-    })
+    };
+    Ok(Made { report, charts })
 }
 
 /// As it was named, but for a slash at its end.

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
+
 use crate::base::ExitStatus;
 use crate::cli::args::{ReportArgs, ReportFormat, ToldArgs};
 use crate::cli::printer::Printer;
+use crate::cli::report_of::Made;
 use crate::cli::runs::{self, Found};
 use crate::cli::{predictions, report_of};
-use crate::report::{Report, report_json, report_markdown, report_text};
+use crate::report::{report_html, report_json, report_markdown, report_text};
 use crate::run::store::{Mode, StoreError, make_dir, read_regular, write_atomically};
 
 /// What it is on.
@@ -33,29 +36,32 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
     };
     let target = target(args.target.as_deref(), printer)?;
     let place = place(&target, args.out.as_deref()).map_err(complain)?;
-    let report = match &target {
-        Target::Results(place) => report_of::of_results(place, &args.told).map_err(complain)?,
+    let made = match &target {
+        Target::Results(place) => {
+            report_of::of_results(place, &args.told, args.bins).map_err(complain)?
+        }
         Target::Run(found) => {
             refuse_told(&args.told, found).map_err(complain)?;
-            report_of::of_run(found).map_err(|error| {
+            report_of::of_run(found, args.bins).map_err(|error| {
                 printer.complain(&format!("error: {error}"));
                 ExitStatus::Refused
             })?
         }
     };
     if args.check {
-        return check(&report, &place, printer);
+        return check(&made, &place, printer);
     }
+    let report = &made.report;
     let shown = match args.format {
-        ReportFormat::Text => report_text(&report),
-        ReportFormat::Json => report_json(&report),
-        ReportFormat::Md => report_markdown(&report),
+        ReportFormat::Text => report_text(report),
+        ReportFormat::Json => report_json(report),
+        ReportFormat::Md => report_markdown(report),
     };
     // What can be shown is shown, whatever becomes of the files.
     printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
-    if let Some(folder) = write(&report, &place).map_err(|error| runs::store(&error, printer))? {
+    if let Some(folder) = write(&made, &place).map_err(|error| runs::store(&error, printer))? {
         printer.say(&format!(
-            "wrote report.json and report.md to `{}`",
+            "wrote report.json, report.md and report.html to `{}`",
             folder.display()
         ));
     }
@@ -130,10 +136,13 @@ fn place(target: &Target, out: Option<&Path>) -> Result<Place, String> {
 }
 
 /// The files of a report; what it predicts is kept with a run alone, whose next run it is for.
-fn files(report: &Report, place: &Place) -> Vec<(String, String)> {
+fn files(made: &Made, place: &Place) -> Vec<(String, String)> {
+    let report = &made.report;
+    let page = report_html(report, &made.charts, &TimeZone::system());
     let mut files = vec![
         ("report.json".to_owned(), report_json(report)),
         ("report.md".to_owned(), report_markdown(report)),
+        ("report.html".to_owned(), page),
     ];
     if matches!(place, Place::Run(_)) {
         files.extend(predictions::kept(report));
@@ -141,7 +150,7 @@ fn files(report: &Report, place: &Place) -> Vec<(String, String)> {
     files
 }
 
-fn write<'a>(report: &Report, place: &'a Place) -> Result<Option<&'a Path>, StoreError> {
+fn write<'a>(made: &Made, place: &'a Place) -> Result<Option<&'a Path>, StoreError> {
     let (folder, mode) = match place {
         Place::None => return Ok(None),
         Place::Run(folder) => {
@@ -153,14 +162,14 @@ fn write<'a>(report: &Report, place: &'a Place) -> Result<Option<&'a Path>, Stor
             (folder, Mode::Shared)
         }
     };
-    for (name, text) in files(report, place) {
+    for (name, text) in files(made, place) {
         write_atomically(&folder.join(name), text.as_bytes(), mode)?;
     }
     Ok(Some(folder))
 }
 
 /// Compares the files that are there with what would be written now.
-fn check(report: &Report, place: &Place, printer: Printer) -> Result<ExitStatus, ExitStatus> {
+fn check(made: &Made, place: &Place, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (Place::Run(folder) | Place::Named(folder)) = place else {
         printer.complain(
             "error: reports on a folder of results are kept where `--out` says\nhelp: name the folder that has them: --check --out DIR",
@@ -168,7 +177,7 @@ fn check(report: &Report, place: &Place, printer: Printer) -> Result<ExitStatus,
         return Err(ExitStatus::Usage);
     };
     let mut status = ExitStatus::Done;
-    for (name, text) in files(report, place) {
+    for (name, text) in files(made, place) {
         let path = folder.join(name);
         let shown = path.display();
         let words = match read_regular(&path) {
@@ -183,7 +192,7 @@ fn check(report: &Report, place: &Place, printer: Printer) -> Result<ExitStatus,
     }
     if status == ExitStatus::Done {
         printer.say(&format!(
-            "report.json and report.md in `{}` are what would be written now",
+            "report.json, report.md and report.html in `{}` are what would be written now",
             folder.display()
         ));
     }

@@ -2,7 +2,7 @@
 
 use super::class::Classes;
 use crate::report::quantile;
-use crate::report::tables::{Found, Times, times};
+use crate::report::tables::Times;
 
 /// So many bars, where nobody wants another number.
 pub const BINS: usize = 20;
@@ -43,9 +43,9 @@ pub struct Bin {
     pub count: usize,
 }
 
-/// Of all tools and the orchestrator, as far as times are known.
-pub fn spreads(found: &Found, bins: usize, classes: &mut Classes) -> Vec<Spread> {
-    let all = times(found).into_iter();
+/// Of all kinds of call of which times are known.
+pub fn spreads(all: Vec<Times>, bins: usize, classes: &mut Classes) -> Vec<Spread> {
+    let all = all.into_iter();
     all.filter_map(|times| spread(times, bins, classes))
         .collect()
 }

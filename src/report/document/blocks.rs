@@ -29,7 +29,7 @@ pub(in crate::report) enum Block {
 /// So many torn results are named.
 const NAMED: usize = 5;
 
-pub(in crate::report) fn blocks(report: &Report) -> Vec<Block> {
+pub(super) fn blocks(report: &Report) -> Vec<Block> {
     let mut all = vec![Block::Title(subject(&report.subject))];
     if report.evaluations.is_empty() {
         all.push(Block::Lines(vec!["it has no evaluation".to_owned()]));
@@ -75,7 +75,8 @@ fn subject(subject: &Subject) -> String {
     }
 }
 
-fn of_evaluation(found: &Evaluation) -> Vec<Block> {
+/// How its questions came out, then its tables.
+pub(in crate::report) fn of_evaluation(found: &Evaluation) -> Vec<Block> {
     let mut all = vec![Block::Lines(accuracy_lines(&found.accuracy))];
     let mut table = |title: &str, left: usize, rows: Vec<Vec<String>>| {
         if rows.len() > 1 {
@@ -113,7 +114,7 @@ fn of_evaluation(found: &Evaluation) -> Vec<Block> {
 }
 
 /// The verdict, which stands before the tables.
-fn judgement(judged: &Judgement) -> Vec<Block> {
+pub(in crate::report) fn judgement(judged: &Judgement) -> Vec<Block> {
     let mut all = Vec::new();
     let mut sections = verdict_sections(&judged.analysis);
     if let Some(followed) = &judged.followed {

@@ -99,7 +99,12 @@ fn columns(all: &[(f64, String, Option<String>)]) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let mut out = "<div class=\"xs\">".to_owned();
+    let days = if all.iter().any(|(_, _, below)| below.is_some()) {
+        " days"
+    } else {
+        ""
+    };
+    let mut out = format!("<div class=\"xs{days}\">");
     for (index, (at, text, below)) in all.iter().enumerate() {
         let side = match at {
             at if *at < 0.03 => " class=\"first\"",

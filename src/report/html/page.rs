@@ -23,6 +23,11 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
         "How it came out",
         summary::section(&page, report),
     )];
+    sections.push((
+        "verdict",
+        "What limited it, and what to change",
+        tables::verdicts(&page, report),
+    ));
     match &charts.course {
         Some(course) => sections.extend(course::sections(&page, course)),
         None => sections.push(("course", "What happened", unknown(report))),

@@ -21,7 +21,7 @@ pub(super) fn section(id: &str, title: &str, body: &str) -> String {
 
 /// A line instead of a chart.
 pub(super) fn none(line: &str) -> String {
-    format!("<p class=\"none\">{}</p>", escaped(line))
+    format!("<p class=\"none\">{}</p>", marked(line))
 }
 
 /// Sentences, one a line.
@@ -68,6 +68,17 @@ pub(super) fn dot(class: Option<usize>) -> String {
     }
 }
 
+/// What is short enough for a caption of a model that is named by its folder: `nvidia/Nemotron-Orchestrator-8B`.
+pub(super) fn short(model: &str) -> &str {
+    let path = model.trim_end_matches('/');
+    if !path.starts_with('/') {
+        return model;
+    }
+    let mut slashes = path.rmatch_indices('/').map(|(at, _)| at);
+    let cut = slashes.nth(1).map_or(0, |at| at + 1);
+    &path[cut..]
+}
+
 /// `1 server`, `2 servers`.
 pub(super) fn counted(count: impl Into<u64>, what: &str) -> String {
     let count = count.into();
@@ -81,7 +92,7 @@ impl Page<'_> {
             return String::new();
         };
         let key = known.key.as_ref();
-        let key = key.map(|key| format!(" <span>{}</span>", escaped(key)));
+        let key = key.map(|key| format!(" <span>{}</span>", escaped(short(key))));
         let (dot, name) = (dot(Some(class)), escaped(&known.name));
         format!("{dot}<b>{name}</b>{}", key.unwrap_or_default())
     }
@@ -116,10 +127,14 @@ impl Page<'_> {
 
     /// Words below a chart over time, at most so many.
     pub(super) fn columns(&self, frame: &Frame, most: u64) -> Vec<(f64, String, Option<String>)> {
-        let moments = moments(frame, self.zone, most).into_iter();
-        moments
-            .map(|moment| (frame.place(moment.at), moment.text, moment.day))
-            .collect()
+        let moments = moments(frame, self.zone, most);
+        // The head of the page names the day of a short run.
+        let days = moments.iter().filter(|moment| moment.day.is_some()).count();
+        let named = moments.into_iter().map(|moment| {
+            let day = moment.day.filter(|_| days > 1);
+            (frame.place(moment.at), moment.text, day)
+        });
+        named.collect()
     }
 }
 

@@ -34,7 +34,7 @@ fn requests(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
     let sum: Vec<Option<f64>> = pairs
         .map(|(running, waiting)| Some((*running)? + waiting.unwrap_or_default()))
         .collect();
-    let (top, rows) = upright(most(&sum), 4);
+    let (top, rows) = upright(most(&sum).max(4.0), 4);
     let scale = Scale::Linear { from: 0.0, to: top };
     let hover = bands(course.frame.pieces(), |range| {
         let running = mean(&one.running[range.clone()])?;

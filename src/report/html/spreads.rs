@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parts::{Page, counted, dot, hue, none, upright};
+use super::parts::{Page, counted, dot, hue, none, short, upright};
 use crate::report::charts::{Bin, Spread};
 use crate::report::document::Report;
 use crate::report::draw::{
@@ -51,7 +51,7 @@ pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
 fn of_spread(spread: &Spread) -> String {
     let models = match spread.models.as_slice() {
         [] => String::new(),
-        [model] => format!(" <span>{}</span>", escaped(model)),
+        [model] => format!(" <span>{}</span>", escaped(short(model))),
         models => format!(" <span>{}</span>", counted(models.len() as u64, "model")),
     };
     let [p50, p90, p99] = spread.percentiles.map(seconds);
@@ -61,7 +61,7 @@ fn of_spread(spread: &Spread) -> String {
     let (scale, columns) = axis(spread);
     let (upper, lower) = (histogram(spread, scale), curve(spread, scale, columns));
     format!(
-        "<figure class=\"{hue}\"><figcaption>{dot}<b>{name}</b>{models}<br><span>{calls} · P50 {p50} · P90 {p90} · P99 {p99}{log}</span></figcaption>{upper}<div style=\"height:.5rem\"></div>{lower}</figure>"
+        "<figure class=\"{hue}\"><figcaption><div class=\"one\">{dot}<b>{name}</b>{models}</div><span>{calls} · P50 {p50} · P90 {p90} · P99 {p99}{log}</span></figcaption>{upper}<div style=\"height:1rem\"></div>{lower}</figure>"
     )
 }
 
@@ -83,7 +83,7 @@ fn axis(spread: &Spread) -> (Scale, Columns) {
 #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
 fn histogram(spread: &Spread, scale: Scale) -> String {
     let most = spread.bins.iter().map(|bin| bin.count).max().unwrap_or(0) as f64;
-    let (top, rows) = upright(most, 3);
+    let (top, rows) = upright(most.max(3.0), 3);
     let mut shapes = String::new();
     for Bin { from, to, count } in &spread.bins {
         let (left, right) = (1000.0 * scale.place(*from), 1000.0 * scale.place(*to));

@@ -78,7 +78,7 @@ pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
 fn tiles(course: &Course) -> String {
     let mut tiles = vec![(
         if course.goes_on {
-            "Goes on since"
+            "Goes on for"
         } else {
             "Took"
         },

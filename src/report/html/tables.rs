@@ -2,31 +2,48 @@
 
 use std::fmt::Write as _;
 
-use super::parts::{Page, dot, lines};
-use crate::report::document::{Block, Report, blocks};
+use super::parts::{Page, dot, lines, marked};
+use crate::report::document::{Block, Report, judgement, of_evaluation};
 use crate::report::draw::escaped;
 
 pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
+    let named = report.evaluations.len() > 1;
     let mut out = "<div class=\"tables\">".to_owned();
-    // What stands above the first heading of an evaluation is the summary.
-    let mut headed = false;
-    for block in blocks(report).iter().skip(1) {
-        match block {
-            Block::Title(line) => {
-                headed = false;
-                let line = super::parts::marked(line);
-                let _ = write!(out, "<h3>{line}</h3>");
-            }
-            Block::Heading(line) => {
-                headed = true;
-                let _ = write!(out, "<h4>{}</h4>", super::parts::marked(line));
-            }
-            Block::Lines(all) if headed => out.push_str(&lines(all)),
-            Block::Lines(_) => {}
-            Block::Table { left, rows } => out.push_str(&table(page, *left, rows)),
+    for evaluation in &report.evaluations {
+        if named {
+            let _ = write!(out, "<h3>{}</h3>", escaped(&evaluation.name));
         }
+        // How the questions came out is said above.
+        let rest = of_evaluation(evaluation).into_iter().skip(1);
+        rest.for_each(|block| out.push_str(&html(page, &block)));
     }
     out + "</div>"
+}
+
+/// What limited each evaluation, and what to change.
+pub(super) fn verdicts(page: &Page<'_>, report: &Report) -> String {
+    let named = report.evaluations.len() > 1;
+    let mut out = String::new();
+    for judged in &report.judgements {
+        out.push_str("<div class=\"card\">");
+        if named {
+            let _ = write!(out, "<h3>{}</h3>", escaped(&judged.evaluation));
+        }
+        for block in judgement(judged) {
+            out.push_str(&html(page, &block));
+        }
+        out.push_str("</div>");
+    }
+    out
+}
+
+fn html(page: &Page<'_>, block: &Block) -> String {
+    match block {
+        Block::Title(line) => format!("<h3>{}</h3>", marked(line)),
+        Block::Heading(line) => format!("<h4>{}</h4>", marked(line)),
+        Block::Lines(all) => lines(all),
+        Block::Table { left, rows } => table(page, *left, rows),
+    }
 }
 
 fn table(page: &Page<'_>, left: usize, rows: &[Vec<String>]) -> String {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::parts::{Page, hue, mean, most, upright};
 use crate::report::charts::{ClassSeries, Course, Pace};
-use crate::report::draw::{End, Plot, Scale, amount, bands, bars, coordinate, escaped, line};
+use crate::report::draw::{End, Plot, Scale, amount, bands, bars, escaped, line};
 
 /// So many models have a line of their own: of more, those that generated most.
 const LINES: usize = 8;
@@ -18,7 +18,8 @@ fn of_pace(page: &Page<'_>, course: &Course, pace: &Pace) -> String {
     let frame = &course.bars;
     let (top, rows) = upright(most(&pace.per_minute), 4);
     let scale = Scale::Linear { from: 0.0, to: top };
-    let level = coordinate(100.0 * (1.0 - scale.place(pace.mean)));
+    let known = || pace.per_minute.iter().map(|piece| piece.map(|_| pace.mean));
+    let level = line(&known().collect::<Vec<_>>(), scale);
     let hover = bands(frame.pieces(), |range| {
         let now = mean(&pace.per_minute[range.clone()])?;
         let when = page.pieces(frame, &range);
@@ -31,7 +32,7 @@ fn of_pace(page: &Page<'_>, course: &Course, pace: &Pace) -> String {
         rows,
         columns: page.columns(frame, 9),
         shapes: format!(
-            "<path class=\"fill\" d=\"{}\"/><path class=\"mean\" d=\"M0 {level}H1000\"/>{hover}",
+            "<path class=\"fill\" d=\"{}\"/><path class=\"mean\" d=\"{level}\"/>{hover}",
             bars(&pace.per_minute, scale)
         ),
         ends: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parts::{Page, counted, dot, hue, marked};
+use super::parts::{Page, counted, dot, hue, marked, short};
 use crate::report::charts::{Course, Doing, Frame, Group, Lane, MarkKind, Span, Told};
 use crate::report::draw::{Plot, coordinate, escaped};
 
@@ -41,7 +41,7 @@ fn of_group(page: &Page<'_>, course: &Course, group: &Group) -> String {
         .iter()
         .map(|lane| lane.starts.saturating_sub(1))
         .sum();
-    let mut words: Vec<String> = group.key.iter().map(|key| escaped(key)).collect();
+    let mut words: Vec<String> = group.key.iter().map(|key| escaped(short(key))).collect();
     if group.lanes.len() > 1 {
         words.push(counted(group.lanes.len() as u64, "unit"));
     }
@@ -63,6 +63,13 @@ fn of_group(page: &Page<'_>, course: &Course, group: &Group) -> String {
     let _ = write!(
         out,
         "</div><svg viewBox=\"0 0 1000 {lanes}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{name} over time\">"
+    );
+    let moments = page.columns(&course.frame, 9).into_iter();
+    let grid = moments.map(|(at, _, _)| format!("M{} 0V{lanes}", coordinate(1000.0 * at)));
+    let _ = write!(
+        out,
+        "<path class=\"grid\" d=\"{}\"/>",
+        grid.collect::<String>()
     );
     for (from, to) in &course.unwatched {
         let (x, width) = place(&course.frame, *from, *to);
