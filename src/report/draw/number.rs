@@ -32,6 +32,7 @@ pub(in crate::report) fn amount(value: f64) -> String {
 /// A length of time: `0.2 s`, `31.5 s`, `5 min`, `1.5 h`.
 pub(in crate::report) fn seconds(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".to_owned(),
         short if short < 0.0995 => format!("{} ms", amount(value * 1000.0)),
         short if short < 120.0 => format!("{} s", amount(value)),
         short if short < 7200.0 => format!("{} min", amount(value / 60.0)),
@@ -55,8 +56,8 @@ mod tests {
         ];
         let amounts = all.map(amount).join(" ");
         insta::assert_snapshot!(amounts, @"0 0 0.25 7.5 10 12.3 480 9999 12.5k 1M 3M 2.5G");
-        let times = [0.004, 0.2, 31.5, 119.0, 300.0, 5400.0, 90_000.0].map(seconds);
-        insta::assert_snapshot!(times.join(", "), @"4 ms, 0.2 s, 31.5 s, 119 s, 5 min, 90 min, 25 h");
+        let times = [0.0, 0.004, 0.2, 31.5, 119.0, 300.0, 5400.0, 90_000.0].map(seconds);
+        insta::assert_snapshot!(times.join(", "), @"0, 4 ms, 0.2 s, 31.5 s, 119 s, 5 min, 90 min, 25 h");
         assert_eq!(coordinate(12.04), "12");
         assert_eq!(coordinate(-0.04), "0");
         assert_eq!(coordinate(12.36), "12.4");

@@ -109,7 +109,7 @@ fn columns(all: &[(f64, String, Option<String>)]) -> String {
         let side = match at {
             at if *at < 0.03 => " class=\"first\"",
             at if *at > 0.97 => " class=\"last\"",
-            _ if index % 2 == 1 => " class=\"more\"",
+            _ if index % 2 == 1 && all.len() > 5 => " class=\"more\"",
             _ => "",
         };
         let (at, text) = (coordinate(100.0 * at), escaped(text));
@@ -189,7 +189,27 @@ mod tests {
                 text: "a&b".to_owned(),
             }],
         };
-        insta::assert_snapshot!(plot.html().replace("><", ">\n<"), @"");
+        insta::assert_snapshot!(plot.html().replace("><", ">\n<"), @r#"
+        <div class="plot named" style="--h:80px">
+        <div class="ys">
+        <span style="bottom:0%">0</span>
+        <span style="bottom:50%">20</span>
+        </div>
+        <svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="a &lt;b&gt;">
+        <path class="grid" d="M0 50H1000"/>
+        <path class="base" d="M0 100H1000"/>
+        <path d="M0 0"/>
+        </svg>
+        <div class="ends">
+        <span class="c1" style="bottom:50%">a&amp;b</span>
+        </div>
+        <div class="xs days">
+        <span class="first" style="left:0%">14:00<b>31 Dec</b>
+        </span>
+        <span style="left:50%">15:00</span>
+        </div>
+        </div>
+        "#);
         let said = bands(2, |range| (range.start == 1).then(|| "a\n<b>".to_owned()));
         insta::assert_snapshot!(said, @"");
     }

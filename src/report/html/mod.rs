@@ -2,6 +2,8 @@
 
 mod course;
 mod gpus;
+#[cfg(test)]
+mod night;
 mod page;
 mod parts;
 mod servers;

@@ -25,7 +25,7 @@ fn of_class(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
     let hue = hue(Some(one.class));
     let (left, right) = (requests(page, course, one), cache(page, course, one));
     format!(
-        "<div class=\"pair {hue}\"><figure><figcaption>{name} <span>· requests at its {servers}</span></figcaption>{left}</figure>{right}</div>"
+        "<div class=\"pair {hue}\"><figure><figcaption class=\"one\">{name} <span>· requests, {servers}</span></figcaption>{left}</figure>{right}</div>"
     )
 }
 
@@ -94,7 +94,7 @@ fn cache(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
         ends: Vec::new(),
     };
     format!(
-        "<figure><figcaption><b>KV cache</b> <span>mean, and the fullest server (thin)</span></figcaption>{}</figure>",
+        "<figure><figcaption class=\"one\"><b>KV cache</b> <span>mean, and the fullest server (thin)</span></figcaption>{}</figure>",
         plot.html()
     )
 }

@@ -6,7 +6,7 @@ use super::parts::{Page, counted, dot, hue, none, short, upright};
 use crate::report::charts::{Bin, Spread};
 use crate::report::document::Report;
 use crate::report::draw::{
-    Plot, Scale, coordinate, escaped, logarithmic, nice, percent, polyline, seconds,
+    Plot, Scale, amount, coordinate, escaped, logarithmic, nice, percent, polyline, seconds,
 };
 
 /// So many kinds of call are drawn for an evaluation: who names a thousand tools made a mistake.
@@ -73,11 +73,31 @@ fn axis(spread: &Spread) -> (Scale, Columns) {
     let (scale, ticks) = if spread.log {
         (Scale::Log { from, to }, logarithmic(from, to, 7))
     } else {
-        (Scale::Linear { from, to }, nice(to, 5))
+        (Scale::Linear { from, to }, lengths(to))
     };
     let ticks = ticks.into_iter().filter(|tick| *tick <= to);
-    let columns = ticks.map(|tick| (scale.place(tick), seconds(tick), None));
+    let word = |tick: f64| match unit(to) {
+        _ if spread.log || tick == 0.0 || to < 0.5 => seconds(tick),
+        (length, word) => format!("{} {word}", amount(tick / length)),
+    };
+    let columns = ticks.map(|tick| (scale.place(tick), word(tick), None));
     (scale, columns.collect())
+}
+
+/// The unit in which times up to this one are told on an axis.
+fn unit(to: f64) -> (f64, &'static str) {
+    match to {
+        short if short < 120.0 => (1.0, "s"),
+        short if short < 7200.0 => (60.0, "min"),
+        _ => (3600.0, "h"),
+    }
+}
+
+/// Round lengths of time from zero on, in the unit in which they are told.
+fn lengths(to: f64) -> Vec<f64> {
+    let (length, _) = unit(to);
+    let ticks = nice(to / length, 5).into_iter();
+    ticks.map(|tick| tick * length).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]

@@ -125,10 +125,15 @@ fn of_lane(out: &mut String, page: &Page<'_>, frame: &Frame, lane: &Lane, top: u
             Doing::Stopping => "stopping",
             Doing::Held => "held",
         };
+        // What is amiss is told by the shape as well: the bar is thin.
+        let (down, high) = match span.doing {
+            Doing::Troubled | Doing::Held => (3, 3),
+            _ => (1, 7),
+        };
         let _ = write!(
             out,
-            "<rect class=\"{class} h\" x=\"{x}\" y=\"{}\" width=\"{width}\" height=\"7\"><title>{unit}, {}\n{} – {} ({})</title></rect>",
-            top + 1,
+            "<rect class=\"{class} h\" x=\"{x}\" y=\"{}\" width=\"{width}\" height=\"{high}\"><title>{unit}, {}\n{} – {} ({})</title></rect>",
+            top + down,
             escaped(&span.words),
             page.moment(span.from, frame),
             page.moment(span.to, frame),
