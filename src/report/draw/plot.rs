@@ -211,7 +211,10 @@ mod tests {
         </div>
         "#);
         let said = bands(2, |range| (range.start == 1).then(|| "a\n<b>".to_owned()));
-        insta::assert_snapshot!(said, @"");
+        insta::assert_snapshot!(said, @r#"
+        <g class="bands"><rect class="h" x="500" width="500" height="100"><title>a
+        &lt;b&gt;</title></rect></g>
+        "#);
     }
 
     proptest! {

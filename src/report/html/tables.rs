@@ -8,6 +8,9 @@ use crate::report::draw::escaped;
 
 pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
     let named = report.evaluations.len() > 1;
+    if report.evaluations.is_empty() {
+        return String::new();
+    }
     let mut out = "<div class=\"tables\">".to_owned();
     for evaluation in &report.evaluations {
         if named {
