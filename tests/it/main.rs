@@ -5,6 +5,7 @@
 )]
 
 mod all_keys;
+mod browser;
 mod clients;
 mod codes;
 mod docs;

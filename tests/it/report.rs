@@ -2,6 +2,7 @@
 
 mod messages;
 mod numpy;
+mod page;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -28,29 +28,27 @@ const APART: Millis = Millis::from_secs(300);
 pub(super) fn pace(records: &[&Record], eval: &EvalName, frame: &Frame) -> Option<Pace> {
     let mut finished = vec![0.0; frame.pieces()];
     let mut seen = vec![0_u64; frame.pieces()];
-    let mut before: Option<(Timestamp, usize)> = None;
+    // What was there before its first client is not of this run.
+    let (mut known, mut since): (usize, Option<Timestamp>) = (0, None);
     let (mut count, mut time) = (0, 0);
     let client = UnitId::eval(eval);
     for record in records {
         match &record.event {
-            Event::LaunchIntended { unit, .. } if *unit == client => {
-                before = Some((record.at, before.map_or(0, |(_, done)| done)));
-            }
+            Event::LaunchIntended { unit, .. } if *unit == client => since = Some(record.at),
             Event::EvalProgress {
                 eval: own, done, ..
             } if own == eval => {
-                // What was there before its first client is not of this run.
-                if let Some((at, known)) = before {
-                    let from = at.max(Timestamp(record.at.0.saturating_sub(APART.0)));
-                    // Set aside, or not yet seen: that is no work undone.
-                    let more = done.saturating_sub(known);
-                    count += more;
-                    time += record.at.since(from).0;
-                    frame.pour(from, record.at, more as f64, &mut finished);
-                    for (piece, length) in frame.touched(from, record.at) {
-                        seen[piece] += length;
-                    }
-                    before = Some((record.at, *done));
+                // Fewer than before were set aside: that is no work undone.
+                let more = done.saturating_sub(known);
+                known = *done;
+                let Some(at) = since.as_mut() else { continue };
+                let from = std::mem::replace(at, record.at);
+                let from = from.max(Timestamp(record.at.0.saturating_sub(APART.0)));
+                count += more;
+                time += record.at.since(from).0;
+                frame.pour(from, record.at, more as f64, &mut finished);
+                for (piece, length) in frame.touched(from, record.at) {
+                    seen[piece] += length;
                 }
             }
             _ => {}

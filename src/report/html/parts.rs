@@ -24,16 +24,23 @@ pub(super) fn none(line: &str) -> String {
     format!("<p class=\"none\">{}</p>", marked(line))
 }
 
-/// Sentences, one a line.
-pub(super) fn lines<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
-    let items = all
-        .into_iter()
-        .map(|line| format!("<li>{}</li>", marked(line)));
-    let items: String = items.collect();
-    if items.is_empty() {
-        return items;
-    }
-    format!("<ul class=\"lines\">{items}</ul>")
+/// Sentences, one a line. Lines that are moved to the right stand in columns, or are a file's: they stay as they are.
+pub(super) fn lines(all: &[String]) -> String {
+    let is_moved = |line: &String| line.starts_with("  ");
+    let parts = all.chunk_by(|one, other| is_moved(one) == is_moved(other));
+    let parts = parts.map(|part| {
+        if part.first().is_some_and(is_moved) {
+            // Of what all of them begin with, nothing is shown.
+            let lines = part
+                .iter()
+                .map(|line| escaped(line.strip_prefix("  ").unwrap_or(line)));
+            format!("<pre>{}</pre>", lines.collect::<Vec<_>>().join("\n"))
+        } else {
+            let items = part.iter().map(|line| format!("<li>{}</li>", marked(line)));
+            format!("<ul class=\"lines\">{}</ul>", items.collect::<String>())
+        }
+    });
+    parts.collect()
 }
 
 /// A sentence in which names stand between backticks.

@@ -399,6 +399,7 @@ fn what_cannot_be_done_says_why_and_what_to_do() {
 
     error: cannot read `kept/report.json`: No such file or directory (os error 2)
     error: cannot read `kept/report.md`: No such file or directory (os error 2)
+    error: cannot read `kept/report.html`: No such file or directory (os error 2)
     ");
 }
 
@@ -407,9 +408,12 @@ fn kept_files_are_held_to_what_would_be_written_now() {
     let place = Place::new();
     small(&place);
     let written = place.report(&["out", "--out", "kept"]);
-    assert_eq!(written.err, "wrote report.json and report.md to `kept`\n");
+    assert_eq!(
+        written.err,
+        "wrote report.json, report.md and report.html to `kept`\n"
+    );
     let check = ["out", "--out", "kept", "--check"];
-    insta::assert_snapshot!(said(&place, 0, &check), @r"report.json and report.md in `kept` are what would be written now");
+    insta::assert_snapshot!(said(&place, 0, &check), @r"report.json, report.md and report.html in `kept` are what would be written now");
     place.write(
         "out/e.json",
         r#"{"id": "e", "status": "done", "correct": true}"#,

@@ -113,6 +113,12 @@ fn assert_reported(scene: &Scene) {
     let first = format!("run `{run}` of `quickstart`: ended, as of ");
     assert!(said.out.starts_with(&first), "{}", said.out);
 
+    let page = kept("report.html");
+    let names = ["orchestrator", "expert", "retrieval", "judge"];
+    for name in names.map(|name| format!("</i>{name} <small>")).iter() {
+        assert!(page.contains(name), "{name}");
+    }
+
     let found = &report["evaluations"][0];
     assert_eq!(found["name"], "arithmetic");
     assert_eq!(found["accuracy"]["questions"], 200);
