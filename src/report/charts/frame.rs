@@ -117,11 +117,11 @@ mod tests {
         #[test]
         fn nothing_is_spilt(
             from in 0_u64..100_000, span in 1_u64..900_000_000, most in 2_u64..400,
-            cut in (0.0_f64..1.0, 0.0_f64..1.0),
+            cut in (0_u64..1_000, 0_u64..1_000),
         ) {
             let frame = Frame::new(Timestamp(from), Timestamp(from + span), most, Millis(0));
             prop_assert!(frame.pieces() as u64 <= most.max(2));
-            let at = |share: f64| Timestamp(from + (share * span as f64) as u64);
+            let at = |part: u64| Timestamp(from + span * part / 1_000);
             let (a, b) = (at(cut.0.min(cut.1)), at(cut.0.max(cut.1)));
             let mut pieces = vec![0.0; frame.pieces()];
             frame.pour(a, b, 7.0, &mut pieces);

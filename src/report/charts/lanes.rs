@@ -254,24 +254,18 @@ fn step(own: &mut Open, at: Timestamp, event: &Event, is_client: bool, words: &W
         Event::Queued { why, .. } => {
             own.turn(at, Doing::Queued, format!("{start}: in the queue: {why}"));
         }
-        Event::Started { .. } if is_client => {
-            if own.does(Doing::Starting) {
-                own.turn(at, Doing::Ready, format!("{start}: runs"));
-            }
+        Event::Started { .. } if is_client && own.does(Doing::Starting) => {
+            own.turn(at, Doing::Ready, format!("{start}: runs"));
         }
-        Event::Started { .. } => {
-            if own.does(Doing::Queued) {
-                own.turn(at, Doing::Starting, format!("{start}: starting"));
-            }
+        Event::Started { .. } if !is_client && own.does(Doing::Queued) => {
+            own.turn(at, Doing::Starting, format!("{start}: starting"));
         }
         Event::LaunchFailed { why, .. } => {
             own.rest(at);
             own.mark(at, MarkKind::Died, format!("{start} failed: {why}"));
         }
-        Event::Ready { .. } => {
-            if !own.does(Doing::Ready) {
-                own.turn(at, Doing::Ready, format!("{start}: ready"));
-            }
+        Event::Ready { .. } if !own.does(Doing::Ready) => {
+            own.turn(at, Doing::Ready, format!("{start}: ready"));
         }
         Event::Judged { liveness, why, .. } => match liveness {
             Liveness::Well if own.does(Doing::Troubled) => {
@@ -283,11 +277,9 @@ fn step(own: &mut Open, at: Timestamp, event: &Event, is_client: bool, words: &W
             }
             _ => {}
         },
-        Event::StopIntended { why, .. } => {
-            if !own.does(Doing::Held) {
-                let why = (words.stop)(why);
-                own.turn(at, Doing::Stopping, format!("{start}: stopped: {why}"));
-            }
+        Event::StopIntended { why, .. } if !own.does(Doing::Held) => {
+            let why = (words.stop)(why);
+            own.turn(at, Doing::Stopping, format!("{start}: stopped: {why}"));
         }
         Event::Exited { exit, .. } => {
             let is_held = own.does(Doing::Held);
@@ -301,11 +293,7 @@ fn step(own: &mut Open, at: Timestamp, event: &Event, is_client: bool, words: &W
                 own.mark(at, MarkKind::Died, format!("{start} ended {ended}"));
             }
         }
-        Event::Stopped { .. } => {
-            if !own.does(Doing::Held) {
-                own.rest(at);
-            }
-        }
+        Event::Stopped { .. } if !own.does(Doing::Held) => own.rest(at),
         Event::GaveUp { why, .. } => {
             own.rest(at);
             let why = (words.gave_up)(why);

@@ -1,5 +1,7 @@
 //! Charts of a whole run, from its journal and its samples.
 
+#![expect(clippy::cast_precision_loss, reason = "small numbers")]
+
 use std::fmt::Write as _;
 
 use crate::base::{
@@ -130,8 +132,8 @@ fn course(plan: &Plan, records: &[Record], samples: &Samples) -> Course {
     Course::of(recorded, &Classes::of(plan), &WORDS).unwrap()
 }
 
-#[test]
-fn lanes_tell_attempts_trouble_and_ends() {
+/// A server dies, another is slow for a while, and the evaluation is held while its owner changes.
+fn eventful() -> Vec<Record> {
     let held = Event::EvalHeld {
         eval: EvalName::new("hle"),
         unit: UnitId::new("eval-hle"),
@@ -152,7 +154,7 @@ fn lanes_tell_attempts_trouble_and_ends() {
         adopted: false,
     };
     let eval = EvalName::new("hle");
-    let mut records = records(vec![
+    records(vec![
         (0, took()),
         (1, start("m-0", 1)),
         (1, start("m-1", 1)),
@@ -199,7 +201,12 @@ fn lanes_tell_attempts_trouble_and_ends() {
                 generation: Generation(1),
             },
         ),
-    ]);
+    ])
+}
+
+#[test]
+fn lanes_tell_attempts_trouble_and_ends() {
+    let mut records = eventful();
     // The first owner wakes up, and writes what no longer counts.
     records.push(Record {
         epoch: Epoch(1),

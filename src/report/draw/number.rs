@@ -7,9 +7,10 @@ pub(in crate::report) fn coordinate(value: f64) -> String {
 
 /// Without zeros behind the point, and without a sign before nothing.
 fn trimmed(text: String) -> String {
-    let text = match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
     };
     if text == "-0" { "0".to_owned() } else { text }
 }

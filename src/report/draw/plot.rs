@@ -109,7 +109,7 @@ fn columns(all: &[(f64, String, Option<String>)]) -> String {
         let side = match at {
             at if *at < 0.03 => " class=\"first\"",
             at if *at > 0.97 => " class=\"last\"",
-            _ if index % 2 == 1 && all.len() > 5 => " class=\"more\"",
+            _ if index % 2 == 1 && all.len() > 5 && below.is_none() => " class=\"more\"",
             _ => "",
         };
         let (at, text) = (coordinate(100.0 * at), escaped(text));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, counted, hue, none};
+use crate::base::UnitId;
 use crate::report::charts::{Course, GpuSeries, NodeSeries};
 use crate::report::draw::{Plot, coordinate, escaped, percent};
 
@@ -85,7 +86,7 @@ fn of_gpu(out: &mut String, gpu: &GpuSeries, top: usize, pieces: usize) {
     {
         let _ = write!(out, "<path class=\"l{level}\" d=\"{path}\"/>");
     }
-    let units: Vec<&str> = gpu.units.iter().map(|unit| unit.as_str()).collect();
+    let units: Vec<&str> = gpu.units.iter().map(UnitId::as_str).collect();
     let mut words = format!("GPU {}", gpu.index);
     if !units.is_empty() {
         let _ = write!(words, ": {}", units.join(", "));

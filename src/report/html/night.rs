@@ -1,5 +1,15 @@
 //! A made-up night of many servers, for tests: its plan, its journal, its samples, its report.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::too_many_lines,
+    reason = "small numbers, and a long night told in a row"
+)]
+
+use std::fmt::Write as _;
+
 use crate::base::{
     Chance, ClusterName, Epoch, EvalName, Generation, GpuIndex, LaunchId, Millis, NodeName, RunId,
     Timestamp, UnitId,
@@ -57,12 +67,14 @@ impl Night {
         let mut models = "models:\n".to_owned();
         for (index, (name, key, replicas, _)) in MODELS.iter().enumerate() {
             let count = replicas * self.times;
-            yaml += &format!(
-                "  node-{index}: {{ gpus: {count}, gpu: H100-80GB, transport: local, address: 10.0.0.{} }}\n",
+            let _ = writeln!(
+                yaml,
+                "  node-{index}: {{ gpus: {count}, gpu: H100-80GB, transport: local, address: 10.0.0.{} }}",
                 index + 1
             );
-            models += &format!(
-                "  {name}: {{ model: {key}, node: node-{index}, replicas: {count}, port: {} }}\n",
+            let _ = writeln!(
+                models,
+                "  {name}: {{ model: {key}, node: node-{index}, replicas: {count}, port: {} }}",
                 20_000 + 1000 * index
             );
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, counted, dot, hue, marked, short};
+use crate::base::Timestamp;
 use crate::report::charts::{Course, Doing, Frame, Group, Lane, MarkKind, Span, Told};
 use crate::report::draw::{Plot, coordinate, escaped};
 
@@ -17,7 +18,7 @@ const ALARMS: usize = 60;
 
 pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
     let frame = &course.frame;
-    let mut out = format!("<p class=\"lead\">{}</p>{KEY}<div class=\"groups\">", LEAD);
+    let mut out = format!("<p class=\"lead\">{LEAD}</p>{KEY}<div class=\"groups\">");
     for group in &course.groups {
         out.push_str(&of_group(page, course, group));
     }
@@ -99,11 +100,7 @@ fn share(index: usize, of: usize, less: f64) -> f64 {
 }
 
 /// Where a span begins and how wide it is; what is short can still be seen.
-fn place(
-    frame: &Frame,
-    from: crate::base::Timestamp,
-    to: crate::base::Timestamp,
-) -> (String, String) {
+fn place(frame: &Frame, from: Timestamp, to: Timestamp) -> (String, String) {
     let (from, to) = (1000.0 * frame.place(from), 1000.0 * frame.place(to));
     let width = (to - from).max(1.2);
     (coordinate(from.min(1000.0 - width)), coordinate(width))

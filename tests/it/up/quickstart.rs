@@ -115,8 +115,9 @@ fn assert_reported(scene: &Scene) {
 
     let page = kept("report.html");
     let names = ["orchestrator", "expert", "retrieval", "judge"];
-    for name in names.map(|name| format!("</i>{name} <small>")).iter() {
-        assert!(page.contains(name), "{name}");
+    for name in names {
+        let heading = format!("</i>{name} <small>");
+        assert!(page.contains(&heading), "{name}");
     }
 
     let found = &report["evaluations"][0];
