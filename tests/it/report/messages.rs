@@ -421,5 +421,6 @@ fn kept_files_are_held_to_what_would_be_written_now() {
     insta::assert_snapshot!(said(&place, 3, &check), @r"
     error: `kept/report.json` is not what would be written now: results, logs or toolorch changed since, or somebody changed it
     error: `kept/report.md` is not what would be written now: results, logs or toolorch changed since, or somebody changed it
+    error: `kept/report.html` is not what would be written now: results, logs or toolorch changed since, or somebody changed it
     ");
 }
