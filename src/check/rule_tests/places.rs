@@ -309,7 +309,8 @@ fn a_program_that_is_not_here() {
     assert_eq!(of(", env: { conda: tools }"), "");
     let activate = "/nowhere/bin/activate".to_owned();
     facts.paths.insert(activate, Known::Known(PathKind::Absent));
-    let venv = "services:\n  s: { node: n, port: 8765, command: [serve], env: { venv: /nowhere } }\n";
+    let venv =
+        "services:\n  s: { node: n, port: 8765, command: [serve], env: { venv: /nowhere } }\n";
     assert_snapshot!(said_with(venv, &facts), @r"
     note[N0520]: not proved here: there is no environment `/nowhere`
      --> a.yaml:6:3
