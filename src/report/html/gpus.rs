@@ -18,7 +18,7 @@ pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
             "no GPU was sampled: servers of this run have none, or `nvidia-smi` said nothing",
         );
     }
-    let mut out = "<p class=\"lead\">A row is a GPU, in the hue of the model that the plan puts there: the darker, the more of the time something ran on it. That says nothing of how well it was used.</p><div class=\"groups\">".to_owned();
+    let mut out = "<p class=\"lead\">A row is a GPU, in the hue of the model that the plan puts there: the stronger the colour, the more of the time something ran on it. That says nothing of how well it was used.</p><div class=\"groups\">".to_owned();
     for node in &course.nodes {
         out.push_str(&of_node(course, node));
     }
