@@ -1,5 +1,7 @@
 //! Evaluations whose client runs on a node, beside its servers: on files that both machines share, or refused.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use super::site::{ASKING, Site};
@@ -50,6 +52,8 @@ fn a_client_works_on_its_node_is_started_again_there_and_outlives_the_controller
     site.write("hold", "");
     let first = site.up();
     until("the evaluation", || (site.answered() >= 8).then_some(()));
+    // Its sockets are looked at once a second.
+    std::thread::sleep(Duration::from_secs(2));
     let client = clients(&site, SHARED);
     assert_eq!(client.len(), 1, "{client:?}");
     assert_ne!(site.run(["pgrep", "-f", "^python3 client.py"]).code, 0);
