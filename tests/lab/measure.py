@@ -13,6 +13,7 @@ import glob
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -106,6 +107,7 @@ def main():
         lab("exec", "bash", "-c", "cd c && toolorch down cluster.yaml >/dev/null 2>&1", check=False)
     finally:
         lab("down")
+        shutil.rmtree(LAB, ignore_errors=True)
 
 
 main()
