@@ -127,7 +127,7 @@ fn bugs(subject: &Subject<'_>, parser: &str, place: &Place) -> Vec<Diagnostic> {
         )
         .at(place.clone(), bug.effect)
         .help(format!(
-            "reported of {} to {}: {}; a client that asks again is served, so such answers are counted as errors of servers",
+            "reported of {} and still of {}: {}; a client that asks again is served, so such answers are counted as errors of servers",
             bug.seen.first, bug.seen.last, bug.source
         ))
     };

@@ -71,7 +71,8 @@ impl Registry {
 pub struct KnownBug {
     /// The parser's name.
     pub parser: &'static str,
-    /// The releases of which it was reported; nothing is said of others.
+    /// The first and the last release of which it was reported. Those between are taken to have it, since no fix is known; of
+    /// others nothing is said.
     pub seen: Seen,
     /// What happens.
     pub effect: &'static str,
@@ -97,7 +98,7 @@ pub const KNOWN_BUGS: &[KnownBug] = &[
             last: Release::new(0, 15, 0),
         },
         effect: "some streamed tool calls break off with `IndexError: list index out of range`",
-        source: "vllm-project/vllm#34322",
+        source: "vllm-project/vllm-ascend#6561, vllm-project/vllm#34322",
     },
 ];
 

@@ -1,6 +1,5 @@
 //! `toolorch serve`: the live page, asked by hand and looked at in a real browser.
 
-mod browser;
 mod page;
 mod stream;
 

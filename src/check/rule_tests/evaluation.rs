@@ -424,7 +424,7 @@ fn somebody_drives_the_tools() {
     9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
       |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
       |
-      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+      = help: reported of 0.10.1 and still of 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
 
     error: 1 error, 1 note in a.yaml
     ");
@@ -442,7 +442,7 @@ fn tools_are_sent_only_to_a_path_that_exists_here() {
     9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
       |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
       |
-      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+      = help: reported of 0.10.1 and still of 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
 
     error[E0518]: the client would not send its tools to `orchestrator`
       --> a.yaml:6:26
@@ -515,7 +515,7 @@ fn the_client_is_in_its_directory() {
     9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
       |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
       |
-      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+      = help: reported of 0.10.1 and still of 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
 
     error[E0524]: the client's directory has no `tools.json`
       --> a.yaml:16:3
@@ -538,7 +538,7 @@ fn the_client_can_read_its_configuration() {
     9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
       |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
       |
-      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+      = help: reported of 0.10.1 and still of 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
 
     error[E0523]: `toolorchestra-hle` cannot read this client configuration
       --> a.yaml:14:26
@@ -567,7 +567,7 @@ fn open_files_are_enough() {
     9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
       |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
       |
-      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+      = help: reported of 0.10.1 and still of 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
 
     error[E0517]: 64 questions in flight need about 2304 open files
       --> a.yaml:16:79
@@ -586,7 +586,7 @@ fn open_files_are_enough() {
     9 |   search: { model: openai/gpt-oss-20b, node: n, tools: true }
       |                                                        ^^^^ some answers of gpt-oss end in HTTP 500, `HarmonyError: unexpected tokens remaining in message header`
       |
-      = help: reported of 0.10.1 to 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
+      = help: reported of 0.10.1 and still of 0.26.0: vllm-project/vllm#23567, #51977; a client that asks again is served, so such answers are counted as errors of servers
 
     warning[W0517]: the hard limit of open files is 1024
       --> a.yaml:16:104

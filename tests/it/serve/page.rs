@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::Served;
-use super::browser::Browser;
+use crate::browser::Browser;
 use crate::up::scene::{kill, until};
 use crate::up::small::{self, YAML, change};
 
