@@ -33,10 +33,17 @@ look_at() { # UNIT -> one line; whatever is wrong with its place is said in it
   json "$U_UNIT"; printf '{"format":1,"unit":%s' "$JSON"
   json "${line##*toolorch: }"; printf ',"phase":"unknown","reason":%s}\n' "$JSON"
 }
+look_at_logs() { # UNIT… -> LOG_BYTES[log]
+  local base=${U_CALLER[TOOLORCH_STATE]-} states logs line
+  base=${base:-/tmp/toolorch-$UID}/$RUN states=("${@/#/$base/}")
+  mapfile -t logs < <(grep -shm1 '^log=/' -- "${states[@]/%//state}")
+  mapfile -t logs < <(((${#logs[@]})) && find "${logs[@]#log=}" -maxdepth 0 -type f -printf '%s %p\n' 2>/dev/null)
+  for line in "${logs[@]}"; do LOG_BYTES[${line#* }]=${line%% *}; done
+}
 node_look() {
   local unit out
   (($#)) || { with_state; set -- "${UNITS[@]}"; }
-  here_and_now; now_ms; scan; read_marks; SCANNED=1
+  here_and_now; now_ms; scan; read_marks; look_at_net "${PIDS[@]}"; look_at_logs "$@"; SCANNED=1
   json "$HOST"; out="{\"format\":1,\"host\":$JSON"
   json "$BOOT"; out+=",\"boot\":$JSON,\"at\":$NOW"
   number "$UID"; out+=",\"uid\":$JSON}"

@@ -34,10 +34,24 @@ put() { # FILE TEXT: whole or not at all
   local new; new="${1%/*}/.new.${1##*/}.$BASHPID"
   printf '%s\n' "$2" >"$new" && mv -fT -- "$new" "$1"
 }
-age() { # FILE -> AGE in seconds, by the clock of the file system alone; false where it is not there
-  local written
-  written=$(stat -c %Y -- "$1" 2>/dev/null) || return 1
-  : >"$BASE/.now"; AGE=$(($(stat -c %Y -- "$BASE/.now") - written)); ((AGE > 0)) || AGE=0
+declare -A WRITTEN=() TAKERS=()
+glance() { # -> WRITTEN[file] in seconds, TAKERS[link], of all jobs: a process for each file would cost more than all else
+  local line name
+  WRITTEN=() TAKERS=()
+  : >"$BASE/.now"
+  while IFS= read -r line; do
+    name=${line#* }
+    if [[ $line == l* ]]; then TAKERS[${name% *}]=${name##* }; else WRITTEN[$name]=${line%%.*}; fi
+  done < <(find "$BASE/.now" "$BASE"/jobs/*/{id,taken,seen} \( -type l -printf 'l %p %l\n' -o -type f -printf '%T@ %p\n' \) 2>/dev/null)
+}
+age() { # FILE -> AGE in seconds, at the last glance, by the clock of the file system alone; false where it was not there
+  [[ -n ${WRITTEN[$1]-} ]] || return 1
+  AGE=$((WRITTEN[$BASE/.now] - WRITTEN[$1])); ((AGE > 0)) || AGE=0
+}
+wants() { # DIR: a unit of it is to run
+  local file verb
+  for file in "$1"/want/*; do { read -r verb _ <"$file"; } 2>/dev/null && [[ $verb == run ]] && return; done
+  return 1
 }
 need_slurm() { # shells that are no login shells often lack its place
   command -v squeue >/dev/null && return
@@ -94,7 +108,8 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   # Where a file system knows no locks, a second job would find nothing to start.
   exec {lock}>"$BASE/jobs/$job/.lock" && flock -w 90 "$lock" 2>/dev/null
   # Its job was there a moment ago, or shows that it is there: SLURM need not be asked, and may be away.
-  if age "$BASE/jobs/$job/id" && ((AGE < 3)); then id=$(<"$BASE/jobs/$job/id"); elif shows "$BASE/jobs/$job"; then id=$SHOWN; fi
+  glance
+  if age "$BASE/jobs/$job/id" && ((AGE < 3)); then { read -r id <"$BASE/jobs/$job/id"; } 2>/dev/null; elif shows "$BASE/jobs/$job"; then id=$SHOWN; fi
   if [[ -z $id ]]; then
     living "$job" || refuse 1 "the queue cannot be read, so nothing is submitted: $WORDS"
     # One that was submitted to follow another is no duplicate of it.
@@ -161,6 +176,7 @@ ended() { # its job stopped this start, or its node showed that it has come to i
 }
 speaks() { # its node shows it and did so a moment ago: SLURM need not be asked
   local file
+  glance
   file=$(grep -lsF "\"launch\":\"$LAUNCH\"" -- "$DIR"/seen/*) && age "${file%%$'\n'*}" && ((AGE < 15))
 }
 verb_stop() { # JOB UNIT EPOCH GRACE
@@ -173,7 +189,7 @@ verb_stop() { # JOB UNIT EPOCH GRACE
   end=$((SECONDS + $4 + 25)) IDS=() WORDS=''
   # It has not begun: now no job can begin it.  One that waits for nobody else goes.
   if ln -s none "$DIR/taken/$UNIT.$GENERATION" 2>/dev/null; then
-    if ! grep -qs '^run ' "$DIR"/want/* && living "$1" && ((${#IDS[@]})) && is_waiting "${IDS[@]}"; then scancel "${IDS[@]}"; fi
+    if ! wants "$DIR" && living "$1" && ((${#IDS[@]})) && is_waiting "${IDS[@]}"; then scancel "${IDS[@]}"; fi
     return 0
   fi
   while :; do
@@ -181,7 +197,7 @@ verb_stop() { # JOB UNIT EPOCH GRACE
     if ((looks++ % 10 == 0)) && ! speaks && living "$1"; then
       ((${#IDS[@]})) || return 0
       # A job that was requeued: nothing of it runs.
-      ! is_waiting "${IDS[@]}" || { grep -qs '^run ' "$DIR"/want/* || scancel "${IDS[@]}"; return 0; }
+      ! is_waiting "${IDS[@]}" || { wants "$DIR" || scancel "${IDS[@]}"; return 0; }
     fi
     ((SECONDS < end)) || break
     sleep 0.5
@@ -200,25 +216,25 @@ shows() { # DIR -> SHOWN: the id of its job, which showed its units a moment ago
 }
 speak() { # every job with something to run shows it: SLURM need not be asked
   local dir
-  for dir in "$BASE"/jobs/*; do ! grep -qs '^run ' "$dir"/want/* || shows "$dir" || return 1; done
+  for dir in "$BASE"/jobs/*; do ! wants "$dir" || shows "$dir" || return 1; done
 }
 verb_look() {
-  local rc line dir unit name file generation; local -A takers
+  local rc line dir unit name file generation
   need_slurm
   # Units take this for somebody who watches them.
-  put "$BASE/.heartbeat" "seen=$(date +%s%N)"
+  line=${EPOCHREALTIME-}; line=${line:+${line/[.,]/}000}
+  put "$BASE/.heartbeat" "seen=${line:-$(date +%s%N)}"
+  glance
   QUEUE=() WORDS=''
   if speak; then rc=-; else queue; rc=$?; fi
-  printf 'format 1\nhost %s\nbase %s\nqueue %s %s\n' "$(cat /proc/sys/kernel/hostname)" "$BASE" "$rc" "$WORDS"
+  read -r line </proc/sys/kernel/hostname
+  printf 'format 1\nhost %s\nbase %s\nqueue %s %s\n' "$line" "$BASE" "$rc" "$WORDS"
   for line in "${QUEUE[@]}"; do printf 'job %s\n' "$line"; done
   for dir in "$BASE"/jobs/*/; do
     dir=${dir%/}; name=${dir##*/}
     for file in id now over ends; do
       { read -r line <"$dir/$file"; } 2>/dev/null && printf '%s %s %s\n' "$file" "$name" "$line"
     done
-    # One process for all units: a fork for each costs more than all else here.
-    takers=()
-    while read -r file line; do takers[$file]=$line; done < <(find "$dir/taken" -type l -printf '%f %l\n' 2>/dev/null)
     for file in "$dir"/want/*; do
       unit=${file##*/}
       { read -r line <"$file"; } 2>/dev/null || continue
@@ -226,10 +242,11 @@ verb_look() {
       read -r _ generation _ <<<"$line"
       { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
       { read -r line <"$dir/ran/$unit"; } 2>/dev/null && printf 'ran %s %s %s\n' "$name" "$unit" "$line"
-      line=${takers[$unit.$generation]-}; [[ -z $line || $line == none ]] || printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
+      line=${TAKERS[$dir/taken/$unit.$generation]-}; [[ -z $line || $line == none ]] || printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
     done
     for file in "$dir"/seen/*; do
-      age "$file" && line=$(cat -- "$file" 2>/dev/null) && printf 'seen %s %s %s\n' "$name" "$AGE" "$line"
+      # All of it, without a process of its own.
+      age "$file" && { IFS= read -r -d '' line <"$file"; [[ -n $line ]]; } 2>/dev/null && printf 'seen %s %s %s\n' "$name" "$AGE" "${line%$'\n'}"
     done
   done
 }

@@ -22,10 +22,13 @@ scan() { # every process of this user -> PIDS, P_*
     pid=${dir#/proc/}
     u_read_stat "$pid" || continue
     [[ $ST_PPID == 2 ]] && continue # a kernel thread (seen as ours where we are root)
-    PIDS+=("$pid")
-    P_STATE[$pid]=$ST_STATE P_PPID[$pid]=$ST_PPID P_PGRP[$pid]=$ST_PGRP P_SID[$pid]=$ST_SID P_TTY[$pid]=$ST_TTY
-    P_START[$pid]=$ST_START P_RSS[$pid]=$ST_RSS P_COMM[$pid]=$ST_COMM
+    note_process "$pid"
   done
+}
+note_process() { # PID, of ST_*
+  PIDS+=("$1")
+  P_STATE[$1]=$ST_STATE P_PPID[$1]=$ST_PPID P_PGRP[$1]=$ST_PGRP P_SID[$1]=$ST_SID P_TTY[$1]=$ST_TTY
+  P_START[$1]=$ST_START P_RSS[$1]=$ST_RSS P_COMM[$1]=$ST_COMM
 }
 declare -A RECORDED=() MARK=() IS_OURS=()
 load_tree() { # file `tree` -> RECORDED[pid]=start, TREE_TEXT
@@ -73,7 +76,10 @@ read_starts() { # who starts this unit, or supervises it, told by its words, wha
 ours() { # [quick] -> OURS, IS_OURS: all of ours that live.  quick: without the markers
   local pid lead=${S[pid]-} lead_start=${S[start]-} session=0 more=1
   # A look at a whole node reads /proc once for all its units.
-  [[ -n ${SCANNED-} ]] || { scan; if [[ ${1-} == quick ]]; then MARK=(); else read_marks; fi; }
+  if [[ -z ${SCANNED-} ]]; then
+    scan; if [[ ${1-} == quick ]]; then MARK=(); else read_marks; fi
+  # Its leader began after that, or it would be seen a look later.
+  elif [[ -n $lead && -z ${P_START[$lead]-} ]] && alive "$lead" "$lead_start"; then note_process "$lead"; fi
   [[ -z ${STOPPING-} ]] || read_starts
   IS_OURS=() OURS=()
   # A process id cannot be used again while a session or group of that number lives, so the session is

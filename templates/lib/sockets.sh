@@ -3,6 +3,21 @@ hex4() { local a b c d; IFS=. read -r a b c d <<<"$1"; printf -v HEX '%02X%02X%0
 read_net() { # [INODE…] -> NET: lines of listeners and of these sockets, in one look (the kernel takes 7 ms for each)
   mapfile -t NET < <(grep -shF -e ' 0A ' -f <((($#)) && printf ' %s \n' "$@") /proc/net/tcp /proc/net/tcp6)
 }
+declare -A SOCKETS=() NET_OF=()
+look_at_net() { # PID… -> SOCKETS[pid]: inodes of its sockets, NET_OF[inode]: the kernel's line for it
+  local pid dirs lines line f; local -A all=()
+  (($#)) || return
+  dirs=("${@/#//proc/}"); dirs=("${dirs[@]/%//fd}")
+  mapfile -t lines < <(find "${dirs[@]}" -maxdepth 1 -lname 'socket:*' -printf '%h %l\n' 2>/dev/null)
+  for pid; do SOCKETS[$pid]=''; done
+  for line in "${lines[@]}"; do
+    pid=${line#/proc/}; pid=${pid%%/*}; line=${line##*[}; line=${line%]}
+    SOCKETS[$pid]+=" $line" all[$line]=1
+  done
+  ((${#all[@]})) || return
+  read_net "${!all[@]}"
+  for line in "${NET[@]}"; do f=($line); NET_OF[${f[9]}]=$line; done
+}
 listeners() { # [PORT], of NET -> LISTEN=("port inode uid address" …)
   local line want='' f
   LISTEN=()

@@ -89,29 +89,24 @@ remote() { # ADDRESS:PORT in hex -> TEXT
   for i in 0 8 16 24; do w=${h:i:8}; printf -v TEXT '%s%x:%x:' "$TEXT" $((16#${w:6:2}${w:4:2})) $((16#${w:2:2}${w:0:2})); done
   TEXT="[${TEXT%:}]:$p"
 }
-look_at_sockets() { # -> PORTS, REMOTES (JSON lists), LOG_BYTES: one look for all three
-  local inodes inode entry f dirs; local -A mine=() port=() seen=()
-  PORTS='' REMOTES='' LOG_BYTES=''
-  if ((${#OURS[@]})); then
-    dirs=("${OURS[@]/#//proc/}"); dirs=("${dirs[@]/%//fd}")
-    [[ ! -f ${S[log]-} ]] || dirs+=("${S[log]}")
-    mapfile -t inodes < <(find "${dirs[@]}" -maxdepth 1 \( -lname 'socket:*' -printf '%l\n' -o -type f -printf '%s\n' \) 2>/dev/null)
-    for inode in "${inodes[@]}"; do
-      if [[ $inode == socket:* ]]; then inode=${inode#*[}; mine[${inode%]}]=1; else LOG_BYTES=$inode; fi
+look_at_sockets() { # -> PORTS, REMOTES (JSON lists)
+  local pid inode f own remotes=(); local -A port=() seen=()
+  PORTS='' REMOTES=''
+  # A look at a whole node has them, but for who came after it.
+  for pid in "${OURS[@]}"; do [[ -n ${SOCKETS[$pid]+1} ]] || { look_at_net "${OURS[@]}"; break; }; done
+  for pid in "${OURS[@]}"; do
+    for inode in ${SOCKETS[$pid]-}; do
+      f=(${NET_OF[$inode]-})
+      case ${f[3]-} in
+        0A) own=$((16#${f[1]#*:})); [[ -n ${port[$own]-} ]] || PORTS+=",$own"; port[$own]=1 ;;
+        01) remotes+=("${f[1]#*:} ${f[2]}") ;;
+      esac
     done
-  fi
-  ((${#mine[@]})) || return
-  read_net "${!mine[@]}"
-  listeners
-  for entry in "${LISTEN[@]}"; do
-    f=($entry)
-    if [[ -n ${mine[${f[1]}]-} ]]; then [[ -n ${port[${f[0]}]-} ]] || PORTS+=",${f[0]}"; port[${f[0]}]=1; fi
   done
-  for entry in "${NET[@]}"; do
-    f=($entry)
+  for own in "${remotes[@]}"; do
     # Who connected to us is a client of ours; whom we connected to is what matters here.
-    [[ ${f[3]} == 01 && -n ${mine[${f[9]}]-} && -z ${port[$((16#${f[1]#*:}))]-} && -z ${seen[${f[2]}]-} ]] || continue
-    seen[${f[2]}]=1; remote "${f[2]}"; REMOTES+=",\"$TEXT\""
+    [[ -z ${port[$((16#${own% *}))]-} && -z ${seen[${own#* }]-} ]] || continue
+    seen[${own#* }]=1; remote "${own#* }"; REMOTES+=",\"$TEXT\""
   done
 }
 look_at_files() { # -> FDS (JSON): the process with the most open files, and its limit
@@ -141,14 +136,14 @@ look_at_results() { # -> RESULTS (JSON)
   ((newest)) && newest=${newest}000 || newest=null
   RESULTS="{\"files\":$count,\"bytes\":$bytes,\"newest_at\":$newest}"
 }
+declare -A LOG_BYTES=()
 verb_observe() {
-  local pid out key page=4096 list='' seen PORTS='' REMOTES='' LOG_BYTES=''
+  local pid out key page=4096 list='' seen PORTS='' REMOTES='' log_bytes
   here_and_now; now_ms
   if ! open_dir || ! load_state; then
     S=([unit]=$U_UNIT [run]=$RUN [boot]=$BOOT [host]=$HOST); PHASE=never; OURS=(); [[ -n ${D-} ]] || D=
   else phase_now; [[ $PHASE == running && -z ${UNWATCHED-} ]] && printf '%s\n' "$NOW-$$" 2>/dev/null >"$D/seen"; fi
   [[ $HOSTTYPE == x86_64 ]] || page=$(getconf PAGESIZE 2>/dev/null || echo 4096)
-  NET=()
   if [[ $PHASE != never ]]; then
     load_tree; ours; look_at_sockets
     [[ $PHASE == running && ${#OURS[@]} -gt 0 ]] && { umask 077; save_tree; }
@@ -158,7 +153,8 @@ verb_observe() {
     list+=",{\"pid\":$pid,\"ppid\":${P_PPID[$pid]},\"state\":\"${P_STATE[$pid]}\",\"comm\":$JSON,\"rss_kib\":$((P_RSS[$pid] * page / 1024)),\"start\":${P_START[$pid]}}"
   done
   look_at_files; look_at_results
-  [[ -n $LOG_BYTES || -z ${S[log]-} ]] || LOG_BYTES=$(stat -c %s -- "${S[log]}" 2>/dev/null)
+  log_bytes=${LOG_BYTES[${S[log]:-.}]-}
+  [[ -n $log_bytes || -n ${SCANNED-} || -z ${S[log]-} ]] || log_bytes=$(stat -c %s -- "${S[log]}" 2>/dev/null)
   out='{"format":1'
   for key in unit run generation epoch launch host boot; do
     case $key in generation | epoch) number "${S[$key]-}" ;; *) json "${S[$key]-}" ;; esac
@@ -168,7 +164,7 @@ verb_observe() {
   out+=",\"at\":$NOW,\"phase\":\"$PHASE\",\"supervised\":$seen"
   number "${S[pid]-}"; out+=",\"pid\":$JSON"; number "${S[start]-}"; out+=",\"start\":$JSON"
   number "${S[super]-}"; out+=",\"supervisor\":$JSON"; json "${S[log]-}"; out+=",\"log\":$JSON"
-  out+=",\"processes\":[${list#,}],\"listening\":[${PORTS#,}],\"fds\":$FDS,\"remotes\":[${REMOTES#,}],\"results\":$RESULTS,\"log_bytes\":${LOG_BYTES:-null}"
+  out+=",\"processes\":[${list#,}],\"listening\":[${PORTS#,}],\"fds\":$FDS,\"remotes\":[${REMOTES#,}],\"results\":$RESULTS,\"log_bytes\":${log_bytes:-null}"
   number "${S[exit_code]-}"; out+=",\"exit_code\":$JSON"; json "${S[signal]-}"; out+=",\"signal\":$JSON"
   case ${S[requested]-} in 1) JSON=true ;; 0) JSON=false ;; *) JSON=null ;; esac
   out+=",\"requested\":$JSON"; json "${S[reason]-}"; out+=",\"reason\":$JSON}"

@@ -1,11 +1,14 @@
 //! `lib/node.sh`: what a controller asks a node that it reaches from elsewhere.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::thread;
 
-use toolorch::base::{LaunchId, UnitId};
+use toolorch::base::{LaunchId, Port, UnitId};
 use toolorch::facts::{NodeSeen, Observation};
 use toolorch::render::context::UnitContext;
 use toolorch::render::{NODE, NODE_TEXT};
@@ -14,11 +17,16 @@ use super::lab::{Lab, Said, kill, lives, python, wait_for, write_unit};
 
 /// Asks the node; `stdin` is what it reads.
 fn node_with(lab: &Lab, words: &str, stdin: &[u8]) -> Said {
+    node_in(lab, std::env::var_os("PATH").unwrap(), words, stdin)
+}
+
+/// The same with another PATH.
+fn node_in(lab: &Lab, path: impl AsRef<OsStr>, words: &str, stdin: &[u8]) -> Said {
     let script = lab.path().join(NODE);
     fs::write(&script, NODE_TEXT).unwrap();
     let mut child = Command::new("bash")
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("PATH", path)
         .env("TOOLORCH_STATE", lab.path().join("state"))
         .arg(script)
         .args(words.split_whitespace())
@@ -74,6 +82,38 @@ fn port(lab: &Lab) -> u16 {
     wait_for("the port", || fs::read_to_string(&file).ok())
         .parse()
         .unwrap()
+}
+
+/// `/proc` is read once for all units, then their states: what begins in between is in its state alone.
+#[test]
+fn a_unit_that_begins_during_a_look_is_seen_in_it() {
+    let lab = Lab::new(&[python(), "-c", SERVER]);
+    let shims = lab.path().join("shims");
+    fs::create_dir(&shims).unwrap();
+    // The first `grep` comes after the pass over /proc.
+    let (asked, begun) = (lab.path().join("asked"), lab.path().join("begun"));
+    let shim = format!(
+        "#!/bin/bash\n: >{asked:?}; until [[ -e {begun:?} ]]; do sleep 0.02; done\nexec /usr/bin/grep \"$@\"\n"
+    );
+    let grep = shims.join("grep");
+    fs::write(&grep, shim).unwrap();
+    fs::set_permissions(&grep, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", shims.display(), std::env::var("PATH").unwrap());
+    let words = format!("look {} u", lab.run());
+    let (said, running, port) = thread::scope(|scope| {
+        let look = scope.spawn(|| node_in(&lab, &path, &words, b""));
+        wait_for("the look", || asked.exists().then_some(()));
+        let running = lab.start("--generation 2 --launch L2");
+        let port = port(&lab);
+        fs::write(&begun, "").unwrap();
+        (look.join().unwrap(), running, port)
+    });
+    let seen = NodeSeen::read(&said.out).unwrap_or_else(|why| panic!("{why}\n{said:?}"));
+    let Observation::Running(seen) = &seen.units[&UnitId::new("u")].observation else {
+        panic!("{said:?}");
+    };
+    assert_eq!(seen.pid, running.program());
+    assert_eq!(seen.listening, [Port(port)]);
 }
 
 #[test]
