@@ -321,6 +321,10 @@ impl<'a> Driver<'a> {
     fn heed(&mut self, input: Input) -> Vec<Input> {
         self.samples.note(&input);
         if let Input::Metered(metered) = input {
+            if metered.purpose.bounds_a_client() {
+                // Later looks take the place of what is not written yet.
+                self.sample();
+            }
             return vec![Input::Metered(self.with_ours(metered))];
         }
         if let Input::LaunchDone {

@@ -74,8 +74,9 @@ impl Driver<'_> {
             })
             .collect();
         let prober = self.prober.clone();
-        // What came since the last look is not lost with servers that may be stopped now.
-        let tap = (purpose == Purpose::Close).then(|| self.samples.tap());
+        // A client's time begins and ends with a sample, however short it is; and what came since the last look is not lost
+        // with servers that may be stopped now.
+        let tap = purpose.bounds_a_client().then(|| self.samples.tap());
         async move {
             let one = async |(unit, generation, base): (UnitId, Generation, String)| {
                 let page = prober.counters(&base).await;

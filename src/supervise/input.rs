@@ -288,6 +288,13 @@ pub enum Purpose {
     Close,
 }
 
+impl Purpose {
+    /// Whether a client's time begins or ends here.
+    pub(super) fn bounds_a_client(&self) -> bool {
+        matches!(self, Self::Open { .. } | Self::Close)
+    }
+}
+
 /// How closely the calls of a client were watched.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Watched {

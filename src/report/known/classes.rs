@@ -29,11 +29,13 @@ fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Cl
     let none = Share::default();
     let share = known.plan.shares.of.get(&group.name).unwrap_or(&none);
     let units = group.endpoints.iter().map(|end| &end.unit);
+    // One more sample is taken when a client has ended.
+    let last = until + known.samples.every;
     let series = units.clone().filter_map(|unit| {
         let sampled = known.samples.servers.get(unit)?;
         Some(Series {
             replica: unit.to_string(),
-            windows: windows(sampled, clock, until),
+            windows: windows(sampled, clock, (until, last)),
         })
     });
     Class {
@@ -104,22 +106,33 @@ fn answer_tokens(known: &Known<'_>, group: &Group) -> Option<f64> {
     work.distribution(Distribution::AnswerLength)?.quantile(0.9)
 }
 
-/// Its samples in the cluster's time, without those of which nobody knows how long they took.
-fn windows(series: &ServerSeries, clock: Clock, until: Timestamp) -> Vec<Window> {
+/// Its samples in the cluster's time, without those of which nobody knows how long they took, and of each what lies within the
+/// client's time: before it and after it this client asked nothing.
+fn windows(
+    series: &ServerSeries,
+    clock: Clock,
+    (until, last): (Timestamp, Timestamp),
+) -> Vec<Window> {
     let points = series.points().filter(|point| point.span().0 > 0);
-    let points = points.filter(|point| point.at() > clock.from && point.at() <= until);
-    points.map(|point| window(point, clock)).collect()
+    let points = points.filter(|point| point.at() > clock.from && point.at() <= last);
+    points
+        .filter_map(|point| window(point, clock, until))
+        .collect()
 }
 
-fn window(point: Point<'_>, clock: Clock) -> Window {
+fn window(point: Point<'_>, clock: Clock, until: Timestamp) -> Option<Window> {
+    let from = Timestamp(point.at().0.saturating_sub(point.span().0)).max(clock.from);
+    let at = point.at().min(until);
+    // What a look finds when the client has ended says nothing of the time before.
+    let within = |gauge| point.mean(gauge).filter(|_| point.at() <= until);
     let finished = Counter::FINISHED.iter();
     let finished = finished.filter_map(|reason| point.count(*reason));
-    Window {
-        at: clock.moment(point.at()),
-        length: clock.length(point.span()),
-        running: point.mean(Gauge::Running),
-        waiting: point.mean(Gauge::Waiting),
-        kv: point.mean(Gauge::KvCache),
+    (at > from).then(|| Window {
+        at: clock.moment(at),
+        length: clock.length(at.since(from)),
+        running: within(Gauge::Running),
+        waiting: within(Gauge::Waiting),
+        kv: within(Gauge::KvCache),
         preemptions: point.count(Counter::Preemptions),
         finished: finished.reduce(|one, other| one + other),
         // Simulated servers count in the time that they play.
@@ -127,5 +140,5 @@ fn window(point: Point<'_>, clock: Clock) -> Window {
         inference_seconds: point.sum(Distribution::Inference),
         generated: point.count(Counter::GenerationTokens),
         prompt: point.count(Counter::PromptTokens),
-    }
+    })
 }

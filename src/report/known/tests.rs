@@ -159,6 +159,86 @@ fn samples_become_windows_and_results_become_ends() {
 }
 
 #[test]
+fn a_run_between_two_looks_is_known_by_what_was_counted_in_between() {
+    let (plan, _) = planned(HLE);
+    let eval = plan.evals.first().unwrap();
+    let started = Event::Started {
+        unit: eval.unit.clone(),
+        generation: Generation(1),
+        pid: 1,
+        start: 1,
+        adopted: false,
+    };
+    let ended = Event::Stopped {
+        unit: eval.unit.clone(),
+        generation: Generation(1),
+    };
+    let counted = |done| Event::EvalProgress {
+        eval: eval.name.clone(),
+        done,
+        errors: 0,
+        correct: None,
+        torn: 0,
+        total: 500,
+    };
+    let records = [at(10, started), at(30, ended), at(90, counted(2))];
+    let samples = |seconds: &[u64]| {
+        let mut samples = Samples::default();
+        samples.take(Line::Head(crate::facts::samples::Head {
+            v: crate::facts::samples::Head::FORMAT,
+            run: "hle-1-abcd".into(),
+            epoch: Epoch(1),
+            began: Timestamp(0),
+            every: Millis::from_secs(15),
+        }));
+        for (nth, seconds) in seconds.iter().enumerate() {
+            samples.take(sample("orchestrator-0", *seconds, nth == 0));
+        }
+        samples
+    };
+    let found = |samples: &Samples| {
+        evidence(&Known {
+            plan: &plan,
+            eval,
+            records: &records,
+            state: &RunState::fold(&records),
+            samples,
+            ends: Ends::Counted,
+            tables: None,
+        })
+        .unwrap()
+    };
+    // A look before the client began, one when it had ended, and one much later.
+    let known = found(&samples(&[9, 31, 90]));
+    let [window] = known.classes[0].series[0].windows[..] else {
+        panic!("{:?}", known.classes[0].series);
+    };
+    assert_eq!(
+        (window.at, window.length),
+        (known.until, Millis::from_secs(20))
+    );
+    assert_eq!(
+        (window.running, window.waiting, window.kv),
+        (None, None, None)
+    );
+    let judged = analyse(&known);
+    assert_eq!(judged.looks, Some(0));
+    // 200 s of inference and 50 s of queue in 20 s.
+    let class = &judged.classes[0].measured;
+    near(class.running, 4.0 * 10.0);
+    near(class.waiting, 4.0 * 2.5);
+    // One look in between is worth more than what was counted.
+    let judged = analyse(&found(&samples(&[9, 24, 31])));
+    assert_eq!(judged.looks, Some(1));
+    near(judged.classes[0].measured.running, 4.0 * 8.0);
+}
+
+#[track_caller]
+fn near(seen: Option<f64>, expected: f64) {
+    assert!((seen.unwrap() - expected).abs() < 1e-9, "{seen:?}");
+}
+
+#[test]
 fn without_files_the_journal_counts() {
     let (plan, _) = planned(HLE);
     let found = evidence_of(&plan, &Samples::default(), Ends::Counted).unwrap();

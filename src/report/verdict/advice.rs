@@ -90,9 +90,8 @@ fn receiver(evidence: &Evidence, limit: &Limit) -> Result<usize, String> {
                 .to_owned()
         }
         Limit::Balanced => "nothing has GPUs to give to something that lacks them".to_owned(),
-        Limit::Unknown { why } => {
-            format!("{why}, so that nobody can tell whether more replicas help")
-        }
+        // The limit says why.
+        Limit::Unknown { .. } => "nobody can tell whether more replicas help".to_owned(),
     };
     Err(why)
 }

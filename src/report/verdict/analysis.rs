@@ -11,7 +11,7 @@ use super::findings::{Findings, findings};
 use super::judge::{Judged, Limit, limit, tail_share, verdict};
 use super::measured::{Questions, all_measured, attributed};
 use super::numbers::{between, number, ratio};
-use super::phases::{Phases, phases};
+use super::phases::{Phases, Span, phases};
 use super::sums::Blocks;
 use super::what_if::bound;
 
@@ -26,6 +26,9 @@ pub struct Analysis {
     pub classes: Vec<Judged>,
     /// Its parts.
     pub phases: Phases,
+    /// How often its servers were looked at in the judged time; 0 where that was only before and after, and none where nothing
+    /// was sampled.
+    pub looks: Option<usize>,
     /// The share of it that was its end.
     pub tail_share: Option<f64>,
     /// What stands out.
@@ -64,13 +67,14 @@ pub fn analyse(evidence: &Evidence) -> Analysis {
     let wall = between(evidence.began, evidence.until);
     let limit = match stalled(evidence) {
         Some(why) => Limit::Unknown { why },
-        None => limit(&questions, &classes, &phases, wall),
+        None => limit(&questions, &classes, &phases, wall, unseen(evidence)),
     };
     let floor = evidence.client.concurrency.map(number);
     Analysis {
         findings: findings(evidence, &phases, &questions),
         advice: advice(evidence, &phases, &classes, &limit),
         at_most: at_most(evidence, &limit),
+        looks: looks(evidence, phases.steady),
         tail_share: tail_share(&phases, wall),
         floor_hours: floor
             .and_then(|number| ratio(attributed(evidence) / 3600.0, number))
@@ -81,6 +85,27 @@ pub fn analyse(evidence: &Evidence) -> Analysis {
         questions,
         classes,
         phases,
+    }
+}
+
+/// Looks at that server of which there are most.
+fn looks(evidence: &Evidence, judged: Span) -> Option<usize> {
+    let series = evidence.classes.iter().flat_map(|class| &class.series);
+    let counts = series.map(|series| {
+        let windows = series.windows.iter().filter(|one| judged.has(one.at));
+        windows.filter(|one| one.running.is_some()).count()
+    });
+    counts.max()
+}
+
+/// Why nothing is known of servers.
+fn unseen(evidence: &Evidence) -> &'static str {
+    if evidence.until <= evidence.began {
+        "results do not tell, and a run of `toolorch up` would"
+    } else if evidence.classes.iter().all(|one| one.series.is_empty()) {
+        "none of them was sampled while it ran"
+    } else {
+        "they do not count what waits"
     }
 }
 

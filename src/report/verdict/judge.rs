@@ -137,18 +137,21 @@ pub(super) fn tail_share(phases: &Phases, wall: f64) -> Option<f64> {
     ratio(seconds(phases.tail?.length()), wall)
 }
 
-/// What the run is limited by.
+/// What the run is limited by. `unseen` says why nothing is known of any server, where that is so.
 pub(super) fn limit(
     questions: &Questions,
     classes: &[Judged],
     phases: &Phases,
     wall: f64,
+    unseen: &str,
 ) -> Limit {
     let unknown = |why: &str| Limit::Unknown {
         why: why.to_owned(),
     };
     if classes.iter().all(|one| one.verdict == Verdict::Unknown) {
-        return unknown("nothing is known of the queues of its servers");
+        return unknown(&format!(
+            "nothing is known of the queues of its servers: {unseen}"
+        ));
     }
     if tail_share(phases, wall).is_some_and(|share| share >= TAIL) {
         return Limit::Tail;
@@ -165,8 +168,8 @@ pub(super) fn limit(
         };
     }
     // What has no GPUs may stay unseen: it counts as time elsewhere.
-    let unseen = |one: &&Judged| one.verdict == Verdict::Unknown && one.measured.gpus > 0;
-    if let Some(one) = classes.iter().find(unseen) {
+    let hidden = |one: &&Judged| one.verdict == Verdict::Unknown && one.measured.gpus > 0;
+    if let Some(one) = classes.iter().find(hidden) {
         let class = &one.measured.class;
         return unknown(&format!("nothing is known of the queue of {class}"));
     }

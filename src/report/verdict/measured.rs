@@ -96,8 +96,11 @@ pub(super) fn measured(
     evidence: &Evidence,
 ) -> Measured {
     let all = number(class.replicas);
-    let running = sums.running.rate().map(|running| running * all);
-    let waiting = sums.waiting.rate().map(|waiting| waiting * all);
+    // Who was looked at only before and after: by Little's law its counters tell what looks in between would have found.
+    let running = sums.running.rate().or_else(|| sums.inference.rate());
+    let running = running.map(|running| running * all);
+    let waiting = sums.waiting.rate().or_else(|| sums.queue.rate());
+    let waiting = waiting.map(|waiting| waiting * all);
     let seats = seats(class);
     let finished = sums.finished.rate().map(|rate| rate * all);
     let visits = match (finished, throughput, class.calls) {
@@ -186,8 +189,9 @@ impl Questions {
             .filter(|class| class.knows_queue())
             .filter_map(|class| class.in_flight)
             .sum();
+        let any = classes.iter().any(Measured::knows_queue);
         let elsewhere = under_way
-            .filter(|_| counted && !classes.is_empty())
+            .filter(|_| counted && any)
             .and_then(|n| ratio((n - sampled).max(0.0), n));
         let bound_by_questions = time.zip(elsewhere).and_then(|(time, elsewhere)| {
             let computed: f64 = classes.iter().filter_map(|class| class.demand).sum();

@@ -34,6 +34,7 @@ mod text;
 #[cfg(test)]
 mod truth_tests;
 mod what_if;
+mod words;
 
 pub use advice::Advice;
 pub use analysis::{Analysis, AtMost, analyse};

@@ -73,7 +73,14 @@ impl<'a> Model<'a> {
                 all.flow.done
             ));
         }
-        if blocks.0.len() < FEWEST_BLOCKS {
+        // Blocks between two looks know of no queue.
+        let seen = |index: usize| {
+            let seen = blocks.0.iter();
+            seen.filter(|block| block.classes[index].running.rate().is_some())
+                .count()
+        };
+        if blocks.0.len() < FEWEST_BLOCKS || asked.iter().any(|index| seen(*index) < FEWEST_BLOCKS)
+        {
             return Err("the steady time is too short".to_owned());
         }
         let under_way = all.flow.under_way.rate();

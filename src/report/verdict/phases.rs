@@ -94,13 +94,21 @@ pub(super) fn phases(evidence: &Evidence) -> Phases {
         from: warm,
         until: body.until,
     };
-    // Where nearly all is beginning and end, there is nothing better than all of it.
-    let steady = if seconds(steady.length()) < 0.2 * wall {
+    // Where nearly all is beginning and end, or no sample lies between them, there is nothing better than all of it.
+    let unseen = sampled(evidence, whole) && !sampled(evidence, steady);
+    let steady = if unseen || seconds(steady.length()) < 0.2 * wall {
         whole
     } else {
         steady
     };
     Phases { cold, steady, tail }
+}
+
+fn sampled(evidence: &Evidence, span: Span) -> bool {
+    let series = evidence.classes.iter().flat_map(|class| &class.series);
+    series
+        .flat_map(|series| &series.windows)
+        .any(|window| span.has(window.at))
 }
 
 /// Questions under way at this time; none where that cannot be told.

@@ -14,6 +14,7 @@ use super::numbers::{millis, seconds};
 use super::patch::Patch;
 use super::prediction::Compared;
 use super::what_if::Outcome;
+use super::words::{GpuTime, Pace, few, lasting, percent};
 use crate::base::{Millis, clean};
 
 /// Time at no server is named from this share on.
@@ -29,12 +30,13 @@ const SHOWN: usize = 3;
 pub fn verdict_text(analysis: &Analysis) -> String {
     let mut lines = vec![format!("limited by: {}", limit(analysis))];
     lines.extend(classes(analysis));
+    lines.extend(looks(analysis));
     lines.extend(known_times(analysis));
     lines.extend(elsewhere(analysis));
     lines.extend(bounds(analysis));
     lines.extend(findings(analysis));
     lines.extend(advice(analysis));
-    lines.extend(left(&analysis.eta));
+    lines.extend(left(analysis));
     lines.extend(cost(analysis));
     clean_lines(&lines)
 }
@@ -44,6 +46,7 @@ pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)>
     let limit = format!("limited by: {}", limit(analysis));
     let laws = std::iter::once(limit)
         .chain(classes(analysis))
+        .chain(looks(analysis))
         .chain(known_times(analysis))
         .chain(elsewhere(analysis))
         .chain(bounds(analysis));
@@ -53,10 +56,7 @@ pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)>
         ("advice", advice(analysis)),
         (
             "time and cost",
-            left(&analysis.eta)
-                .into_iter()
-                .chain(cost(analysis))
-                .collect(),
+            left(analysis).into_iter().chain(cost(analysis)).collect(),
         ),
     ];
     let cleaned = parts.map(|(title, lines): (_, Vec<String>)| {
@@ -80,7 +80,7 @@ pub fn short_text(analysis: &Analysis) -> String {
             estimate(prediction.estimate)
         ));
     }
-    lines.extend(left(&analysis.eta));
+    lines.extend(left(analysis));
     clean_lines(&lines)
 }
 
@@ -102,10 +102,6 @@ fn limit(analysis: &Analysis) -> String {
         Limit::Balanced => "nothing more than anything else".to_owned(),
         Limit::Unknown { why } => format!("unknown: {why}"),
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0} % of the time", share * 100.0)
 }
 
 fn classes(analysis: &Analysis) -> Vec<String> {
@@ -180,33 +176,39 @@ fn evidence(one: &Judged) -> String {
     }
 }
 
-/// A number of calls.
-fn few(calls: f64) -> String {
-    if calls > 0.0 && calls < 0.995 {
-        format!("{calls:.2}")
-    } else {
-        format!("{calls:.1}")
+/// From so many looks on numbers rest on enough of them.
+const ENOUGH_LOOKS: usize = 6;
+
+/// What numbers rest on, where that is little.
+fn looks(analysis: &Analysis) -> Option<String> {
+    match analysis.looks? {
+        0 => Some(
+            "its servers were looked at before and after it alone: this is what they counted in between"
+                .to_owned(),
+        ),
+        few if few < ENOUGH_LOOKS => Some(format!(
+            "its servers were looked at {few} time{} only: these numbers are rough",
+            plural(few)
+        )),
+        _ => None,
     }
 }
 
 /// What the client's own times say, where counters do not say it.
 fn known_times(analysis: &Analysis) -> Vec<String> {
     let mut lines = Vec::new();
-    let unseen = analysis
-        .classes
-        .iter()
-        .filter(|one| one.measured.running.is_none());
-    let most = unseen
+    let shares = analysis.classes.iter();
+    let most = shares
         .filter_map(|one| Some((one.measured.time_share?, &one.measured)))
         .max_by(|one, other| one.0.total_cmp(&other.0));
-    let Some((share, class)) = most else {
+    let Some((share, class)) = most.filter(|(_, class)| class.running.is_none()) else {
         return lines;
     };
     let rounds = class.visits.map_or_else(String::new, |visits| {
         format!(", {visits:.1} calls a question")
     });
     let floor = analysis.floor_hours.map_or_else(String::new, |hours| {
-        format!("; all of it takes {hours:.2} h at least")
+        format!("; all of it takes {} at least", lasting(hours * 3600.0))
     });
     lines.push(format!(
         "{} is {:.1} % of the time that is accounted for{rounds}{floor}",
@@ -258,10 +260,11 @@ fn bounds(analysis: &Analysis) -> Vec<String> {
     let most = free.into_iter().chain(seats);
     let most = most.min_by(|one, other| one.0.total_cmp(&other.0));
     let most = most.filter(|(most, _)| *most > ROOM * now);
+    let pace = Pace::of(now);
     let most = most.map_or_else(String::new, |(most, why)| {
-        format!("; {:.0} at most {why}", most * 3600.0)
+        format!("; {} at most {why}", pace.number(most))
     });
-    lines.push(format!("{:.0} questions an hour{most}", now * 3600.0));
+    lines.push(format!("{}{most}", pace.questions(now)));
     lines
 }
 
@@ -396,9 +399,13 @@ fn patch(patch: &Patch) -> Vec<String> {
     lines
 }
 
-fn left(eta: &Eta) -> Option<String> {
-    match eta {
+fn left(analysis: &Analysis) -> Option<String> {
+    match &analysis.eta {
         Eta::Done => None,
+        // It was said why.
+        Eta::Unknown { why: same } if matches!(&analysis.limit, Limit::Unknown { why } if why == same) => {
+            Some("time left: unknown".to_owned())
+        }
         Eta::Unknown { why } => Some(format!("time left: unknown, {why}")),
         Eta::Left { low, likely, high } => {
             Some(format!("time left: about {likely} ({low} to {high})"))
@@ -408,31 +415,43 @@ fn left(eta: &Eta) -> Option<String> {
 
 fn cost(analysis: &Analysis) -> Option<String> {
     let cost = analysis.cost.as_ref()?;
-    let share = cost.idle_hours / cost.gpu_hours.max(f64::MIN_POSITIVE) * 100.0;
-    let mut line = format!("{:.1} GPU hours", cost.gpu_hours);
+    if cost.gpu_hours <= 0.0 {
+        return None;
+    }
+    let time = GpuTime::of(cost.gpu_hours);
+    let mut line = format!("{} GPU {}", time.number(cost.gpu_hours), time.unit());
     if cost.unseen_hours < cost.gpu_hours {
         let _ = write!(
             line,
-            ", {:.1} with nothing to do ({share:.0} %)",
-            cost.idle_hours
+            ", {} with nothing to do ({:.0} %)",
+            time.number(cost.idle_hours),
+            cost.idle_hours / cost.gpu_hours * 100.0
         );
     }
-    if cost.unseen_hours > 0.0 {
+    if cost.unseen_hours >= cost.gpu_hours {
+        line.push_str(", and how much of that with nothing to do was not seen");
+    } else if cost.unseen_hours > 0.0 {
         let _ = write!(
             line,
-            ", {:.1} of servers that were not sampled",
-            cost.unseen_hours
+            ", {} of servers that were not looked at",
+            time.number(cost.unseen_hours)
         );
     }
     if cost.unused_hours > 0.0 {
         let _ = write!(
             line,
-            ", {:.1} more of GPUs without a server",
-            cost.unused_hours
+            ", {} more of GPUs without a server",
+            time.number(cost.unused_hours)
         );
     }
     if let Some(each) = cost.per_question {
-        let _ = write!(line, "; {} of one GPU a question", millis(each * 3600.0));
+        let each = each * 3600.0;
+        let each = if each < 60.0 {
+            lasting(each)
+        } else {
+            millis(each).to_string()
+        };
+        let _ = write!(line, "; {each} of one GPU a question");
     }
     Some(line)
 }
@@ -458,11 +477,13 @@ pub fn what_if_text(outcome: &Outcome) -> String {
             prediction,
             fullest,
         } => {
-            let now = prediction.throughput * 3600.0;
+            let now = prediction.throughput;
+            let pace = Pace::of(now);
             let mut lines = vec![format!(
-                "{} questions an hour: {:.0} instead of {now:.0}",
+                "{}: {} instead of {}",
                 estimate(prediction.estimate),
-                now * prediction.estimate.factor
+                pace.questions(now * prediction.estimate.factor),
+                pace.number(now)
             )];
             if let Some((name, share)) = fullest {
                 lines.push(format!(

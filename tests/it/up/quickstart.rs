@@ -157,6 +157,16 @@ fn assert_reported(scene: &Scene) {
     assert_eq!(judged["evaluation"], "arithmetic");
     assert_eq!(judged["analysis"]["advice"]["is"], "nothing");
     assert_eq!(judged["analysis"]["eta"]["is"], "done");
+    // It is over before servers are sampled a second time in its midst: what they counted from its begin to its end is known.
+    assert_ne!(judged["analysis"]["limit"]["is"], "unknown");
+    for model in 0..2 {
+        let class = &judged["analysis"]["classes"][model];
+        assert!(class["measured"]["running"].as_f64() > Some(0.0), "{class}");
+        assert_ne!(class["verdict"], "unknown", "{class}");
+    }
+    for odd in ["GPU h", "GPU s", "a question\n", "0.00 h", "0ms", "an hour"] {
+        assert!(!said.out.contains(odd), "{odd}: {}", said.out);
+    }
     let step = ["what-if", "quickstart.yaml", "--move"];
     let refused = scene.expect(2, &[&step[..], &["1 expert:orchestrator"]].concat());
     assert_eq!(
