@@ -18,6 +18,7 @@ pub mod parsers;
 pub mod pattern;
 pub mod recipes;
 pub mod release;
+pub mod seats;
 pub mod series;
 pub mod shapes;
 pub mod slurm;

@@ -4,9 +4,12 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::place::{needs_gpus, size};
-use crate::base::{Name, NodeName, Port};
+use super::{args, argv, inherit};
+use crate::base::{FieldPath, Name, NodeName, Port};
+use crate::diag::Report;
+use crate::knowledge::seats;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Layout, ModelSpec, PortChoice};
+use crate::spec::model::{Engine, Layout, ModelSpec, PortChoice};
 
 /// Who has how many GPUs by the YAML.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,6 +40,9 @@ pub struct Share {
     /// The port of its first replica, where the YAML says it; each further one has the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Port>,
+    /// Requests that each server computes at once where no argument says it; none where that is not certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<usize>,
 }
 
 /// Who has how many GPUs in this cluster.
@@ -50,7 +56,7 @@ pub(super) fn shares(spec: &ClusterSpec) -> Shares {
     let sizes = spec.pools.iter();
     let sizes = sizes.map(|(name, pool)| (name.clone(), pool.nodes as usize));
     let models = spec.models.iter();
-    let models = models.map(|(name, model)| (name.clone(), of_model(model)));
+    let models = models.map(|(name, model)| (name.clone(), of_model(spec, name, model)));
     let services = spec.services.iter().map(|(name, service)| {
         let share = Share {
             nodes: service.node.0.clone(),
@@ -58,6 +64,7 @@ pub(super) fn shares(spec: &ClusterSpec) -> Shares {
             pinned: true,
             fixed: true,
             port: said(service.port.as_ref()),
+            seats: None,
         };
         (name.clone(), share)
     });
@@ -69,7 +76,7 @@ pub(super) fn shares(spec: &ClusterSpec) -> Shares {
     }
 }
 
-fn of_model(model: &ModelSpec) -> Share {
+fn of_model(spec: &ClusterSpec, name: &Name, model: &ModelSpec) -> Share {
     let size = size(model);
     let span = model.span.unwrap_or(1).max(1) as usize;
     let has_some = needs_gpus(model) || model.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty());
@@ -79,7 +86,27 @@ fn of_model(model: &ModelSpec) -> Share {
         pinned: model.gpus.is_some(),
         fixed: model.layout == Some(Layout::VllmDp) || span > 1,
         port: said(model.port.as_ref()),
+        seats: usual_seats(spec, name, model),
     }
+}
+
+/// What its engine takes by itself; the same on all of its nodes.
+fn usual_seats(spec: &ClusterSpec, name: &Name, model: &ModelSpec) -> Option<usize> {
+    match argv::engine(model) {
+        Engine::Sim => return Some(seats::SIMULATED),
+        Engine::Vllm if model.layout != Some(Layout::VllmDp) => {}
+        _ => return None,
+    }
+    let release = inherit::release(spec, name)?;
+    // What is wrong with them is said elsewhere.
+    let words = args::flags(model, &FieldPath::root(), &mut Report::default());
+    let mut nodes = model.node.0.iter().map(|node| {
+        let own = spec.nodes.get(node).and_then(|node| node.gpu.as_deref());
+        let card = own.or_else(|| spec.pools.get(node)?.gpu.as_deref());
+        seats::seats(release, card?, &words)
+    });
+    let first = nodes.next()??;
+    nodes.all(|other| other == Some(first)).then_some(first)
 }
 
 fn said(port: Option<&PortChoice>) -> Option<Port> {

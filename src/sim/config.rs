@@ -123,7 +123,7 @@ impl SimConfig {
             template_kwargs: Map::new(),
             model_type: None,
             api_keys: Vec::new(),
-            max_num_seqs: 256,
+            max_num_seqs: crate::knowledge::seats::SIMULATED,
             timing: Timing::Fixed(Duration::from_millis(20)),
             answer_tokens: None,
             answer_spread: ANSWER_SPREAD,

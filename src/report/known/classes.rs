@@ -4,9 +4,10 @@ use super::clock::Clock;
 use super::run::{Known, calls_of};
 use crate::base::{Timestamp, UnitId};
 use crate::facts::samples::{Point, ServerSeries};
+use crate::knowledge::seats::{SIMULATED, value};
 use crate::knowledge::series::{Counter, Distribution, Gauge};
 use crate::plan::{Group, Share, UnitKind};
-use crate::report::verdict::{Calls, Class, Series, Window};
+use crate::report::verdict::{Calls, Class, Seats, SeatsBy, Series, Window};
 
 /// Each model and service that this evaluation needs, and those that none does.
 pub(super) fn classes(known: &Known<'_>, clock: Clock, until: Timestamp) -> Vec<Class> {
@@ -42,7 +43,9 @@ fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Cl
         name: group.name.to_string(),
         replicas: group.endpoints.len(),
         gpus_per_replica: share.gpus,
-        seats: units.clone().find_map(|unit| seats(known, unit)),
+        seats: units
+            .clone()
+            .find_map(|unit| seats(known, unit, share.seats)),
         calls: calls(known, group, clock),
         answer_tokens: answer_tokens(known, group),
         series: series.filter(|series| !series.windows.is_empty()).collect(),
@@ -53,26 +56,22 @@ fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Cl
     }
 }
 
-/// What `--max-num-seqs` says, where the YAML says it. vLLM's own choice depends on the GPU that it finds.
-fn seats(known: &Known<'_>, unit: &UnitId) -> Option<usize> {
-    const FLAG: &str = "--max-num-seqs";
+/// What `--max-num-seqs` says, else what its engine takes by itself, where that is certain.
+fn seats(known: &Known<'_>, unit: &UnitId, usual: Option<usize>) -> Option<Seats> {
     let unit = known.plan.unit(unit)?;
     if !matches!(unit.kind, UnitKind::Replica { .. }) {
         return None;
     }
-    let mut words = unit.argv.iter();
-    while let Some(word) = words.next() {
-        if word == FLAG {
-            return words.next()?.parse().ok();
-        }
-        if let Some(value) = word
-            .strip_prefix(FLAG)
-            .and_then(|rest| rest.strip_prefix('='))
-        {
-            return value.parse().ok();
-        }
+    if let Some(said) = value(&unit.argv, "--max-num-seqs") {
+        let by = SeatsBy::Argument;
+        return said.parse().ok().map(|count| Seats { count, by });
     }
-    None
+    // The shares of a rehearsal are the cluster's, and its servers are simulated.
+    let usual = known.plan.shares.speed.map_or(usual, |_| Some(SIMULATED));
+    usual.map(|count| Seats {
+        count,
+        by: SeatsBy::Default,
+    })
 }
 
 /// Its calls as the client saw them: of its log, else as the model of a tool.

@@ -1,5 +1,8 @@
 //! What is known of a run when it is judged. Anything can be unknown; nothing is guessed to fill it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::base::{Millis, Timestamp};
 
 /// What is known of one evaluation and of the servers that worked for it.
@@ -77,8 +80,8 @@ pub struct Class {
     pub replicas: usize,
     /// GPUs of each (`tensor_parallel` × `pipeline_parallel`); 0 where it has none of its own.
     pub gpus_per_replica: usize,
-    /// Requests that each computes at once (`--max-num-seqs`), where that is known.
-    pub seats: Option<usize>,
+    /// Requests that each computes at once, where that is known.
+    pub seats: Option<Seats>,
     /// Its calls as the client saw them.
     pub calls: Option<Calls>,
     /// Nine of ten answers have no more tokens than this.
@@ -93,6 +96,27 @@ pub struct Class {
     pub fixed: bool,
     /// The port of its first replica, where the YAML says it; each further one has the next.
     pub port: Option<u16>,
+}
+
+/// Requests that a server computes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seats {
+    /// How many.
+    pub count: usize,
+    /// Who says so.
+    pub by: SeatsBy,
+}
+
+/// Who says how many requests a server computes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeatsBy {
+    /// `--max-num-seqs` of its command line.
+    Argument,
+    /// Nobody: it is what its engine takes in this release on these cards.
+    Default,
+    /// Servers that had no place left.
+    FullServers,
 }
 
 impl Class {

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::evidence::{Class, Evidence};
+use super::evidence::{Class, Evidence, Seats, SeatsBy};
 use super::network::seats_of;
 use super::numbers::{number, ratio};
 use super::phases::Phases;
@@ -40,6 +40,8 @@ pub struct Measured {
     pub time_share: Option<f64>,
     /// Calls that one replica computes at once when it is full (c).
     pub seats: Option<usize>,
+    /// Who says so.
+    pub seats_by: Option<SeatsBy>,
     /// The share of its seats that is taken.
     pub utilisation: Option<f64>,
     /// The share of looks that found someone waiting.
@@ -73,7 +75,7 @@ impl Measured {
 }
 
 /// Calls that one replica computes at once when it is full: what is asked of it, or less where its cache does not hold as many.
-pub(super) fn seats(class: &Class) -> Option<usize> {
+pub(super) fn seats(class: &Class) -> Option<Seats> {
     let windows = class.series.iter().flat_map(|series| &series.windows);
     let mut full: Vec<f64> = windows
         .filter(|window| window.waiting.is_some_and(|waiting| waiting > 0.0))
@@ -82,9 +84,14 @@ pub(super) fn seats(class: &Class) -> Option<usize> {
     let seen = (full.len() >= FULL_LOOKS)
         .then(|| seats_of(&mut full))
         .flatten();
+    let by_look = |count| Seats {
+        count,
+        by: SeatsBy::FullServers,
+    };
     match (seen, class.seats) {
-        (Some(seen), Some(asked)) => Some(seen.min(asked)),
-        (seen, asked) => seen.or(asked),
+        (Some(seen), Some(asked)) if seen >= asked.count => Some(asked),
+        (Some(seen), _) => Some(by_look(seen)),
+        (None, asked) => asked,
     }
 }
 
@@ -113,7 +120,7 @@ pub(super) fn measured(
     let share = class
         .calls
         .and_then(|calls| ratio(calls.seconds(), attributed(evidence)));
-    let busy = |running: f64| ratio(running, all * number(seats?));
+    let busy = |running: f64| ratio(running, all * number(seats?.count));
     Measured {
         class: class.name.clone(),
         replicas: class.replicas,
@@ -129,7 +136,8 @@ pub(super) fn measured(
             .map(|(running, waiting)| running + waiting)
             .or_else(|| Some(share? * number(evidence.client.concurrency?))),
         time_share: share,
-        seats,
+        seats: seats.map(|seats| seats.count),
+        seats_by: seats.map(|seats| seats.by),
         utilisation: running.and_then(busy),
         waited: sums.waited.rate(),
         cache_full: sums.full.rate(),

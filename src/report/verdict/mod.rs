@@ -40,7 +40,9 @@ pub use advice::Advice;
 pub use analysis::{Analysis, AtMost, analyse};
 pub use cost::{Cost, cost};
 pub use eta::{Eta, eta};
-pub use evidence::{Calls, Class, Client, Evidence, Node, Series, Step, Task, Window};
+pub use evidence::{
+    Calls, Class, Client, Evidence, Node, Seats, SeatsBy, Series, Step, Task, Window,
+};
 pub use findings::{Findings, Late, Starved, Uneven};
 pub use judge::{Judged, Limit, Verdict};
 pub use measured::{Measured, Questions};

@@ -98,7 +98,7 @@ impl<'a> Model<'a> {
                 .clone()
                 .map(|class| Slowdown::of(class, phases))
                 .collect(),
-            seats: classes.map(seats).collect(),
+            seats: classes.map(|class| Some(seats(class)?.count)).collect(),
             concurrency,
         })
     }

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::evidence::{Calls, Class, Client, Evidence, Node, Series, Step, Task, Window};
+use super::evidence::{
+    Calls, Class, Client, Evidence, Node, Seats, SeatsBy, Series, Step, Task, Window,
+};
 use super::numbers::{millis, number};
 use crate::base::{Chance, Timestamp};
 
@@ -317,7 +319,10 @@ impl Run {
             name: class.name.to_owned(),
             replicas: class.replicas,
             gpus_per_replica: 1,
-            seats: Some(class.seats),
+            seats: Some(Seats {
+                count: class.seats,
+                by: SeatsBy::Argument,
+            }),
             calls: calls(index),
             answer_tokens: None,
             series: self.servers[index]

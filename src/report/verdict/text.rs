@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::advice::Advice;
 use super::analysis::Analysis;
 use super::eta::Eta;
+use super::evidence::SeatsBy;
 use super::findings::Starved;
 use super::judge::{Judged, Limit, Verdict, at_servers};
 use super::model::Estimate;
@@ -30,6 +31,7 @@ const SHOWN: usize = 3;
 pub fn verdict_text(analysis: &Analysis) -> String {
     let mut lines = vec![format!("limited by: {}", limit(analysis))];
     lines.extend(classes(analysis));
+    lines.extend(seats(analysis));
     lines.extend(looks(analysis));
     lines.extend(known_times(analysis));
     lines.extend(elsewhere(analysis));
@@ -46,6 +48,7 @@ pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)>
     let limit = format!("limited by: {}", limit(analysis));
     let laws = std::iter::once(limit)
         .chain(classes(analysis))
+        .chain(seats(analysis))
         .chain(looks(analysis))
         .chain(known_times(analysis))
         .chain(elsewhere(analysis))
@@ -173,6 +176,29 @@ fn evidence(one: &Judged) -> String {
             few(running),
             few(waiting)
         ),
+    }
+}
+
+/// How many calls a server computes at once, and who says so, of those that were sampled.
+fn seats(analysis: &Analysis) -> Option<String> {
+    let of = |one: &Judged| {
+        let class = &one.measured;
+        class.running.filter(|_| class.gpus > 0)?;
+        let known = class.seats.zip(class.seats_by);
+        Some(known.map_or_else(
+            || format!("{} not known", class.class),
+            |(count, by)| format!("{} {count} ({})", class.class, seats_by(by)),
+        ))
+    };
+    let all: Vec<String> = analysis.classes.iter().filter_map(of).collect();
+    (!all.is_empty()).then(|| format!("seats of a server: {}", all.join(", ")))
+}
+
+fn seats_by(by: SeatsBy) -> &'static str {
+    match by {
+        SeatsBy::Argument => "`max-num-seqs`",
+        SeatsBy::Default => "the engine's default",
+        SeatsBy::FullServers => "more waited",
     }
 }
 
