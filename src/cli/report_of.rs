@@ -108,6 +108,10 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
         .filter(|one| expected.as_ref().is_none_or(|set| set.wants(&one.id)))
         .map(|one| (one.id.clone(), one.at))
         .collect();
+    let order = match &expected {
+        Some(set) => set.ids().to_vec(),
+        None => Vec::new(),
+    };
     let known = Known {
         plan: &run.plan,
         eval,
@@ -115,6 +119,7 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
         state: &run.state,
         samples,
         ends: Ends::Written(&ends),
+        order: &order,
         tables: None,
     };
     let found = Found {

@@ -49,6 +49,7 @@ pub(super) fn verdict_lines(found: &Found) -> Vec<String> {
             state: &found.state,
             samples: &samples,
             ends: Ends::Counted,
+            order: &[],
             tables: None,
         };
         if let Some(evidence) = evidence(&known) {

@@ -1,7 +1,7 @@
 //! From what is kept of a run, or found in results, to the evidence that is judged. Pure.
 //!
 //! `run` puts it together for one evaluation; `clock` turns a rehearsal's time into the cluster's, `classes` has the servers,
-//! `tasks` the questions, `times` the servers' own histograms. `results` is for results without a run.
+//! `tasks` the questions and `turns` when they were begun, `times` the servers' own histograms. `results` is for results without a run.
 
 mod classes;
 mod clock;
@@ -11,6 +11,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod times;
+mod turns;
 
 pub use results::evidence_of_results;
 pub use run::{Known, evidence};

@@ -25,6 +25,8 @@ pub struct Known<'a> {
     pub samples: &'a Samples,
     /// When its results were written.
     pub ends: Ends<'a>,
+    /// The ids of its questions, in the dataset's order; none where that is not known.
+    pub order: &'a [String],
     /// Its tables, where they are made: the client's own times.
     pub tables: Option<&'a Evaluation>,
 }
@@ -67,6 +69,15 @@ impl Known<'_> {
     pub(super) fn clock(&self, from: Timestamp) -> Clock {
         let speed = self.plan.shares.speed.unwrap_or(1.0);
         Clock { from, speed }
+    }
+
+    /// Questions that its client has under way at once.
+    pub(super) fn workers(&self) -> Option<usize> {
+        let state = self.state.evals.get(&self.eval.name);
+        let slowed = state.and_then(|state| state.slowed);
+        let concurrency = slowed.map(|slowed| slowed.concurrency);
+        let concurrency = concurrency.or(self.eval.concurrency);
+        concurrency.map(|count| count as usize)
     }
 
     /// Servers of a model or service.
@@ -119,14 +130,11 @@ impl Known<'_> {
 
 fn client(known: &Known<'_>, clock: Clock, span: (Timestamp, Timestamp)) -> Client {
     let state = known.state.evals.get(&known.eval.name);
-    let slowed = state.and_then(|state| state.slowed);
-    let concurrency = slowed.map(|slowed| slowed.concurrency);
-    let concurrency = concurrency.or(known.eval.concurrency);
     let accuracy = known.tables.map(|tables| &tables.accuracy);
     let total = state.map(|state| state.total).filter(|total| *total > 0);
     let done = accuracy.map(|found| found.done);
     Client {
-        concurrency: concurrency.map(|count| count as usize),
+        concurrency: known.workers(),
         total: total.or(accuracy.and_then(|found| found.questions)),
         done: done.or(state.map(|state| state.done)).unwrap_or(0),
         tasks: tasks(known, clock, span),

@@ -1,7 +1,10 @@
 //! When questions were finished: by when their results were written, or by counts of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::clock::Clock;
 use super::run::Known;
+use super::turns::Turns;
 use crate::base::{Millis, Timestamp};
 use crate::report::verdict::Task;
 use crate::run::Event;
@@ -18,22 +21,38 @@ pub enum Ends<'a> {
 /// A file may be written a moment after the last thing that is known.
 const MOMENT: Millis = Millis::from_secs(60);
 
-/// Questions that were finished in this run.
+/// Questions that were finished in this run, and those under way where it is known when they were begun.
 pub(super) fn tasks(known: &Known<'_>, clock: Clock, span: (Timestamp, Timestamp)) -> Vec<Task> {
     let (from, until) = span;
-    let mut ends = match known.ends {
+    let written = match known.ends {
         Ends::Written(all) => by_files(all, until),
         Ends::Counted => None,
-    }
-    .unwrap_or_else(|| by_counts(known, span));
+    };
+    let begins = written
+        .as_ref()
+        .and_then(|ends| begins(known, ends, until))
+        .unwrap_or_default();
+    let mut ends = written.unwrap_or_else(|| by_counts(known, span));
+    let done: BTreeSet<&str> = ends.iter().map(|(id, _)| id.as_str()).collect();
+    let open = begins.iter().filter(|(id, _)| !done.contains(id.as_str()));
+    let open: Vec<Task> = open
+        .map(|(id, began)| task(id, Some(*began), None, clock))
+        .collect();
     ends.retain(|(_, at)| *at > from);
     ends.sort_by(|one, other| (one.1, &one.0).cmp(&(other.1, &other.0)));
-    let task = |(id, at): (String, Timestamp)| Task {
-        id,
-        began: None,
-        ended: Some(clock.moment(at.min(until))),
-    };
-    ends.into_iter().map(task).collect()
+    let finished = ends.iter().map(|(id, at)| {
+        let began = begins.get(id).copied();
+        task(id, began, Some((*at).min(until)), clock)
+    });
+    finished.chain(open).collect()
+}
+
+fn task(id: &str, began: Option<Timestamp>, ended: Option<Timestamp>, clock: Clock) -> Task {
+    Task {
+        id: id.to_owned(),
+        began: began.map(|at| clock.moment(at)),
+        ended: ended.map(|at| clock.moment(at)),
+    }
 }
 
 /// None where files do not say it: they are lines, or were copied since.
@@ -45,6 +64,29 @@ fn by_files(
     let ends: Vec<_> = ends.collect::<Option<_>>()?;
     let late = ends.iter().any(|(_, at)| *at > until + MOMENT);
     (!late).then_some(ends)
+}
+
+/// When questions were begun, by the order in which the client takes them; of those without a result only while it runs.
+fn begins(
+    known: &Known<'_>,
+    ends: &[(String, Timestamp)],
+    until: Timestamp,
+) -> Option<BTreeMap<String, Timestamp>> {
+    let unit = &known.eval.unit;
+    let starts = known.records.iter().filter(|record| {
+        matches!(&record.event, Event::Started { unit: of, adopted: false, .. } if of == unit)
+    });
+    let turns = Turns {
+        order: known.order,
+        ends: ends.iter().map(|(id, at)| (id.as_str(), *at)).collect(),
+        starts: starts.map(|record| record.at).collect(),
+        workers: known.workers()?,
+        until: until + MOMENT,
+    };
+    let runs = known.state.unit(unit).phase.may_live();
+    let begun = turns.begins()?.into_iter();
+    let wanted = begun.filter(|(id, _)| runs || turns.ends.contains_key(id));
+    Some(wanted.map(|(id, at)| (id.to_owned(), at)).collect())
 }
 
 /// Spread evenly between two counts.

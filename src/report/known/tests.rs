@@ -73,6 +73,7 @@ fn evidence_of(plan: &Plan, samples: &Samples, ends: Ends<'_>) -> Option<Evidenc
         state: &RunState::fold(&records),
         samples,
         ends,
+        order: &[],
         tables: None,
     })
 }
@@ -204,6 +205,7 @@ fn a_run_between_two_looks_is_known_by_what_was_counted_in_between() {
             state: &RunState::fold(&records),
             samples,
             ends: Ends::Counted,
+            order: &[],
             tables: None,
         })
         .unwrap()

@@ -29,8 +29,11 @@ mod phases;
 mod prediction;
 #[cfg(test)]
 mod simulated;
+mod starvation;
 mod sums;
 mod text;
+mod text_findings;
+mod text_moves;
 #[cfg(test)]
 mod truth_tests;
 mod what_if;
@@ -43,7 +46,7 @@ pub use eta::{Eta, eta};
 pub use evidence::{
     Calls, Class, Client, Evidence, Node, Seats, SeatsBy, Series, Step, Task, Window,
 };
-pub use findings::{Findings, Late, Starved, Uneven};
+pub use findings::{Findings, Late, Uneven};
 pub use judge::{Judged, Limit, Verdict};
 pub use measured::{Measured, Questions};
 pub use model::Estimate;
@@ -51,5 +54,7 @@ pub use moves::{InvalidMove, Move};
 pub use patch::{Change, Patch};
 pub use phases::{Cold, Phases, Span};
 pub use prediction::{Compared, Prediction, compare};
-pub use text::{compared_text, short_text, verdict_sections, verdict_text, what_if_text};
+pub use starvation::{Silent, Starved};
+pub use text::{short_text, verdict_sections, verdict_text};
+pub use text_moves::{compared_text, what_if_text};
 pub use what_if::{Outcome, what_if};

@@ -19,6 +19,8 @@ const NEAR: f64 = 0.25;
 /// The parts of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Phases {
+    /// All of it.
+    pub whole: Span,
     /// Classes that were slow at first.
     pub cold: Vec<Cold>,
     /// What is judged.
@@ -101,7 +103,12 @@ pub(super) fn phases(evidence: &Evidence) -> Phases {
     } else {
         steady
     };
-    Phases { cold, steady, tail }
+    Phases {
+        whole,
+        cold,
+        steady,
+        tail,
+    }
 }
 
 fn sampled(evidence: &Evidence, span: Span) -> bool {

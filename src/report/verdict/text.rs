@@ -1,31 +1,23 @@
 //! What is said of a run, in lines that fit a terminal.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::advice::Advice;
 use super::analysis::Analysis;
 use super::eta::Eta;
 use super::evidence::SeatsBy;
-use super::findings::Starved;
 use super::judge::{Judged, Limit, Verdict, at_servers};
-use super::model::Estimate;
-use super::moves::{Move, UNUSED, counted, plural};
-use super::numbers::{millis, seconds};
-use super::patch::Patch;
-use super::prediction::Compared;
-use super::what_if::Outcome;
+use super::moves::{counted, plural};
+use super::numbers::millis;
+use super::text_findings::findings;
+use super::text_moves::{estimate, patch, said};
 use super::words::{GpuTime, Pace, few, lasting, percent};
-use crate::base::{Millis, clean};
+use crate::base::clean;
 
 /// Time at no server is named from this share on.
 const ELSEWHERE: f64 = 0.1;
-/// An end is named from this share of the run on.
-const TAIL: f64 = 0.1;
 /// A bound is named if there is so much room below it.
 const ROOM: f64 = 1.02;
-/// Of what there can be many, so many are shown.
-const SHOWN: usize = 3;
 
 /// What a run is limited by, class by class, what stands out, and what to change.
 pub fn verdict_text(analysis: &Analysis) -> String {
@@ -294,63 +286,6 @@ fn bounds(analysis: &Analysis) -> Vec<String> {
     lines
 }
 
-fn findings(analysis: &Analysis) -> Vec<String> {
-    let mut lines = Vec::new();
-    for cold in &analysis.phases.cold {
-        lines.push(format!(
-            "{} was cold for {}: {:.1} s a call at first, {:.1} s later; that cost {} of calls",
-            cold.class, cold.length, cold.first, cold.settled, cold.cost
-        ));
-    }
-    let found = &analysis.findings;
-    lines.extend(starved(&found.starved));
-    let told = matches!(analysis.limit, Limit::Tail);
-    if let Some(share) = analysis.tail_share.filter(|share| *share >= TAIL && !told) {
-        lines.push(format!(
-            "its end, with fewer than half of the questions at once, was {}",
-            percent(share)
-        ));
-    }
-    for late in found.late.iter().take(SHOWN) {
-        lines.push(format!(
-            "question `{}` takes {} already; half take no more than {}",
-            late.id, late.age, late.median
-        ));
-    }
-    if found.late.len() > SHOWN {
-        lines.push(format!("{} more take as long", found.late.len() - SHOWN));
-    }
-    for uneven in found.uneven.iter().take(SHOWN) {
-        let time = uneven.time.map_or_else(String::new, |time| {
-            format!(", and computes one {time:.1} times as long")
-        });
-        lines.push(format!(
-            "{} gets {:.1} times the calls of its neighbours{time}",
-            uneven.replica, uneven.calls
-        ));
-    }
-    lines
-}
-
-/// The times of each class together.
-fn starved(found: &[Starved]) -> Vec<String> {
-    let mut by_class: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
-    for one in found {
-        let length = one.span.length();
-        let sum = by_class.entry(&one.class).or_default();
-        sum.0 += length.0;
-        sum.1 += one.idle_gpus * seconds(length);
-    }
-    let line = |(class, (length, gpus)): (&str, (u64, f64))| {
-        let length = Millis(length);
-        format!(
-            "for {length} nine of ten questions were with {class}, while {:.0} GPUs of others had nothing to do",
-            gpus / seconds(length).max(1.0)
-        )
-    };
-    by_class.into_iter().map(line).collect()
-}
-
 fn advice(analysis: &Analysis) -> Vec<String> {
     match &analysis.advice {
         Advice::Change {
@@ -395,34 +330,6 @@ fn advice(analysis: &Analysis) -> Vec<String> {
             lines
         }
     }
-}
-
-fn said(step: &Move) -> String {
-    let (gpus, s) = (step.gpus, plural(step.gpus));
-    if step.from == UNUSED {
-        format!("give {gpus} unused GPU{s} to {}", step.to)
-    } else {
-        format!("move {gpus} GPU{s} from {} to {}", step.from, step.to)
-    }
-}
-
-fn estimate(estimate: Estimate) -> String {
-    let Estimate { factor, low, high } = estimate;
-    format!("{factor:.2}× ({low:.2}–{high:.2})")
-}
-
-fn patch(patch: &Patch) -> Vec<String> {
-    let change = |change: &super::patch::Change| {
-        format!("  {}: {} → {}", change.path, change.from, change.to)
-    };
-    let mut lines: Vec<String> = patch.changes.iter().map(change).collect();
-    lines.extend(
-        patch
-            .by_hand
-            .iter()
-            .map(|by_hand| format!("  by hand: {by_hand}")),
-    );
-    lines
 }
 
 fn left(analysis: &Analysis) -> Option<String> {
@@ -482,73 +389,8 @@ fn cost(analysis: &Analysis) -> Option<String> {
     Some(line)
 }
 
-/// What moves would bring, for people.
-pub fn what_if_text(outcome: &Outcome) -> String {
-    let lines = match outcome {
-        Outcome::Refused { why } => vec![format!("refused: {why}")],
-        Outcome::Bounded {
-            most,
-            why,
-            patch: changes,
-        } => {
-            let most = most.map_or_else(
-                || "what it would bring is not known".to_owned(),
-                |most| format!("at most {most:.2}× questions an hour, and maybe nothing"),
-            );
-            let mut lines = vec![format!("{most}: {why}")];
-            lines.extend(patch(changes));
-            lines
-        }
-        Outcome::Predicted {
-            prediction,
-            fullest,
-        } => {
-            let now = prediction.throughput;
-            let pace = Pace::of(now);
-            let mut lines = vec![format!(
-                "{}: {} instead of {}",
-                estimate(prediction.estimate),
-                pace.questions(now * prediction.estimate.factor),
-                pace.number(now)
-            )];
-            if let Some((name, share)) = fullest {
-                lines.push(format!(
-                    "  fullest then: {name}, with {:.0} % of its seats taken",
-                    share * 100.0
-                ));
-            }
-            lines.extend(patch(&prediction.patch));
-            lines
-        }
-    };
-    clean_lines(&lines)
-}
-
-/// A prediction beside what came of it, for people.
-pub fn compared_text(compared: &Compared) -> String {
-    let line = match compared {
-        Compared::Otherwise { why } => {
-            format!("the last prediction cannot be compared: {why}")
-        }
-        Compared::TooLittle { done } => format!(
-            "the last prediction cannot be compared yet: {} finished in the steady time",
-            counted(*done, "question")
-        ),
-        Compared::Measured {
-            factor,
-            predicted,
-            within,
-        } => format!(
-            "measured {factor:.2}×, predicted {}: {} that interval",
-            estimate(*predicted),
-            if *within { "within" } else { "OUTSIDE" }
-        ),
-    };
-    clean_lines(&[line])
-}
-
 /// Names come from the YAML and from results, and these reach a terminal.
-fn clean_lines(lines: &[String]) -> String {
+pub(super) fn clean_lines(lines: &[String]) -> String {
     let mut text = String::new();
     for line in lines {
         let _ = writeln!(text, "{}", clean(line));
