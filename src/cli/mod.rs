@@ -40,6 +40,7 @@ mod runs;
 mod runtime;
 mod steps;
 mod stopping;
+mod target;
 mod templates;
 mod unit_log;
 mod unit_scripts;

@@ -9,15 +9,10 @@ use crate::cli::args::{ReportArgs, ReportFormat, ToldArgs};
 use crate::cli::printer::Printer;
 use crate::cli::report_of::Made;
 use crate::cli::runs::{self, Found};
+use crate::cli::target::{Target, target};
 use crate::cli::{predictions, report_of};
 use crate::report::{report_html, report_json, report_markdown, report_text};
 use crate::run::store::{Mode, StoreError, make_dir, read_regular, write_atomically};
-
-/// What it is on.
-enum Target {
-    Run(Box<Found>),
-    Results(PathBuf),
-}
 
 /// Where its files are, if they are to be kept.
 enum Place {
@@ -66,35 +61,6 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
         ));
     }
     Ok(ExitStatus::Done)
-}
-
-fn target(word: Option<&Path>, printer: Printer) -> Result<Target, ExitStatus> {
-    let of_run = |word: Option<&Path>| {
-        let found = runs::find_plan(word, printer)?;
-        Ok(Target::Run(Box::new(found)))
-    };
-    let Some(path) = word.filter(|word| is_results(word)) else {
-        return of_run(word);
-    };
-    let all = runs::home().runs();
-    let all = all.map_err(|error| runs::store(&error, printer))?;
-    // A folder may have the name of a run or a cluster: as everywhere, the name means that, and `./NAME` the folder.
-    let named = path.to_str().unwrap_or_default();
-    if (all.iter()).any(|run| run.id().as_str() == named || run.cluster().as_str() == named) {
-        return of_run(word);
-    }
-    // And a run has a folder.
-    let itself = path.canonicalize().ok();
-    let mut all = all.iter();
-    match all.find(|run| run.path().canonicalize().ok() == itself) {
-        Some(run) => of_run(Some(Path::new(run.id().as_str()))),
-        None => Ok(Target::Results(path.to_owned())),
-    }
-}
-
-fn is_results(word: &Path) -> bool {
-    let lines = word.extension().is_some_and(|end| end == "jsonl");
-    word.is_dir() || (lines && word.is_file())
 }
 
 /// A run's plan knows what belongs to its results.

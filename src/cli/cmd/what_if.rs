@@ -3,11 +3,21 @@
 use crate::base::ExitStatus;
 use crate::cli::args_what_if::{WhatIfArgs, WhatIfFormat};
 use crate::cli::printer::Printer;
-use crate::cli::{report_of, runs};
+use crate::cli::report_of;
+use crate::cli::target::{Target, target};
 use crate::report::verdict::{Evidence, Outcome, what_if, what_if_text};
 
 pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let found = runs::find_plan(args.file.as_deref(), printer)?;
+    let found = match target(args.file.as_deref(), printer)? {
+        Target::Run(found) => found,
+        Target::Results(place) => {
+            printer.complain(&format!(
+                "error: nothing can be moved in `{0}`: results tell how long calls took, and nothing of the GPUs behind them\nhelp: name the run that made them, or its cluster; `toolorch report {0}` says what the results tell; what a cluster would do a rehearsal shows: toolorch rehearse CLUSTER.yaml",
+                place.display()
+            ));
+            return Err(ExitStatus::Usage);
+        }
+    };
     let judgeable = report_of::judgeable(&found).map_err(|error| {
         printer.complain(&format!("error: {error}"));
         ExitStatus::Refused

@@ -68,6 +68,9 @@ pub(super) fn moved(evidence: &Evidence, moves: &[Move]) -> Result<Vec<usize>, S
         .iter()
         .map(|class| class.replicas)
         .collect();
+    if evidence.classes.iter().all(|one| one.gpus_per_replica == 0) {
+        return Err("none of its models has GPUs, so that there is nothing to move: ask of a run on GPUs, or of a rehearsal of a cluster that has them (toolorch rehearse CLUSTER.yaml)".to_owned());
+    }
     let mut unused = patch::unused(evidence);
     for step in moves {
         let (to, receiver) = found(evidence, &step.to)?;
@@ -129,11 +132,11 @@ fn found<'a>(evidence: &'a Evidence, name: &str) -> Result<(usize, &'a Class), S
                 .filter(|class| class.gpus_per_replica > 0 && !class.fixed);
             let names: Vec<&str> = with.map(|class| class.name.as_str()).collect();
             Err(format!(
-                "`{name}` is not known: GPUs are with {}",
+                "`{name}` is not known: {}",
                 if names.is_empty() {
-                    "nobody".to_owned()
+                    "no model has GPUs that could be moved".to_owned()
                 } else {
-                    names.join(", ")
+                    format!("GPUs are with {}", names.join(", "))
                 }
             ))
         }

@@ -169,10 +169,18 @@ fn assert_reported(scene: &Scene) {
     }
     let step = ["what-if", "quickstart.yaml", "--move"];
     let refused = scene.expect(2, &[&step[..], &["1 expert:orchestrator"]].concat());
-    assert_eq!(
-        refused.err,
-        "error: `orchestrator` has no GPUs of its own\n"
-    );
+    insta::assert_snapshot!(refused.err, @"error: none of its models has GPUs, so that there is nothing to move: ask of a run on GPUs, or of a rehearsal of a cluster that has them (toolorch rehearse CLUSTER.yaml)");
+    let bare = [
+        "what-if",
+        "quickstart/out/results",
+        "--move",
+        "1 expert:orchestrator",
+    ];
+    let refused = scene.expect(2, &bare);
+    insta::assert_snapshot!(refused.err, @r"
+    error: nothing can be moved in `quickstart/out/results`: results tell how long calls took, and nothing of the GPUs behind them
+    help: name the run that made them, or its cluster; `toolorch report quickstart/out/results` says what the results tell; what a cluster would do a rehearsal shows: toolorch rehearse CLUSTER.yaml
+    ");
     let refused = scene.expect(2, &[&step[..], &["expert"]].concat());
     assert!(
         refused.err.contains("`2 coder:orchestrator`"),
