@@ -207,14 +207,13 @@ mod tests {
         let text = report_text(&report);
         let (_, said) = text.split_once("0 in error\n").unwrap();
         let (said, _) = said.split_once("\nwhat cannot be said").unwrap();
-        insta::assert_snapshot!(said, @r"
-
+        insta::assert_snapshot!(said, @r#"
         what limits it
-          limited by: unknown: nothing is known of the queues of its servers
+          limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
           times are those of the cluster, 60 hours of which took one here; the tables have those of this machine, but for what servers counted themselves
 
         advice
-          no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+          no advice: nobody can tell whether more replicas help
 
         time and cost
           time left: unknown, how many questions there are is not known
@@ -222,6 +221,6 @@ mod tests {
         what was predicted
           by the report of `hle-oss-3-00ff`: 2 coder:orchestrator
           measured 1.46×, predicted 1.50× (1.30–1.70): within that interval
-        ");
+        "#);
     }
 }

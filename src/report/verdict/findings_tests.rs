@@ -159,6 +159,85 @@ fn workers_that_starve_are_told_with_who_could_have_helped() {
 }
 
 #[test]
+fn calls_that_wait_while_others_are_idle_are_told() {
+    let waits = |minute| match minute {
+        1..=20 | 50..=56 => (2.0, 1.5, 6.0, 40.0),
+        // Too short.
+        80..=82 => (2.0, 4.0, 6.0, 40.0),
+        _ => (2.0, 0.0, 6.0, 40.0),
+    };
+    let classes = |seconds: u64| {
+        let idle = |minute| match minute {
+            // Nobody asks anybody.
+            100..=110 => (0.0, 0.0, 0.0, 0.0),
+            _ => (0.2, 0.0, 1.0, 10.0),
+        };
+        let both = |minute| match minute {
+            100..=110 => (0.0, 0.0, 0.0, 0.0),
+            _ => waits(minute),
+        };
+        let mut all = vec![
+            class("orchestrator", vec![series("orchestrator-0", both)]),
+            class(
+                "coder",
+                vec![series("coder-0", idle), series("coder-1", idle)],
+            ),
+        ];
+        // The same, looked at less often.
+        for series in all.iter_mut().flat_map(|class| &mut class.series) {
+            let every = seconds / 60;
+            series
+                .windows
+                .retain(|window| ((window.at.0 - at(0).0) / 60_000).is_multiple_of(every));
+            for window in &mut series.windows {
+                window.length = Millis::from_secs(seconds);
+            }
+        }
+        analyse(&evidence(all))
+    };
+    let found = classes(60);
+    assert_snapshot!(what_stands_out(&found), @r#"
+    for 27m 00s in 2 stretches (the longest: its first 20m 00s) 1.5 calls waited for orchestrator, while 2 GPUs of others had nothing to do
+    for 11m 00s (1h 39m to 1h 50m of the run) questions were left and the client asked no server: 3 GPUs had nothing to do
+    "#);
+    let spans = |found: &Analysis| -> Vec<(u64, u64)> {
+        let all = found.findings.starved.iter().map(|one| one.span);
+        let all = all.chain(found.findings.silent.iter().map(|one| one.span));
+        all.map(|span| {
+            let minute = |at: Timestamp| (at.0 - self::at(0).0) / 60_000;
+            (minute(span.from), minute(span.until))
+        })
+        .collect()
+    };
+    assert_eq!(spans(&found), [(0, 20), (49, 56), (99, 110)]);
+    assert_eq!(spans(&classes(120)).len(), 3);
+}
+
+#[test]
+fn the_slowest_questions_are_named_and_of_how_many_that_is_known() {
+    let mut slow = evidence(vec![class("answer", vec![steady("answer-0")])]);
+    slow.client.tasks[80].began = Some(at(10));
+    slow.client.tasks[90].began = Some(at(50));
+    for task in &mut slow.client.tasks[100..105] {
+        task.began = None;
+    }
+    assert_snapshot!(what_stands_out(&analyse(&slow)), @r#"
+    the slowest questions took `q81` 1h 11m, `q91` 41m 00s; half took no more than 10m 00s
+    how long they took is known of 115 of 120 questions
+    "#);
+    for task in &mut slow.client.tasks {
+        task.began = None;
+    }
+    assert_snapshot!(what_stands_out(&analyse(&slow)), @"how long single questions took is not known: when they began was not seen, and the order of their ends does not tell");
+}
+
+fn what_stands_out(analysis: &Analysis) -> String {
+    let mut all = verdict_sections(analysis).into_iter();
+    let found = all.find(|(title, _)| *title == "what stands out");
+    found.map_or_else(String::new, |(_, lines)| lines.join("\n"))
+}
+
+#[test]
 fn a_full_cache_and_a_long_end_are_told() {
     let mut full = series("answer-0", |_| (6.0, 3.0, 6.0, 60.0));
     for window in &mut full.windows {
@@ -168,10 +247,11 @@ fn a_full_cache_and_a_long_end_are_told() {
     assert_snapshot!(text(&evidence(vec![class("answer", vec![full])])), @r#"
     limited by: answer, KV-limited
       answer  KV-limited  cache full in 100 % of looks, 17 of 100 calls preempted, 3.0 wait
+    seats of a server: answer 6 (more waited)
     10 % of the questions' time is at no server that was sampled: the client itself, its tools, the judge
     60 questions an hour
     no advice: the cache of answer is full, and how much more replicas would bring is not to be told from that
-    time left: about 1h 16m (1h 09m to 2h 01m)
+    time left: about 1h 19m (1h 12m to 2h 05m)
     2.0 GPU hours, 0.0 with nothing to do (0 %); 1m 00s of one GPU a question
     "#);
     let mut end = evidence(vec![class("answer", vec![steady("answer-0")])]);
@@ -187,6 +267,7 @@ fn a_full_cache_and_a_long_end_are_told() {
     assert_snapshot!(text(&end), @r#"
     limited by: its end: 69 % of the time with fewer than half of the questions at once; the longest first, or a cap on rounds, shortens that
       answer  keeps up  4.0 calls computed on 1 replica, 0.0 wait
+    seats of a server: answer not known
     61 % of the questions' time is at no server that was sampled: the client itself, its tools, the judge
     62 questions an hour
     question `the last one` takes 2h 00m already; half take no more than 10m 00s
@@ -205,6 +286,7 @@ fn who_stands_still_has_no_time_left_to_tell() {
     assert_snapshot!(text(&still), @r#"
     limited by: unknown: nothing was finished for 1h 00m
       answer  keeps up  4.0 calls computed on 1 replica, 0.0 wait
+    seats of a server: answer not known
     60 % of the questions' time is at no server that was sampled: the client itself, its tools, the judge
     questions under way and their times do not agree by 35 % (N = X·R): not all of them were seen, or the run was not steady
     39 questions an hour
@@ -212,8 +294,8 @@ fn who_stands_still_has_no_time_left_to_tell() {
     question `q122` takes 1h 08m already; half take no more than 10m 00s
     question `q123` takes 1h 07m already; half take no more than 10m 00s
     7 more take as long
-    no advice: nothing was finished for 1h 00m, so that nobody can tell whether more replicas help
-    time left: unknown, nothing was finished for 1h 00m
+    no advice: nobody can tell whether more replicas help
+    time left: unknown
     3.0 GPU hours, 0.0 with nothing to do (0 %); 1m 30s of one GPU a question
     "#);
     still.client.tasks.clear();
@@ -250,11 +332,11 @@ fn hours_are_counted_by_what_gpus_did() {
 fn nothing_is_made_of_nothing() {
     let nothing = Evidence::default();
     assert_snapshot!(text(&nothing), @r#"
-    limited by: unknown: nothing is known of the queues of its servers
-    no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+    limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
+    no advice: nobody can tell whether more replicas help
     time left: unknown, how many questions there are is not known
     "#);
     assert_eq!(short_text(&analyse(&nothing)).lines().count(), 2);
     let asked = what_if(&nothing, &["1 a:b".parse().unwrap()]);
-    assert_snapshot!(what_if_text(&asked), @"refused: `b` is not known: GPUs are with nobody");
+    assert_snapshot!(what_if_text(&asked), @"refused: none of its models has GPUs, so that there is nothing to move: ask of a run on GPUs, or of a rehearsal of a cluster that has them (toolorch rehearse CLUSTER.yaml)");
 }

@@ -61,7 +61,7 @@ fn the_log_says_so_much_and_no_more() {
       search        idle     0.14 calls under way on 4 replicas, by the client's times
     orchestrator is 94.8 % of the time that is accounted for, 2.8 calls a question; all of it takes 1.96 h at least
     20 of 24 GPUs serve 2.8 calls at a time
-    no advice: nothing is known of the queue of orchestrator, so that nobody can tell whether more replicas help
+    no advice: nobody can tell whether more replicas help
       if all of orchestrator's time were waiting, 5, 6, 8 replicas would bring 1.23×, 1.46×, 1.90× at most; if none were, nothing
     "#);
 }

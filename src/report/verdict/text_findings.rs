@@ -138,7 +138,7 @@ fn long_ones(found: &Findings) -> Vec<String> {
     }
     if found.timed == 0 && found.finished >= ENOUGH_TIMED {
         lines.push(
-            "how long single questions took is not known: their beginning does not follow from the order in which they ended"
+            "how long single questions took is not known: when they began was not seen, and the order of their ends does not tell"
                 .to_owned(),
         );
     } else if found.timed < found.finished && !lines.is_empty() {

@@ -75,7 +75,7 @@ fn a_report_reads_well_on_a_terminal() {
         "--call-log",
         "calls.jsonl",
     ];
-    insta::assert_snapshot!(said(&place, 0, &args), @r"
+    insta::assert_snapshot!(said(&place, 0, &args), @r#"
     results in `out`
 
     questions
@@ -83,14 +83,14 @@ fn a_report_reads_well_on_a_terminal() {
       3 results, 1 in error (1 by servers), 1 missing, 1 torn, 1 of other questions, 1 other file
 
     what limits it
-      limited by: unknown: nothing is known of the queues of its servers
+      limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
         /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
         gpt-5                unknown  nothing was seen of its 1 replica
         openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
       /ckpt/orchestrator/ is 91.7 % of the time that is accounted for, 0.7 calls a question
 
     advice
-      no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+      no advice: nobody can tell whether more replicas help
 
     tools, end to end, in seconds
     tool             count   mean   std    min    max    P50    P90    P99     <5s  used/all   left out
@@ -136,7 +136,7 @@ fn a_report_reads_well_on_a_terminal() {
 
     what cannot be said
       how many calls torn results had: none of theirs is in a table
-    ");
+    "#);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_report_reads_well_as_markdown() {
         "--format",
         "md",
     ];
-    insta::assert_snapshot!(said(&place, 0, &args), @r"
+    insta::assert_snapshot!(said(&place, 0, &args), @r#"
     # results in `out`
 
     ## questions
@@ -162,7 +162,7 @@ fn a_report_reads_well_as_markdown() {
 
     ### what limits it
 
-    - limited by: unknown: nothing is known of the queues of its servers
+    - limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
     -   /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
     -   gpt-5                unknown  nothing was seen of its 1 replica
     -   openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
@@ -170,7 +170,7 @@ fn a_report_reads_well_as_markdown() {
 
     ### advice
 
-    - no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+    - no advice: nobody can tell whether more replicas help
 
     ### tools, end to end, in seconds
 
@@ -230,7 +230,7 @@ fn a_report_reads_well_as_markdown() {
     ### what cannot be said
 
     - how many calls torn results had: none of theirs is in a table
-    ");
+    "#);
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn lines_of_one_file_are_results_as_well() {
         "all.jsonl",
         "{\"id\": \"a\", \"correct\": true, \"rounds\": 2, \"calls\": [{\"tool\": \"orchestrator\", \"model\": \"O\", \"endpoint\": \"h:1\", \"ms\": 400}, {\"tool\": \"search\", \"model\": \"retrieval\", \"endpoint\": \"h:2\", \"ms\": 20, \"error\": \"refused\"}, {\"tool\": \"search\", \"model\": \"retrieval\", \"endpoint\": \"h:2\", \"ms\": 40}]}\n{\"id\": \"b\", \"corr\n",
     );
-    insta::assert_snapshot!(said(&place, 0, &["all.jsonl"]), @r"
+    insta::assert_snapshot!(said(&place, 0, &["all.jsonl"]), @r#"
     results in `all.jsonl`
 
     questions
@@ -297,13 +297,13 @@ fn lines_of_one_file_are_results_as_well() {
       1 result, 0 in error, 1 torn
 
     what limits it
-      limited by: unknown: nothing is known of the queues of its servers
+      limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
         O          unknown  nothing was seen of its 1 replica
         retrieval  unknown  nothing was seen of its 1 replica
       O is 87.0 % of the time that is accounted for, 1.0 calls a question
 
     advice
-      no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+      no advice: nobody can tell whether more replicas help
 
     tools, end to end, in seconds
     tool    count  mean   std   min   max   P50   P90   P99      <5s  used/all  left out
@@ -344,7 +344,7 @@ fn lines_of_one_file_are_results_as_well() {
     what cannot be said
       which questions are missing: the dataset is not known; name it with `--dataset FILE`
       how many calls torn results had: none of theirs is in a table
-    ");
+    "#);
 }
 
 #[test]

@@ -102,6 +102,30 @@ fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
     scene.assert_nothing_left();
 }
 
+/// Without GPUs there is nothing to move.
+fn assert_asked(scene: &Scene) {
+    let step = ["what-if", "quickstart.yaml", "--move"];
+    let refused = scene.expect(2, &[&step[..], &["1 expert:orchestrator"]].concat());
+    insta::assert_snapshot!(refused.err, @"error: none of its models has GPUs, so that there is nothing to move: ask of a run on GPUs, or of a rehearsal of a cluster that has them (toolorch rehearse CLUSTER.yaml)");
+    let bare = [
+        "what-if",
+        "quickstart/out/results",
+        "--move",
+        "1 expert:orchestrator",
+    ];
+    let refused = scene.expect(2, &bare);
+    insta::assert_snapshot!(refused.err, @r"
+    error: nothing can be moved in `quickstart/out/results`: results tell how long calls took, and nothing of the GPUs behind them
+    help: name the run that made them, or its cluster; `toolorch report quickstart/out/results` says what the results tell; what a cluster would do a rehearsal shows: toolorch rehearse CLUSTER.yaml
+    ");
+    let refused = scene.expect(2, &[&step[..], &["expert"]].concat());
+    assert!(
+        refused.err.contains("`2 coder:orchestrator`"),
+        "{}",
+        refused.err
+    );
+}
+
 /// What `report` tells of this run, by its YAML, its name, its folder, and by its results alone.
 fn assert_reported(scene: &Scene) {
     let said = scene.expect(0, &["report", "quickstart.yaml"]);
@@ -167,26 +191,7 @@ fn assert_reported(scene: &Scene) {
     for odd in ["GPU h", "GPU s", "a question\n", "0.00 h", "0ms", "an hour"] {
         assert!(!said.out.contains(odd), "{odd}: {}", said.out);
     }
-    let step = ["what-if", "quickstart.yaml", "--move"];
-    let refused = scene.expect(2, &[&step[..], &["1 expert:orchestrator"]].concat());
-    insta::assert_snapshot!(refused.err, @"error: none of its models has GPUs, so that there is nothing to move: ask of a run on GPUs, or of a rehearsal of a cluster that has them (toolorch rehearse CLUSTER.yaml)");
-    let bare = [
-        "what-if",
-        "quickstart/out/results",
-        "--move",
-        "1 expert:orchestrator",
-    ];
-    let refused = scene.expect(2, &bare);
-    insta::assert_snapshot!(refused.err, @r"
-    error: nothing can be moved in `quickstart/out/results`: results tell how long calls took, and nothing of the GPUs behind them
-    help: name the run that made them, or its cluster; `toolorch report quickstart/out/results` says what the results tell; what a cluster would do a rehearsal shows: toolorch rehearse CLUSTER.yaml
-    ");
-    let refused = scene.expect(2, &[&step[..], &["expert"]].concat());
-    assert!(
-        refused.err.contains("`2 coder:orchestrator`"),
-        "{}",
-        refused.err
-    );
+    assert_asked(scene);
 
     let folder = std::fs::canonicalize(place.parent().unwrap()).unwrap();
     for word in [run, "quickstart", folder.to_str().unwrap()] {
