@@ -18,7 +18,7 @@
 #
 # Beside .scripts/ each job has a folder jobs/JOB/: units.ID says which units its script knows, want/UNIT what is to run,
 # taken/UNIT.GENERATION (a link, made once by one job, or by a stop that came first: `none`) which job started that, done/UNIT what
-# was stopped, ran/UNIT how a start ended, seen/ID.RESTART what its node showed last.
+# was stopped, ran/UNIT how a start ended, seen/ID.RESTART what its node showed last, load.ID.RESTART what lib/sample.sh said there.
 set -u
 umask 077
 shopt -s nullglob
@@ -219,7 +219,7 @@ speak() { # every job with something to run shows it: SLURM need not be asked
   for dir in "$BASE"/jobs/*; do ! wants "$dir" || shows "$dir" || return 1; done
 }
 verb_look() {
-  local rc line dir unit name file generation
+  local rc line dir unit name file generation id
   need_slurm
   # Units take this for somebody who watches them.
   line=${EPOCHREALTIME-}; line=${line:+${line/[.,]/}000}
@@ -234,6 +234,10 @@ verb_look() {
     dir=${dir%/}; name=${dir##*/}
     for file in id now over ends; do
       { read -r line <"$dir/$file"; } 2>/dev/null && printf '%s %s %s\n' "$file" "$name" "$line"
+    done
+    for file in "$dir"/load.*; do
+      id=${file##*/load.}
+      while read -r line; do printf 'does %s %s %s\n' "$name" "${id/./ }" "$line"; done 2>/dev/null <"$file"
     done
     for file in "$dir"/want/*; do
       unit=${file##*/}

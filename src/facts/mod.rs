@@ -35,4 +35,4 @@ pub use observation::{
 };
 pub use pulse::{Body, Canary, Counters, Door, Liveness, Look, Pulse};
 pub use served::{Served, finished};
-pub use sighting::{NodeSeen, UnitSeen};
+pub use sighting::{JobLoad, NodeSeen, UnitSeen};

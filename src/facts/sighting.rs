@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::samples::NodeSample;
 use super::{Exit, FilesSeen, Observation, RunningUnit};
-use crate::base::{Generation, LaunchId, Port, Timestamp, UnitId, clean};
+use crate::base::{Generation, LaunchId, Millis, Port, Timestamp, UnitId, clean};
 
 /// What was seen of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeSeen {
     /// Its own name.
     pub host: String,
@@ -20,6 +21,19 @@ pub struct NodeSeen {
     pub units: BTreeMap<UnitId, UnitSeen>,
     /// SLURM had to be asked for that.
     pub queue_was_asked: bool,
+    /// What the nodes of jobs do, by the job.
+    pub loads: BTreeMap<String, JobLoad>,
+}
+
+/// What the node of a job does, as the job wrote it down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobLoad {
+    /// When, by the node's own clock.
+    pub at: Timestamp,
+    /// How long ago that was.
+    pub age: Millis,
+    /// What it does.
+    pub sample: NodeSample,
 }
 
 /// What was seen of a unit, from outside its machine.
@@ -125,6 +139,7 @@ impl NodeSeen {
             at: Timestamp(node.at),
             units: units.collect::<Result<_, String>>()?,
             queue_was_asked: false,
+            loads: BTreeMap::new(),
         })
     }
 }

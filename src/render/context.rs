@@ -328,6 +328,8 @@ pub struct GroupContext {
     pub file: String,
     /// GPUs of all units together.
     pub gpus: usize,
+    /// Their numbers in the YAML, in order: the first is that of the first which SLURM gives.
+    pub numbers: Vec<u16>,
     /// The generic resource of one GPU, such as `gpu` or `gpu:h100`.
     pub gres: String,
     /// The time limit.

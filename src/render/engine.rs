@@ -39,6 +39,11 @@ pub const SLURM: &str = "lib/slurm.sh";
 /// Its text.
 pub const SLURM_TEXT: &str = include_str!("../../templates/slurm.sh");
 
+/// The file of the set that tells what a machine does.
+pub const SAMPLE: &str = "lib/sample.sh";
+/// Its text.
+pub const SAMPLE_TEXT: &str = include_str!("../../templates/sample.sh");
+
 /// The library, topic by topic; the names to drop come after the first. One file in the set, so that a start never
 /// meets half of another version.
 const TOPICS: [&str; 11] = [

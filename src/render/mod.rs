@@ -13,7 +13,10 @@ mod plan;
 mod quote;
 
 pub use client_config::{ClientConfigError, WRITTEN_BY, client_config, count_endpoints};
-pub use engine::{BUILT_IN, LIBRARY, NODE, NODE_TEXT, Renderer, SLURM, SLURM_TEXT, state_format};
+pub use engine::{
+    BUILT_IN, LIBRARY, NODE, NODE_TEXT, Renderer, SAMPLE, SAMPLE_TEXT, SLURM, SLURM_TEXT,
+    state_format,
+};
 pub use error::RenderError;
 pub use files::{File, FileSet, MANIFEST};
 pub use fill::{FillAnswer, FillRequest, Filled};

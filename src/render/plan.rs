@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::context::{GroupContext, MemberContext, NodeContext, OptionContext, UnitContext};
-use super::engine::{LIBRARY, NODE, NODE_TEXT, Renderer, SLURM, SLURM_TEXT};
+use super::engine::{LIBRARY, NODE, NODE_TEXT, Renderer, SAMPLE, SAMPLE_TEXT, SLURM, SLURM_TEXT};
 use super::error::RenderError;
 use super::files::FileSet;
 use crate::base::{GpuIndex, NodeName, UnitId};
@@ -25,6 +25,7 @@ pub fn render_plan(plan: &Plan, renderer: &Renderer) -> Result<FileSet, RenderEr
     }
     if !plan.jobs.is_empty() {
         files.add(SLURM, SLURM_TEXT.into(), 0o644);
+        files.add(SAMPLE, SAMPLE_TEXT.into(), 0o644);
     }
     for unit in &plan.units {
         let text = renderer.unit(&UnitContext::of(plan, unit))?;
@@ -157,6 +158,7 @@ fn group_context(plan: &Plan, job: &JobPlan, file: &str, units: &[&Unit]) -> Gro
         job: job.name.clone(),
         file: file.to_owned(),
         gpus: job.gpus.len(),
+        numbers: job.gpus.iter().map(|gpu| gpu.0).collect(),
         gres: slurm.gres.clone().unwrap_or_else(|| "gpu".to_owned()),
         time: slurm.time.clone().unwrap_or_default(),
         renew: slurm.renew.unwrap_or_default(),
@@ -195,6 +197,7 @@ mod tests {
         insta::assert_snapshot!(others.join("\n"), @r"
     MANIFEST
     lib/node.sh
+    lib/sample.sh
     lib/slurm.sh
     lib/unit.sh
     plan.json
@@ -224,6 +227,7 @@ mod tests {
         #SBATCH --partition=batch
         UNITS=( search-0 search-1 search-2 search-3 )
         GPUS_OF=( 0 1 2 3 ) # their places among those that SLURM gives
+        NUMBERS=( 0 1 2 3 ) # what the YAML calls those that SLURM gives
         PORTS=( 1840 1841 1842 1843 )
         MAY_MOVE=( 0 0 0 0 ) # another port may be taken
         ");

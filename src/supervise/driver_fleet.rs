@@ -81,8 +81,9 @@ impl Driver<'_> {
                 units: clients.collect(),
                 news: self.afar.sender.clone(),
             };
+            let loads = self.sample_jobs(station);
             let (station, units) = (station.clone(), units.to_vec());
-            begin_rounds(station, units, clients, self.teller.clone(), pace);
+            begin_rounds(station, units, clients, self.teller.clone(), loads, pace);
         }
     }
 

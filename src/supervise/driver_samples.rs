@@ -13,7 +13,8 @@ use super::Input;
 use super::driver::Driver;
 use super::liveness::LOOK_EVERY;
 use crate::base::{Clock, EvalName, Generation, Millis, NodeName, RunId, Timestamp, UnitId};
-use crate::facts::samples::{Encoder, EvalLine, Head, Line, NodeLine, ServerSample};
+use crate::facts::JobLoad;
+use crate::facts::samples::{Encoder, EvalLine, Head, Line, NodeLine, NodeSample, ServerSample};
 use crate::plan::Plan;
 use crate::run::RunState;
 use crate::run::store::{NotKept, Owner, SampleFile};
@@ -201,6 +202,31 @@ impl Driver<'_> {
         }
     }
 
+    /// From now on what the nodes of jobs do is kept, if it is told here: nothing leads to them but their jobs, which look themselves.
+    pub(super) fn sample_jobs(
+        &self,
+        station: &Station,
+    ) -> mpsc::UnboundedSender<(String, JobLoad)> {
+        let (sender, mut loads) = mpsc::unbounded_channel::<(String, JobLoad)>();
+        let jobs = station.jobs().into_iter().flatten();
+        let nodes = jobs.filter_map(|(unit, job)| {
+            let unit = self.brain.plan().unit(unit)?;
+            Some((job.clone(), unit.node.clone()))
+        });
+        let nodes: BTreeMap<String, NodeName> = nodes.collect();
+        let tap = self.samples.tap();
+        tokio::spawn(async move {
+            while let Some((job, load)) = loads.recv().await {
+                let at = Timestamp(SystemClock.now().0.saturating_sub(load.age.0));
+                let line = (nodes.get(&job)).map(|node| line(at, node, &load.sample));
+                if line.is_some_and(|line| !tap.tell(Seen::Node(line))) {
+                    return;
+                }
+            }
+        });
+        sender
+    }
+
     /// A sample's time has come: what was seen is written.
     pub(super) fn sample(&mut self) {
         self.sample_evals();
@@ -255,18 +281,21 @@ async fn ask_again(tap: Tap, names: BTreeSet<NodeName>, station: Option<Arc<Stat
             continue;
         };
         for node in &names {
-            let line = NodeLine {
-                at: SystemClock.now(),
-                node: node.clone(),
-                load: seen.load,
-                cores: seen.cores,
-                memory: seen.memory,
-                gpus: seen.gpus.clone(),
-            };
-            if !tap.tell(Seen::Node(line)) {
+            if !tap.tell(Seen::Node(line(SystemClock.now(), node, &seen))) {
                 return;
             }
         }
+    }
+}
+
+fn line(at: Timestamp, node: &NodeName, seen: &NodeSample) -> NodeLine {
+    NodeLine {
+        at,
+        node: node.clone(),
+        load: seen.load,
+        cores: seen.cores,
+        memory: seen.memory,
+        gpus: seen.gpus.clone(),
     }
 }
 

@@ -47,6 +47,16 @@ pub(super) struct Shown {
     pub(super) text: String,
 }
 
+/// What a job's node did at a moment.
+#[derive(Debug)]
+pub(super) struct Does {
+    pub(super) by: Incarnation,
+    /// By the node's clock, in seconds since 1970.
+    pub(super) at_s: u64,
+    /// What `lib/sample.sh` said.
+    pub(super) text: String,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Job {
     pub(super) id: Option<u64>,
@@ -56,6 +66,7 @@ pub(super) struct Job {
     /// What began last, and when SLURM ends it, in seconds since 1970.
     pub(super) now: Option<(Incarnation, u64)>,
     pub(super) shown: Vec<Shown>,
+    pub(super) does: Vec<Does>,
 }
 
 /// Whether SLURM was asked, and how that went.
@@ -158,6 +169,10 @@ impl QueueSeen {
         if kind == "seen" {
             job.shown.push(Shown::read(rest)?);
         }
+        if kind == "does" {
+            // What is there for reports alone keeps nobody from seeing the rest.
+            let _ = job.does(rest);
+        }
         // Other lines are for people, and for later releases.
         if !matches!(kind, "want" | "given" | "ran" | "taken") {
             return Some(());
@@ -178,6 +193,29 @@ impl QueueSeen {
             want.given = number.parse().ok();
         } else if generation == want.generation.to_string() {
             want.ran = number.parse().ok();
+        }
+        Some(())
+    }
+}
+
+impl Job {
+    /// `ID RESTART at SECONDS`, and then `ID RESTART` with each line that the sample has.
+    fn does(&mut self, line: &str) -> Option<()> {
+        let mut words = line.splitn(3, ' ');
+        let by = Incarnation {
+            id: words.next()?.parse().ok()?,
+            restart: words.next()?.parse().ok()?,
+        };
+        let text = words.next().unwrap_or_default();
+        if let Some(at) = text.strip_prefix("at ") {
+            self.does.push(Does {
+                by,
+                at_s: at.parse().ok()?,
+                text: String::new(),
+            });
+        } else if let Some(does) = self.does.last_mut().filter(|does| does.by == by) {
+            does.text.push_str(text);
+            does.text.push('\n');
         }
         Some(())
     }

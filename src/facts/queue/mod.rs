@@ -5,6 +5,7 @@
 //! anything, nothing is known.
 
 mod judge;
+mod loads;
 mod look;
 mod seen;
 #[cfg(test)]

@@ -35,5 +35,6 @@ pub fn read(text: &str) -> Result<NodeSeen, String> {
         at: Timestamp::default(),
         units,
         queue_was_asked: seen.asked != Asked::NeedNot,
+        loads: seen.loads(),
     })
 }

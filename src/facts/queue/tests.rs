@@ -148,3 +148,32 @@ fn what_cannot_be_read_is_said() {
     insta::assert_snapshot!(said("bash: nothing\n"), @"its look cannot be read: bash: nothing");
     insta::assert_snapshot!(said("format 1\nwant g m-0 walk\n"), @"its look cannot be read: want g m-0 walk");
 }
+
+#[test]
+fn what_a_job_s_node_does_is_told_as_long_as_it_is_not_old() {
+    let now = "now g 7 1 gpu-31-10 0\n";
+    // Of the job's earlier beginning; then of this one, 4 s before it showed its units, which was 2 s ago.
+    let does = "does g 7 0 at 90\ndoes g 7 0 load 9.00\ndoes g 7 1 at 100\ndoes g 7 1 load 0.50\ndoes g 7 1 gpu 2, 97, 70123, 81559\n";
+    let shown =
+        "seen g 2 7 1 0\n{\"format\":1,\"host\":\"gpu-31-10\",\"boot\":\"b\",\"at\":104000}\n";
+    let loads = |text: &str| {
+        let seen = read(&format!("{HEAD}{text}")).unwrap();
+        let told = seen.loads.iter().map(|(job, load)| {
+            let sample = &load.sample;
+            format!(
+                "{job} {} {} {:?} {}",
+                load.at,
+                load.age,
+                sample.load,
+                sample.gpus.len()
+            )
+        });
+        told.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(loads(&format!("{now}{does}{shown}")), @"g 1970-01-01T00:01:40.000Z 6.0s Some(0.5) 1");
+    insta::assert_snapshot!(loads(&format!("{now}{does}{}", shown.replace("seen g 2", "seen g 27"))), @"");
+    insta::assert_snapshot!(loads(&format!("{now}{does}")), @"");
+    insta::assert_snapshot!(loads(&format!("{does}{shown}")), @"");
+    // What is being written, or what a later release writes.
+    insta::assert_snapshot!(loads(&format!("{now}does g 7 1 at 100\ndoes g 7 1\ndoes g 7 1 fans 3\n{shown}")), @"");
+}

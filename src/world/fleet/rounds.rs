@@ -9,8 +9,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 
 use super::station::{Marked, Station, StationError};
-use crate::base::UnitId;
-use crate::facts::{Exit, FilesSeen, Observation, RunningUnit, UnitSeen};
+use crate::base::{Timestamp, UnitId};
+use crate::facts::{Exit, FilesSeen, JobLoad, Observation, RunningUnit, UnitSeen};
 use crate::world::unit_dir::CAUSE_BYTES;
 use crate::world::watch::Teller;
 
@@ -81,14 +81,18 @@ struct Rounds {
     read: BTreeMap<UnitId, Exit>,
     /// What was seen running.
     ran: BTreeMap<UnitId, RunningUnit>,
+    loads: UnboundedSender<(String, JobLoad)>,
+    /// Of each job which of them was told last.
+    told_loads: BTreeMap<String, Timestamp>,
 }
 
-/// Looks at these units of a node until nobody listens.
+/// Looks at these units of a node until nobody listens; `loads` hears what the nodes of jobs do.
 pub fn begin_rounds(
     station: Arc<Station>,
     units: Vec<UnitId>,
     clients: Clients,
     news: Teller,
+    loads: UnboundedSender<(String, JobLoad)>,
     mut pace: watch::Receiver<Pace>,
 ) {
     let mut rounds = Rounds {
@@ -100,6 +104,8 @@ pub fn begin_rounds(
         asked: false,
         read: BTreeMap::new(),
         ran: BTreeMap::new(),
+        loads,
+        told_loads: BTreeMap::new(),
     };
     tokio::spawn(async move {
         loop {
@@ -134,6 +140,7 @@ impl Rounds {
         let mut seen = match self.station.look(&self.units).await {
             Ok(Some(seen)) => {
                 self.asked = seen.queue_was_asked;
+                self.tell_loads(seen.loads);
                 seen.units
             }
             Ok(None) => BTreeMap::new(),
@@ -160,6 +167,17 @@ impl Rounds {
             }
         }
         true
+    }
+
+    /// Each is told once.
+    fn tell_loads(&mut self, loads: BTreeMap<String, JobLoad>) {
+        for (job, load) in loads {
+            let told = self.told_loads.insert(job.clone(), load.at);
+            if told != Some(load.at) {
+                // Whoever does not listen any more hears of nothing else either.
+                let _ = self.loads.send((job, load));
+            }
+        }
     }
 
     fn look_at_client(&self, unit: &UnitId, seen: &UnitSeen) {

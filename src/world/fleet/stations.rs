@@ -9,7 +9,7 @@ use super::station::{Marked, Station, StationError, unseen};
 use crate::base::{Epoch, NodeName, UnitId};
 use crate::facts::Observation;
 use crate::plan::{Plan, Unit};
-use crate::render::{FileSet, LIBRARY, NODE, SLURM, job_file, tmux_sessions};
+use crate::render::{FileSet, LIBRARY, NODE, SAMPLE, SLURM, job_file, tmux_sessions};
 use crate::spec::model::LauncherKind;
 
 /// All of them; empty where everything runs on this machine.
@@ -158,7 +158,7 @@ fn part(
         None => paths.extend(session.map(|session| format!("tmux/{session}.sh"))),
         Some(jobs) => {
             let jobs: BTreeSet<&String> = jobs.values().collect();
-            paths.push(SLURM.to_owned());
+            paths.extend([SLURM, SAMPLE].map(str::to_owned));
             paths.extend(jobs.into_iter().map(|job| job_file(job)));
         }
     }

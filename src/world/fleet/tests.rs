@@ -263,11 +263,13 @@ async fn rounds_tell_of_an_end_with_its_last_words() {
         units: BTreeSet::from([UnitId::new("s")]),
         news: sender,
     };
+    let (loads, _) = mpsc::unbounded_channel();
     begin_rounds(
         yard.station().clone(),
         vec![UnitId::new("s")],
         clients,
         teller,
+        loads,
         pace.subscribe(),
     );
     let mut next = async || {

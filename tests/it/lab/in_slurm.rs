@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
+use toolorch::run::store::read_samples;
 
 use super::site::Site;
 use super::{Lab, Service, Shape};
@@ -122,6 +123,48 @@ fn servers_come_up_are_adopted_started_again_and_go_down() {
     let logs = site.toolorch(0, "logs n-0 -n 3");
     assert!(logs.out.contains("INFO"), "{}", logs.out);
     goes_down(&site);
+}
+
+/// Eight GPUs, of which it shows those that it is asked for; the first time it hangs.
+const NVIDIA_SMI: &str = r#"#!/bin/bash
+[[ $1 == --query-gpu=index,utilization.gpu,memory.used,memory.total && $2 == --format=csv,noheader,nounits && $3 == --id=0,1 ]] || exit 2
+mkdir "$HOME/hangs" 2>/dev/null && exec sleep 600
+printf '%s\n' '0, 97, 70123, 81559' '1, [N/A], 4, 81559'
+"#;
+
+#[test]
+fn what_the_node_of_a_job_does_is_sampled_by_the_job_and_delays_nothing() {
+    let one = YAML.replace("  n: {", "  # n: {").replace("[m, n]", "[m]");
+    let site = site(&one);
+    let place = site.path("bin/nvidia-smi");
+    fs::write(&place, NVIDIA_SMI).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
+    // A job has a PATH of its own.
+    let bin = site.path("bin");
+    site.on(
+        FIRST,
+        ["mount", "--bind", bin.to_str().unwrap(), "/usr/local/bin"],
+    );
+    let going = up(&site);
+    let run = site.home().join("c/.toolorch/runs/s/1");
+    let lines = || {
+        let samples = read_samples(&run).ok()?;
+        samples.nodes.get(FIRST).cloned()
+    };
+    let first = until("the node's load", || lines()?.first().cloned());
+    assert!(first.load.is_some() && first.memory.is_some(), "{first:?}");
+    assert_eq!(first.gpus, [], "the first look at them hung");
+    let gpus = until("GPUs", || {
+        let mut lines = lines()?.into_iter();
+        lines.find_map(|line| Some(line.gpus).filter(|gpus| !gpus.is_empty()))
+    });
+    // By the numbers of the YAML, to which the plan gave the servers, and not by those that SLURM gave.
+    let gpus = serde_json::to_string(&gpus).unwrap();
+    insta::assert_snapshot!(gpus, @r#"[{"index":2,"busy":97,"used":70123,"total":81559},{"index":5,"used":4,"total":81559}]"#);
+    let lines = lines().unwrap();
+    assert!(lines.windows(2).all(|pair| pair[0].at < pair[1].at));
+    goes_down(&site);
+    assert_eq!(going.end().code, 143);
 }
 
 #[test]

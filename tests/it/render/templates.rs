@@ -79,6 +79,7 @@ pub(crate) fn group() -> GroupContext {
         job: "hle-oss-172_27_31_10".to_owned(),
         file: "slurm/x.sbatch".to_owned(),
         gpus: 2,
+        numbers: vec![4, 6],
         gres: "gpu:h100".to_owned(),
         time: "04:00:00".to_owned(),
         signal_s: 90,
