@@ -1,5 +1,5 @@
-//! The books: what servers counted while clients ran, read when the first begins, every few seconds, and when the last has
-//! ended. A server that dies leaves what it had counted when it was last asked.
+//! The books: what servers counted while clients ran, read when the first begins, with every look at them, and when the
+//! last has ended. A server that dies leaves what it had counted when it was last asked.
 
 use super::brain::Brain;
 use super::input::{Metered, Purpose};
@@ -21,7 +21,7 @@ impl Brain {
             .filter(|served| self.state.unit(&served.unit).generation == served.generation)
             .collect();
         for served in &servers {
-            self.served.insert(served.unit.clone(), served.clone());
+            self.counted_so_far(served.clone());
         }
         match purpose {
             Purpose::Open { eval, mark } => {
@@ -37,6 +37,13 @@ impl Brain {
                 self.record(Event::BooksClosed { servers, unread }, now);
             }
             Purpose::Look | Purpose::Close => {}
+        }
+    }
+
+    /// What is known of a start should it end now.
+    pub(super) fn counted_so_far(&mut self, served: Served) {
+        if self.state.unit(&served.unit).generation == served.generation {
+            self.served.insert(served.unit.clone(), served);
         }
     }
 

@@ -240,7 +240,13 @@ impl Brain {
                 unit,
                 generation,
                 pulse,
-            } => self.pulsed(&unit, generation, pulse, now),
+                served,
+            } => {
+                served
+                    .into_iter()
+                    .for_each(|served| self.counted_so_far(served));
+                self.pulsed(&unit, generation, pulse, now);
+            }
             Input::GpusSeen { unit, seen } => self.gpus_seen(&unit, &seen, now),
             Input::Reached { external, result } => self.reached(&external, result, now),
             Input::Requeued { eval, result } => self.requeued(&eval, result, now),

@@ -39,7 +39,7 @@ const LOOK_EVERY: Millis = Millis::from_secs(10);
 const ASKED_EVERY: Millis = Millis(500);
 /// Nothing heard for three looks: the controller, or its machine, stood still.
 const AWAY: Millis = Millis(LOOK_EVERY.0 * 3);
-/// The counters of servers are read this often while clients run.
+/// The counters of servers that are not ready are read this often while clients run.
 const METER_EVERY: Millis = Millis::from_secs(5);
 /// Logs shown beside units that are not ready: more fit no terminal.
 const TAILS: usize = 40;
@@ -235,7 +235,7 @@ impl<'a> Driver<'a> {
                     Vec::new()
                 }
                 _ = look.tick() => self.look_again()?,
-                _ = asked.tick() => self.asked(),
+                _ = asked.tick() => { self.heed_probed(); self.asked() }
                 _ = meter.tick() => { self.meter_again(); Vec::new() }
                 _ = sample.tick() => { self.sample(); Vec::new() }
             };
@@ -320,13 +320,27 @@ impl<'a> Driver<'a> {
     /// What we did ourselves goes to the brain; a script that was started is waited for.
     fn heed(&mut self, input: Input) -> Vec<Input> {
         self.samples.note(&input);
-        if let Input::Metered(metered) = input {
-            if metered.purpose.bounds_a_client() {
-                // Later looks take the place of what is not written yet.
-                self.sample();
+        let input = match input {
+            Input::Metered(metered) => {
+                if metered.purpose.bounds_a_client() {
+                    // Later looks take the place of what is not written yet.
+                    self.sample();
+                }
+                Input::Metered(self.with_ours(metered))
             }
-            return vec![Input::Metered(self.with_ours(metered))];
-        }
+            Input::Pulsed {
+                unit,
+                generation,
+                pulse,
+                served,
+            } => Input::Pulsed {
+                served: served.map(|served| self.less_ours(served)),
+                unit,
+                generation,
+                pulse,
+            },
+            input => input,
+        };
         if let Input::LaunchDone {
             unit,
             generation,

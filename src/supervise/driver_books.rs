@@ -55,15 +55,18 @@ impl Driver<'_> {
         });
     }
 
-    /// Reads the counters of all servers that are up.
+    /// Reads the counters of all servers that are up, as far as nobody else does.
     pub(super) fn metering(
         &self,
         purpose: Purpose,
     ) -> impl Future<Output = Metered> + Send + use<> {
         let state = self.brain.state();
         let up = |unit: &&Unit| {
-            let phase = state.units.get(&unit.id).map(|unit| &unit.phase);
-            let up = matches!(phase, Some(UnitPhase::Ready(_) | UnitPhase::Started));
+            let up = match state.units.get(&unit.id).map(|unit| &unit.phase) {
+                Some(UnitPhase::Ready(_)) => purpose != Purpose::Look,
+                Some(UnitPhase::Started) => true,
+                _ => false,
+            };
             up && matches!(unit.kind, UnitKind::Replica { .. })
         };
         let asked: Vec<(UnitId, Generation, String)> = (self.brain.plan().units.iter())
@@ -110,7 +113,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Every few seconds while clients run, so that little is lost with a server that dies.
+    /// Every few seconds while clients run, so that little is lost with a server that dies before it is ready, and looked at.
     pub(super) fn meter_again(&self) {
         if self.brain.state().books.are_open() {
             self.meter(Purpose::Look, None);
@@ -119,22 +122,30 @@ impl Driver<'_> {
 
     /// Adds to what servers counted which of it is ours.
     pub(super) fn with_ours(&mut self, mut metered: Metered) -> Metered {
-        while let Ok(asked) = self.asked.try_recv() {
-            self.ours.count(asked);
-        }
         self.heed_probed();
-        for served in &mut metered.servers {
-            let base = self.brain.plan().unit(&served.unit).and_then(base_of);
-            let ours = base.and_then(|base| self.ours.0.get(&base));
-            let (answered, unsure) = ours.copied().unwrap_or_default();
-            served.ours = answered;
-            served.unsure = unsure;
-        }
+        metered.servers = (metered.servers.into_iter())
+            .map(|served| self.less_ours(served))
+            .collect();
         metered
     }
 
+    /// The same of one server, as far as this owner sent it.
+    pub(super) fn less_ours(&mut self, served: Served) -> Served {
+        while let Ok(asked) = self.asked.try_recv() {
+            self.ours.count(asked);
+        }
+        let base = self.brain.plan().unit(&served.unit).and_then(base_of);
+        let ours = base.and_then(|base| self.ours.0.get(&base));
+        let (ours, unsure) = ours.copied().unwrap_or_default();
+        Served {
+            ours,
+            unsure,
+            ..served
+        }
+    }
+
     /// What `toolorch probe` and its like asked our servers is ours as well.
-    fn heed_probed(&mut self) {
+    pub(super) fn heed_probed(&mut self) {
         let state = self.brain.state();
         let open = state.books.open_since();
         for probed in take_probed(&self.ground.requests) {

@@ -15,7 +15,7 @@ use super::{Ask, Configured, Counts, Effect, Input, LaunchFailure, Purpose};
 use crate::base::{
     ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Name, Place, Port, UnitId,
 };
-use crate::facts::{Observation, Pulse};
+use crate::facts::{Observation, Pulse, Served};
 use crate::plan::{Unit, UnitKind};
 use crate::run::Handle;
 use crate::run::store::failpoint;
@@ -379,10 +379,12 @@ impl Driver<'_> {
                 }
             };
             tracing::trace!(%unit, ?pulse, "pulsed");
+            let served = counted(&unit, generation, &pulse);
             let _ = sender.send(Input::Pulsed {
                 unit,
                 generation,
                 pulse,
+                served,
             });
         });
     }
@@ -435,6 +437,20 @@ impl Driver<'_> {
         }
         Ok(done.file)
     }
+}
+
+/// What a look at a server means for the books; which of it is ours is for the driver to say.
+fn counted(unit: &UnitId, generation: Generation, pulse: &Pulse) -> Option<Served> {
+    let Pulse::Look(look) = pulse else {
+        return None;
+    };
+    Some(Served {
+        unit: unit.clone(),
+        generation,
+        finished: look.counters?.finished,
+        ours: 0,
+        unsure: 0,
+    })
 }
 
 /// Starts a unit and tells what came of it.

@@ -92,6 +92,8 @@ pub enum Input {
         generation: Generation,
         /// What it brought.
         pulse: Pulse,
+        /// What a look at its counters means for the books.
+        served: Option<Served>,
     },
     /// The GPUs of a server that is to start again were looked at.
     GpusSeen {
@@ -282,7 +284,7 @@ pub enum Purpose {
         /// Where its reports begin.
         mark: BooksMark,
     },
-    /// Clients run.
+    /// Clients run, and these servers are on their way: the looks at those that are ready bring it along.
     Look,
     /// A client has ended.
     Close,

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::story::{Story, code, signal, ten};
 use crate::base::Generation;
 use crate::eval::{Balance, Call, Lost, Reports, accounts};
-use crate::facts::Served;
+use crate::facts::{Canary, Pulse, Served};
 use crate::run::BooksMark;
 use crate::supervise::{Input, Metered, Purpose};
 
@@ -124,6 +124,23 @@ fn the_end_of_a_server_is_written_down_while_clients_run() {
     assert_eq!(balance(&story, 15, 0), (15, Balance::Even));
     // What the first owner asked is not known.
     assert!(matches!(balance(&story, 14, 0).1, Balance::Open(_)));
+}
+
+#[test]
+fn a_look_at_its_life_tells_what_a_server_counted() {
+    let mut story = running();
+    let looked = |served: Served| Input::Pulsed {
+        unit: "m-0".into(),
+        generation: Generation(1),
+        pulse: Pulse::Canary(Canary::Back(200)),
+        served: Some(served),
+    };
+    story.feed(looked(counted("m-0", 1, 12, 2)));
+    // An answer of a start that is past.
+    story.feed(looked(counted("m-0", 0, 99, 2)));
+    story.dies("m-0", signal("SIGKILL", 9));
+    let told = story.told();
+    assert!(told.contains("counted by its end: m-0#1 12-2"), "{told}");
 }
 
 #[test]

@@ -91,6 +91,7 @@ impl Story {
             unit,
             generation,
             pulse,
+            served: None,
         })
     }
 

@@ -670,6 +670,7 @@ impl World {
                         unit,
                         generation,
                         pulse,
+                        served: None,
                     },
                 );
             }

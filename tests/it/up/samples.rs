@@ -164,6 +164,23 @@ fn look_at_all(samples: &Samples) {
     );
 }
 
+#[test]
+fn one_look_at_a_server_s_counters_serves_liveness_books_and_samples() {
+    let scene = small::scene("slow", 24);
+    small::change(&scene, "first_result: 2s", "first_result: 5m");
+    let said = up(&scene, small::YAML).end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    let records = scene.journal("small");
+    let at = |record: Option<&Value>| record.unwrap()["at"].as_u64().unwrap();
+    let ready = (records.iter()).find(|record| record["event"]["kind"] == "ready");
+    // One every five seconds, one when the books are opened and one when they are closed.
+    let most = (at(records.last()) - at(ready)) / 5_000 + 3;
+    let log = scene.read("home/runs/small/1/logs/chat-0.log");
+    let asked = log.matches("GET /metrics").count() as u64;
+    assert!(2 < asked && asked <= most, "{asked} of {most}");
+    scene.assert_nothing_left();
+}
+
 const NVIDIA_SMI: &str = r"#!/bin/bash
 [[ $2 == --format=csv,noheader,nounits && $# == 2 ]] || exit 2
 case $1 in
