@@ -27,8 +27,8 @@ impl VerdictLines {
     }
 }
 
-/// The same, once. Results are not read for it: the journal counts them.
-pub(super) fn verdict_lines(found: &Found) -> Vec<String> {
+/// Results are not read for it: the journal counts them.
+fn verdict_lines(found: &Found) -> Vec<String> {
     let Ok(samples) = read_samples(found.dir.path()) else {
         return Vec::new();
     };

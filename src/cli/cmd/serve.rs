@@ -13,7 +13,7 @@ use crate::base::ExitStatus;
 use crate::cli::args::ServeArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
-use crate::cli::verdict_lines::verdict_lines;
+use crate::cli::verdict_lines::VerdictLines;
 use crate::run::store::{Follow, More, RunDir, StoreError};
 use crate::view::serve::{Moment, Shown, listen, serve};
 use crate::view::{Status, Watcher};
@@ -22,8 +22,6 @@ use crate::view::{Status, Watcher};
 const EVERY: Duration = Duration::from_secs(1);
 /// The same for units and results where nobody watches, and this has to look for itself.
 const UNWATCHED: Duration = Duration::from_secs(5);
-/// How often samples come.
-const JUDGED: Duration = Duration::from_secs(15);
 
 pub(in crate::cli) fn run(args: &ServeArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let dir = runs::find(args.file.as_deref(), printer)?.dir;
@@ -97,8 +95,7 @@ struct Reader {
     shown: Shown,
     last: Option<Moment>,
     looked: Instant,
-    verdict: Vec<String>,
-    judged: Option<Instant>,
+    verdict: VerdictLines,
 }
 
 impl Reader {
@@ -116,8 +113,7 @@ impl Reader {
             shown: Shown::default(),
             last: None,
             looked: Instant::now(),
-            verdict: Vec::new(),
-            judged: None,
+            verdict: VerdictLines::default(),
         };
         reader.shown.tell(&reader.found.records, &reader.zone);
         reader.show()?;
@@ -174,13 +170,10 @@ impl Reader {
     }
 
     fn show(&mut self) -> Result<(), StoreError> {
-        if self.judged.is_none_or(|judged| judged.elapsed() >= JUDGED) {
-            self.verdict = verdict_lines(&self.found);
-            self.judged = Some(Instant::now());
-        }
+        let verdict = self.verdict.of(&self.found);
         let status = look(&self.found)?;
         self.looked = Instant::now();
-        let moment = Moment::new(status, &self.verdict, &self.zone);
+        let moment = Moment::new(status, &verdict, &self.zone);
         // The moment of a look alone is no news.
         let same = |last: &Moment| {
             let status = Status {

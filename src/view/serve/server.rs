@@ -17,6 +17,7 @@ use axum::routing::get;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -34,8 +35,8 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// What every browser is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shown {
-    /// JSON in one line.
-    state: String,
+    /// The JSON form of a [`Moment`].
+    state: Arc<Value>,
     /// The last lines of the log, oldest first.
     lines: VecDeque<Line>,
 }
@@ -43,7 +44,7 @@ pub struct Shown {
 impl Shown {
     /// The same at another moment.
     pub fn set(&mut self, moment: &Moment) {
-        self.state = serde_json::to_string(moment).unwrap_or_default();
+        self.state = Arc::new(serde_json::to_value(moment).unwrap_or_default());
     }
 
     /// Adds what happened since.
@@ -133,7 +134,7 @@ async fn watch_over(
 }
 
 async fn state(State(desk): State<Desk>) -> Response {
-    let state = desk.shown.borrow().state.clone();
+    let state = desk.shown.borrow().state.to_string();
     ([(header::CONTENT_TYPE, "application/json")], state).into_response()
 }
 

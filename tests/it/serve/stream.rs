@@ -13,7 +13,13 @@ use crate::up::scene::{kill, until};
 use crate::up::small::{self, YAML};
 
 /// The stream of events, as a browser reads it.
-struct Stream(BufReader<TcpStream>);
+struct Stream {
+    lines: BufReader<TcpStream>,
+    /// The state so far, and in how many bytes it and its changes were told.
+    state: Value,
+    whole: usize,
+    changes: Vec<usize>,
+}
 
 impl Stream {
     fn open(served: &Served) -> Self {
@@ -22,24 +28,55 @@ impl Stream {
         stream.set_read_timeout(limit).unwrap();
         let request = "GET /events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
         stream.write_all(request.as_bytes()).unwrap();
-        Self(BufReader::new(stream))
+        Self {
+            lines: BufReader::new(stream),
+            state: Value::Null,
+            whole: 0,
+            changes: Vec::new(),
+        }
     }
 
-    /// Reads on until an event of this name is so.
+    /// Reads on until the state or a line of the log is so.
     fn until(&mut self, name: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut current = String::new();
         loop {
             let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "it ended");
+            assert!(self.lines.read_line(&mut line).unwrap() > 0, "it ended");
             if let Some(event) = line.strip_prefix("event: ") {
                 event.trim_end().clone_into(&mut current);
             } else if let Some(data) = line.strip_prefix("data: ") {
-                let data: Value = serde_json::from_str(data).unwrap();
-                if current == name && is_so(&data) {
-                    return data;
+                let told = self.take(&current, data);
+                if name == if current == "event" { "event" } else { "state" } && is_so(&told) {
+                    return told;
                 }
             }
         }
+    }
+}
+
+impl Stream {
+    /// What an event says: a line of the log, or the state as it is now.
+    fn take(&mut self, name: &str, data: &str) -> Value {
+        let value: Value = serde_json::from_str(data).unwrap();
+        match name {
+            "event" => return value,
+            "state" => {
+                assert_eq!(self.whole, 0, "it is told as a whole once");
+                self.whole = data.len();
+                self.state = value;
+            }
+            "change" => {
+                self.changes.push(data.len());
+                for change in value.as_array().unwrap() {
+                    let keys = change[0].as_array().unwrap().iter();
+                    let words = keys.map(|key| key.to_string().trim_matches('"').to_owned());
+                    let path: String = words.map(|word| format!("/{word}")).collect();
+                    *self.state.pointer_mut(&path).unwrap() = change[1].clone();
+                }
+            }
+            other => panic!("{other}"),
+        }
+        self.state.clone()
     }
 }
 
@@ -125,6 +162,22 @@ fn a_run_is_told_as_it_goes_and_nobody_else_may_ask() {
             unit(state)["generation"] == 2 && unit(state)["phase"] == "ready"
         });
     }
+
+    // What did not change is not told again; and what a program has put together is what is there.
+    for browser in &mut browsers {
+        let all: usize = browser.changes.iter().sum();
+        let few = browser.whole * browser.changes.len() / 2;
+        assert!(
+            0 < all && all < few,
+            "{} {:?}",
+            browser.whole,
+            browser.changes
+        );
+    }
+    until("the same state", || {
+        let told = browsers[1].until("state", |_| true);
+        (told == served.state()).then_some(())
+    });
 
     // The run ends, and is still shown; so it is to one that comes late.
     scene.expect(0, &["down", YAML]);

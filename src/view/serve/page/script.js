@@ -276,4 +276,11 @@ const source = new EventSource("events");
 source.addEventListener("open", () => mood(byId("link"), "good", "connected"));
 source.addEventListener("error", () => mood(byId("link"), "bad", "not connected; trying again"));
 source.addEventListener("state", (event) => show(JSON.parse(event.data)));
+source.addEventListener("change", (event) => {
+  for (const [path, value] of JSON.parse(event.data)) {
+    const name = path.pop();
+    path.reduce((node, key) => node[key], last)[name] = value;
+  }
+  show(last);
+});
 source.addEventListener("event", (event) => tell(JSON.parse(event.data)));
