@@ -1,5 +1,6 @@
 //! `toolorch report`: its tables against numpy's, its forms, and what it says where it cannot.
 
+mod advice;
 mod messages;
 mod numpy;
 mod page;

@@ -14,5 +14,6 @@ mod tables;
 mod tests;
 mod throughput;
 mod timeline;
+mod verdicts;
 
 pub use page::report_html;

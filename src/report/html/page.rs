@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::course;
 use super::parts::{Page, none, section};
-use super::{spreads, summary, tables};
+use super::{spreads, summary, tables, verdicts};
 use crate::report::charts::Charts;
 use crate::report::document::{Report, Subject};
 use crate::report::draw::escaped;
@@ -26,7 +26,7 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
     sections.push((
         "verdict",
         "What limited it, and what to change",
-        tables::verdicts(&page, report),
+        verdicts::section(&page, report),
     ));
     match &charts.course {
         Some(course) => sections.extend(course::sections(&page, course)),

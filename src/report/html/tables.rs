@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, dot, lines, marked};
-use crate::report::document::{Block, Report, judgement, of_evaluation};
+use crate::report::document::{Block, Report, of_evaluation};
 use crate::report::draw::escaped;
 
 pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
@@ -23,24 +23,7 @@ pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
     out + "</div>"
 }
 
-/// What limited each evaluation, and what to change.
-pub(super) fn verdicts(page: &Page<'_>, report: &Report) -> String {
-    let named = report.evaluations.len() > 1;
-    let mut out = String::new();
-    for judged in &report.judgements {
-        out.push_str("<div class=\"card\">");
-        if named {
-            let _ = write!(out, "<h3>{}</h3>", escaped(&judged.evaluation));
-        }
-        for block in judgement(judged) {
-            out.push_str(&html(page, &block));
-        }
-        out.push_str("</div>");
-    }
-    out
-}
-
-fn html(page: &Page<'_>, block: &Block) -> String {
+pub(super) fn html(page: &Page<'_>, block: &Block) -> String {
     match block {
         Block::Title(line) => format!("<h3>{}</h3>", marked(line)),
         Block::Heading(line) => format!("<h4>{}</h4>", marked(line)),

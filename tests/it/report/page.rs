@@ -65,7 +65,7 @@ fn a_browser_shows_a_run_and_made_up_results_and_asks_for_nothing() {
 }
 
 /// Opens a page on each screen: it is in its colours, and nothing of it is wider than the screen. Answers how many charts it has.
-fn looked_at(browser: &mut Browser, page: &Path, name: &str) -> u64 {
+pub(super) fn looked_at(browser: &mut Browser, page: &Path, name: &str) -> u64 {
     browser.requests.clear();
     let url = format!("file://{}", page.display());
     browser.open(&url);

@@ -1,0 +1,173 @@
+//! Advice with the change of the YAML on `report.html`, on a page that was made for it: what it rests on takes a night to come by.
+
+use jiff::tz::TimeZone;
+use toolorch::base::{Millis, Timestamp};
+use toolorch::report::charts::Charts;
+use toolorch::report::verdict::{
+    Advice, Class, Client, Evidence, Node, Seats, SeatsBy, Series, Task, Verdict, Window, analyse,
+};
+use toolorch::report::{Judgement, Report, Subject, report_html};
+
+use super::page::looked_at;
+use crate::browser::Browser;
+
+/// Seconds of the run, and between two looks.
+const LENGTH: u64 = 7200;
+const EVERY: u64 = 15;
+
+/// A moment, in seconds since the begin.
+fn at(seconds: u64) -> Timestamp {
+    Timestamp(1_767_211_620_000 + 1000 * seconds)
+}
+
+/// What each replica of a class did all the time: requests computed and waiting, and calls finished in a second, of so many seconds.
+fn class(name: &str, node: &str, replicas: usize, load: [f64; 4]) -> Class {
+    let [running, waiting, finished, length] = load;
+    let count = finished * 15.0;
+    let windows = (1..=LENGTH / EVERY).map(|look| Window {
+        at: at(look * EVERY),
+        length: Millis::from_secs(EVERY),
+        running: Some(running),
+        waiting: Some(waiting),
+        kv: Some(0.4),
+        preemptions: Some(0.0),
+        finished: Some(count),
+        queue_seconds: Some(waiting * 15.0),
+        inference_seconds: Some(count * length),
+        generated: Some(count * 900.0),
+        prompt: Some(count * 9000.0),
+    });
+    let windows: Vec<Window> = windows.collect();
+    let series = (0..replicas).map(|index| Series {
+        replica: format!("{name}-{index}"),
+        windows: windows.clone(),
+    });
+    Class {
+        name: name.to_owned(),
+        replicas,
+        gpus_per_replica: 1,
+        seats: Some(Seats {
+            count: 8,
+            by: SeatsBy::Argument,
+        }),
+        series: series.collect(),
+        nodes: vec![node.to_owned()],
+        ..Class::default()
+    }
+}
+
+/// Calls wait for one kind of server, and another has hardly anything to do. Names are as long as sites make them.
+fn evidence() -> Evidence {
+    let nodes = [
+        ("research-secure-05.cluster.example.edu", 4),
+        ("research-secure-11.cluster.example.edu", 8),
+        ("research-secure-12.cluster.example.edu", 8),
+    ];
+    let tasks = (0..1440_u64).map(|n| Task {
+        id: format!("q-{n}"),
+        began: Some(at((n * 5).saturating_sub(320))),
+        ended: Some(at(n * 5)),
+    });
+    Evidence {
+        began: at(0),
+        until: at(LENGTH),
+        client: Client {
+            concurrency: Some(64),
+            total: Some(1900),
+            done: 1440,
+            tasks: tasks.collect(),
+            steps: Vec::new(),
+        },
+        classes: vec![
+            class("orchestrator", nodes[0].0, 4, [8.0, 7.0, 0.15, 53.0]),
+            class("coder", nodes[1].0, 8, [0.2, 0.0, 0.025, 8.0]),
+            class("answer", nodes[2].0, 8, [0.4, 0.0, 0.0125, 32.0]),
+        ],
+        nodes: (nodes.into_iter())
+            .map(|(name, gpus)| Node {
+                name: name.to_owned(),
+                gpus,
+                ..Node::default()
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn advice_can_be_read_on_every_screen() {
+    let mut analysis = analyse(&evidence());
+    assert_eq!(analysis.classes[0].verdict, Verdict::QueueLimited);
+    if let Advice::Change { prediction, .. } = &mut analysis.advice {
+        prediction.patch.by_hand = Some("`gpus` of orchestrator has to name as many".to_owned());
+    }
+    let report = Report {
+        subject: Subject::Run {
+            run: "hle-oss-3-7f2e".to_owned(),
+            cluster: "hle-oss".to_owned(),
+            ended: None,
+            until: None,
+        },
+        evaluations: Vec::new(),
+        judgements: vec![Judgement {
+            evaluation: "hle".to_owned(),
+            speed: None,
+            analysis,
+            followed: None,
+        }],
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("report.html");
+    std::fs::write(
+        &page,
+        report_html(&report, &Charts::default(), &TimeZone::UTC),
+    )
+    .unwrap();
+    let mut browser = Browser::start(&dir.path().join("chromium"));
+    looked_at(&mut browser, &page, "advice");
+    let said = browser.value("document.querySelector('#verdict').innerText");
+    let said = said.as_str().unwrap().lines().map(str::trim_end);
+    let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    What limited it, and what to change
+    What limits it
+    limited by: orchestrator, queue-limited
+    orchestrator
+    queue-limited
+    32.0 calls computed on 4 replicas, 28.0 wait, 47 % of a call's time
+    coder
+    idle
+    1.6 calls computed on 8 replicas, 0.0 wait
+    answer
+    idle
+    3.2 calls computed on 8 replicas, 0.0 wait
+    seats of a server: orchestrator 8 (max-num-seqs), coder 8 (max-num-seqs), answer 8 (max-num-seqs)
+    720 questions an hour
+    What stands out
+    for 2h 00m from the beginning nine of ten questions were with orchestrator, while 16 GPUs of others had nothing to do
+    Advice
+    Move 3 GPUs from coder to orchestrator
+    1.54× questions an hour between 1.46× and 1.62×
+    because calls to orchestrator wait 47 % of their time and a replica of coder computes 0.2 at once
+    What changes in the YAML
+      models:
+        orchestrator:
+    -     replicas: 4
+    +     replicas: 7
+    -     node: research-secure-05.cluster.example.edu
+    +     node: [research-secure-05.cluster.example.edu, research-secure-11.cluster.example.edu]
+        coder:
+    -     replicas: 8
+    +     replicas: 5
+    By hand: gpus of orchestrator has to name as many
+    Check with toolorch what-if --move "3 coder:orchestrator"
+    Time and cost
+    time left: about 40m 05s (36m 26s to 1h 00m)
+    40.0 GPU hours, 0.0 with nothing to do (0 %); 1m 40s of one GPU a question
+    "#);
+    // What is too long for a phone is moved inside its box.
+    let moves = "(({scrollWidth, clientWidth}) => scrollWidth > clientWidth)(document.querySelector('.patch pre'))";
+    assert_eq!(browser.value(moves), false);
+    browser.screen(390, "light");
+    assert_eq!(browser.value(moves), true);
+    assert_eq!(browser.complaints, [] as [String; 0]);
+}
