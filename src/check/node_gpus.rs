@@ -1,6 +1,6 @@
 //! GPUs as they were seen on a machine: there, of the model that is written, with the memory that servers ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Ctx;
 use super::nodes::{Looked, node_path};
@@ -36,6 +36,7 @@ pub(super) fn check(ctx: &Ctx<'_>, looked: &Looked<'_>, report: &mut Report) {
     };
     report.extend(absent(looked, found, &path));
     report.extend(other_model(looked, found, &path));
+    report.extend(untold(looked, &users, found, &path));
     memory(ctx, looked, &users, found, report);
 }
 
@@ -101,6 +102,38 @@ fn other_model(
                 format!("it is a {}{size}", other.name),
             )
             .help("memory is reckoned with what is written here"),
+    )
+}
+
+/// GPUs that are used, and whose memory is not told: whether it is free nobody knows.
+fn untold(
+    looked: &Looked<'_>,
+    users: &[&Unit],
+    found: &[GpuFound],
+    path: &crate::base::FieldPath,
+) -> Option<Diagnostic> {
+    let used = |gpu: &&GpuFound| users.iter().any(|unit| unit.gpus.contains(&gpu.index));
+    let untold = found
+        .iter()
+        .filter(|gpu| gpu.total.zip(gpu.used).is_none())
+        .filter(used);
+    let untold: BTreeSet<GpuIndex> = untold.map(|gpu| gpu.index).collect();
+    if untold.is_empty() {
+        return None;
+    }
+    let untold: Vec<String> = untold.iter().map(ToString::to_string).collect();
+    let title = format!(
+        "the free memory of GPU {} of `{}` is not known",
+        untold.join(", "),
+        looked.node.name
+    );
+    Some(
+        Diagnostic::warning(Code("W0703"), title)
+            .at(
+                Place::Value(path.key("gpus")),
+                "`nvidia-smi` does not say how much it has, or how much is in use",
+            )
+            .help("of a GPU in parts (MIG), and of one that shares the memory of its machine, it says `[N/A]`: whether there is enough only the start of the servers will show"),
     )
 }
 

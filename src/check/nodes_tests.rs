@@ -152,6 +152,46 @@ fn gpus_that_are_absent_or_others_are_named() {
 }
 
 #[test]
+fn memory_that_is_not_told_is_named() {
+    let untold = [
+        (
+            "GPU-a, NVIDIA H100 80GB HBM3, 81559, 0",
+            "GPU-a, NVIDIA H100 80GB HBM3, [N/A], [N/A]",
+        ),
+        (
+            "GPU-b, NVIDIA H100 80GB HBM3, 81559, 0",
+            "GPU-b, NVIDIA H100 80GB HBM3, 81559, [Insufficient Permissions]",
+        ),
+    ];
+    assert_snapshot!(with(&untold[..1]), @r"
+    warning[W0703]: the free memory of GPU 0 of `n` is not known
+     --> a.yaml:5:14
+      |
+    5 |   n: { gpus: 2, gpu: H100-80GB, transport: ssh2, address: 10.0.0.1 }
+      |              ^ `nvidia-smi` does not say how much it has, or how much is in use
+      |
+      = help: of a GPU in parts (MIG), and of one that shares the memory of its machine, it says `[N/A]`: whether there is enough only the start of the servers will show
+
+    warning: 1 warning in a.yaml
+    ");
+    assert_snapshot!(with(&untold), @r"
+    warning[W0703]: the free memory of GPU 0, 1 of `n` is not known
+     --> a.yaml:5:14
+      |
+    5 |   n: { gpus: 2, gpu: H100-80GB, transport: ssh2, address: 10.0.0.1 }
+      |              ^ `nvidia-smi` does not say how much it has, or how much is in use
+      |
+      = help: of a GPU in parts (MIG), and of one that shares the memory of its machine, it says `[N/A]`: whether there is enough only the start of the servers will show
+
+    warning: 1 warning in a.yaml
+    ");
+    // Nobody uses it.
+    let yaml = YAML.replace("gpus: [1], port: 1810", "port: 1810");
+    let text = FINE.replace(untold[1].0, untold[1].1);
+    assert_eq!(said(&yaml, answered(&text)), "");
+}
+
+#[test]
 fn who_holds_memory_that_a_server_needs_is_named() {
     let used = (
         "GPU-a, NVIDIA H100 80GB HBM3, 81559, 0",

@@ -242,9 +242,9 @@ impl Brain {
                 pulse,
                 served,
             } => {
-                served
-                    .into_iter()
-                    .for_each(|served| self.counted_so_far(served));
+                if let Some(served) = served {
+                    self.counted_so_far(served);
+                }
                 self.pulsed(&unit, generation, pulse, now);
             }
             Input::GpusSeen { unit, seen } => self.gpus_seen(&unit, &seen, now),

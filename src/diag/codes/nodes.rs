@@ -18,7 +18,9 @@ pub(super) const ROWS: &[CodeInfo] = &[
     CodeInfo {
         code: "W0703",
         title: "GPUs that could not be looked at",
-        text: "There is no `nvidia-smi` on the machine, or it failed or hung, so nobody knows whether the GPUs are there and free.",
+        text: "There is no `nvidia-smi` on the machine, or it failed or hung, so nobody knows whether the GPUs are there and free. \
+               Or it does not say how much memory a GPU has, or how much of it is in use: `[N/A]` of one in parts (MIG), or of one that shares \
+               the memory of its machine.",
     },
     CodeInfo {
         code: "W0704",

@@ -101,11 +101,12 @@ fn advice(lines: &[String], prediction: &Prediction, because: &str) -> String {
     if let Some(by_hand) = &prediction.patch.by_hand {
         let _ = write!(out, "<p>By hand: {}</p>", marked(by_hand));
     }
-    let moves = prediction.moves.iter();
-    let moves: String = moves.map(|step| format!(" --move \"{step}\"")).collect();
-    let check = escaped(&format!("toolorch what-if{moves}"));
-    let _ = write!(out, "<p>Check with <code>{check}</code></p></div>");
-    out
+    out.push_str("<p>Check with <code>toolorch what-if");
+    for step in &prediction.moves {
+        let step = escaped(&step.to_string());
+        let _ = write!(out, " --move \"{step}\"");
+    }
+    out + "</code></p></div>"
 }
 
 /// The lines of the YAML that go and come, below the keys in which they are.

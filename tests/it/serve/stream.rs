@@ -68,9 +68,11 @@ impl Stream {
             "change" => {
                 self.changes.push(data.len());
                 for change in value.as_array().unwrap() {
-                    let keys = change[0].as_array().unwrap().iter();
-                    let words = keys.map(|key| key.to_string().trim_matches('"').to_owned());
-                    let path: String = words.map(|word| format!("/{word}")).collect();
+                    let mut path = String::new();
+                    for key in change[0].as_array().unwrap() {
+                        path.push('/');
+                        path.push_str(key.to_string().trim_matches('"'));
+                    }
                     *self.state.pointer_mut(&path).unwrap() = change[1].clone();
                 }
             }
@@ -78,6 +80,24 @@ impl Stream {
         }
         self.state.clone()
     }
+}
+
+/// What did not change is not told again; and what a program has put together is what is there.
+fn is_told_in_changes(served: &Served, browsers: &mut [Stream; 2]) {
+    for browser in &mut *browsers {
+        let all: usize = browser.changes.iter().sum();
+        let few = browser.whole * browser.changes.len() / 2;
+        assert!(
+            0 < all && all < few,
+            "{} {:?}",
+            browser.whole,
+            browser.changes
+        );
+    }
+    until("the same state", || {
+        let told = browsers[1].until("state", |_| true);
+        (told == served.state()).then_some(())
+    });
 }
 
 #[test]
@@ -163,21 +183,7 @@ fn a_run_is_told_as_it_goes_and_nobody_else_may_ask() {
         });
     }
 
-    // What did not change is not told again; and what a program has put together is what is there.
-    for browser in &mut browsers {
-        let all: usize = browser.changes.iter().sum();
-        let few = browser.whole * browser.changes.len() / 2;
-        assert!(
-            0 < all && all < few,
-            "{} {:?}",
-            browser.whole,
-            browser.changes
-        );
-    }
-    until("the same state", || {
-        let told = browsers[1].until("state", |_| true);
-        (told == served.state()).then_some(())
-    });
+    is_told_in_changes(&served, &mut browsers);
 
     // The run ends, and is still shown; so it is to one that comes late.
     scene.expect(0, &["down", YAML]);
