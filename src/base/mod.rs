@@ -1,6 +1,7 @@
 //! Vocabulary: newtypes for every name, field paths, spans, time, digests, exit codes, repeatable chance. Pure.
 
 mod base64;
+pub mod bounds;
 mod bytes;
 mod chance;
 mod digest;

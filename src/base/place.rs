@@ -72,6 +72,25 @@ impl Place {
             "https" | "wss" => 443,
             _ => return None,
         };
+        Self::of_authority(rest, usual)
+    }
+
+    /// `host:port` as a client names a server, by a URL or without a scheme; `host` alone where it says no port. Whatever else
+    /// stands there (who asks, with which key) is left out; none where nothing of it is a place.
+    pub fn named(text: &str) -> Option<String> {
+        if text.contains("://") {
+            return Self::of_url(text).map(|place| place.to_string());
+        }
+        // As if of a scheme whose usual port is none.
+        let place = Self::of_authority(text, 0)?;
+        Some(match place.port {
+            0 => place.host,
+            _ => place.to_string(),
+        })
+    }
+
+    /// The place of what follows a scheme.
+    fn of_authority(rest: &str, usual: u16) -> Option<Self> {
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let authority = &rest[..end];
         // Who is in front of the `@` is nobody's business here.
@@ -117,6 +136,25 @@ mod tests {
         ] {
             let read = Place::of_url(url).map(|place| place.to_string());
             assert_eq!(read.as_deref(), place, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_by_its_place_alone() {
+        for (text, name) in [
+            ("http://user:pa55w0rd@h:1/v1?key=sk-secret", Some("h:1")),
+            ("https://api.openai.com/v1", Some("api.openai.com:443")),
+            ("user:pa55w0rd@10.0.0.7:1800/v1", Some("10.0.0.7:1800")),
+            ("127.0.0.1:18110", Some("127.0.0.1:18110")),
+            ("[::1]:8000", Some("[::1]:8000")),
+            ("retrieval", Some("retrieval")),
+            ("h?key=sk-secret", Some("h")),
+            ("key=sk-secret", None),
+            ("unix:///run/secret", None),
+            ("user:secret", None),
+            ("", None),
+        ] {
+            assert_eq!(Place::named(text).as_deref(), name, "{text}");
         }
     }
 }

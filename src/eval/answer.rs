@@ -69,7 +69,7 @@ impl Answer {
 fn rounds(found: &Fields, said: Number) -> Option<f64> {
     let listed = found.values.get(TOOL_CALLS).and_then(|all| all.as_array());
     #[expect(clippy::cast_precision_loss, reason = "fewer rounds than 2^52")]
-    said.get().or_else(|| listed.map(|all| all.len() as f64))
+    said.rounds().or_else(|| listed.map(|all| all.len() as f64))
 }
 
 #[cfg(test)]
@@ -141,6 +141,32 @@ mod tests {
         search retrieval Zero false Some(false)
         search retrieval Missing false Some(false)
         ");
+    }
+
+    #[test]
+    fn what_lies_out_of_all_range_is_odd() {
+        let text = r#"{"rounds": 1e300, "calls": [
+            {"tool": "q", "model": "m", "endpoint": "http://user:pa55w0rd@h:1/v1?key=sk-secret", "ms": 1e308},
+            {"tool": "q", "model": "m", "endpoint": "?key=sk-secret", "ms": 2592000000}],
+            "all_tool_responses": {"turn_0_response": [
+                {"tool": "search", "model": "m", "_query_llm_ms": 1e308, "_retrieval_ms": 1},
+                {"tool": "search", "model": "m", "_query_llm_ms": 1, "_retrieval_ms": 1, "_retrieval_retries": -1},
+                {"tool": "answer", "model": "m", "_expert_ms": 1, "_judge_ms": 2592000001}]}}"#;
+        insta::assert_snapshot!(said(text).join("\n"), @r"
+        q m Odd false Some(false)
+        q m 2592000000 2592000000 false Some(false)
+        search m Odd false None
+        search m 2 1 false None
+        answer m Odd false None
+        ");
+        let read = |text: &str| Answer::read(text.as_bytes(), &[], &mut Names::default());
+        let places = read(text).calls.into_iter().map(|call| call.endpoint);
+        let places: Vec<_> = places.flatten().collect();
+        assert_eq!(places, ["h:1".into()]);
+        for rounds in ["1e300", "-3", "0.5", "18446744073709551615"] {
+            let text = format!(r#"{{"rounds": {rounds}, "all_tool_calls": [[], []]}}"#);
+            assert_eq!(read(&text).rounds, Some(2.0), "{rounds}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::calls::Call;
 use super::fields;
 use super::timed::{CallTime, Lack, Names, TimedCall};
+use crate::base::bounds::{LAST_MOMENT, is_call_time};
 use crate::base::{Place, Timestamp};
 
 /// The call of one line; none where it tells of none.
@@ -12,7 +13,11 @@ use crate::base::{Place, Timestamp};
 /// `model`, `base_url`, `error` and `duration` (or `duration_s`) are read. A line with an `event` counts where that is
 /// `response` or `error`: clients that log the start of a call too would count twice.
 pub fn logged_call(line: &str) -> Option<Call> {
-    read(line).map(|line| line.call)
+    let call = read(line)?.call;
+    Some(Call {
+        ms: call.ms.filter(|ms| is_call_time(*ms)),
+        ..call
+    })
 }
 
 /// The same as numbers, with `attempt` and the line's time. Of a clock without a zone (`ts`) only differences mean anything.
@@ -21,7 +26,7 @@ pub fn logged_time(line: &str, names: &mut Names) -> Option<TimedCall> {
     let time = match call.ms {
         None => CallTime::Unknown(Lack::Missing),
         Some(0.0) => CallTime::Unknown(Lack::Zero),
-        Some(ms) if ms > 0.0 && ms.is_finite() => CallTime::Known {
+        Some(ms) if is_call_time(ms) => CallTime::Known {
             whole: ms,
             model: ms,
         },
@@ -65,9 +70,7 @@ fn read(line: &str) -> Option<Line> {
     let seconds = number("duration_s").or_else(|| number("duration"));
     let call = Call {
         model: text("model")?.to_owned(),
-        endpoint: text("base_url")
-            .and_then(Place::of_url)
-            .map(|place| place.to_string()),
+        endpoint: text("base_url").and_then(Place::named),
         ms: seconds.map(|seconds| seconds * 1000.0),
         failed: found
             .values
@@ -90,7 +93,9 @@ fn of_epoch(seconds: f64) -> Option<Timestamp> {
         reason = "used within bounds alone"
     )]
     let millis = (seconds * 1000.0) as u64;
-    (0.0..1e11).contains(&seconds).then_some(Timestamp(millis))
+    (0.0..LAST_MOMENT)
+        .contains(&seconds)
+        .then_some(Timestamp(millis))
 }
 
 /// `2025-12-31 23:59:59`, of whatever zone.
@@ -145,12 +150,16 @@ mod tests {
             r#"{"model": "M", "attempt": 1, "time": 1.5, "duration": 0.0}"#,
             r#"{"model": "M", "duration": -1, "ts": "yesterday"}"#,
             r#"{"model": "M", "duration": "long"}"#,
+            r#"{"model": "M", "duration": 1e300, "time": 1e12}"#,
         ];
         insta::assert_snapshot!(lines.map(said).join("\n"), @r#"
         Known { whole: 1500.0, model: 1500.0 } Some(true) Some("2025-12-31T23:59:59.000Z")
         Unknown(Zero) Some(false) Some("1970-01-01T00:00:01.500Z")
         Unknown(Odd) None None
         Unknown(Missing) None None
+        Unknown(Odd) None None
         "#);
+        let call = logged_call(lines[4]).unwrap();
+        assert_eq!(call.ms, None);
     }
 }

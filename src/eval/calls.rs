@@ -2,6 +2,7 @@
 
 use super::fields;
 use super::raw_calls::{RawCall, RawCalls};
+use crate::base::Place;
 
 /// One call of a client to a server, as its result reports it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +35,8 @@ pub fn calls_of(text: &str) -> Vec<Call> {
 fn listed_call(call: RawCall) -> Option<Call> {
     Some(Call {
         model: call.model?,
-        endpoint: call.endpoint,
-        ms: call.ms.get(),
+        endpoint: call.endpoint.as_deref().and_then(Place::named),
+        ms: call.ms.call_time(),
         failed: call.error,
     })
 }
@@ -59,7 +60,7 @@ fn response_calls(response: &RawCall) -> Vec<Call> {
         failed: false,
     };
     let timed = times.iter().filter_map(|(time, who)| {
-        let ms = time.get()?;
+        let ms = time.call_time()?;
         Some(call(who.unwrap_or(model), Some(ms)))
     });
     let mut calls: Vec<Call> = timed.collect();

@@ -2,7 +2,8 @@
 
 use super::lines::Lines;
 use super::open_calls::{LongCalls, OpenCalls};
-use crate::base::{Millis, Timestamp};
+use crate::base::bounds::is_call_time;
+use crate::base::{Millis, Place, Timestamp};
 use crate::facts::Degraded;
 use crate::knowledge::adapters::CallLines;
 
@@ -58,7 +59,7 @@ impl ClientLog {
 fn follow(words: &CallLines, calls: &mut OpenCalls, line: &str, now: Timestamp) {
     if let Some((_, rest)) = line.split_once(words.asks) {
         if let Some(id) = after(rest, words.id) {
-            calls.asked(id, endpoint(rest), now);
+            calls.asked(id, &endpoint(rest), now);
         }
     } else if words.answered.iter().any(|text| line.contains(text)) {
         if let Some(id) = after(line, words.id) {
@@ -99,18 +100,16 @@ pub(super) fn after<'a>(line: &'a str, text: &str) -> Option<&'a str> {
     (!word.is_empty()).then_some(word)
 }
 
-/// `10.0.0.7:1800` of `http://10.0.0.7:1800/v1/chat/completions (model=…)`.
-pub(super) fn endpoint(url: &str) -> &str {
-    let url = url.split_once("://").map_or(url, |(_, rest)| rest);
-    url.split(|c: char| c == '/' || c.is_whitespace())
-        .next()
-        .unwrap_or_default()
+/// `10.0.0.7:1800` of `http://10.0.0.7:1800/v1/chat/completions (model=…)`; empty where it is none.
+pub(super) fn endpoint(rest: &str) -> String {
+    let url = rest.split_whitespace().next().unwrap_or_default();
+    Place::named(url).unwrap_or_default()
 }
 
 /// `12.3s`.
 pub(super) fn seconds(text: &str) -> Option<Millis> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
-    let fits = seconds.is_finite() && (0.0..1e9).contains(&seconds);
+    let fits = is_call_time(seconds * 1_000.0);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

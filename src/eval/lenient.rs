@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::base::bounds::{is_call_time, is_rounds};
+
 /// A form that any value can be read into; what it does not know leaves it at its default.
 pub(super) trait Lenient: Default {
     /// From a text.
@@ -123,6 +125,16 @@ impl Number {
             Self::Is(number) => Some(number),
             Self::Absent | Self::Odd => None,
         }
+    }
+
+    /// The number, if it can be a call's time in milliseconds.
+    pub(super) fn call_time(self) -> Option<f64> {
+        self.get().filter(|ms| is_call_time(*ms))
+    }
+
+    /// The number, if it can be one of rounds or tries.
+    pub(super) fn rounds(self) -> Option<f64> {
+        self.get().filter(|count| is_rounds(*count))
     }
 }
 

@@ -61,7 +61,9 @@ fn asked(
     let mut call = TimedCall {
         tool: None,
         model: after(rest, words.model).map(|model| names.keep(model)),
-        endpoint: Some(names.keep(endpoint(rest))),
+        endpoint: Some(endpoint(rest))
+            .filter(|place| !place.is_empty())
+            .map(|place| names.keep(&place)),
         time: CallTime::Unknown(Lack::Unanswered),
         failed: false,
         retried: Some(false),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::lenient::Number;
 use super::raw_calls::RawCall;
-use crate::base::Timestamp;
+use crate::base::bounds::is_call_time;
+use crate::base::{Place, Timestamp};
 
 /// Names of tools, models and replicas, each kept once.
 #[derive(Debug, Default)]
@@ -77,7 +78,7 @@ fn needed(field: Number) -> Result<f64, Lack> {
     match field {
         Number::Absent => Err(Lack::Missing),
         Number::Is(0.0) => Err(Lack::Zero),
-        Number::Is(ms) if ms > 0.0 && ms.is_finite() => Ok(ms),
+        Number::Is(ms) if is_call_time(ms) => Ok(ms),
         Number::Is(_) | Number::Odd => Err(Lack::Odd),
     }
 }
@@ -86,7 +87,7 @@ fn needed(field: Number) -> Result<f64, Lack> {
 fn added(field: Number) -> Result<f64, Lack> {
     match field {
         Number::Absent => Ok(0.0),
-        Number::Is(ms) if ms >= 0.0 && ms.is_finite() => Ok(ms),
+        Number::Is(ms) if is_call_time(ms) => Ok(ms),
         Number::Is(_) | Number::Odd => Err(Lack::Odd),
     }
 }
@@ -141,7 +142,7 @@ pub(super) fn timed(
             },
             Err(lack) => CallTime::Unknown(lack),
         };
-        let retried = call.retries.get().map(|retries| retries > 0.0);
+        let retried = call.retries.rounds().map(|retries| retries > 0.0);
         calls.push(named(call, names, time, (call.tool_error, retried)));
     }
     calls
@@ -153,11 +154,12 @@ fn named(
     time: CallTime,
     (failed, retried): (bool, Option<bool>),
 ) -> TimedCall {
+    let endpoint = call.endpoint.as_deref().and_then(Place::named);
     let mut keep = |text: &Option<String>| text.as_deref().map(|text| names.keep(text));
     TimedCall {
         tool: keep(&call.tool),
         model: keep(&call.model),
-        endpoint: keep(&call.endpoint),
+        endpoint: endpoint.map(|place| names.keep(&place)),
         time,
         failed,
         retried,
