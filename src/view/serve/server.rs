@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::frames::{Frame, Told};
+use super::gate::Gate;
 use super::guard;
 use super::moment::{Line, Moment};
 use super::page;
@@ -65,8 +66,6 @@ impl Shown {
 #[derive(Clone)]
 struct Desk {
     shown: watch::Receiver<Arc<Shown>>,
-    own: SocketAddr,
-    user: u32,
 }
 
 /// Listens at a port of 127.0.0.1, 0 for a free one, and nowhere else.
@@ -86,30 +85,22 @@ pub async fn serve(
     shown: watch::Receiver<Arc<Shown>>,
     user: u32,
 ) -> io::Result<()> {
-    let own = listener.local_addr()?;
-    let desk = Desk { shown, own, user };
+    let desk = Desk { shown };
     let router = Router::new()
         .route("/", get(|| async { Html(page::HTML.as_str()) }))
         .route("/state", get(state))
         .route("/events", get(events))
         .fallback(|| async { (StatusCode::NOT_FOUND, "there is nothing here\n") })
-        .layer(middleware::from_fn_with_state(desk.clone(), watch_over))
+        .layer(middleware::from_fn(watch_over))
         .with_state(desk);
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, router).await
+    axum::serve(Gate::new(listener, user), router).await
 }
 
 /// Refuses who may not look, and what is more than a look; says to the browser what it may do with the answer.
-async fn watch_over(
-    State(desk): State<Desk>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn watch_over(request: Request, next: Next) -> Response {
     let named = request.headers().get(header::HOST);
     let named = named.and_then(|value| value.to_str().ok());
-    let allowed = guard::host(named).and_then(|()| guard::user(peer, desk.own, desk.user));
-    let mut response = match allowed {
+    let mut response = match guard::host(named) {
         Err(refusal) => (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response(),
         Ok(()) if request.method() != Method::GET => {
             let allow = [(header::ALLOW, "GET")];

@@ -141,18 +141,20 @@ fn a_run_is_told_as_it_goes_and_nobody_else_may_ask() {
     }
 
     let request = "GET /state HTTP/1.1\\r\\nhost: localhost\\r\\nconnection: close\\r\\n\\r\\n";
-    let ask = format!(
-        "exec 3<>/dev/tcp/127.0.0.1/{}; printf '{request}' >&3; cat <&3",
-        served.port
-    );
-    for (user, code, words) in [
-        ("0", 200, "small-1-"),
+    // Who may not look is told so before anything is asked.
+    for (user, request, code, words) in [
+        ("0", request, 200, "small-1-"),
         (
             "65534",
+            "",
             403,
             "only the user who started this, and root, may look",
         ),
     ] {
+        let ask = format!(
+            "exec 3<>/dev/tcp/127.0.0.1/{}; printf '{request}' >&3; cat <&3",
+            served.port
+        );
         let said = Command::new("setpriv")
             .args(["--reuid", user, "--clear-groups", "bash", "-c", &ask])
             .output()
