@@ -31,5 +31,5 @@ pub use place::Place;
 pub use python_json::without_numbers_of_python;
 pub use secrets::Secrets;
 pub use span::Span;
-pub use text::{clean, cut, is_hidden, last_line};
+pub use text::{clean, cut, is_hidden, last_line, plain_json};
 pub use time::{Clock, InvalidDuration, Millis, Timestamp};

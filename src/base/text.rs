@@ -3,6 +3,7 @@
 //! A log is written by others: it may move the cursor, set the window's title, put text on the
 //! clipboard, or turn the reading direction around.
 
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -39,6 +40,23 @@ pub fn is_hidden(c: char) -> bool {
             '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON whose strings move no terminal: what is hidden in them stands as its escape, so that the values stay what they are.
+pub fn plain_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Outside of strings there is nothing hidden but line ends and tabs.
+        if is_hidden(c) && !matches!(c, '\n' | '\t') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Skips what follows ESC.
@@ -115,6 +133,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn hidden_characters_of_json_are_escaped_and_stay_what_they_are() {
+        let name = "a\u{9b}31m\u{202e}\u{7f}\u{e0041}\u{1b}é\n";
+        let value = serde_json::json!({ "name": [name] });
+        let json = plain_json(&format!("{value:#}"));
+        assert!(!json.chars().any(|c| is_hidden(c) && c != '\n'), "{json:?}");
+        assert!(
+            json.contains("a\\u009b31m\\u202e\\u007f\\udb40\\udc41\\u001bé\\n"),
+            "{json}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, value);
+    }
 
     #[test]
     fn escape_sequences_are_gone() {

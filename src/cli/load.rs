@@ -1,8 +1,7 @@
 //! From a file to a checked plan: what every command begins with.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::args::ClusterArgs;
@@ -15,6 +14,7 @@ use crate::facts::{Facts, Known};
 use crate::plan::ask::{self, Questions};
 use crate::plan::weights::wanted;
 use crate::plan::{self, Plan};
+use crate::run::store::read_at_most;
 use crate::spec::model::Reach;
 use crate::spec::{self, ClusterSpec, Document, Override, Source, later_keys, later_note};
 use crate::world;
@@ -206,16 +206,9 @@ fn read(path: &Path) -> Source {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Source::unreadable(name, "it is no regular file");
     }
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) => return Source::unreadable(name, &error.to_string()),
-    };
-    let mut bytes = Vec::new();
-    // One byte more than is allowed tells that there are too many.
-    let limit = u64::try_from(spec::MAX_BYTES).unwrap_or(u64::MAX) + 1;
-    match file.take(limit).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() > spec::MAX_BYTES => Source::too_large(name),
-        Ok(_) => Source::new(name, &bytes),
+    match read_at_most(path, spec::MAX_BYTES as u64) {
+        Ok(bytes) => Source::new(name, &bytes),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Source::too_large(name),
         Err(error) => Source::unreadable(name, &error.to_string()),
     }
 }

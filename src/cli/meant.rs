@@ -6,8 +6,8 @@ use super::printer::Printer;
 use super::runs;
 use crate::base::{ClusterName, ExitStatus};
 use crate::run::RunState;
-use crate::run::store::{Home, RunDir, read_journal};
-use crate::spec::{self, Source};
+use crate::run::store::{Home, RunDir, read_at_most, read_journal};
+use crate::spec::{self, MAX_BYTES, Source};
 
 /// What it means.
 pub(super) enum Meant {
@@ -48,7 +48,7 @@ fn by_name(runs: &[RunDir], word: &Path) -> Option<Meant> {
 
 fn of_yaml(runs: &[RunDir], file: &Path, printer: Printer) -> Result<ClusterName, ExitStatus> {
     let shown = file.display();
-    let bytes = std::fs::read(file).map_err(|error| {
+    let bytes = read_at_most(file, MAX_BYTES as u64).map_err(|error| {
         printer.complain(&format!(
             "error: cannot read `{shown}`: {error}\nhelp: a cluster's name, or a run's, does as well: toolorch runs"
         ));

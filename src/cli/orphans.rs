@@ -10,8 +10,8 @@ use super::printer::Printer;
 use super::stopping::Stop;
 use super::unit_scripts::{GRACE, stop_scripts};
 use crate::base::{ClusterName, ExitStatus, RunId, UnitId};
-use crate::run::store::Home;
-use crate::spec::{Source, parse};
+use crate::run::store::{Home, read_at_most};
+use crate::spec::{MAX_BYTES, Source, parse};
 use crate::world::{self, UnitDirs};
 
 /// Runs of this home (of this cluster, where one is named) that live and have no folder, with their units.
@@ -78,7 +78,7 @@ pub(super) fn end(
 
 /// That nobody knows what a run without a folder has on other machines, where the YAML has such.
 pub(super) fn unknown_elsewhere(yaml: &Path) -> Option<String> {
-    let text = std::fs::read(yaml).ok()?;
+    let text = read_at_most(yaml, MAX_BYTES as u64).ok()?;
     let name = yaml.display().to_string();
     let (cluster, _) = gather(parse(Source::new(name.clone(), &text), &[]).spec?, yaml);
     let plan = cluster.plan;

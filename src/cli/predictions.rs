@@ -1,5 +1,6 @@
 //! Predictions are kept with the run whose report made them, and found again when the cluster has become what they were made for.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::runs::{self, Found};
@@ -21,7 +22,24 @@ pub(super) fn kept(report: &Report) -> Vec<(String, String)> {
 }
 
 fn file_of(evaluation: &str) -> String {
-    format!("prediction-{evaluation}.json")
+    format!("{BEGIN}{evaluation}{END}")
+}
+
+const BEGIN: &str = "prediction-";
+const END: &str = ".json";
+
+/// Predictions that a folder still has and its report does not make any more: they would be taken for its own.
+pub(super) fn stale(folder: &Path, files: &[(String, String)]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let stale = entries.filter(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_one = name.starts_with(BEGIN) && name.ends_with(END);
+        is_one && files.iter().all(|(kept, _)| *kept != *name)
+    });
+    let mut stale: Vec<PathBuf> = stale.map(|entry| entry.path()).collect();
+    stale.sort_unstable();
+    stale
 }
 
 /// The latest prediction of an earlier run of this cluster whose change has been made, and what came of it.
@@ -71,6 +89,28 @@ mod tests {
     use super::*;
     use crate::base::Timestamp;
     use crate::report::verdict::{Class, Estimate, Patch};
+
+    #[test]
+    fn a_prediction_that_is_not_made_any_more_is_stale() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "prediction-a.json",
+            "prediction-b.json",
+            "report.json",
+            "notes",
+        ] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let files = [("prediction-b.json".to_owned(), String::new())];
+        assert_eq!(
+            stale(dir.path(), &files),
+            [dir.path().join("prediction-a.json")]
+        );
+        assert_eq!(
+            stale(&dir.path().join("nowhere"), &files),
+            [""; 0].map(PathBuf::from)
+        );
+    }
 
     #[test]
     fn a_change_is_made_when_every_model_of_it_has_its_replicas() {

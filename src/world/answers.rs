@@ -42,6 +42,17 @@ pub fn read_answers(
     }
 }
 
+/// The same of what anybody named: a folder with a file `ID.json` for each, or a file with a line for each.
+///
+/// # Errors
+/// As [`read_answers`].
+pub fn read_answers_at(place: &Path, id_fields: &[String]) -> Result<Vec<Written>, FileError> {
+    if place.is_dir() {
+        return Ok(read_files(&list(place, "{id}.json")?, &[]));
+    }
+    read_lines(place, id_fields)
+}
+
 fn list(dir: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, FileError> {
     let Some(pattern) = Pattern::parse(pattern) else {
         return Ok(Vec::new());
@@ -96,7 +107,7 @@ fn read_file(id: String, path: &Path, valid: &[String], names: &mut Names) -> Op
     }
     let torn = |why: &str| Answer::torn(format!("it cannot be read: {why}"));
     let answer = if found.is_file() {
-        match read_patiently(path, found.len()) {
+        match read_patiently(path) {
             Ok(text) => Answer::read(&text, valid, names),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => torn(&error.to_string()),

@@ -1,8 +1,9 @@
 //! Reads a client's own log of its calls.
 
-use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{BufReader, Seek as _, SeekFrom};
 use std::path::Path;
 
+use super::result_lines::read_line;
 use crate::eval::{Call, logged_call};
 use crate::run::store::open_regular;
 
@@ -13,7 +14,10 @@ pub fn logged_calls(path: &Path, after: u64) -> Option<Vec<Call>> {
     let length = file.metadata().ok()?.len();
     let start = if length < after { 0 } else { after };
     file.seek(SeekFrom::Start(start)).ok()?;
-    let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
-    let calls = lines.filter_map(|line| logged_call(std::str::from_utf8(&line).ok()?));
-    Some(calls.collect())
+    let (mut reader, mut line, mut calls) = (BufReader::new(file), Vec::new(), Vec::new());
+    while read_line(&mut reader, &mut line).is_ok_and(|length| length > 0) {
+        calls.extend(std::str::from_utf8(&line).ok().and_then(logged_call));
+        line.clear();
+    }
+    Some(calls)
 }

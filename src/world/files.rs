@@ -1,12 +1,13 @@
 //! The files of an evaluation that are read or written as a whole: datasets, the identity stamp.
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::result_lines::read_line;
 use crate::eval::{DatasetReader, Stamp};
 use crate::facts::{DatasetProblem, DatasetSummary};
 use crate::plan::ResultsPlan;
@@ -74,7 +75,7 @@ pub fn read_dataset(path: &Path, id_fields: &[String]) -> DatasetSummary {
     let mut line = Vec::new();
     loop {
         line.clear();
-        match file.read_until(b'\n', &mut line) {
+        match read_line(&mut file, &mut line) {
             Ok(0) => return reader.finish(&shown),
             Ok(_) => reader.line(&line),
             Err(error) => return failed(&error),

@@ -14,6 +14,7 @@ use super::result_lines::ResultLines;
 use crate::base::sha256;
 use crate::eval::{Call, Listing, Parsed, Pattern, calls_of, parse_result};
 use crate::plan::{EvalPlan, ResultsPlan};
+use crate::run::store::read_at_most;
 use crate::spec::model::Finished;
 
 /// What tells one state of a file from another.
@@ -309,7 +310,7 @@ impl ResultFiles {
             return;
         }
         let read = if is_file {
-            read_patiently(&entry.path(), version.size())
+            read_patiently(&entry.path())
         } else {
             Err(io::Error::other("it is no regular file"))
         };
@@ -368,8 +369,8 @@ impl ResultFiles {
                 let seen = self.seen.get(OsStr::new(name));
                 after == 0 || seen.is_some_and(|seen| seen.version.written() > after)
             })
-            .filter_map(|name| fs::read_to_string(self.dir.join(name)).ok())
-            .flat_map(|text| calls_of(&text))
+            .filter_map(|name| read_at_most(&self.dir.join(name), LARGEST).ok())
+            .flat_map(|text| std::str::from_utf8(&text).map_or_else(|_| Vec::new(), calls_of))
             .collect()
     }
 }
@@ -384,20 +385,12 @@ fn files_in(folder: &Path) -> usize {
 const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// Reads a result; a network file system may fail once and not twice.
-pub(super) fn read_patiently(path: &Path, size: u64) -> io::Result<Vec<u8>> {
-    let once = || read_limited(path, size);
+pub(super) fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
+    let once = || read_at_most(path, LARGEST);
     once().or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Err(error),
+        io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge => Err(error),
         _ => once().or_else(|_| once()),
     })
-}
-
-fn read_limited(path: &Path, size: u64) -> io::Result<Vec<u8>> {
-    if size > LARGEST {
-        let why = format!("it has {size} bytes, more than {LARGEST}");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
-    fs::read(path)
 }
 
 fn id_in<'a>(pattern: &Pattern, name: &'a OsStr) -> Option<&'a str> {

@@ -12,7 +12,7 @@ use crate::cli::runs::{self, Found};
 use crate::cli::target::{Target, target};
 use crate::cli::{predictions, report_of};
 use crate::report::{report_html, report_json, report_markdown, report_text};
-use crate::run::store::{Mode, StoreError, make_dir, read_regular, write_atomically};
+use crate::run::store::{Mode, StoreError, make_own_dir, read_regular, write_atomically};
 
 /// Where its files are, if they are to be kept.
 enum Place {
@@ -120,7 +120,7 @@ fn write<'a>(made: &Made, place: &'a Place) -> Result<Option<&'a Path>, StoreErr
     let (folder, mode) = match place {
         Place::None => return Ok(None),
         Place::Run(folder) => {
-            make_dir(folder)?;
+            make_own_dir(folder)?;
             (folder, Mode::Private)
         }
         Place::Named(folder) => {
@@ -128,8 +128,14 @@ fn write<'a>(made: &Made, place: &'a Place) -> Result<Option<&'a Path>, StoreErr
             (folder, Mode::Shared)
         }
     };
-    for (name, text) in files(made, place) {
+    let files = files(made, place);
+    for (name, text) in &files {
         write_atomically(&folder.join(name), text.as_bytes(), mode)?;
+    }
+    if let Place::Run(_) = place {
+        for path in predictions::stale(folder, &files) {
+            std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        }
     }
     Ok(Some(folder))
 }
@@ -143,7 +149,17 @@ fn check(made: &Made, place: &Place, printer: Printer) -> Result<ExitStatus, Exi
         return Err(ExitStatus::Usage);
     };
     let mut status = ExitStatus::Done;
-    for (name, text) in files(made, place) {
+    let files = files(made, place);
+    if let Place::Run(_) = place {
+        for path in predictions::stale(folder, &files) {
+            printer.complain(&format!(
+                "error: `{}` predicts what this report does not advise: results, samples or toolorch changed since",
+                path.display()
+            ));
+            status = ExitStatus::Refused;
+        }
+    }
+    for (name, text) in files {
         let path = folder.join(name);
         let shown = path.display();
         let words = match read_regular(&path) {

@@ -1,6 +1,6 @@
 //! `toolorch what-if`.
 
-use crate::base::ExitStatus;
+use crate::base::{ExitStatus, plain_json};
 use crate::cli::args_what_if::{WhatIfArgs, WhatIfFormat};
 use crate::cli::printer::Printer;
 use crate::cli::report_of;
@@ -67,7 +67,7 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
         }
     }
     if args.format == WhatIfFormat::Json {
-        let text = format!("{:#}\n", serde_json::Value::Object(all));
+        let text = plain_json(&format!("{:#}\n", serde_json::Value::Object(all)));
         printer.data(&text).map_err(|_| ExitStatus::Internal)?;
     }
     Ok(status)

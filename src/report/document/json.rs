@@ -4,6 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 
 use super::model::{Judgement, Report, Subject};
+use crate::base::plain_json;
 use crate::report::tables::Evaluation;
 
 /// The version of the form; it changes when a key changes its meaning or goes.
@@ -35,7 +36,7 @@ pub fn report_json(report: &Report) -> String {
         judgements: &report.judgements,
     };
     // Strings, numbers and lists always have a JSON form.
-    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+    plain_json(&serde_json::to_string_pretty(&document).unwrap_or_default()) + "\n"
 }
 
 /// The JSON Schema (draft 2020-12) of `report.json`, pretty-printed.

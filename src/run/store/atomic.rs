@@ -1,7 +1,7 @@
 //! Files that are there completely or not at all, even after a power cut.
 
-use std::fs::{DirBuilder, File, Permissions};
-use std::io::Write as _;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,20 @@ pub fn make_dir(path: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("create", path))
 }
 
+/// The same for one that must be ours itself: through a link others' files would be written over.
+///
+/// # Errors
+/// As [`make_dir`], or it is a link.
+pub fn make_own_dir(path: &Path) -> Result<(), StoreError> {
+    let found = fs::symlink_metadata(path);
+    if found.is_ok_and(|found| found.is_symlink()) {
+        let why = "it is a link, not a folder of the run";
+        let error = io::Error::new(ErrorKind::NotADirectory, why);
+        return Err(StoreError::io("write to", path)(error));
+    }
+    make_dir(path)
+}
+
 /// Makes renames and new files in a directory durable.
 pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
     File::open(path)
@@ -114,8 +128,6 @@ fn parent(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -155,6 +167,19 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains(".toolorch-"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report");
+        std::os::unix::fs::symlink(dir.path(), &path).unwrap();
+        let error = make_own_dir(&path).unwrap_err();
+        let said = format!("{error}; {}", error.help().unwrap());
+        let said = said.replace(dir.path().to_str().unwrap(), "RUN");
+        insta::assert_snapshot!(said, @"cannot write to `RUN/report`: it is a link, not a folder of the run; move it away");
+        make_own_dir(&dir.path().join("other")).unwrap();
+        make_own_dir(&dir.path().join("other")).unwrap();
     }
 
     #[test]

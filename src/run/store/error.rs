@@ -118,6 +118,9 @@ impl StoreError {
             Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                 Some("make room there; TOOLORCH_HOME says where runs are kept")
             }
+            Some(ErrorKind::PermissionDenied) if self.is_reading() => Some(
+                "a run is for the eyes of the user who started it, and of root; TOOLORCH_HOME says where runs are kept",
+            ),
             Some(ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
                 Some("make it writable for this user; TOOLORCH_HOME says where runs are kept")
             }
@@ -137,10 +140,21 @@ impl StoreError {
     fn is_in_the_way(&self) -> bool {
         match self {
             Self::Io { source, .. } => {
-                NotRegular::is(source) || source.kind() == ErrorKind::IsADirectory
+                let kinds = [ErrorKind::IsADirectory, ErrorKind::NotADirectory];
+                NotRegular::is(source) || kinds.contains(&source.kind())
             }
             _ => false,
         }
+    }
+
+    fn is_reading(&self) -> bool {
+        matches!(
+            self,
+            Self::Io {
+                doing: "read" | "list" | "look at",
+                ..
+            }
+        )
     }
 
     fn kind(&self) -> Option<ErrorKind> {
@@ -196,6 +210,9 @@ mod tests {
             assert_eq!(error.exit_status(), ExitStatus::Refused, "{error}");
             assert!(error.help().unwrap().contains(word), "{error}");
         }
+        let source = io::Error::from_raw_os_error(13);
+        let error = StoreError::io("read", Path::new("/runs/owner.json"))(source);
+        insta::assert_snapshot!(format!("{error}; {}", error.help().unwrap()), @"cannot read `/runs/owner.json`: Permission denied (os error 13); a run is for the eyes of the user who started it, and of root; TOOLORCH_HOME says where runs are kept");
         assert!(of(28).is_full() && !of(30).is_full());
         assert_eq!(
             (of(5).exit_status(), of(5).help()),

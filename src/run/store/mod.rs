@@ -17,7 +17,7 @@ mod reserve;
 mod salvage;
 mod samples;
 
-pub use atomic::{Mode, Staged, make_dir, write_atomically};
+pub use atomic::{Mode, Staged, make_dir, make_own_dir, write_atomically};
 pub use dir::{Home, RunDir, is_going_down};
 pub use error::StoreError;
 pub use failpoint::{FAILPOINTS, failpoint, failpoint_io};
@@ -27,7 +27,9 @@ pub use owner::{Owner, OwnerRecord, TIME_TO_LIVE, Watch, set_damaged_owner_aside
 pub use probed::{Probed, take_probed};
 pub use process::{Life, ProcessId, boot_id, host_name, own_process};
 pub use recorded::is_another;
-pub use regular::{NotRegular, open_lock, open_own, open_regular, read_regular, read_regular_text};
+pub use regular::{
+    NotRegular, open_lock, open_own, open_regular, read_at_most, read_regular, read_regular_text,
+};
 pub use requests::{Ask, Lying, Request, read_requests};
 pub use reserve::{Reserve, free_bytes};
 pub use salvage::{Salvage, salvage};

@@ -80,6 +80,24 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// All bytes of a regular file that has at most so many; what `/proc` shows has no size, and may have no end.
+///
+/// # Errors
+/// As [`open_regular`], or [`ErrorKind::FileTooLarge`].
+pub fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = open_regular(path)?;
+    if file.metadata()?.len() <= most {
+        let limit = most.saturating_add(1);
+        file.take(limit).read_to_end(&mut bytes)?;
+        if (bytes.len() as u64) < limit {
+            return Ok(bytes);
+        }
+    }
+    let why = format!("it has more than {most} bytes");
+    Err(io::Error::new(ErrorKind::FileTooLarge, why))
+}
+
 /// The text of a regular file.
 ///
 /// # Errors
@@ -138,6 +156,15 @@ mod tests {
         assert_eq!(read_regular_text(&at("file")).unwrap(), "text");
         assert_eq!(read_regular_text(&at("link")).unwrap(), "text");
         assert!(NotRegular::is(&open_lock(&at("link"), 0o600).unwrap_err()));
+        assert_eq!(read_at_most(&at("file"), 4).unwrap(), b"text");
+        let error = read_at_most(&at("file"), 3).unwrap_err();
+        assert_eq!(error.to_string(), "it has more than 3 bytes");
+        // A regular file by its kind; reading on would wait for the kernel to say something.
+        let log = Path::new("/proc/kmsg");
+        if let Ok(mut file) = open_regular(log) {
+            let mut all = Vec::new();
+            assert!(file.read_to_end(&mut all).is_err());
+        }
         let missing = read_regular(&at("nothing")).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
         open_lock(&at("lock"), 0o600).unwrap().try_lock().unwrap();

@@ -1,5 +1,6 @@
 //! The quickstart as its reader runs it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -217,6 +218,22 @@ fn assert_reported(scene: &Scene) {
     let refused = scene.expect(3, &["report", "quickstart.yaml", "--check"]);
     let words = "report.md` is not what would be written now";
     assert!(refused.err.contains(words), "{}", refused.err);
+
+    // What an earlier report advised and this one does not is not left for the next run.
+    let stale = place.join("prediction-arithmetic.json");
+    std::fs::write(&stale, "{}").unwrap();
+    let refused = scene.expect(3, &["report", "quickstart.yaml", "--check"]);
+    let words = "prediction-arithmetic.json` predicts what this report does not advise";
+    assert!(refused.err.contains(words), "{}", refused.err);
+    scene.expect(0, &["report", "quickstart.yaml"]);
+    assert!(!stale.exists());
+
+    if Path::new("/usr/share/zoneinfo/Asia/Tokyo").exists() {
+        let mut tokyo = scene.toolorch(&["report", "quickstart.yaml"]);
+        let made = tokyo.env("TZ", "Asia/Tokyo").output().unwrap();
+        assert!(made.status.success());
+        assert!(kept("report.html").contains("(Asia/Tokyo)"));
+    }
 }
 
 #[test]
