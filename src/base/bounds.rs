@@ -3,6 +3,8 @@
 //! What lies beyond is a fault of whoever wrote it. Added up it would be the whole of every sum, and the square of it no number
 //! any more; so it is odd, as a text in its place is: left out where it is read, and counted.
 
+use super::Millis;
+
 /// The longest time of a call, in milliseconds: 30 days. Nothing waits longer for one answer, and the slowest evaluations that
 /// are known take days in all; more is another unit, or damage.
 pub const LONGEST_CALL_MS: f64 = 30.0 * 86_400_000.0;
@@ -21,6 +23,9 @@ pub const MOST_QUESTIONS: usize = 10_000_000;
 
 /// The last moment, in seconds since 1970: the year 5138. Milliseconds in the place of seconds lie beyond.
 pub const LAST_MOMENT: f64 = 1e11;
+
+/// The longest that a run takes for a judgement: a year. Of what came later a clock is to blame.
+pub const LONGEST_RUN: Millis = Millis::from_secs(366 * 86_400);
 
 /// The most memory of a machine or GPU, in MiB: one pebibyte.
 pub const MOST_MEBIBYTES: u64 = 1 << 30;

@@ -14,20 +14,24 @@ use crate::facts::samples::Samples;
 use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan, UnitKind};
 use crate::report::charts::Charts;
-use crate::report::known::{Ends, Known, evidence, evidence_of_results, server_times};
+use crate::report::known::{Ends, Known, doubts, evidence, evidence_of_results, server_times};
 use crate::report::tables::{Evaluation, Found, Logged, Source, Times, Whose, evaluation, times};
 use crate::report::verdict::{Evidence, analyse};
 use crate::report::{Judgement, Report, Subject};
 use crate::run::Phase;
-use crate::run::store::read_samples;
+use crate::run::store::{StoreError, read_samples};
 use crate::spec::model::Finished;
-use crate::world::{FileError, read_answers, read_call_log, read_dataset, read_spoken_calls};
+use crate::world::{
+    FileError, read_answers, read_answers_at, read_call_log, read_dataset, read_spoken_calls,
+};
 
 /// One evaluation of a run: its tables, and what is known for a judgement.
 pub(super) struct Judgeable {
     pub(super) tables: Evaluation,
     /// None before its client has started.
     pub(super) evidence: Option<Evidence>,
+    /// What of the samples could not be taken as it stands.
+    doubts: Vec<String>,
     times: Vec<Times>,
 }
 
@@ -47,7 +51,7 @@ pub(super) fn of_run(run: &Run, bins: usize) -> Result<Made, FileError> {
     let samples = read_samples(run.dir.path());
     let mut found = match &samples {
         Ok(samples) => of_evals(run, samples)?,
-        Err(_) => of_evals(run, &Samples::default())?,
+        Err(error) => of_evals(run, &unread(error))?,
     };
     let times = found.iter_mut().map(|one| std::mem::take(&mut one.times));
     let charts = charts_of::of_run(run, samples.as_ref(), times.collect(), bins);
@@ -57,6 +61,7 @@ pub(super) fn of_run(run: &Run, bins: usize) -> Result<Made, FileError> {
         Some(Judgement {
             evaluation: name.clone(),
             speed,
+            doubts: one.doubts.clone(),
             analysis: analyse(evidence),
             followed: predictions::followed(run, name, evidence),
         })
@@ -77,6 +82,13 @@ pub(super) fn of_run(run: &Run, bins: usize) -> Result<Made, FileError> {
         judgements,
     };
     Ok(Made { report, charts })
+}
+
+/// No samples, and why.
+fn unread(error: &StoreError) -> Samples {
+    let mut none = Samples::default();
+    none.torn.push(error.to_string());
+    none
 }
 
 /// All evaluations of a run. Samples that cannot be read are as good as none: a report says what is missing.
@@ -137,13 +149,15 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
     };
     let times = times(&found);
     let tables = evaluation(found);
-    let evidence = evidence(&Known {
+    let known = Known {
         tables: Some(&tables),
         ..known
-    });
+    };
+    let (evidence, doubts) = (evidence(&known), doubts(&known));
     Ok(Judgeable {
         tables,
         evidence,
+        doubts,
         times,
     })
 }
@@ -190,18 +204,8 @@ fn orchestrator(plan: &Plan, eval: &EvalPlan) -> Option<String> {
 /// What cannot be read, or that there are none, and what to do.
 pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<Made, String> {
     let shown = shown(place);
-    let path = place.to_string_lossy().into_owned();
-    let results = if place.is_dir() {
-        ResultsPlan::Dir {
-            dir: path,
-            pattern: "{id}.json".to_owned(),
-            valid: Vec::new(),
-        }
-    } else {
-        ResultsPlan::Jsonl { file: path }
-    };
     let fields = ["id".to_owned(), "_id".to_owned()];
-    let written = read_answers(&results, &fields).map_err(|error| format!("error: {error}"))?;
+    let written = read_answers_at(place, &fields).map_err(|error| format!("error: {error}"))?;
     if !written.iter().any(|one| one.answer.is_result) {
         return Err(no_results(&shown, &written));
     }
@@ -226,6 +230,7 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
     let judged = evidence_of_results(&tables).map(|evidence| Judgement {
         evaluation: tables.name.clone(),
         speed: None,
+        doubts: Vec::new(),
         analysis: analyse(&evidence),
         followed: None,
     });

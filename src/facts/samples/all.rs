@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::tidy;
+use super::doubts::Doubts;
 use super::line::{EvalLine, Line, NodeLine};
 use super::point::Point;
 use super::server::ServerSeries;
@@ -30,6 +32,10 @@ pub struct Samples {
     /// Files that could be read in part only, and why: what was torn off is not here, and nothing else rests on it. Of a run
     /// that goes on it may be what is being written.
     pub torn: Vec<String>,
+    /// What else could not be taken as it stands.
+    pub doubts: Doubts,
+    /// The moment of the last line that was taken, to see a clock that is set back.
+    last: Timestamp,
     points: usize,
     most: Option<usize>,
 }
@@ -67,27 +73,65 @@ impl Samples {
         })
     }
 
+    /// What of them could not be taken as it stands, a sentence each.
+    pub fn doubted(&self) -> Vec<String> {
+        let torn = self.torn.iter();
+        let torn = torn.map(|why| format!("not read to the end: {why}"));
+        torn.chain(self.doubts.said()).collect()
+    }
+
     /// Takes the next line.
-    pub fn take(&mut self, line: Line) {
+    ///
+    /// Lines come in the order in which they were written. One of a moment before that of the line before it in its series
+    /// was written after the clock had been set back: the later clock is believed. What a server counted in between is added
+    /// to it; what only said how things were then is left out.
+    pub fn take(&mut self, mut line: Line) {
+        let Some(odd) = tidy(&mut line) else {
+            self.doubts.odd += 1;
+            return;
+        };
+        self.doubts.odd += odd;
+        let at = match &line {
+            Line::Head(head) => {
+                self.every = head.every;
+                return;
+            }
+            Line::Server(line) => line.at,
+            Line::Node(line) => line.at,
+            Line::Eval(line) => line.at,
+        };
+        let (points, set_back) = self.add(line);
+        self.points = self.points.saturating_add_signed(points);
+        if set_back && at < self.last {
+            self.doubts.set_back += 1;
+            self.doubts.by = self.doubts.by.max(self.last.since(at));
+            // The other series are no further news.
+            self.last = at;
+        }
+        self.last = self.last.max(at);
+        if self.points > self.most.unwrap_or(MOST_POINTS) {
+            self.thin_out();
+        }
+    }
+
+    /// How many points there are more, and whether the clock was set back.
+    fn add(&mut self, line: Line) -> (isize, bool) {
         match line {
-            Line::Head(head) => self.every = head.every,
+            Line::Head(_) => (0, false),
             Line::Server(line) => {
                 let series = self.servers.entry(line.unit.clone()).or_default();
                 let before = series.len();
-                series.take(&line);
-                self.points += series.len() - before;
+                let set_back = series.take(&line);
+                (series.len().cast_signed() - before.cast_signed(), set_back)
             }
             Line::Node(line) => {
-                self.points += 1;
-                self.nodes.entry(line.node.clone()).or_default().push(line);
+                let lines = self.nodes.entry(line.node.clone()).or_default();
+                in_order(lines, line, |line| line.at)
             }
             Line::Eval(line) => {
-                self.points += 1;
-                self.evals.entry(line.eval.clone()).or_default().push(line);
+                let lines = self.evals.entry(line.eval.clone()).or_default();
+                in_order(lines, line, |line| line.at)
             }
-        }
-        if self.points > self.most.unwrap_or(MOST_POINTS) {
-            self.thin_out();
         }
     }
 
@@ -123,6 +167,15 @@ impl Samples {
         let evals: usize = self.evals.values().map(Vec::len).sum();
         self.points = servers + nodes + evals;
     }
+}
+
+/// Adds a line, and leaves out those before it that are of later moments.
+fn in_order<T>(lines: &mut Vec<T>, line: T, at: impl Fn(&T) -> Timestamp) -> (isize, bool) {
+    let before = lines.len();
+    while lines.pop_if(|last| at(last) > at(&line)).is_some() {}
+    let set_back = lines.len() < before;
+    lines.push(line);
+    (lines.len().cast_signed() - before.cast_signed(), set_back)
 }
 
 /// Keeps the last line of each piece of time: these say what is, not what came.

@@ -88,6 +88,11 @@ pub struct Spread {
 #[serde(transparent)]
 pub struct Amount(pub f64);
 
+impl Amount {
+    /// What a number that cannot be stands for.
+    pub(super) const UNKNOWN: Self = Self(f64::NAN);
+}
+
 impl Serialize for Amount {
     #[expect(
         clippy::cast_possible_truncation,

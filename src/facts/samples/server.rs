@@ -47,12 +47,14 @@ impl ServerSeries {
         &self.limits[distribution as usize]
     }
 
-    /// Takes its next line; one that does not come after the last is none.
-    pub(super) fn take(&mut self, line: &ServerLine) {
+    /// Takes its next line; a second one of a moment is none. Answers whether it is of one before the last, because the clock
+    /// was set back: what came since then is added to its point.
+    pub(super) fn take(&mut self, line: &ServerLine) -> bool {
         let last = self.points.last().map(|point| point.at);
-        if last.is_some_and(|last| line.at <= last) {
-            return;
+        if last == Some(line.at) {
+            return false;
         }
+        let set_back = last.is_some_and(|last| line.at < last);
         let told = told(line);
         let (known, begins) = match self.counted.take() {
             Some((generation, known))
@@ -63,8 +65,11 @@ impl ServerSeries {
             }
             _ if line.all => (ServerSample::default(), true),
             // What a process had counted before is not known: nothing can be said of this one.
-            _ => return,
+            _ => return false,
         };
+        let first = self.points.partition_point(|point| point.at < line.at);
+        let since_then = self.points.split_off(first);
+        let last = self.points.last().map(|point| point.at);
         let born = told.born.filter(|_| begins).map(moment);
         let since = last.max(born.filter(|born| *born <= line.at));
         let fresh = if line.all {
@@ -72,11 +77,21 @@ impl ServerSeries {
         } else {
             told.clone()
         };
-        let counted = if line.all { told } else { sum(known, &told) };
+        let mut counted = if line.all { told } else { sum(known, &told) };
+        // A gauge that cannot be is not what it was before either.
+        counted.gauges.retain(|_, value| value.is_finite());
         let span = since.map_or(Millis(0), |since| line.at.since(since));
         let stored = self.store(line, span, begins, &fresh, &counted);
-        self.points.push(stored);
+        let folded = since_then.into_iter().reduce(folded);
+        self.points.push(match folded {
+            Some(before) => Stored {
+                span,
+                ..self::folded(before, stored)
+            },
+            None => stored,
+        });
         self.counted = Some((line.generation, counted));
+        set_back
     }
 
     fn store(
@@ -144,6 +159,14 @@ impl ServerSeries {
     pub(super) fn len(&self) -> usize {
         self.points.len()
     }
+}
+
+/// One point of two that follow each other.
+fn folded(mut one: Stored, next: Stored) -> Stored {
+    one.append(&next);
+    one.generation = next.generation;
+    one.begins |= next.begins;
+    one
 }
 
 /// Where a limit stands among those that are known; there are some dozens.

@@ -331,6 +331,140 @@ fn what_a_server_does_not_tell_is_unknown_and_what_it_tells_is_weighed() {
     assert_eq!(both.span.0, 2 * work.span.0);
 }
 
+/// What a server counted in a minute, written with these clocks.
+fn counted_at(seconds: &[u64]) -> (Samples, Work) {
+    let mut encoder = Encoder::default();
+    let mut samples = Samples::default();
+    let mut busy = Busy::new(7);
+    for second in seconds {
+        busy.work();
+        let line = encoder.line(at(*second), &UNIT.into(), Generation(1), &busy.sample);
+        samples.take(through_text(line));
+    }
+    let work = samples.servers[&UnitId::new(UNIT)].all();
+    (samples, work)
+}
+
+#[test]
+fn a_clock_that_is_set_back_loses_nothing_that_was_counted() {
+    let (straight, all) = counted_at(&[15, 30, 45, 60, 75, 90, 105, 120]);
+    assert_eq!(straight.doubts, Doubts::default());
+    assert_eq!(straight.doubted(), [""; 0]);
+    let (samples, work) = counted_at(&[15, 30, 115, 130, 145, 90, 105, 120]);
+    for counter in Counter::ALL {
+        assert_eq!(work.count(counter), all.count(counter), "{counter:?}");
+    }
+    assert_eq!(work.looks, all.looks);
+    let points = samples.servers[&UnitId::new(UNIT)].points();
+    let points: Vec<_> = points.map(|one| (one.at(), one.span().as_secs())).collect();
+    let [.., third, fourth, last] = points[..] else {
+        panic!("{points:?}")
+    };
+    assert_eq!(
+        (third, fourth, last),
+        ((at(90), 60), (at(105), 15), (at(120), 15))
+    );
+    insta::assert_snapshot!(samples.doubted().join("\n"), @"the clock of the run's host was set back 1 time, by 55.0s at most: what was sampled in that time is one piece");
+}
+
+#[test]
+fn what_says_how_things_were_follows_the_later_clock() {
+    let node = |second: u64, load: f64| {
+        Line::Node(super::NodeLine {
+            at: at(second),
+            node: "n".into(),
+            load: Some(load),
+            cores: None,
+            memory: None,
+            gpus: Vec::new(),
+        })
+    };
+    let mut samples = Samples::at_most(100);
+    for (second, load) in [(15, 1.0), (90, 2.0), (105, 3.0), (60, 4.0), (75, 5.0)] {
+        samples.take(node(second, load));
+    }
+    let lines = &samples.nodes["n"];
+    let loads: Vec<_> = lines.iter().filter_map(|line| line.load).collect();
+    assert_eq!(loads, [1.0, 4.0, 5.0]);
+    assert_eq!(samples.doubts.set_back, 1);
+}
+
+#[test]
+fn numbers_that_cannot_be_are_left_out_and_counted() {
+    let lines = [
+        r#"{"server":{"at":15000,"unit":"a-0","gen":1,"all":true,"born":10,"now":{"running":3,"waiting":0,"kv-cache":0.5},"more":{"stopped":1,"generation-tokens":5}}}"#,
+        r#"{"server":{"at":30000,"unit":"a-0","gen":1,"now":{"running":-5,"kv-cache":7.5},"more":{"stopped":-100,"generation-tokens":1e308},"spread":{"latency":{"n":1,"sum":1e308,"per":[[2,1]]},"queue":{"n":1,"sum":1,"per":[[2,-1]]}}}}"#,
+        r#"{"server":{"at":45000,"unit":"a-0","gen":1,"now":{"running":4},"more":{"stopped":2}}}"#,
+        r#"{"node":{"at":45000,"node":"n","load":-1.0,"memory":[1,18446744073709551615],"gpus":[{"index":0,"busy":101,"used":5,"total":6}]}}"#,
+        r#"{"eval":{"at":45000,"eval":"e","gen":1,"runs":true,"done":18446744073709551615,"errors":0,"total":5}}"#,
+        r#"{"eval":{"at":45000,"eval":"e","gen":1,"runs":true,"done":3,"errors":0,"total":5,"files":[7,18446744073709551615]}}"#,
+    ];
+    let mut samples = Samples::default();
+    for line in lines {
+        let (line, unknown) = Line::read(line.as_bytes()).unwrap();
+        assert_eq!(unknown, [""; 0]);
+        samples.take(line.unwrap());
+    }
+    let series = &samples.servers[&UnitId::new("a-0")];
+    let running: Vec<_> = series
+        .points()
+        .map(|one| one.mean(Gauge::Running))
+        .collect();
+    assert_eq!(running, [Some(3.0), None, Some(4.0)]);
+    let caches: Vec<_> = series
+        .points()
+        .map(|one| one.mean(Gauge::KvCache))
+        .collect();
+    assert_eq!(caches, [Some(0.5), None, None]);
+    let work = series.all();
+    assert_eq!(work.count(Counter::Stopped), Some(3.0));
+    assert_eq!(work.count(Counter::GenerationTokens), Some(5.0));
+    assert_eq!(work.distribution(Distribution::Latency), None);
+    let node = &samples.nodes["n"][0];
+    assert_eq!(
+        (node.load, node.memory, node.gpus[0].busy),
+        (None, None, None)
+    );
+    assert_eq!(node.gpus[0].used, Some(5));
+    assert_eq!(samples.evals["e"].len(), 1);
+    insta::assert_snapshot!(samples.doubted().join("\n"), @"10 numbers that cannot be: left out");
+}
+
+#[test]
+fn what_a_later_release_knows_more_is_passed_over_and_named() {
+    let read = |text: &str| Line::read(text.as_bytes());
+    let server = r#"{"server":{"at":15,"unit":"a-0","gen":1,"all":true,"new":{},"now":{"running":3,"heat":3},"more":{"stopped":1,"dreams":2},"spread":{"mood":5}}}"#;
+    let (line, unknown) = read(server).unwrap();
+    let Some(Line::Server(line)) = line else {
+        panic!("{line:?}")
+    };
+    assert_eq!(line.now[&Gauge::Running].0, 3.0);
+    assert_eq!(line.more[&Counter::Stopped].0, 1.0);
+    assert_eq!(unknown, ["heat", "dreams", "mood"]);
+    let (line, unknown) = read(r#"{"weather":{"at":1}}"#).unwrap();
+    assert_eq!((line, unknown), (None, vec!["weather".to_owned()]));
+    // Another form of something that is known is not known either.
+    let (line, unknown) = read(r#"{"server":{"at":"noon"}}"#).unwrap();
+    assert_eq!((line, unknown), (None, vec!["server".to_owned()]));
+    for damaged in ["", "{", "7", "[]", "{}", "\u{0}\u{0}"] {
+        assert!(read(damaged).is_err(), "{damaged:?}");
+    }
+    let mut doubts = Doubts::default();
+    for number in 0..1000 {
+        doubts.unknown(&[format!("\u{1b}[31mn{}{number:03}", "x".repeat(50))]);
+    }
+    assert!(doubts.unknown.len() <= 20);
+    doubts = Doubts::default();
+    doubts.unknown(&["heat".to_owned(), "mood".to_owned()]);
+    doubts.ahead(Timestamp(1_767_139_200_123));
+    doubts.early = 2;
+    insta::assert_snapshot!(doubts.said().join("\n"), @"
+    1 line has something of a later toolorch, which this one does not know: `heat`, `mood`
+    1 line of a moment that had not come when this was made, up to 2025-12-31T00:00:00.123Z: left out; the clock of the run's host, or this one's, was wrong
+    2 lines of moments before its owner began: left out; the clock of the run's host was set back
+    ");
+}
+
 #[test]
 fn only_what_is_new_is_told() {
     let mut encoder = Encoder::default();

@@ -1,7 +1,7 @@
 //! What a report says, as titles, lines and tables: what its forms for people have in common.
 
 use super::model::{Judgement, Report, Subject};
-use crate::base::{Millis, clean};
+use crate::base::{Millis, clean, cut};
 use crate::report::tables::{
     Accuracy, By, Cold, Coverage, Damaged, Distribution, Evaluation, Orchestrator, Rounds, Row,
     ServerTimes, Source,
@@ -135,6 +135,10 @@ pub(in crate::report) fn judgement(judged: &Judgement) -> Vec<Block> {
             "times are those of the cluster, {speed} hours of which took one here; the tables have those of this machine, but for what servers counted themselves"
         ));
     }
+    if let Some((_, lines)) = sections.first_mut() {
+        let doubts = judged.doubts.iter();
+        lines.extend(doubts.map(|why| format!("samples: {}", clean(why))));
+    }
     for (title, lines) in sections {
         all.push(Block::Heading(title.to_owned()));
         all.push(Block::Lines(lines));
@@ -215,8 +219,24 @@ fn head(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|&cell| cell.to_owned()).collect()
 }
 
+/// A name, of which no column gets wider than a line: what is longer is cut, and stands whole in the JSON.
 fn name(text: Option<&String>) -> String {
-    text.map_or_else(|| "all".to_owned(), |text| clean(text))
+    text.map_or_else(|| "all".to_owned(), |text| short(text))
+}
+
+/// So many columns of a name.
+const WIDEST: usize = 80;
+
+fn short(text: &str) -> String {
+    cut(&clean(text), WIDEST)
+}
+
+/// A name of a row, or how many names it is of.
+fn name_in(found: &Row, text: Option<&String>) -> String {
+    match (found.others, text) {
+        (Some(count), None) => format!("others ({count})"),
+        (_, text) => name(text),
+    }
 }
 
 /// Numbers of a row, or dashes.
@@ -261,7 +281,7 @@ fn log_cells(found: &Row) -> Vec<String> {
 fn tools(rows: &[Row]) -> Vec<Vec<String>> {
     let mut all = vec![log_columns(&["tool"])];
     all.extend(rows.iter().map(|found| {
-        let first = [name(found.tool.as_ref())];
+        let first = [name_in(found, found.tool.as_ref())];
         row(first.into_iter().chain(log_cells(found)))
     }));
     all
@@ -270,7 +290,10 @@ fn tools(rows: &[Row]) -> Vec<Vec<String>> {
 fn experts(rows: &[Row]) -> Vec<Vec<String>> {
     let mut all = vec![log_columns(&["tool", "model"])];
     all.extend(rows.iter().map(|found| {
-        let first = [name(found.tool.as_ref()), name(found.model.as_ref())];
+        let first = match found.others {
+            Some(_) => [name_in(found, None), String::new()],
+            None => [name(found.tool.as_ref()), name(found.model.as_ref())],
+        };
         row(first.into_iter().chain(log_cells(found)))
     }));
     all
@@ -302,9 +325,12 @@ fn servers(rows: &[Row]) -> Vec<Vec<String>> {
     ];
     let mut all = vec![head(&columns)];
     all.extend(rows.iter().map(|found| {
-        let model = match found.replica {
-            None => name(found.model.as_ref()),
-            Some(_) => String::new(),
+        let of_model = found.replica.is_some() || found.others.is_some();
+        let first = match &found.model {
+            // Models without a row of their own.
+            None => [name_in(found, None), String::new()],
+            Some(_) if of_model => [String::new(), name_in(found, found.replica.as_ref())],
+            model => [name(model.as_ref()), name(None)],
         };
         let cells = numbers(found.seconds.as_ref(), |times| {
             [
@@ -316,7 +342,6 @@ fn servers(rows: &[Row]) -> Vec<Vec<String>> {
                 time(times.p99),
             ]
         });
-        let first = [model, name(found.replica.as_ref())];
         let cells = first.into_iter().chain(cells);
         row(cells.chain(coverage(&found.coverage)))
     }));
@@ -343,7 +368,7 @@ fn server_times(rows: &[ServerTimes]) -> Vec<Vec<String>> {
     let mut all = vec![head(&columns)];
     all.extend(rows.iter().map(|found| {
         let model = match found.replica {
-            None => clean(&found.model),
+            None => short(&found.model),
             Some(_) => String::new(),
         };
         row([
@@ -368,7 +393,8 @@ fn looked_at(found: &Evaluation) -> impl Iterator<Item = (String, &Row)> {
     let own = found.orchestrator.as_ref();
     let own = own.map(|own| ("orchestrator".to_owned(), &own.row));
     let tools = found.tools.iter();
-    tools.map(|row| (name(row.tool.as_ref()), row)).chain(own)
+    let named = |row| (name_in(row, row.tool.as_ref()), row);
+    tools.map(named).chain(own)
 }
 
 fn parts(found: &Evaluation) -> Vec<Vec<String>> {

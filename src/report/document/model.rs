@@ -50,6 +50,9 @@ pub struct Judgement {
     /// the first start of the client on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
+    /// What of the run's samples could not be taken as it stands, a sentence each: the verdict rests on the rest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
     /// The verdict, what stands out, advice, the time that is left, and the cost.
     pub analysis: Analysis,
     /// What an earlier report predicted of the change that was made since, and what came of it.

@@ -195,6 +195,7 @@ mod tests {
             judgements: vec![Judgement {
                 evaluation: "hle".to_owned(),
                 speed: Some(60.0),
+                doubts: vec!["samples.1.jsonl.gz: `\u{1b}[31m`".to_owned()],
                 analysis: analyse(&Evidence::default()),
                 followed: Some(Followed {
                     run: "hle-oss-3-00ff".to_owned(),
@@ -211,6 +212,7 @@ mod tests {
         what limits it
           limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
           times are those of the cluster, 60 hours of which took one here; the tables have those of this machine, but for what servers counted themselves
+          samples: samples.1.jsonl.gz: ``
 
         advice
           no advice: nobody can tell whether more replicas help

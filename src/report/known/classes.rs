@@ -107,7 +107,7 @@ fn answer_tokens(known: &Known<'_>, group: &Group) -> Option<f64> {
 
 /// Its samples in the cluster's time, without those of which nobody knows how long they took, and of each what lies within the
 /// client's time: before it and after it this client asked nothing.
-fn windows(
+pub(super) fn windows(
     series: &ServerSeries,
     clock: Clock,
     (until, last): (Timestamp, Timestamp),

@@ -1,7 +1,11 @@
 //! Evidence of results without a run: what their tables know.
 
+use crate::base::{clean, cut};
 use crate::report::tables::{Evaluation, Row};
 use crate::report::verdict::{Calls, Class, Client, Evidence, Step};
+
+/// So many columns of a name.
+const LONGEST: usize = 80;
 
 /// What results alone tell: how long a question's calls took, and no more. No server was seen, and nobody says how many there
 /// were; those that a log names are counted.
@@ -9,7 +13,7 @@ pub fn evidence_of_results(tables: &Evaluation) -> Option<Evidence> {
     let own = tables.orchestrator.iter();
     let own = own.map(|own| ("orchestrator".to_owned(), &own.row));
     let tools = tables.tools.iter();
-    let tools = tools.filter_map(|row| Some((row.tool.clone()?, row)));
+    let tools = tools.filter_map(|row| Some((short(row.tool.as_deref()?), row)));
     let steps: Vec<Step> = own
         .chain(tools)
         .filter_map(|(name, row)| {
@@ -17,14 +21,18 @@ pub fn evidence_of_results(tables: &Evaluation) -> Option<Evidence> {
             Some(Step { name, calls })
         })
         .collect();
-    let models = tables.servers.iter().filter(|row| row.replica.is_none());
+    let models = tables.servers.iter();
+    let models = models.filter(|row| row.replica.is_none() && row.others.is_none());
     let classes: Vec<Class> = models
         .filter_map(|row| {
-            let replicas = tables.servers.iter();
-            let replicas = replicas.filter(|one| one.replica.is_some() && one.model == row.model);
+            let replicas = tables.servers.iter().filter(|one| one.model == row.model);
+            let replicas = replicas.map(|one| match one.replica {
+                Some(_) => 1,
+                None => one.others.unwrap_or(0),
+            });
             Some(Class {
-                name: row.model.clone()?,
-                replicas: replicas.count(),
+                name: short(row.model.as_deref()?),
+                replicas: replicas.sum(),
                 calls: Some(calls(row)?),
                 fixed: true,
                 ..Class::default()
@@ -43,6 +51,11 @@ pub fn evidence_of_results(tables: &Evaluation) -> Option<Evidence> {
         classes,
         ..Evidence::default()
     })
+}
+
+/// A name of any length, for sentences.
+fn short(name: &str) -> String {
+    cut(&clean(name), LONGEST)
 }
 
 fn calls(row: &Row) -> Option<Calls> {

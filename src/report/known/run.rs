@@ -3,6 +3,7 @@
 use super::classes::classes;
 use super::clock::Clock;
 use super::tasks::{Ends, tasks};
+use crate::base::bounds::LONGEST_RUN;
 use crate::base::{NodeName, Timestamp};
 use crate::facts::samples::Samples;
 use crate::plan::{EvalPlan, Plan, UnitKind};
@@ -124,6 +125,8 @@ impl Known<'_> {
         let last = self.records.last().map(|record| record.at);
         let sampled = self.samples.span().map(|(_, last)| last);
         let until = over.or(last.max(sampled))?;
+        // What is reckoned with is as long as that: a clock that is years off must not fill the memory.
+        let until = until.min(from + LONGEST_RUN);
         (until > from).then_some((from, until))
     }
 }

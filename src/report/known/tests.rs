@@ -44,6 +44,16 @@ fn planned(yaml: &str) -> (Plan, Vec<String>) {
 
 /// The first evaluation of this plan, an hour after its client began.
 fn evidence_of(plan: &Plan, samples: &Samples, ends: Ends<'_>) -> Option<Evidence> {
+    known_of(plan, samples, ends, evidence)?
+}
+
+/// What is made of what is known of it then.
+fn known_of<T>(
+    plan: &Plan,
+    samples: &Samples,
+    ends: Ends<'_>,
+    of: impl Fn(&Known<'_>) -> T,
+) -> Option<T> {
     let eval = plan.evals.first()?;
     let started = Event::Started {
         unit: eval.unit.clone(),
@@ -66,7 +76,7 @@ fn evidence_of(plan: &Plan, samples: &Samples, ends: Ends<'_>) -> Option<Evidenc
         at(160, counted(110)),
         at(3600, counted(110)),
     ];
-    evidence(&Known {
+    Some(of(&Known {
         plan,
         eval,
         records: &records,
@@ -75,7 +85,7 @@ fn evidence_of(plan: &Plan, samples: &Samples, ends: Ends<'_>) -> Option<Evidenc
         ends,
         order: &[],
         tables: None,
-    })
+    }))
 }
 
 fn sample(unit: &str, seconds: u64, all: bool) -> Line {
@@ -314,6 +324,37 @@ fn a_copy_tells_no_ends() {
     let copied = [("a".to_owned(), Some(Timestamp(9_000_000_000)))];
     let found = evidence_of(&plan, &Samples::default(), Ends::Written(&copied)).unwrap();
     assert_eq!(found.client.tasks.len(), 10);
+}
+
+#[test]
+fn samples_that_end_too_early_say_how_much_was_seen() {
+    let (plan, _) = planned(HLE);
+    let mut samples = Samples::default();
+    for (seconds, all) in [(5, true), (20, false), (1445, false)] {
+        samples.take(sample("orchestrator-0", seconds, all));
+    }
+    let said = |samples: &Samples| known_of(&plan, samples, Ends::Counted, doubts).unwrap();
+    assert_eq!(said(&samples), [""; 0]);
+    samples
+        .torn
+        .push("samples.1.jsonl.gz: it is cut off: corrupt deflate stream".to_owned());
+    insta::assert_snapshot!(said(&samples).join("\n"), @"
+    not read to the end: samples.1.jsonl.gz: it is cut off: corrupt deflate stream
+    servers were seen in 40 % of the time: what is said of them is from that
+    ");
+}
+
+#[test]
+fn a_clock_that_is_years_off_is_named_and_fills_no_memory() {
+    let (plan, _) = planned(HLE);
+    let mut samples = Samples::default();
+    for (seconds, all) in [(5, true), (20, false), (1_577_836_800, false)] {
+        samples.take(sample("orchestrator-0", seconds, all));
+    }
+    let said = known_of(&plan, &samples, Ends::Counted, doubts).unwrap();
+    insta::assert_snapshot!(said.join("\n"), @"the run seems to take more than a year: a clock was wrong, and what is later than 1971-01-02T00:16:40.000Z is left out");
+    let found = evidence_of(&plan, &samples, Ends::Counted).unwrap();
+    analyse(&found);
 }
 
 #[test]

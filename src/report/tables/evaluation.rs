@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::accuracy::Accuracy;
 use super::coverage::Errors;
 use super::gaps::Gap;
+use super::most::{Groups, NAMES, others};
 use super::orchestrator::{Orchestrator, Rounds};
 use super::rows::{Part, Row};
 use super::server_times::ServerTimes;
@@ -242,8 +243,8 @@ const NAMELESS: &str = "?";
 /// Calls by tool, each with its place in the order of tools.
 pub(super) fn tools<'a>(
     calls: impl Iterator<Item = &'a TimedCall>,
-) -> BTreeMap<(usize, &'a str), Vec<&'a TimedCall>> {
-    let mut tools: BTreeMap<(usize, &str), Vec<&TimedCall>> = BTreeMap::new();
+) -> Groups<'a, (usize, &'a str)> {
+    let mut tools: Groups<'_, (usize, &str)> = BTreeMap::new();
     for call in calls.filter(|call| !is_orchestrator(call)) {
         let tool = call.tool.as_deref().unwrap_or(NAMELESS);
         tools.entry((rank(tool), tool)).or_default().push(call);
@@ -252,25 +253,38 @@ pub(super) fn tools<'a>(
 }
 
 fn by_tool<'a>(calls: impl Iterator<Item = &'a TimedCall>) -> Vec<Row> {
-    let rows = tools(calls).into_iter().map(|((_, tool), calls)| Row {
+    let mut tools = tools(calls);
+    let others = others(&mut tools, NAMES);
+    let of = |calls: &[&TimedCall]| Row::with_windows(calls, Part::Whole, Errors::Counted);
+    let rows = tools.into_iter().map(|((_, tool), calls)| Row {
         tool: Some(tool.to_owned()),
-        ..Row::with_windows(&calls, Part::Whole, Errors::Counted)
+        ..of(&calls)
     });
-    rows.collect()
+    let rest = others.map(|(count, calls)| Row {
+        others: Some(count),
+        ..of(&calls)
+    });
+    rows.chain(rest).collect()
 }
 
 fn by_model<'a>(calls: impl Iterator<Item = &'a TimedCall>) -> Vec<Row> {
-    let mut models: BTreeMap<(usize, &str, &str), Vec<&TimedCall>> = BTreeMap::new();
+    let mut models: Groups<'_, (usize, &str, &str)> = BTreeMap::new();
     for call in calls.filter(|call| !is_orchestrator(call)) {
         let tool = call.tool.as_deref().unwrap_or(NAMELESS);
         let model = call.model.as_deref().unwrap_or(NAMELESS);
         let key = (rank(tool), tool, model);
         models.entry(key).or_default().push(call);
     }
+    let others = others(&mut models, NAMES);
+    let of = |calls: &[&TimedCall]| Row::with_windows(calls, Part::Model, Errors::Counted);
     let rows = models.into_iter().map(|((_, tool, model), calls)| Row {
         tool: Some(tool.to_owned()),
         model: Some(model.to_owned()),
-        ..Row::with_windows(&calls, Part::Model, Errors::Counted)
+        ..of(&calls)
     });
-    rows.collect()
+    let rest = others.map(|(count, calls)| Row {
+        others: Some(count),
+        ..of(&calls)
+    });
+    rows.chain(rest).collect()
 }

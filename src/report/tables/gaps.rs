@@ -2,6 +2,9 @@
 
 use super::evaluation::Whose;
 
+/// So many models are named.
+const NAMED: usize = 10;
+
 /// Something that nobody tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Gap {
@@ -46,7 +49,12 @@ impl Gap {
                 let which = if models.is_empty() {
                     "every model of the log answers for a tool, or judges".to_owned()
                 } else {
-                    format!("it may be any of `{}`", models.join("`, `"))
+                    let named = &models[..models.len().min(NAMED)];
+                    let more = match models.len() - named.len() {
+                        0 => String::new(),
+                        more => format!(" and {more} more"),
+                    };
+                    format!("it may be any of `{}`{more}", named.join("`, `"))
                 };
                 let how = match whose {
                     Whose::Anybody => "name it with `--orchestrator MODEL`",

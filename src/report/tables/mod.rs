@@ -6,6 +6,7 @@ mod coverage;
 mod distribution;
 mod evaluation;
 mod gaps;
+mod most;
 mod orchestrator;
 mod rows;
 mod server_times;

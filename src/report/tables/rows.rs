@@ -46,6 +46,10 @@ pub struct Row {
     /// The replica as `host:port`, where the row is of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica: Option<String>,
+    /// It is of so many names together that have no row of their own: tools, models, or replicas of the model. Only those with
+    /// most time have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<usize>,
     /// Of how many calls this speaks.
     pub coverage: Coverage,
     /// Their times; absent if none is known.
@@ -93,6 +97,7 @@ impl Row {
             tool: None,
             model: None,
             replica: None,
+            others: None,
             coverage,
             seconds: Distribution::of(used.iter().map(|(_, ms)| *ms)),
             cold: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::coverage::{Coverage, Errors};
 use super::evaluation::{Found, is_orchestrator, is_wanted, logged_to, tools};
+use super::most::{NAMES, others};
 use super::rows::Part;
 use crate::eval::{ORCHESTRATOR, TimedCall};
 
@@ -12,7 +13,7 @@ use crate::eval::{ORCHESTRATOR, TimedCall};
 pub struct Times {
     /// Which: the tool, or `orchestrator`.
     pub name: String,
-    /// The models that answer for it, by name.
+    /// The models that answer for it, by name; the first fifty.
     pub models: Vec<String>,
     /// Those that count, in seconds, rising; none may be known.
     pub seconds: Vec<f64>,
@@ -30,9 +31,13 @@ pub fn times(found: &Found) -> Vec<Times> {
     let listed = || calls().filter(|call| is_orchestrator(call)).collect();
     let own: Vec<&TimedCall> = logged.unwrap_or_else(listed);
     let own = (!own.is_empty()).then(|| of(ORCHESTRATOR, &own, Part::Model, Errors::LeftOut));
-    let tools = tools(calls()).into_iter();
-    let tools = tools.map(|((_, tool), calls)| of(tool, &calls, Part::Whole, Errors::Counted));
-    own.into_iter().chain(tools).collect()
+    let mut tools = tools(calls());
+    let others = others(&mut tools, NAMES);
+    let of_tool = |tool: &str, calls: &[_]| of(tool, calls, Part::Whole, Errors::Counted);
+    let tools = tools.into_iter();
+    let tools = tools.map(|((_, tool), calls)| of_tool(tool, &calls));
+    let rest = others.map(|(count, calls)| of_tool(&format!("others ({count})"), &calls));
+    own.into_iter().chain(tools).chain(rest).collect()
 }
 
 fn of(name: &str, calls: &[&TimedCall], part: Part, errors: Errors) -> Times {
@@ -49,7 +54,7 @@ fn of(name: &str, calls: &[&TimedCall], part: Part, errors: Errors) -> Times {
         .collect();
     Times {
         name: name.to_owned(),
-        models: models.into_iter().map(str::to_owned).collect(),
+        models: models.into_iter().take(NAMES).map(str::to_owned).collect(),
         seconds,
     }
 }

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
@@ -16,7 +17,7 @@ use flate2::write::GzEncoder;
 use super::StoreError;
 use super::regular::{open_own, open_regular};
 use super::reserve::free_bytes;
-use crate::base::{Epoch, Timestamp};
+use crate::base::{Epoch, Millis, Timestamp};
 use crate::facts::samples::{Head, Line, Samples};
 
 /// What the samples of a run take at most, all owners together: 200 MB.
@@ -27,6 +28,12 @@ const ROOM: u64 = 64 << 20;
 
 /// No line is longer; a file of nonsense must not fill the memory.
 const LONGEST: u64 = 1 << 20;
+
+/// Clocks differ by less than this: what is of a later moment has a clock that is wrong.
+const AHEAD: Millis = Millis::from_secs(3600);
+
+/// What is looked at while an owner begins may be of a moment before.
+const EARLY: Millis = Millis::from_secs(60);
 
 /// Why samples were not kept. The run goes on.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +152,9 @@ fn member<'a>(lines: impl Iterator<Item = &'a Line>) -> io::Result<Vec<u8>> {
 /// # Errors
 /// The directory cannot be listed, or a newer program wrote them.
 pub fn read_samples(run_dir: &Path) -> Result<Samples, StoreError> {
-    fill(run_dir, Samples::default())
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    fill(run_dir, Samples::default(), Timestamp(now) + AHEAD)
 }
 
 /// Bytes of samples in this directory: as long as they are as many, nothing came.
@@ -155,12 +164,13 @@ pub fn sample_bytes(run_dir: &Path) -> u64 {
     sizes.sum()
 }
 
-fn fill(run_dir: &Path, mut samples: Samples) -> Result<Samples, StoreError> {
+/// Fills samples with all lines of moments up to `latest`.
+fn fill(run_dir: &Path, mut samples: Samples, latest: Timestamp) -> Result<Samples, StoreError> {
     let segments = segments(run_dir)?;
     let mut began: Vec<Timestamp> = Vec::new();
     for (_, path) in &segments {
         let head = match Lines::open(path).map(|mut lines| lines.next()) {
-            Ok(Some(Ok(Line::Head(head)))) => Some(head),
+            Ok(Some(Ok((Some(Line::Head(head)), _)))) => Some(head),
             _ => None,
         };
         if let Some(newer) = head.as_ref().filter(|head| head.v > Head::FORMAT) {
@@ -174,7 +184,13 @@ fn fill(run_dir: &Path, mut samples: Samples) -> Result<Samples, StoreError> {
         began.push(head.map_or(Timestamp(u64::MAX), |head| head.began));
     }
     for (place, (_, path)) in segments.iter().enumerate() {
-        let ends = began[place + 1..].iter().min().copied();
+        // One that has no head says nothing of its begin.
+        let starts = Some(began[place]).filter(|began| *began < Timestamp(u64::MAX));
+        // One whose clock was behind ends nobody's time either.
+        let later = began[place + 1..].iter().copied();
+        let later = later.filter(|began| starts.is_none_or(|own| *began >= own));
+        let ends = later.min();
+        let is_early = |at: Timestamp| starts.is_some_and(|began| at + EARLY < began);
         let name = path.file_name().unwrap_or_default().display();
         let lines = match Lines::open(path) {
             Ok(lines) => lines,
@@ -185,9 +201,19 @@ fn fill(run_dir: &Path, mut samples: Samples) -> Result<Samples, StoreError> {
         };
         for line in lines {
             match line {
-                // Another one had the run by then.
-                Ok(line) if ends.is_some_and(|ends| at(&line) >= ends) => {}
-                Ok(line) => samples.take(line),
+                Ok((line, unknown)) => {
+                    if !unknown.is_empty() {
+                        samples.doubts.unknown(&unknown);
+                    }
+                    let Some(line) = line else { continue };
+                    match at(&line) {
+                        Some(at) if at > latest => samples.doubts.ahead(at),
+                        // Another one had the run by then.
+                        Some(at) if ends.is_some_and(|ends| at >= ends) => {}
+                        Some(at) if is_early(at) => samples.doubts.early += 1,
+                        _ => samples.take(line),
+                    }
+                }
                 Err(why) => samples.torn.push(format!("{name}: {why}")),
             }
         }
@@ -195,14 +221,17 @@ fn fill(run_dir: &Path, mut samples: Samples) -> Result<Samples, StoreError> {
     Ok(samples)
 }
 
-fn at(line: &Line) -> Timestamp {
+fn at(line: &Line) -> Option<Timestamp> {
     match line {
-        Line::Head(_) => Timestamp(0),
-        Line::Server(line) => line.at,
-        Line::Node(line) => line.at,
-        Line::Eval(line) => line.at,
+        Line::Head(_) => None,
+        Line::Server(line) => Some(line.at),
+        Line::Node(line) => Some(line.at),
+        Line::Eval(line) => Some(line.at),
     }
 }
+
+/// A line as far as it is known, and the names of what is not.
+type Told = (Option<Line>, Vec<String>);
 
 /// The lines of a file, up to its end or to where it cannot be read.
 struct Lines {
@@ -219,7 +248,7 @@ impl Lines {
         })
     }
 
-    fn read(&mut self) -> Result<Option<Line>, String> {
+    fn read(&mut self) -> Result<Option<Told>, String> {
         let Some(text) = &mut self.text else {
             return Ok(None);
         };
@@ -231,14 +260,12 @@ impl Lines {
             Ok(_) => return Err("its last line has no end".to_owned()),
             Err(error) => return Err(format!("it is cut off: {error}")),
         }
-        serde_json::from_slice(&self.line)
-            .map(Some)
-            .map_err(|error| error.to_string())
+        Line::read(&self.line).map(Some)
     }
 }
 
 impl Iterator for Lines {
-    type Item = Result<Line, String>;
+    type Item = Result<Told, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.read();
@@ -279,7 +306,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::base::{Generation, Millis, RunId, UnitId};
+    use crate::base::{Generation, RunId, UnitId};
     use crate::facts::samples::busy::Busy;
     use crate::facts::samples::{Encoder, EvalLine};
 
@@ -384,6 +411,54 @@ mod tests {
                 .evals
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn what_a_clock_cannot_have_said_is_left_out_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let began = 10_000_000;
+        let mut file = SampleFile::new(dir.path(), head(1, began));
+        let moments = [
+            began,
+            began - 30_000,
+            began - 90_000,
+            began + 10,
+            5,
+            4_000_000_000_000,
+        ];
+        let lines: Vec<Line> = moments.iter().map(|at| progress(*at, 7)).collect();
+        file.append(&lines).unwrap();
+        let latest = Timestamp(began + 100);
+        let samples = fill(dir.path(), Samples::default(), latest).unwrap();
+        // The second was looked at while the owner began.
+        assert_eq!(samples.evals["sums"].len(), 2);
+        assert_eq!(
+            samples.span(),
+            Some((Timestamp(began - 30_000), Timestamp(began + 10)))
+        );
+        insta::assert_snapshot!(samples.doubted().join("\n"), @"
+        1 line of a moment that had not come when this was made, up to 2096-10-02T07:06:40.000Z: left out; the clock of the run's host, or this one's, was wrong
+        2 lines of moments before its owner began: left out; the clock of the run's host was set back
+        the clock of the run's host was set back 1 time, by 30.0s at most: what was sampled in that time is one piece
+        ");
+        // The machine's own clock is what tells.
+        let read = read_samples(dir.path()).unwrap();
+        assert_eq!((read.doubts.ahead, read.doubts.early), (1, 2));
+    }
+
+    #[test]
+    fn a_line_of_a_later_release_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = SampleFile::new(dir.path(), head(1, 0));
+        file.append(&[progress(10, 1)]).unwrap();
+        let mut more = GzEncoder::new(Vec::new(), Compression::default());
+        more.write_all(b"{\"weather\":{\"at\":20}}\n").unwrap();
+        file.write(&more.finish().unwrap()).unwrap();
+        file.append(&[progress(30, 3)]).unwrap();
+        let samples = read_samples(dir.path()).unwrap();
+        assert_eq!(done(&samples), [1, 3]);
+        assert_eq!(samples.torn, [""; 0]);
+        insta::assert_snapshot!(samples.doubted().join("\n"), @"1 line has something of a later toolorch, which this one does not know: `weather`");
     }
 
     #[test]
