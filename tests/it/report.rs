@@ -4,6 +4,7 @@ mod advice;
 mod messages;
 mod numpy;
 mod page;
+mod robust;
 
 use std::fs;
 use std::path::{Path, PathBuf};

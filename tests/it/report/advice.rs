@@ -111,6 +111,7 @@ fn advice_can_be_read_on_every_screen() {
         judgements: vec![Judgement {
             evaluation: "hle".to_owned(),
             speed: None,
+            doubts: Vec::new(),
             analysis,
             followed: None,
         }],

@@ -163,9 +163,9 @@ fn a_report_reads_well_as_markdown() {
     ### what limits it
 
     - limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
-    -   /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
-    -   gpt-5                unknown  nothing was seen of its 1 replica
-    -   openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
+    - /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
+    - gpt-5                unknown  nothing was seen of its 1 replica
+    - openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
     - /ckpt/orchestrator/ is 91.7 % of the time that is accounted for, 0.7 calls a question
 
     ### advice
