@@ -82,11 +82,13 @@ impl ServerSeries {
         counted.gauges.retain(|_, value| value.is_finite());
         let span = since.map_or(Millis(0), |since| line.at.since(since));
         let stored = self.store(line, span, begins, &fresh, &counted);
-        let folded = since_then.into_iter().reduce(folded);
+        let folded = since_then
+            .into_iter()
+            .reduce(|one, next| folded(one, &next));
         self.points.push(match folded {
             Some(before) => Stored {
                 span,
-                ..self::folded(before, stored)
+                ..self::folded(before, &stored)
             },
             None => stored,
         });
@@ -162,8 +164,8 @@ impl ServerSeries {
 }
 
 /// One point of two that follow each other.
-fn folded(mut one: Stored, next: Stored) -> Stored {
-    one.append(&next);
+fn folded(mut one: Stored, next: &Stored) -> Stored {
+    one.append(next);
     one.generation = next.generation;
     one.begins |= next.begins;
     one

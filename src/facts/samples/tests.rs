@@ -438,8 +438,8 @@ fn what_a_later_release_knows_more_is_passed_over_and_named() {
     let Some(Line::Server(line)) = line else {
         panic!("{line:?}")
     };
-    assert_eq!(line.now[&Gauge::Running].0, 3.0);
-    assert_eq!(line.more[&Counter::Stopped].0, 1.0);
+    assert_eq!(line.now[&Gauge::Running], super::Amount(3.0));
+    assert_eq!(line.more[&Counter::Stopped], super::Amount(1.0));
     assert_eq!(unknown, ["heat", "dreams", "mood"]);
     let (line, unknown) = read(r#"{"weather":{"at":1}}"#).unwrap();
     assert_eq!((line, unknown), (None, vec!["weather".to_owned()]));

@@ -41,7 +41,7 @@ fn markdown(block: &Block, title: &str) -> String {
     }
 }
 
-/// A text that means itself to every reader of Markdown, CommonMark's and GitHub's.
+/// A text that means itself to every reader of Markdown, GitHub's among them.
 ///
 /// Names stand between backticks. Where these come in pairs, one by one, a name is code: whatever a reader makes of it, nothing in
 /// it has a meaning. A name with backticks of its own would end its code where it likes, so then none is code. Outside of code each
@@ -49,14 +49,14 @@ fn markdown(block: &Block, title: &str) -> String {
 fn escaped(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
     let in_pairs = parts.len() % 2 == 1;
-    let inside = parts.iter().skip(1).step_by(2);
+    let mut inside = parts.iter().skip(1).step_by(2);
     // Two in a row are another fence; a bar would end a cell even in code, where nothing can be escaped.
     let is_name = |part: &&str| !part.trim().is_empty() && !part.contains(['|', '\n', '\r']);
     let apart = parts.iter().enumerate();
     let mut apart = apart.filter(|(index, _)| *index > 0 && index + 1 < parts.len());
     let apart = apart.all(|(_, part)| !part.is_empty());
     let mut out = String::with_capacity(text.len());
-    if !(in_pairs && apart && inside.clone().all(|part| is_name(&part))) {
+    if !(in_pairs && apart && inside.all(is_name)) {
         escape(text, &mut out);
         return out;
     }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -50,7 +49,6 @@ fn nothing_in_the_place_of_a_file_is_waited_for() {
     }
     let pipe = place.path("pipe.jsonl");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
-    let began = Instant::now();
     let report = place.json(&["out"]);
     let torn = report["evaluations"][0]["accuracy"]["torn"]
         .as_array()
@@ -72,7 +70,6 @@ fn nothing_in_the_place_of_a_file_is_waited_for() {
     error: cannot read `huge.yaml`: it has more than 1048576 bytes
     help: a cluster's name, or a run's, does as well: toolorch runs
     ");
-    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
