@@ -146,7 +146,8 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
         orchestrator: orchestrator(&run.plan, eval),
         server_times: server_times(&known),
         whose: Whose::Run,
-    };
+    }
+    .at_speed(run.plan.shares.speed);
     let times = times(&found);
     let tables = evaluation(found);
     let known = Known {

@@ -1,6 +1,7 @@
 //! Statistics and reports over what was recorded. Pure.
 
 pub mod charts;
+mod clock;
 mod document;
 mod draw;
 mod html;

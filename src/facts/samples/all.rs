@@ -80,6 +80,28 @@ impl Samples {
         torn.chain(self.doubts.said()).collect()
     }
 
+    /// The same, with moments and lengths of time as another clock has them; what was counted stays.
+    #[must_use]
+    pub fn by_clock(&self, moment: impl Fn(Timestamp) -> Timestamp) -> Self {
+        let mut all = self.clone();
+        let length = |length: Millis| {
+            let from = self.span().map_or(Timestamp(0), |(_, last)| last);
+            moment(from + length).since(moment(from))
+        };
+        all.every = length(self.every);
+        all.width = length(self.width);
+        for series in all.servers.values_mut() {
+            series.move_to(&moment);
+        }
+        for line in all.nodes.values_mut().flatten() {
+            line.at = moment(line.at);
+        }
+        for line in all.evals.values_mut().flatten() {
+            line.at = moment(line.at);
+        }
+        all
+    }
+
     /// Takes the next line.
     ///
     /// Lines come in the order in which they were written. One of a moment before that of the line before it in its series

@@ -112,6 +112,12 @@ impl Point<'_> {
         self.stored.known.distributions >> distribution as u16 & 1 == 1
     }
 
+    /// How many values came into a distribution since the point before; none where the server does not have it.
+    pub fn values(self, distribution: Distribution) -> Option<f64> {
+        let (count, _) = self.stored.spreads[distribution as usize];
+        self.has(distribution).then(|| f64::from(count))
+    }
+
     /// What the values of a distribution that came since the point before add up to; none where the server does not have it.
     pub fn sum(self, distribution: Distribution) -> Option<f64> {
         let (_, sum) = self.stored.spreads[distribution as usize];

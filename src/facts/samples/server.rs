@@ -158,6 +158,15 @@ impl ServerSeries {
         self.points = thinned;
     }
 
+    /// Moments as another clock has them.
+    pub(super) fn move_to(&mut self, moment: &impl Fn(Timestamp) -> Timestamp) {
+        for point in &mut self.points {
+            let since = moment(Timestamp(point.at.0.saturating_sub(point.span.0)));
+            point.at = moment(point.at);
+            point.span = point.at.since(since);
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.points.len()
     }

@@ -3,15 +3,17 @@
 use super::alarms::{self, Told};
 use super::class::Classes;
 use super::frame::Frame;
-use super::lanes::{self, Group};
+use super::lanes::{self, Group, Lane};
 use super::nodes::{self, NodeSeries};
 use super::pace::{self, Pace};
 use super::servers::{self, ClassSeries};
 use super::spread::Spread;
-use crate::base::{Millis, Timestamp};
+use super::standstill::Hangs;
+use crate::base::{Millis, Timestamp, UnitId};
 use crate::facts::Exit;
 use crate::facts::samples::Samples;
 use crate::plan::Plan;
+use crate::report::clock::Clock;
 use crate::run::{Event, GaveUp, Phase, Record, RunState, StopWhy, Verdict};
 
 /// So many pieces series over time have at most: a chart is a thousand points wide.
@@ -30,9 +32,13 @@ pub struct Charts {
     pub course: Option<Course>,
 }
 
-/// What happened in a run.
+/// What happened in a run, by the cluster's clock: in a rehearsal that begins with the first record and goes faster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
+    /// In a rehearsal: hours of the cluster in an hour here.
+    pub speed: Option<f64>,
+    /// When it began and ended by the clock here.
+    pub here: (Timestamp, Timestamp),
     /// The time that it took, in narrow pieces.
     pub frame: Frame,
     /// The same in wider ones, for bars.
@@ -109,34 +115,65 @@ impl Course {
         // What was sampled after the last line is of a run that goes on.
         let seen = samples.span().map_or(last, |(_, seen)| seen);
         let last = if goes_on { last.max(seen) } else { last };
-        let frame = Frame::new(first, last, PIECES, Millis(0));
-        let bars = Frame::new(first, last, BARS, Millis(0));
-        let servers = servers::series(samples, classes, &frame);
+        let speed = plan.shares.speed;
+        let clock = Clock {
+            from: first,
+            speed: speed.unwrap_or(1.0),
+        };
+        let told = told(&records, clock);
+        let sampled = speed.map(|_| samples.by_clock(|at| clock.moment(at)));
+        let samples = sampled.as_ref().unwrap_or(samples);
+        let to = clock.moment(last);
+        let frame = Frame::new(first, to, PIECES, Millis(0));
+        let bars = Frame::new(first, to, BARS, Millis(0));
+        let source = lanes::Source {
+            plan,
+            samples,
+            words,
+        };
+        let groups = lanes::groups(&told, &source, classes, to);
+        let clients: Vec<UnitId> = plan.evals.iter().map(|eval| eval.unit.clone()).collect();
+        let starts = servers::starts(&told, &clients);
+        let hangs = Hangs::of(&groups);
+        let servers = servers::series(samples, classes, &frame, &starts, &hangs);
         if servers.is_empty() && unsampled.is_empty() {
             unsampled.push("no server was sampled: the run was too short, or none of them has counters that are known".to_owned());
         }
+        let unwatched = unwatched(&records).into_iter();
         let paces = plan.evals.iter();
         Some(Self {
-            frame,
-            bars,
+            speed,
+            here: (first, last),
             goes_on,
-            groups: lanes::groups(&records, plan, classes, last, words),
-            unwatched: unwatched(&records),
-            alarms: alarms::told(records.iter().copied()),
+            groups,
+            unwatched: unwatched
+                .map(|(from, to)| (clock.moment(from), clock.moment(to)))
+                .collect(),
+            alarms: alarms::told(&told),
             paces: paces
-                .filter_map(|eval| pace::pace(&records, &eval.name, &bars))
+                .filter_map(|eval| pace::pace(&told, &eval.name, clock, &bars))
                 .collect(),
             nodes: nodes::nodes(samples, plan, classes, &frame),
+            frame,
+            bars,
             servers,
             unsampled,
             routing,
         })
     }
 
-    /// How often servers and clients were started again: starts beyond the first of each unit.
+    /// How often servers and clients were started again: starts beyond the first of each unit, but for those after a rehearsal
+    /// had killed a client itself.
     pub fn restarts(&self) -> u64 {
         let lanes = self.groups.iter().flat_map(|group| &group.lanes);
-        lanes.map(|lane| lane.starts.saturating_sub(1)).sum()
+        let again = lanes.map(|lane| lane.starts.saturating_sub(1 + lane.tries()));
+        again.sum()
+    }
+
+    /// How often a rehearsal killed a client itself.
+    pub fn tries(&self) -> u64 {
+        let lanes = self.groups.iter().flat_map(|group| &group.lanes);
+        lanes.map(Lane::tries).sum()
     }
 }
 
@@ -151,6 +188,15 @@ fn current(records: &[Record]) -> Vec<&Record> {
         counts
     });
     current.collect()
+}
+
+/// The same by another clock.
+fn told(records: &[&Record], clock: Clock) -> Vec<Record> {
+    let told = records.iter().map(|record| Record {
+        at: clock.moment(record.at),
+        ..Record::clone(record)
+    });
+    told.collect()
 }
 
 fn unwatched(records: &[&Record]) -> Vec<(Timestamp, Timestamp)> {

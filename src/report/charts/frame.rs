@@ -2,10 +2,30 @@
 
 use crate::base::{Millis, Timestamp};
 
-/// Pieces have one of these widths, so that their ends are moments that people name.
-const SECONDS: [u64; 19] = [
-    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
-    604_800,
+/// Pieces have one of these widths in milliseconds, so that their ends are moments that people name.
+const WIDTHS: [u64; 22] = [
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+    900_000,
+    1_800_000,
+    3_600_000,
+    7_200_000,
+    10_800_000,
+    21_600_000,
+    43_200_000,
+    86_400_000,
+    604_800_000,
 ];
 
 /// A time, and the pieces that it is cut into.
@@ -26,8 +46,7 @@ impl Frame {
         let to = to.max(from + Millis::from_secs(1));
         let span = to.since(from).0;
         let fits = |width: u64| width >= least.0 && span.div_ceil(width) <= most.max(2);
-        let known = SECONDS.map(|seconds| 1000 * seconds);
-        let width = known.into_iter().find(|width| fits(*width));
+        let width = WIDTHS.into_iter().find(|width| fits(*width));
         let width = width.unwrap_or_else(|| span.div_ceil(most.max(2)).max(least.0));
         Self {
             from,
@@ -102,11 +121,12 @@ mod tests {
         let day = Millis::from_secs(86_400);
         let width = |span: Millis| {
             let frame = Frame::new(Timestamp(0), Timestamp(0) + span, 240, Millis(0));
-            (frame.width.as_secs(), frame.pieces())
+            (frame.width.0, frame.pieces())
         };
-        assert_eq!(width(day), (600, 144));
-        assert_eq!(width(Millis::from_secs(185)), (1, 185));
-        assert_eq!(width(Millis(0)), (1, 1));
+        assert_eq!(width(day), (600_000, 144));
+        assert_eq!(width(Millis::from_secs(185)), (1_000, 185));
+        assert_eq!(width(Millis(6_600)), (100, 66));
+        assert_eq!(width(Millis(0)), (100, 10));
         let wide = Frame::new(Timestamp(5), Timestamp(60_005), 240, Millis(15_000));
         assert_eq!((wide.width, wide.pieces()), (Millis(15_000), 4));
         assert_eq!(wide.piece(3), (Timestamp(45_005), Timestamp(60_005)));

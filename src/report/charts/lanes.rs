@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::class::Classes;
 use super::course::Words;
+use super::standstill;
 use crate::base::{Timestamp, UnitId};
 use crate::facts::Liveness;
+use crate::facts::samples::Samples;
 use crate::plan::{Plan, UnitKind};
 use crate::run::{Event, Record};
 
@@ -37,6 +39,17 @@ pub struct Lane {
     pub starts: u64,
 }
 
+impl Lane {
+    /// How often a rehearsal killed it.
+    pub fn tries(&self) -> u64 {
+        let tries = self
+            .marks
+            .iter()
+            .filter(|mark| mark.kind == MarkKind::Tried);
+        tries.count() as u64
+    }
+}
+
 /// What a unit did for some time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
@@ -61,6 +74,8 @@ pub enum Doing {
     Ready,
     /// It is ready, and not well.
     Troubled,
+    /// It stands still with requests in flight.
+    Hung,
     /// It is being stopped.
     Stopping,
     /// An evaluation that waits for what it requires.
@@ -83,11 +98,16 @@ pub struct Mark {
 pub enum MarkKind {
     /// It ended, and nobody had asked for that.
     Died,
+    /// A rehearsal killed a client, to see whether it resumes.
+    Tried,
     /// It is not started again.
     GaveUp,
     /// An evaluation is over.
     Over,
 }
+
+/// How a shell says that something was killed (SIGKILL).
+const KILLED: i32 = 137;
 
 /// A lane that is being filled.
 #[derive(Default)]
@@ -105,6 +125,12 @@ impl Open {
         self.now = Some((at, doing, words));
     }
 
+    /// The same, where what it turned to is known late.
+    fn had_turned(&mut self, since: Timestamp, doing: Doing, words: String) {
+        let began = self.now.as_ref().map(|(began, _, _)| *began);
+        self.turn(since.max(began.unwrap_or(since)), doing, words);
+    }
+
     fn rest(&mut self, at: Timestamp) {
         if let Some((from, doing, words)) = self.now.take() {
             self.spans.push(Span {
@@ -120,22 +146,33 @@ impl Open {
         self.marks.push(Mark { at, kind, words });
     }
 
+    fn was_tried(&self) -> bool {
+        self.marks.iter().any(|mark| mark.kind == MarkKind::Tried)
+    }
+
     fn does(&self, doing: Doing) -> bool {
         matches!(&self.now, Some((_, now, _)) if *now == doing)
     }
 }
 
+/// What lanes are told by, beside the journal.
+pub(super) struct Source<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) samples: &'a Samples,
+    pub(super) words: &'a Words,
+}
+
 /// All units of the plan that were ever started, and those of the journal that are no longer in it. Evaluations come first.
 pub(super) fn groups(
-    records: &[&Record],
-    plan: &Plan,
+    records: &[Record],
+    source: &Source<'_>,
     classes: &Classes,
     end: Timestamp,
-    words: &Words,
 ) -> Vec<Group> {
+    let plan = source.plan;
     let mut open: BTreeMap<UnitId, Open> = BTreeMap::new();
     for record in records {
-        apply(&mut open, record, plan, words);
+        apply(&mut open, record, source);
     }
     let mut lanes: BTreeMap<UnitId, Lane> = open
         .into_iter()
@@ -188,8 +225,9 @@ pub(super) fn groups(
     groups
 }
 
-fn apply(open: &mut BTreeMap<UnitId, Open>, record: &Record, plan: &Plan, words: &Words) {
+fn apply(open: &mut BTreeMap<UnitId, Open>, record: &Record, source: &Source<'_>) {
     let at = record.at;
+    let words = source.words;
     match &record.event {
         Event::LaunchIntended {
             unit, generation, ..
@@ -222,11 +260,7 @@ fn apply(open: &mut BTreeMap<UnitId, Open>, record: &Record, plan: &Plan, words:
             if let Some((unit, own)) =
                 of_unit(event).and_then(|unit| Some((unit, open.get_mut(unit)?)))
             {
-                let client = |unit| {
-                    let unit = plan.unit(unit);
-                    unit.is_some_and(|unit| matches!(unit.kind, UnitKind::Eval { .. }))
-                };
-                step(own, at, event, client(unit), words);
+                step(own, at, event, unit, source);
             }
         }
     }
@@ -248,8 +282,12 @@ fn of_unit(event: &Event) -> Option<&UnitId> {
     }
 }
 
-fn step(own: &mut Open, at: Timestamp, event: &Event, is_client: bool, words: &Words) {
+fn step(own: &mut Open, at: Timestamp, event: &Event, unit: &UnitId, source: &Source<'_>) {
+    let Source { plan, words, .. } = source;
     let start = own.start.clone();
+    let is_client = plan
+        .unit(unit)
+        .is_some_and(|unit| matches!(unit.kind, UnitKind::Eval { .. }));
     match event {
         Event::Queued { why, .. } => {
             own.turn(at, Doing::Queued, format!("{start}: in the queue: {why}"));
@@ -267,11 +305,21 @@ fn step(own: &mut Open, at: Timestamp, event: &Event, is_client: bool, words: &W
         Event::Ready { .. } if !own.does(Doing::Ready) => {
             own.turn(at, Doing::Ready, format!("{start}: ready"));
         }
-        Event::Judged { liveness, why, .. } => match liveness {
-            Liveness::Well if own.does(Doing::Troubled) => {
+        Event::Judged {
+            generation,
+            liveness,
+            why,
+            ..
+        } => match liveness {
+            Liveness::Well if own.does(Doing::Troubled) || own.does(Doing::Hung) => {
                 own.turn(at, Doing::Ready, format!("{start}: ready"));
             }
             Liveness::Well => {}
+            Liveness::Stalled if own.does(Doing::Ready) || own.does(Doing::Troubled) => {
+                let since = standstill::since(source.samples, unit, *generation, at);
+                let said = format!("{start}: hangs: {why}");
+                own.had_turned(since.unwrap_or(at), Doing::Hung, said);
+            }
             _ if own.does(Doing::Ready) || own.does(Doing::Troubled) => {
                 own.turn(at, Doing::Troubled, format!("{start}: {why}"));
             }
@@ -286,6 +334,12 @@ fn step(own: &mut Open, at: Timestamp, event: &Event, is_client: bool, words: &W
             let was_stopped = own.does(Doing::Stopping) || exit.requested || is_held;
             if !is_held {
                 own.rest(at);
+            }
+            let tries = source.plan.shares.speed.is_some() && is_client;
+            if tries && exit.code == Some(KILLED) && !exit.requested && !own.was_tried() {
+                let said = "killed by the rehearsal itself, to see whether it resumes";
+                own.mark(at, MarkKind::Tried, format!("{start}: {said}"));
+                return;
             }
             // A client that comes to its end is no server that died.
             if !(was_stopped || is_client && exit.code == Some(0)) {

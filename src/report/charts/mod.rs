@@ -10,6 +10,7 @@ mod nodes;
 mod pace;
 mod servers;
 mod spread;
+mod standstill;
 #[cfg(test)]
 mod tests;
 

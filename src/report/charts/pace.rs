@@ -2,6 +2,7 @@
 
 use super::frame::Frame;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::report::clock::Clock;
 use crate::run::{Event, Record};
 
 /// Questions of an evaluation that were finished, piece by piece of a frame of its own.
@@ -25,7 +26,13 @@ const APART: Millis = Millis::from_secs(300);
     clippy::cast_precision_loss,
     reason = "counts and lengths of time below 2^53"
 )]
-pub(super) fn pace(records: &[&Record], eval: &EvalName, frame: &Frame) -> Option<Pace> {
+pub(super) fn pace(
+    records: &[Record],
+    eval: &EvalName,
+    clock: Clock,
+    frame: &Frame,
+) -> Option<Pace> {
+    let apart = clock.length(APART);
     let mut finished = vec![0.0; frame.pieces()];
     let mut seen = vec![0_u64; frame.pieces()];
     // What was there before its first client is not of this run.
@@ -43,7 +50,7 @@ pub(super) fn pace(records: &[&Record], eval: &EvalName, frame: &Frame) -> Optio
                 known = *done;
                 let Some(at) = since.as_mut() else { continue };
                 let from = std::mem::replace(at, record.at);
-                let from = from.max(Timestamp(record.at.0.saturating_sub(APART.0)));
+                let from = from.max(Timestamp(record.at.0.saturating_sub(apart.0)));
                 count += more;
                 time += record.at.since(from).0;
                 frame.pour(from, record.at, more as f64, &mut finished);

@@ -1,10 +1,14 @@
 //! What the servers of each model or service did over time.
 
+use std::collections::BTreeMap;
+
 use super::class::Classes;
 use super::frame::Frame;
-use crate::base::{Millis, Timestamp};
+use super::standstill::Hangs;
+use crate::base::{Generation, Millis, Timestamp, UnitId};
 use crate::facts::samples::{Point, Samples, ServerSeries};
-use crate::knowledge::series::{Counter, Gauge};
+use crate::knowledge::series::{Counter, Distribution, Gauge};
+use crate::run::{Event, Record};
 
 /// The servers of a model or service together, piece by piece of a frame; none where nothing is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,10 +17,14 @@ pub struct ClassSeries {
     pub class: usize,
     /// Servers that were sampled.
     pub servers: usize,
+    /// When that one of them was looked at that was looked at most often.
+    pub looks: Vec<Timestamp>,
     /// Tokens generated in a second.
     pub tokens: Vec<Option<f64>>,
     /// Requests being computed.
     pub running: Vec<Option<f64>>,
+    /// Requests at servers that hang: these count them as being computed.
+    pub stuck: Vec<Option<f64>>,
     /// Requests in the queue.
     pub waiting: Vec<Option<f64>>,
     /// The share of the KV cache that is used, on average over its servers.
@@ -31,8 +39,10 @@ impl ClassSeries {
         Self {
             class,
             servers: 0,
+            looks: Vec::new(),
             tokens: none(),
             running: none(),
+            stuck: none(),
             waiting: none(),
             kv: none(),
             kv_most: none(),
@@ -45,18 +55,55 @@ impl ClassSeries {
     }
 }
 
+/// From when on each start of a server could be at work.
+pub(super) type Starts = BTreeMap<(UnitId, Generation), Timestamp>;
+
+/// By a journal: it was ready, or else had begun, and some client was there to ask it.
+pub(super) fn starts(records: &[Record], clients: &[UnitId]) -> Starts {
+    let is_client = |record: &&Record| match &record.event {
+        Event::LaunchIntended { unit, .. } => clients.contains(unit),
+        _ => false,
+    };
+    let client = records.iter().find(is_client).map(|record| record.at);
+    let mut starts = Starts::new();
+    for record in records {
+        if let Event::Started {
+            unit, generation, ..
+        }
+        | Event::Ready {
+            unit, generation, ..
+        } = &record.event
+        {
+            let asked = client.map_or(record.at, |client| record.at.max(client));
+            starts.insert((unit.clone(), *generation), asked);
+        }
+    }
+    starts
+}
+
 /// Of all that was sampled, by class, in their order.
-pub(super) fn series(samples: &Samples, classes: &Classes, frame: &Frame) -> Vec<ClassSeries> {
+pub(super) fn series(
+    samples: &Samples,
+    classes: &Classes,
+    frame: &Frame,
+    starts: &Starts,
+    hangs: &Hangs,
+) -> Vec<ClassSeries> {
     let all = 0..classes.all().len();
     let of_class = all.filter_map(|class| {
-        let mut own = samples.servers.iter();
-        let own = own.by_ref();
-        let own = own.filter(|(unit, _)| classes.of_unit(unit) == Some(class));
         let mut sum = ClassSeries::empty(class, frame);
         // The share of a KV cache is a mean over servers.
         let mut holders = vec![0_u32; frame.pieces()];
-        for (_, server) in own {
-            add(&mut sum, &mut holders, server, frame, samples.every);
+        let own = samples.servers.iter();
+        for (unit, server) in own.filter(|(unit, _)| classes.of_unit(unit) == Some(class)) {
+            let stretches = stretches(unit, server, samples.every, starts);
+            add(&mut sum, &mut holders, &stretches, frame, |at| {
+                hangs.at(unit, at)
+            });
+            let looks = server.points().map(Point::at);
+            if looks.len() > sum.looks.len() {
+                sum.looks = looks.collect();
+            }
         }
         for (kv, servers) in sum.kv.iter_mut().zip(holders) {
             *kv = kv.map(|kv| kv / f64::from(servers.max(1)));
@@ -66,25 +113,119 @@ pub(super) fn series(samples: &Samples, classes: &Classes, frame: &Frame) -> Vec
     of_class.collect()
 }
 
+/// What a point stands for: the time since the look before of the same process, or since that began.
+struct Stretch<'a> {
+    from: Timestamp,
+    point: Point<'a>,
+    /// The look at its begin.
+    before: Option<Point<'a>>,
+    /// A process that just began has nothing to do.
+    begins: bool,
+}
+
+/// Where nobody looked for long, or nobody knows when a process began, a point stands for a few pauses between looks, and what was
+/// before is a gap.
+fn stretches<'a>(
+    unit: &UnitId,
+    server: &'a ServerSeries,
+    every: Millis,
+    starts: &Starts,
+) -> Vec<Stretch<'a>> {
+    let mut before: Option<Point<'a>> = None;
+    let points = server.points().map(|point| {
+        let last = before
+            .replace(point)
+            .filter(|last| !point.begins() && last.generation() == point.generation());
+        let began = starts.get(&(unit.clone(), point.generation()));
+        let began = began
+            .copied()
+            .filter(|began| last.is_none() && *began < point.at());
+        let pause = every.0.max(1);
+        let since = last.map(Point::at).or(began);
+        let since = since.unwrap_or(Timestamp(point.at().0.saturating_sub(pause)));
+        let longest = 4 * pause * u64::from(point.looks().max(1));
+        let far = Timestamp(point.at().0.saturating_sub(longest));
+        Stretch {
+            from: since.max(far),
+            point,
+            before: last.filter(|last| last.at() >= far),
+            begins: began.is_some_and(|began| began >= far),
+        }
+    });
+    points.collect()
+}
+
+impl Stretch<'_> {
+    #[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
+    fn seconds(&self) -> f64 {
+        self.point.at().since(self.from).0 as f64 / 1000.0
+    }
+
+    /// A gauge at its begin and at its end. Of many looks that are one point their mean is known, and no more.
+    fn gauge(&self, gauge: Gauge) -> Option<(f64, f64)> {
+        let last = self.point.mean(gauge)?;
+        let one = |point: &Point<'_>| point.looks() == 1;
+        let before = self.before.filter(one).filter(|_| one(&self.point));
+        let first = match before {
+            Some(before) => before.mean(gauge),
+            None => (self.begins && one(&self.point)).then_some(0.0),
+        };
+        Some((first.unwrap_or(last), last))
+    }
+
+    /// A gauge of requests. Those that came and went between two looks are seen by none: where calls are short beside the pause,
+    /// the seconds that they took tell how many there were (Little's law).
+    fn requests(&self, gauge: Gauge, seconds: Distribution) -> Option<(f64, f64)> {
+        let seen = self.gauge(gauge)?;
+        let length = self.seconds();
+        let counted = || {
+            let calls = self.point.values(Distribution::Latency)?;
+            let all = self.point.sum(Distribution::Latency)?;
+            let short = calls > 0.0 && all / calls < length / 2.0;
+            let mean = self.point.sum(seconds)? / length;
+            short.then_some((mean, mean))
+        };
+        Some(counted().unwrap_or(seen))
+    }
+
+    /// By how much a counter grew in a second.
+    fn rate(&self, counter: Counter) -> Option<(f64, f64)> {
+        let rate = self.point.count(counter)? / self.seconds();
+        let known = self.before.is_some() || self.begins || self.point.span().0 > 0;
+        known.then_some((rate, rate))
+    }
+}
+
 fn add(
     sum: &mut ClassSeries,
     holders: &mut [u32],
-    server: &ServerSeries,
+    stretches: &[Stretch<'_>],
     frame: &Frame,
-    every: Millis,
+    hangs: impl Fn(Timestamp) -> bool,
 ) {
     sum.servers += 1;
-    let mean = |gauge| over(server, frame, every, move |point| point.mean(gauge));
-    plus(&mut sum.running, &mean(Gauge::Running));
-    plus(&mut sum.waiting, &mean(Gauge::Waiting));
-    let tokens = |point: Point<'_>| point.rate(Counter::GenerationTokens);
-    plus(&mut sum.tokens, &over(server, frame, every, tokens));
-    let kv = mean(Gauge::KvCache);
+    let over = |value: &dyn Fn(&Stretch<'_>) -> Option<(f64, f64)>| over(stretches, frame, value);
+    let running = |one: &Stretch<'_>| one.requests(Gauge::Running, Distribution::Inference);
+    let hung = |one: &Stretch<'_>| hangs(one.point.at());
+    let moving = over(&|one| running(one).map(|seen| if hung(one) { (0.0, 0.0) } else { seen }));
+    plus(&mut sum.running, &moving);
+    if stretches.iter().any(hung) {
+        let stuck = over(&|one| running(one).map(|seen| if hung(one) { seen } else { (0.0, 0.0) }));
+        plus(&mut sum.stuck, &stuck);
+    }
+    let waiting = over(&|one| one.requests(Gauge::Waiting, Distribution::Queue));
+    plus(&mut sum.waiting, &waiting);
+    let tokens = over(&|one| one.rate(Counter::GenerationTokens));
+    plus(&mut sum.tokens, &tokens);
+    let kv = over(&|one| one.gauge(Gauge::KvCache));
     for (servers, kv) in holders.iter_mut().zip(&kv) {
         *servers += u32::from(kv.is_some());
     }
     plus(&mut sum.kv, &kv);
-    let most = over(server, frame, every, |point| point.most(Gauge::KvCache));
+    let most = over(&|one| match one.point.looks() {
+        1 => one.gauge(Gauge::KvCache),
+        _ => one.point.most(Gauge::KvCache).map(|most| (most, most)),
+    });
     for (own, other) in sum.kv_most.iter_mut().zip(most) {
         *own = match (*own, other) {
             (Some(own), Some(other)) => Some(own.max(other)),
@@ -102,30 +243,29 @@ fn plus(sum: &mut [Option<f64>], more: &[Option<f64>]) {
     }
 }
 
-/// A value by pieces: the mean of the points that lie in each, by how long they do. A point stands for the time since the one
-/// before; where that is not known or was a gap, for one pause between samples.
+/// A value by pieces: the mean of what lies in each, where it goes evenly from its begin to its end over each stretch.
 #[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
 fn over(
-    server: &ServerSeries,
+    stretches: &[Stretch<'_>],
     frame: &Frame,
-    every: Millis,
-    value: impl Fn(Point<'_>) -> Option<f64>,
+    value: &dyn Fn(&Stretch<'_>) -> Option<(f64, f64)>,
 ) -> Vec<Option<f64>> {
     let mut sums = vec![(0.0, 0.0); frame.pieces()];
-    for point in server.points() {
-        let Some(value) = value(point).filter(|value| value.is_finite()) else {
+    for one in stretches {
+        let finite = |(first, last): &(f64, f64)| first.is_finite() && last.is_finite();
+        let Some((first, last)) = value(one).filter(finite) else {
             continue;
         };
-        let longest = 4 * every.0.max(1) * u64::from(point.looks().max(1));
-        let span = match point.span().0 {
-            0 => every.0.max(1),
-            span => span.min(longest),
-        };
-        let from = Timestamp(point.at().0.saturating_sub(span));
-        for (piece, length) in frame.touched(from, point.at()) {
+        let (from, to) = (one.from.max(frame.from), one.point.at());
+        let share = |at: f64| at / one.point.at().since(one.from).0.max(1) as f64;
+        let mut at = from.since(one.from).0 as f64;
+        for (piece, length) in frame.touched(from, to) {
+            let length = length as f64;
+            let middle = first + (last - first) * share(at + length / 2.0);
+            at += length;
             if let Some((sum, weight)) = sums.get_mut(piece) {
-                *sum += value * length as f64;
-                *weight += length as f64;
+                *sum += middle * length;
+                *weight += length;
             }
         }
     }

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use crate::base::{
     Chance, ClusterName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
 };
-use crate::facts::samples::{Amount, Head, Line, Samples, ServerLine};
+use crate::facts::samples::{Amount, Head, Line, Samples, ServerLine, Spread};
 use crate::facts::{Exit, Liveness};
-use crate::knowledge::series::{Counter, Gauge};
+use crate::knowledge::series::{Counter, Distribution, Gauge};
 use crate::plan::Plan;
 use crate::plan::plan_tests::clean;
 use crate::report::charts::{Charts, Classes, Course, MarkKind, Recorded, Words};
@@ -378,6 +378,230 @@ fn servers_of_a_class_are_added() {
     let width = course.frame.width.0 as f64 / 1000.0;
     let sum: f64 = one.tokens.iter().flatten().sum::<f64>() * width;
     assert!((sum - tokens).abs() < 0.01 * tokens, "{sum} of {tokens}");
+}
+
+/// What one look at `m-0` saw: requests, and what came into its counters since the one before.
+struct Look {
+    second: u64,
+    generation: u64,
+    running: f64,
+    tokens: f64,
+    /// Calls that ended, and the seconds of all of them.
+    calls: (f64, f64),
+}
+
+fn looks(all: &[Look]) -> Samples {
+    let mut samples = Samples::default();
+    samples.take(Line::Head(Head {
+        v: Head::FORMAT,
+        run: RunId::new("a-1-0000"),
+        epoch: Epoch(1),
+        began: at(0),
+        every: Millis(5_000),
+    }));
+    let mut last = 0;
+    for look in all {
+        let spread = |(n, sum): (f64, f64)| Spread {
+            n: Amount(n),
+            sum: Amount(sum),
+            per: vec![(None, Amount(n))],
+        };
+        samples.take(Line::Server(ServerLine {
+            at: at(look.second),
+            unit: UnitId::new("m-0"),
+            generation: Generation(look.generation),
+            all: look.generation != last,
+            born: None,
+            now: [
+                (Gauge::Running, Amount(look.running)),
+                (Gauge::Waiting, Amount(0.0)),
+            ]
+            .into(),
+            more: [(Counter::GenerationTokens, Amount(look.tokens))].into(),
+            spread: [
+                (Distribution::Latency, spread(look.calls)),
+                (Distribution::Inference, spread(look.calls)),
+            ]
+            .into(),
+        }));
+        last = look.generation;
+    }
+    samples
+}
+
+fn look(second: u64, running: f64, tokens: f64) -> Look {
+    Look {
+        second,
+        generation: 1,
+        running,
+        tokens,
+        calls: (0.0, 0.0),
+    }
+}
+
+/// Values by the second.
+fn by_second(course: &Course, series: &[Option<f64>]) -> String {
+    let pieces = usize::try_from(1000 / course.frame.width.0).unwrap();
+    let values = series.chunks(pieces).map(|second| {
+        let known: Vec<f64> = second.iter().flatten().copied().collect();
+        match known.len() {
+            0 => "-".to_owned(),
+            count => format!("{:.1}", known.iter().sum::<f64>() / count as f64),
+        }
+    });
+    values.collect::<Vec<_>>().join(" ")
+}
+
+fn ready_at(unit: &str, generation: u64, second: u64) -> (u64, Event) {
+    let unit = UnitId::new(unit);
+    let (generation, after) = (Generation(generation), Millis(1));
+    let ready = Event::Ready {
+        unit,
+        generation,
+        after,
+    };
+    (second, ready)
+}
+
+/// Requests go from look to look; before a server was ready and after its last look there is nothing, and no zero.
+#[test]
+fn gauges_go_from_look_to_look_and_no_further() {
+    let samples = looks(&[
+        look(7, 4.0, 400.0),
+        look(12, 8.0, 500.0),
+        look(17, 0.0, 250.0),
+    ]);
+    let records = records(vec![
+        (0, took()),
+        ready_at("m-0", 1, 3),
+        (22, alarm("x", "m-0")),
+    ]);
+    let course = course(&clean(YAML), &records, &samples);
+    let one = &course.servers[0];
+    insta::assert_snapshot!(by_second(&course, &one.running), @"- - - 0.5 1.5 2.5 3.5 4.4 5.2 6.0 6.8 7.6 7.2 5.6 4.0 2.4 0.8 - - - - -");
+    // What was counted by the first look came since the server was ready.
+    insta::assert_snapshot!(by_second(&course, &one.tokens), @"- - - 100.0 100.0 100.0 100.0 100.0 100.0 100.0 100.0 100.0 50.0 50.0 50.0 50.0 50.0 - - - - -");
+    assert_eq!(one.looks, [at(7), at(12), at(17)]);
+}
+
+/// Where no look found a request, the seconds of those that came and went in between tell how many there were.
+#[test]
+fn calls_that_no_look_saw_are_drawn() {
+    let between = |second, calls| Look {
+        calls,
+        ..look(second, 0.0, 0.0)
+    };
+    let samples = looks(&[
+        between(5, (0.0, 0.0)),
+        between(10, (10.0, 15.0)),
+        // Calls that take longer than the pause tell nothing of it.
+        between(15, (1.0, 14.0)),
+    ]);
+    let records = records(vec![(0, took()), (15, alarm("x", "m-0"))]);
+    let course = course(&clean(YAML), &records, &samples);
+    insta::assert_snapshot!(by_second(&course, &course.servers[0].running), @"0.0 0.0 0.0 0.0 0.0 3.0 3.0 3.0 3.0 3.0 0.0 0.0 0.0 0.0 0.0");
+}
+
+/// A server that was found to hang did so since the last look that saw it move; what it counts as being computed is not.
+#[test]
+fn a_hang_begins_with_the_last_sign_of_life() {
+    let mut all = vec![look(5, 3.0, 400.0), look(10, 3.0, 400.0)];
+    all.extend([15, 20, 25].map(|second| look(second, 3.0, 0.0)));
+    all.push(Look {
+        generation: 2,
+        ..look(40, 2.0, 100.0)
+    });
+    let stalled = Event::Judged {
+        unit: UnitId::new("m-0"),
+        generation: Generation(1),
+        liveness: Liveness::Stalled,
+        why: "no counter moved".to_owned(),
+    };
+    let stop = Event::StopIntended {
+        unit: UnitId::new("m-0"),
+        generation: Generation(1),
+        why: StopWhy::Lifeless,
+    };
+    let stopped = Event::Stopped {
+        unit: UnitId::new("m-0"),
+        generation: Generation(1),
+    };
+    let records = records(vec![
+        (0, took()),
+        (1, start("m-0", 1)),
+        ready_at("m-0", 1, 2),
+        (26, stalled),
+        (26, stop),
+        (27, stopped),
+        (28, start("m-0", 2)),
+        ready_at("m-0", 2, 35),
+        (40, alarm("x", "m-0")),
+    ]);
+    let course = course(&clean(YAML), &records, &looks(&all));
+    let spans = course.groups[0].lanes[0].spans.iter();
+    let spans: Vec<String> = spans
+        .map(|span| {
+            let second = |moment: Timestamp| moment.since(at(0)).as_secs();
+            let (from, to) = (second(span.from), second(span.to));
+            format!("{from}-{to} {:?}: {}", span.doing, span.words)
+        })
+        .collect();
+    insta::assert_snapshot!(spans.join("\n"), @r"
+    1-2 Starting: start 1: starting
+    2-10 Ready: start 1: ready
+    10-26 Hung: start 1: hangs: no counter moved
+    26-27 Stopping: start 1: stopped: the run is over
+    28-35 Starting: start 2: starting
+    35-40 Ready: start 2: ready
+    ");
+    let one = &course.servers[0];
+    insta::assert_snapshot!(by_second(&course, &one.running), @"- - 0.5 1.5 2.5 3.0 3.0 3.0 3.0 3.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 - - - - - - - - - - 0.2 0.6 1.0 1.4 1.8");
+    insta::assert_snapshot!(by_second(&course, &one.stuck), @"- - 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 - - - - - - - - - - 0.0 0.0 0.0 0.0 0.0");
+}
+
+/// In a rehearsal all is told by the cluster's clock, and the kill that belongs to it is no death.
+#[test]
+fn a_rehearsal_is_told_by_the_clusters_clock() {
+    let mut plan = clean(YAML);
+    plan.shares.speed = Some(60.0);
+    let events = || {
+        vec![
+            (0, took()),
+            (1, start("m-0", 1)),
+            ready_at("m-0", 1, 2),
+            (10, start("eval-hle", 1)),
+            (20, progress(5)),
+            (21, exit("eval-hle", 137)),
+            (22, start("eval-hle", 2)),
+            (30, progress(9)),
+            (31, exit("eval-hle", 137)),
+        ]
+    };
+    let samples = looks(&[look(5, 2.0, 1200.0), look(10, 2.0, 3000.0)]);
+    let played = course(&plan, &records(events()), &samples);
+    assert_eq!(played.frame.span(), Millis::from_secs(31 * 60));
+    assert_eq!(played.here, (at(0), at(31)));
+    assert!(
+        (played.paces[0].mean - 0.5).abs() < 1e-9,
+        "{}",
+        played.paces[0].mean
+    );
+    let most = played.servers[0].tokens.iter().flatten();
+    let most = most.copied().fold(0.0, f64::max);
+    assert!((most - 10.0).abs() < 1e-9, "{most}");
+    let marks = |course: &Course| {
+        let lanes = course.groups.iter().flat_map(|group| &group.lanes);
+        let marks = lanes.flat_map(|lane| &lane.marks);
+        marks.map(|mark| mark.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(marks(&played), [MarkKind::Tried, MarkKind::Died]);
+    assert_eq!((played.restarts(), played.tries()), (0, 1));
+    // Without a rehearsal nobody kills clients to try something.
+    plan.shares.speed = None;
+    let real = course(&plan, &records(events()), &samples);
+    assert_eq!(marks(&real), [MarkKind::Died, MarkKind::Died]);
+    assert_eq!((real.restarts(), real.tries()), (1, 0));
+    assert!((real.paces[0].mean - 30.0).abs() < 1e-9);
 }
 
 #[test]

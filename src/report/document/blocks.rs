@@ -132,7 +132,7 @@ pub(in crate::report) fn judgement(judged: &Judgement) -> Vec<Block> {
     }
     if let (Some(speed), Some((_, lines))) = (judged.speed, sections.first_mut()) {
         lines.push(format!(
-            "times are those of the cluster, {speed} hours of which took one here; the tables have those of this machine, but for what servers counted themselves"
+            "all times are those of the cluster, {speed} hours of which took one here"
         ));
     }
     if let Some((_, lines)) = sections.first_mut() {

@@ -211,7 +211,7 @@ mod tests {
         insta::assert_snapshot!(said, @r#"
         what limits it
           limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
-          times are those of the cluster, 60 hours of which took one here; the tables have those of this machine, but for what servers counted themselves
+          all times are those of the cluster, 60 hours of which took one here
           samples: samples.1.jsonl.gz: ``
 
         advice

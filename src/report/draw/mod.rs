@@ -13,6 +13,6 @@ mod ticks;
 pub(in crate::report) use escape::escaped;
 pub(in crate::report) use number::{amount, coordinate, percent, seconds};
 pub(in crate::report) use path::{area, bars, line, polyline};
-pub(in crate::report) use plot::{End, Plot, bands};
+pub(in crate::report) use plot::{Plot, bands};
 pub(in crate::report) use scale::Scale;
-pub(in crate::report) use ticks::{logarithmic, moments, nice};
+pub(in crate::report) use ticks::{elapsed, logarithmic, moments, nice};

@@ -19,31 +19,17 @@ pub(in crate::report) struct Plot {
     pub(in crate::report) columns: Vec<(f64, String, Option<String>)>,
     /// What is drawn, as SVG.
     pub(in crate::report) shapes: String,
-    /// Names of lines at their ends.
-    pub(in crate::report) ends: Vec<End>,
-}
-
-/// The name of a line, beside its end.
-#[derive(Debug, Clone)]
-pub(in crate::report) struct End {
-    /// Its height, from 0 to 1.
-    pub(in crate::report) at: f64,
-    /// Its CSS class, which says its hue.
-    pub(in crate::report) class: String,
-    /// The name.
-    pub(in crate::report) text: String,
 }
 
 impl Plot {
     /// The chart as HTML.
     pub(in crate::report) fn html(&self) -> String {
         let mut out = String::new();
-        let ends = if self.ends.is_empty() { "" } else { " named" };
         let height = self.height;
         // Writing to a string cannot fail.
         let _ = write!(
             out,
-            "<div class=\"plot{ends}\" style=\"--h:{height}px\"><div class=\"ys\">"
+            "<div class=\"plot\" style=\"--h:{height}px\"><div class=\"ys\">"
         );
         for (at, text) in &self.rows {
             let text = escaped(text);
@@ -61,18 +47,6 @@ impl Plot {
         self.grid(&mut out);
         out.push_str(&self.shapes);
         out.push_str("</svg>");
-        if !self.ends.is_empty() {
-            out.push_str("<div class=\"ends\">");
-            for end in apart(&self.ends, self.height) {
-                let (class, text) = (&end.class, escaped(&end.text));
-                let at = coordinate(100.0 * end.at);
-                let _ = write!(
-                    out,
-                    "<span class=\"{class}\" style=\"bottom:{at}%\">{text}</span>"
-                );
-            }
-            out.push_str("</div>");
-        }
         out.push_str(&columns(&self.columns));
         out.push_str("</div>");
         out
@@ -122,23 +96,6 @@ fn columns(all: &[(f64, String, Option<String>)]) -> String {
     out + "</div>"
 }
 
-/// Names that would lie upon each other are moved apart, as little as that takes; they keep their order.
-fn apart(ends: &[End], height: u16) -> Vec<End> {
-    let room = 17.0 / f64::from(height.max(1));
-    let mut ends = ends.to_vec();
-    ends.sort_by(|one, other| one.at.total_cmp(&other.at));
-    for index in 1..ends.len() {
-        ends[index].at = ends[index].at.max(ends[index - 1].at + room);
-    }
-    // Back from the top.
-    let mut above = 1.0 + room;
-    for end in ends.iter_mut().rev() {
-        end.at = end.at.min(above - room);
-        above = end.at;
-    }
-    ends
-}
-
 /// Upright bands over all of a chart, at most a hundred, each with words that are shown where it is pointed at. Answers SVG.
 /// `words` is asked for the pieces from one to another.
 #[expect(clippy::cast_precision_loss, reason = "some hundred pieces")]
@@ -168,8 +125,6 @@ pub(in crate::report) fn bands(
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -183,14 +138,9 @@ mod tests {
                 (0.5, "15:00".to_owned(), None),
             ],
             shapes: "<path d=\"M0 0\"/>".to_owned(),
-            ends: vec![End {
-                at: 0.5,
-                class: "c1".to_owned(),
-                text: "a&b".to_owned(),
-            }],
         };
         insta::assert_snapshot!(plot.html().replace("><", ">\n<"), @r#"
-        <div class="plot named" style="--h:80px">
+        <div class="plot" style="--h:80px">
         <div class="ys">
         <span style="bottom:0%">0</span>
         <span style="bottom:50%">20</span>
@@ -200,9 +150,6 @@ mod tests {
         <path class="base" d="M0 100H1000"/>
         <path d="M0 0"/>
         </svg>
-        <div class="ends">
-        <span class="c1" style="bottom:50%">a&amp;b</span>
-        </div>
         <div class="xs days">
         <span class="first" style="left:0%">14:00<b>31 Dec</b>
         </span>
@@ -215,15 +162,5 @@ mod tests {
         <g class="bands"><rect class="h" x="500" width="500" height="100"><title>a
         &lt;b&gt;</title></rect></g>
         "#);
-    }
-
-    proptest! {
-        #[test]
-        fn names_do_not_lie_upon_each_other(heights in prop::collection::vec(0.0_f64..=1.0, 1..9)) {
-            let ends: Vec<End> = heights.iter().map(|at| End { at: *at, class: String::new(), text: String::new() }).collect();
-            let moved = apart(&ends, 200);
-            prop_assert!(moved.windows(2).all(|two| two[1].at - two[0].at >= 17.0 / 200.0 - 1e-9));
-            prop_assert!(moved.iter().all(|end| end.at <= 1.0 + 1e-9));
-        }
     }
 }

@@ -94,6 +94,32 @@ pub(in crate::report) fn moments(frame: &Frame, zone: &TimeZone, most: u64) -> V
         .collect()
 }
 
+/// Round lengths of time since a frame's begin, at most so many: where no clock on a wall shows its moments.
+pub(in crate::report) fn elapsed(frame: &Frame, most: u64) -> Vec<Moment> {
+    let span = frame.span().as_secs();
+    let fits = |step: &u64| span / step < most.max(1);
+    let step = STEPS.into_iter().find(fits);
+    let step = step.unwrap_or_else(|| (span / most.max(1)).div_ceil(86_400).max(1) * 86_400);
+    let (unit, word) = match span {
+        short if short < 180 => (1, "s"),
+        short if short < 3 * 3600 => (60, "min"),
+        short if short < 3 * 86_400 => (3600, "h"),
+        _ => (86_400, "d"),
+    };
+    let ticks = (0..=span / step).map(|tick| tick * step);
+    let ticks = ticks.filter(|seconds| seconds % unit == 0);
+    ticks
+        .map(|seconds| Moment {
+            at: frame.from + Millis::from_secs(seconds),
+            text: match seconds {
+                0 => "0".to_owned(),
+                seconds => format!("{} {word}", seconds / unit),
+            },
+            day: None,
+        })
+        .collect()
+}
+
 fn local(at: Timestamp, zone: &TimeZone) -> Option<jiff::Zoned> {
     let millis = i64::try_from(at.0).ok()?;
     let at = jiff::Timestamp::from_millisecond(millis).ok()?;
@@ -152,6 +178,26 @@ mod tests {
         21:30 (31 Dec), 22:00, 22:30
         00:00 (1 Jan), 06:00, 12:00, 18:00
         1 Jan, 3 Jan, 5 Jan, 7 Jan, 9 Jan
+        ");
+    }
+
+    #[test]
+    fn lengths_of_time_are_round() {
+        let said = |length| {
+            let from = Timestamp(1_767_211_620_123);
+            let frame = Frame::new(from, from + Millis::from_secs(length), 240, Millis(0));
+            let moments = elapsed(&frame, 6).into_iter();
+            moments
+                .map(|moment| moment.text)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let all = [said(90), said(2360), said(5 * 3600), said(5 * 86_400)];
+        insta::assert_snapshot!(all.join("\n"), @r"
+        0, 30 s, 60 s, 90 s
+        0, 10 min, 20 min, 30 min
+        0, 1 h, 2 h, 3 h, 4 h, 5 h
+        0, 1 d, 2 d, 3 d, 4 d, 5 d
         ");
     }
 

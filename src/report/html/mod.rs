@@ -1,5 +1,6 @@
 //! A report as one page of HTML that needs nothing else: no network, no script to be complete, no font.
 
+mod answer;
 mod course;
 mod gpus;
 #[cfg(test)]

@@ -57,6 +57,8 @@ pub(super) struct Night {
     pub(super) length: Millis,
     /// How often samples are taken.
     pub(super) every: Millis,
+    /// As a rehearsal: hours of the cluster in an hour.
+    pub(super) speed: Option<f64>,
 }
 
 impl Night {
@@ -79,7 +81,9 @@ impl Night {
             );
         }
         let evals = "evals:\n  hle: { command: [/bin/true], results: out, finished: { count: 1900 }, node: node-0 }\n";
-        clean(&(yaml + &models + evals))
+        let mut plan = clean(&(yaml + &models + evals));
+        plan.shares.speed = self.speed;
+        plan
     }
 
     /// Its journal: two servers have trouble, the evaluation is held once, and for half an hour nobody watches.

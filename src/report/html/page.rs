@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::course;
 use super::parts::{Page, none, section};
-use super::{spreads, summary, tables, verdicts};
+use super::{answer, spreads, summary, tables, verdicts};
 use crate::report::charts::Charts;
 use crate::report::document::{Report, Subject};
 use crate::report::draw::escaped;
@@ -13,7 +13,7 @@ const STYLE: &str = include_str!("page.css");
 /// Shows at once, and for fingers, what a browser shows of a `<title>` after a while, and for a mouse alone.
 const SCRIPT: &str = include_str!("page.js");
 /// The only script that a browser is to run here: SHA-256 of the above, as Content-Security-Policy wants it.
-pub(super) const SCRIPT_HASH: &str = "sha256-QytAi6Vj20szaQAhFVAbpgkxllWDAgNfM/ooiwChDGQ=";
+pub(super) const SCRIPT_HASH: &str = "sha256-dZI8GB2mxj9aTVEzeP3YgBxJtYg44lJTIeHpTWfVZVA=";
 
 /// The report as one page. Times of day are those of `zone`. The same report, charts and zone give the same bytes.
 pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String {
@@ -25,7 +25,7 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
     )];
     sections.push((
         "verdict",
-        "What limited it, and what to change",
+        "What limited it",
         verdicts::section(&page, report),
     ));
     match &charts.course {
@@ -47,6 +47,7 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
     let bodies: String = bodies
         .map(|(id, title, body)| section(id, title, body))
         .collect();
+    let answers = answer::cards(report);
     let (title, header) = summary::header(&page, report);
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'; img-src data:"
@@ -57,7 +58,7 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
         <meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">\
         <link rel=\"icon\" href=\"data:,\"><title>{}</title>\n<style>\n{STYLE}</style></head>\n<body><main>\n\
-        <header>{header}<nav aria-label=\"Sections\">{links}</nav></header>\n{bodies}\
+        <header>{header}{answers}<nav aria-label=\"Sections\">{links}</nav></header>\n{bodies}\
         <footer>{}</footer>\n</main><div id=\"tip\" hidden></div><script>{SCRIPT}</script></body></html>\n",
         escaped(&title),
         foot(),
@@ -65,7 +66,7 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
 }
 
 fn foot() -> &'static str {
-    "The same numbers for programs are in <code>report.json</code>. What each means stands in <code>docs/REPORT.md</code>."
+    "The same numbers for programs are in <code>report.json</code>, and as text in <code>report.md</code>. <code>toolorch report --help</code> says how a report is made, <code>toolorch what-if --help</code> how to ask for other changes."
 }
 
 fn unknown(report: &Report) -> String {

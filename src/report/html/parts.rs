@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::{Millis, Timestamp};
 use crate::report::charts::{Charts, Frame};
-use crate::report::draw::{amount, escaped, moments, nice};
+use crate::report::draw::{amount, elapsed, escaped, moments, nice};
 
 /// What all sections are made of.
 pub(super) struct Page<'a> {
@@ -75,15 +75,23 @@ pub(super) fn dot(class: Option<usize>) -> String {
     }
 }
 
-/// What is short enough for a caption of a model that is named by its folder: `nvidia/Nemotron-Orchestrator-8B`.
-pub(super) fn short(model: &str) -> &str {
+/// What tells a model from others in little room: the last part of its name, which may be that of its folder.
+fn short(model: &str) -> &str {
     let path = model.trim_end_matches('/');
-    if !path.starts_with('/') {
-        return model;
+    path.rsplit('/')
+        .next()
+        .filter(|part| !part.is_empty())
+        .unwrap_or(model)
+}
+
+/// The short name of a model as HTML; pointing at it tells the whole.
+pub(super) fn model(name: &str) -> String {
+    let short = short(name);
+    if short == name {
+        return escaped(name);
     }
-    let mut slashes = path.rmatch_indices('/').map(|(at, _)| at);
-    let cut = slashes.nth(1).map_or(0, |at| at + 1);
-    &path[cut..]
+    let (short, name) = (escaped(short), escaped(name));
+    format!("<span class=\"h\" title=\"{name}\">{short}</span>")
 }
 
 /// `1 server`, `2 servers`.
@@ -99,7 +107,7 @@ impl Page<'_> {
             return String::new();
         };
         let key = known.key.as_ref();
-        let key = key.map(|key| format!(" <span>{}</span>", escaped(short(key))));
+        let key = key.map(|key| format!(" <span>{}</span>", model(key)));
         let (dot, name) = (dot(Some(class)), escaped(&known.name));
         format!("{dot}<b>{name}</b>{}", key.unwrap_or_default())
     }
@@ -114,9 +122,19 @@ impl Page<'_> {
         )
     }
 
-    /// A moment, as exactly as the frame is long.
+    /// In a rehearsal: hours of the cluster in an hour here.
+    pub(super) fn speed(&self) -> Option<f64> {
+        self.charts.course.as_ref()?.speed
+    }
+
+    /// A moment, as exactly as the frame is long. No clock on a wall shows those of a rehearsal: they are told from its begin on.
     pub(super) fn moment(&self, at: Timestamp, frame: &Frame) -> String {
+        if self.speed().is_some() {
+            let after = at.since(frame.from);
+            return format!("after {after}");
+        }
         let form = match frame.span() {
+            moment if moment < Millis::from_secs(60) => "%H:%M:%S%.1f",
             short if short < Millis::from_secs(3600) => "%H:%M:%S",
             day if day < Millis::from_secs(20 * 3600) => "%H:%M",
             _ => "%-d %b %H:%M",
@@ -134,7 +152,10 @@ impl Page<'_> {
 
     /// Words below a chart over time, at most so many.
     pub(super) fn columns(&self, frame: &Frame, most: u64) -> Vec<(f64, String, Option<String>)> {
-        let moments = moments(frame, self.zone, most);
+        let moments = match self.speed() {
+            Some(_) => elapsed(frame, most),
+            None => moments(frame, self.zone, most),
+        };
         // The head of the page names the day of a short run.
         let days = moments.iter().filter(|moment| moment.day.is_some()).count();
         let named = moments.into_iter().map(|moment| {

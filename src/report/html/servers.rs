@@ -1,10 +1,23 @@
 //! Requests and KV caches over time, model by model.
 
-use super::parts::{Page, counted, hue, mean, most, upright};
-use crate::report::charts::{ClassSeries, Course};
-use crate::report::draw::{Plot, Scale, amount, area, bands, line, percent};
+use std::fmt::Write as _;
 
-const KEY: &str = "<ul class=\"key\" style=\"margin-top:.6rem\"><li><i></i>being computed, in the hue of the model</li><li><i style=\"background:var(--wait);opacity:.6\"></i>waiting in its queue, on top</li></ul>";
+use super::parts::{Page, counted, hue, mean, most, none, upright};
+use crate::base::Timestamp;
+use crate::report::charts::{ClassSeries, Course};
+use crate::report::draw::{Plot, Scale, amount, area, bands, coordinate, line, percent};
+
+const COMPUTED: &str = "<li><i></i>being computed, in the hue of the model</li>";
+const STUCK: &str = "<li><i class=\"stuck\"></i>at a server that hangs</li>";
+const WAITING: &str = "<li><i class=\"waiting\"></i>waiting in its queue, on top</li>";
+const LOOKS: &str = "<li><i class=\"look\"></i>a look at its servers</li>";
+
+/// A class with fewer requests than this at all times has no chart.
+const LEAST: f64 = 0.05;
+/// Nor has a KV cache of which never more than this share was used.
+const LITTLE: f64 = 0.1;
+/// So few looks are shown one by one: between them nothing was seen.
+const FEW: usize = 40;
 
 /// Empty where nothing was sampled.
 pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
@@ -12,58 +25,131 @@ pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
         .servers
         .iter()
         .filter(|one| ClassSeries::has(&one.running) || ClassSeries::has(&one.kv));
-    let panels: String = known.map(|one| of_class(page, course, one)).collect();
-    if panels.is_empty() {
-        return panels;
+    let (shown, idle): (Vec<_>, Vec<_>) =
+        known.partition(|one| most(&requests(one)) >= LEAST || most(&one.kv_most) > LITTLE);
+    if shown.is_empty() && idle.is_empty() {
+        return String::new();
     }
-    format!("{KEY}{panels}")
+    let mut out = key(&shown);
+    for one in shown {
+        out.push_str(&of_class(page, course, one));
+    }
+    if !idle.is_empty() {
+        let names = idle.iter().filter_map(|one| {
+            let class = page.charts.classes.all().get(one.class)?;
+            Some(format!("`{}`", class.name))
+        });
+        let names = names.collect::<Vec<_>>().join(", ");
+        out.push_str(&none(&format!(
+            "Without a chart, for hardly a request was there at any time: {names}."
+        )));
+    }
+    out
+}
+
+fn key(shown: &[&ClassSeries]) -> String {
+    let any = |series: fn(&ClassSeries) -> &[Option<f64>]| {
+        shown.iter().any(|one| most(series(one)) > 0.0)
+    };
+    let parts = [
+        (!shown.is_empty(), COMPUTED),
+        (any(|one| &one.stuck), STUCK),
+        (any(|one| &one.waiting), WAITING),
+        (shown.iter().any(|one| one.looks.len() <= FEW), LOOKS),
+    ];
+    let parts = parts.iter().filter(|(is_there, _)| *is_there);
+    let parts: String = parts.map(|(_, part)| *part).collect();
+    format!("<ul class=\"key\" style=\"margin-top:.6rem\">{parts}</ul>")
+}
+
+/// All requests of a class: computed, stuck and waiting.
+fn requests(one: &ClassSeries) -> Vec<Option<f64>> {
+    upon(&upon(&one.running, &one.stuck), &one.waiting)
+}
+
+/// One series on top of another, where that is known.
+fn upon(below: &[Option<f64>], above: &[Option<f64>]) -> Vec<Option<f64>> {
+    let pairs = below.iter().zip(above);
+    pairs
+        .map(|(below, above)| Some((*below)? + above.unwrap_or_default()))
+        .collect()
 }
 
 fn of_class(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
     let servers = counted(one.servers as u64, "server");
     let name = page.class(one.class);
     let hue = hue(Some(one.class));
-    let (left, right) = (requests(page, course, one), cache(page, course, one));
+    let few = match one.looks.len() {
+        few if few <= FEW => format!(", seen in {}", counted(few as u64, "look")),
+        _ => String::new(),
+    };
+    let unused = match most(&one.kv_most) {
+        little if ClassSeries::has(&one.kv) && little <= LITTLE => {
+            format!(" · KV cache {} full at most", percent(little))
+        }
+        _ => String::new(),
+    };
+    let (requests, cache) = (of_requests(page, course, one), cache(page, course, one));
     format!(
-        "<div class=\"pair {hue}\"><figure><figcaption class=\"one\">{name} <span>· requests, {servers}</span></figcaption>{left}</figure>{right}</div>"
+        "<div class=\"{hue}\"><figure><figcaption>{name} <span>· requests, {servers}{few}{unused}</span></figcaption>{requests}</figure>{cache}</div>"
     )
 }
 
-fn requests(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
-    let pairs = one.running.iter().zip(&one.waiting);
-    let sum: Vec<Option<f64>> = pairs
-        .map(|(running, waiting)| Some((*running)? + waiting.unwrap_or_default()))
-        .collect();
-    let (top, rows) = upright(most(&sum).max(4.0), 4);
+fn of_requests(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
+    let computed = upon(&one.running, &one.stuck);
+    let all = upon(&computed, &one.waiting);
+    let (top, rows) = upright(most(&all).max(1.0), 4);
     let scale = Scale::Linear { from: 0.0, to: top };
     let hover = bands(course.frame.pieces(), |range| {
         let running = mean(&one.running[range.clone()])?;
-        let when = page.pieces(&course.frame, &range);
-        let waiting = mean(&one.waiting[range]);
-        let waiting = waiting.map(|waiting| format!(", {} waiting", amount(waiting)));
-        Some(format!(
-            "{when}\n{} running{}",
-            amount(running),
-            waiting.unwrap_or_default()
-        ))
+        let mut words = page.pieces(&course.frame, &range);
+        let _ = write!(words, "\n{} being computed", amount(running));
+        let more = |series: &[Option<f64>]| mean(&series[range.clone()]);
+        if let Some(stuck) = more(&one.stuck) {
+            let _ = write!(words, ", {} at a server that hangs", amount(stuck));
+        }
+        if let Some(waiting) = more(&one.waiting) {
+            let _ = write!(words, ", {} waiting", amount(waiting));
+        }
+        Some(words)
     });
+    let mut shapes = String::new();
+    let mut shape = |class: &str, path: String| {
+        if !path.is_empty() {
+            let _ = write!(shapes, "<path class=\"{class}\" d=\"{path}\"/>");
+        }
+    };
+    if most(&one.waiting) > 0.0 {
+        shape("waiting", area(&all, Some(&computed), scale));
+    }
+    if most(&one.stuck) > 0.0 {
+        shape("stuck", area(&computed, Some(&one.running), scale));
+    }
+    shape("fill", area(&one.running, None, scale));
+    shape("look", looks(course, &one.looks));
     let plot = Plot {
         label: "requests running and waiting".to_owned(),
-        height: 110,
+        height: 96,
         rows,
-        columns: page.columns(&course.frame, 6),
-        shapes: format!(
-            "<path class=\"waiting\" d=\"{}\"/><path class=\"fill\" d=\"{}\"/>{hover}",
-            area(&sum, Some(&one.running), scale),
-            area(&one.running, None, scale)
-        ),
-        ends: Vec::new(),
+        columns: page.columns(&course.frame, 9),
+        shapes: shapes + &hover,
     };
     plot.html()
 }
 
+/// Strokes where few looks were.
+fn looks(course: &Course, looks: &[Timestamp]) -> String {
+    let few = looks.iter().filter(|_| looks.len() <= FEW);
+    let within = few.filter(|at| **at >= course.frame.from && **at <= course.frame.to);
+    within
+        .map(|at| format!("M{} 100V94", coordinate(1000.0 * course.frame.place(*at))))
+        .collect()
+}
+
+/// Nothing where next to nothing of it was ever used.
 fn cache(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
-    if !ClassSeries::has(&one.kv) {
+    let fullest = most(&one.kv_most);
+    if fullest <= LITTLE {
         return String::new();
     }
     let scale = Scale::Linear { from: 0.0, to: 1.0 };
@@ -80,21 +166,28 @@ fn cache(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
             percent(fullest)
         ))
     });
+    let thin = match one.servers {
+        1 => String::new(),
+        _ => format!("<path class=\"thin\" d=\"{}\"/>", line(&one.kv_most, scale)),
+    };
     let plot = Plot {
         label: "use of the KV cache".to_owned(),
-        height: 110,
+        height: 56,
         rows,
-        columns: page.columns(&course.frame, 6),
+        columns: page.columns(&course.frame, 9),
         shapes: format!(
-            "<path class=\"pale\" d=\"{}\"/><path class=\"line\" d=\"{}\"/><path class=\"thin\" d=\"{}\"/>{hover}",
+            "<path class=\"pale\" d=\"{}\"/><path class=\"line\" d=\"{}\"/>{thin}{hover}",
             area(&one.kv, None, scale),
-            line(&one.kv, scale),
-            line(&one.kv_most, scale)
+            line(&one.kv, scale)
         ),
-        ends: Vec::new(),
+    };
+    let fullest = percent(fullest);
+    let what = match one.servers {
+        1 => format!("· {fullest} full at most"),
+        _ => format!("· mean, and the fullest server (thin), {fullest} at most"),
     };
     format!(
-        "<figure><figcaption class=\"one\"><b>KV cache</b> <span>mean, and the fullest server (thin)</span></figcaption>{}</figure>",
+        "<figure class=\"below\"><figcaption>KV cache <span>{what}</span></figcaption>{}</figure>",
         plot.html()
     )
 }

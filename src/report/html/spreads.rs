@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parts::{Page, counted, dot, hue, none, short, upright};
+use super::parts::{Page, counted, dot, hue, model as model_name, none, upright};
 use crate::report::charts::{Bin, Spread};
 use crate::report::document::Report;
 use crate::report::draw::{
@@ -26,7 +26,11 @@ pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
                 escaped(&evaluation.name)
             );
         }
-        out.push_str("<div class=\"grid3\">");
+        let _ = write!(
+            out,
+            "<div class=\"spreads\" style=\"--cols:{}\">",
+            columns(spreads.len())
+        );
         spreads
             .iter()
             .take(MOST)
@@ -48,10 +52,16 @@ pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
     )
 }
 
+/// So many of these stand beside each other that no row is much shorter than the others.
+fn columns(count: usize) -> usize {
+    let empty = |columns: &usize| count.next_multiple_of(*columns) - count;
+    [4, 3, 2].into_iter().min_by_key(empty).unwrap_or(2)
+}
+
 fn of_spread(spread: &Spread) -> String {
     let models = match spread.models.as_slice() {
         [] => String::new(),
-        [model] => format!(" <span>{}</span>", escaped(short(model))),
+        [model] => format!(" <span>{}</span>", model_name(model)),
         models => format!(" <span>{}</span>", counted(models.len() as u64, "model")),
     };
     let [p50, p90, p99] = spread.percentiles.map(seconds);
@@ -61,7 +71,7 @@ fn of_spread(spread: &Spread) -> String {
     let (scale, columns) = axis(spread);
     let (upper, lower) = (histogram(spread, scale), curve(spread, scale, columns));
     format!(
-        "<figure class=\"{hue}\"><figcaption><div class=\"one\">{dot}<b>{name}</b>{models}</div><span>{calls} · P50 {p50} · P90 {p90} · P99 {p99}{log}</span></figcaption>{upper}<div style=\"height:1rem\"></div>{lower}</figure>"
+        "<figure class=\"{hue}\"><figcaption><div class=\"one\">{dot}<b>{name}</b>{models}</div><span>{calls} · P50 {p50} · P90 {p90} · P99 {p99}{log}</span></figcaption>{upper}{lower}</figure>"
     )
 }
 

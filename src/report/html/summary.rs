@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, counted, lines};
+use crate::base::Millis;
 use crate::report::charts::Course;
 use crate::report::document::{Report, Subject, accuracy_lines};
 use crate::report::draw::{amount, coordinate, escaped, percent};
@@ -28,10 +29,12 @@ pub(super) fn header(page: &Page<'_>, report: &Report) -> (String, String) {
                 (None, Some(_)) => "goes on".to_owned(),
                 (None, None) => "its journal cannot be read".to_owned(),
             };
-            let when = page.charts.course.as_ref();
-            let when = when.map_or_else(String::new, |course| format!(" · {}", span(page, course)));
+            let course = page.charts.course.as_ref();
+            let when =
+                course.map_or_else(String::new, |course| format!(" · {}", span(page, course)));
+            let played = course.and_then(played).unwrap_or_default();
             let head = format!(
-                "<p class=\"kind\">Run <code>{}</code></p><h1>{}</h1><p class=\"sub\">{state}{when}</p>",
+                "<p class=\"kind\">Run <code>{}</code></p><h1>{}</h1><p class=\"sub\">{state}{when}</p>{played}",
                 escaped(run),
                 escaped(cluster)
             );
@@ -40,19 +43,35 @@ pub(super) fn header(page: &Page<'_>, report: &Report) -> (String, String) {
     }
 }
 
+/// Of a run that is shorter seconds are told.
+const SHORT: Millis = Millis::from_secs(600);
+
+/// That it is a rehearsal, and by which clock its times are.
+fn played(course: &Course) -> Option<String> {
+    let speed = course.speed?;
+    let (from, to) = course.here;
+    Some(format!(
+        "<p class=\"played\"><b>Rehearsal at {}x</b> Times are the cluster's unless said otherwise: {} of it took {} here.</p>",
+        amount(speed),
+        course.frame.span(),
+        to.since(from)
+    ))
+}
+
 /// `31 Dec 2025, 21:07 – 23:10 (Europe/Berlin)`.
 fn span(page: &Page<'_>, course: &Course) -> String {
-    let frame = &course.frame;
+    let (from, to) = course.here;
     let day = "%-d %b %Y";
-    let (first, last) = (page.clock(frame.from, day), page.clock(frame.to, day));
-    let (from, to) = (
-        page.clock(frame.from, "%H:%M"),
-        page.clock(frame.to, "%H:%M"),
-    );
+    let (first, last) = (page.clock(from, day), page.clock(to, day));
     let zone = match page.zone.iana_name() {
         Some(name) => name.to_owned(),
-        None => page.clock(frame.from, "UTC%:z"),
+        None => page.clock(from, "UTC%:z"),
     };
+    let form = match to.since(from) {
+        short if short < SHORT => "%H:%M:%S",
+        _ => "%H:%M",
+    };
+    let (from, to) = (page.clock(from, form), page.clock(to, form));
     let last = if last == first {
         String::new()
     } else {
@@ -66,11 +85,12 @@ pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
     if let Some(course) = &page.charts.course {
         out.push_str(&tiles(course));
     }
-    for evaluation in &report.evaluations {
-        out.push_str(&of_evaluation(report, evaluation));
-    }
-    if report.evaluations.is_empty() {
+    let evaluations = report.evaluations.iter();
+    let cards: String = evaluations.map(|one| of_evaluation(report, one)).collect();
+    if cards.is_empty() {
         out.push_str("<p class=\"none\">it has no evaluation</p>");
+    } else {
+        let _ = write!(out, "<div class=\"cards\">{cards}</div>");
     }
     out
 }
@@ -94,10 +114,14 @@ fn tiles(course: &Course) -> String {
     }
     let lanes = course.groups.iter().flat_map(|group| &group.lanes);
     let units = lanes.count() as u64;
+    let tries = match course.tries() {
+        0 => String::new(),
+        _ => ", not counting the rehearsal's own kills".to_owned(),
+    };
     tiles.push((
         "Started again",
         course.restarts().to_string(),
-        format!("of {}", counted(units, "unit")),
+        format!("of {}{tries}", counted(units, "unit")),
     ));
     let open = course.alarms.iter().filter(|told| told.over.is_none());
     let open = match (course.alarms.len(), open.count()) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parts::{Page, dot, lines, marked};
+use super::parts::{Page, dot, lines, marked, model};
 use crate::report::document::{Block, Report, of_evaluation};
 use crate::report::draw::escaped;
 
@@ -41,19 +41,35 @@ fn table(page: &Page<'_>, left: usize, rows: &[Vec<String>]) -> String {
     let reasons = head.last().is_some_and(|name| name == "left out");
     let is_words = |column: usize| column < left || column == last && reasons;
     let class = |column: usize| if is_words(column) { " class=\"w\"" } else { "" };
+    // A model and its replicas share a column, so that it stays in sight where a table is scrolled.
+    let parted = head.iter().take(2).eq(["model", "replica"]);
+    let is_empty = |column: usize| {
+        body.iter()
+            .all(|row| row.get(column).is_none_or(String::is_empty))
+    };
+    let hidden =
+        |column: usize| parted && column == 1 || reasons && column == last && is_empty(last);
+    let shown = |(column, _): &(usize, &String)| !hidden(*column);
     let mut out = "<div class=\"scroll\"><table><thead><tr>".to_owned();
-    for (column, cell) in head.iter().enumerate() {
+    for (column, cell) in head.iter().enumerate().filter(shown) {
         let _ = write!(out, "<th{}>{}</th>", class(column), escaped(cell));
     }
     out.push_str("</tr></thead><tbody>");
     for row in body {
         out.push_str("<tr>");
-        for (column, cell) in row.iter().enumerate() {
-            let known = (column < left)
-                .then(|| page.charts.classes.find(cell))
-                .flatten();
-            let (class, dot, cell) = (class(column), dot(known), escaped(cell));
-            let _ = write!(out, "<td{class}>{dot}{cell}</td>");
+        for (column, cell) in row.iter().enumerate().filter(shown) {
+            let cell = match head[column].as_str() {
+                "model" if parted && cell.is_empty() => {
+                    let replica = row.get(1).map_or("", String::as_str);
+                    format!("<td class=\"w part\">{}</td>", escaped(replica))
+                }
+                "model" => {
+                    let dot = dot(page.charts.classes.find(cell));
+                    format!("<td{}>{dot}{}</td>", class(column), model(cell))
+                }
+                _ => format!("<td{}>{}</td>", class(column), escaped(cell)),
+            };
+            out.push_str(&cell);
         }
         out.push_str("</tr>");
     }

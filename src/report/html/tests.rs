@@ -1,5 +1,7 @@
 //! The page as a whole.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +19,7 @@ fn night() -> Night {
         times: 1,
         length: Millis(24 * HOUR.0),
         every: Millis::from_secs(240),
+        speed: None,
     }
 }
 
@@ -79,23 +82,20 @@ fn a_night_has_all_sections_in_their_order() {
     h3: hle
     h2: What happened
     h4: hle, its client started again once
-    h4: orchestrator nvidia/Nemotron-Orchestrator-8B · 4 units
-    h4: coder Qwen/Qwen2.5-Coder-14B-Instruct · 8 units
-    h4: answer Qwen/Qwen3-32B-FP8 · 8 units · started again once
-    h4: search openai/gpt-oss-20b · 4 units
+    h4: orchestrator Nemotron-Orchestrator-8B · 4 units
+    h4: coder Qwen2.5-Coder-14B-Instruct · 8 units
+    h4: answer Qwen3-32B-FP8 · 8 units · started again once
+    h4: search gpt-oss-20b · 4 units
     h3: 2 alarms
     h2: How fast it went
     figcaption: hle questions finished per minute · mean 1.32 (dashed)
     figcaption: Tokens generated per second by model, all replicas together
     h2: Queues and caches
-    figcaption: orchestrator nvidia/Nemotron-Orchestrator-8B · requests, 4 servers
-    figcaption: KV cache mean, and the fullest server (thin)
-    figcaption: coder Qwen/Qwen2.5-Coder-14B-Instruct · requests, 8 servers
-    figcaption: KV cache mean, and the fullest server (thin)
-    figcaption: answer Qwen/Qwen3-32B-FP8 · requests, 8 servers
-    figcaption: KV cache mean, and the fullest server (thin)
-    figcaption: search openai/gpt-oss-20b · requests, 4 servers
-    figcaption: KV cache mean, and the fullest server (thin)
+    figcaption: orchestrator Nemotron-Orchestrator-8B · requests, 4 servers
+    figcaption: KV cache · mean, and the fullest server (thin), 99.3 % at most
+    figcaption: coder Qwen2.5-Coder-14B-Instruct · requests, 8 servers · KV cache 2.7 % full at most
+    figcaption: answer Qwen3-32B-FP8 · requests, 8 servers
+    figcaption: KV cache · mean, and the fullest server (thin), 20 % at most
     h2: GPUs
     h4: node-0 4 GPUs · busy 91 % of the time
     h4: node-1 8 GPUs · busy 16.6 % of the time
@@ -103,9 +103,9 @@ fn a_night_has_all_sections_in_their_order() {
     h4: node-3 4 GPUs · busy 12.6 % of the time
     h2: Where calls went
     h2: How long calls took
-    figcaption: search openai/gpt-oss-20b300 calls · P50 1.76 s · P90 5.08 s · P99 10 s
-    figcaption: answer Qwen/Qwen3-32B-FP8300 calls · P50 33.8 s · P90 62.3 s · P99 116 s
-    figcaption: enhance_reasoning Qwen/Qwen2.5-Coder-14B-Instruct300 calls · P50 7.54 s · P90 11.6 s · P99 17.5 s
+    figcaption: search gpt-oss-20b300 calls · P50 1.76 s · P90 5.08 s · P99 10 s
+    figcaption: answer Qwen3-32B-FP8300 calls · P50 33.8 s · P90 62.3 s · P99 116 s
+    figcaption: enhance_reasoning Qwen2.5-Coder-14B-Instruct300 calls · P50 7.54 s · P90 11.6 s · P99 17.5 s
     h2: The tables
     h4: tools, end to end, in seconds
     h4: models of tools, in seconds
@@ -208,6 +208,44 @@ fn names_from_outside_are_nothing_but_words() {
     assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&#39; onload=x"));
     let hidden = |c: char| crate::base::is_hidden(c) && c != '\n';
     assert_eq!(page.chars().find(|c| hidden(*c)), None);
+}
+
+/// A rehearsal says so at once, and tells everything by the cluster's clock.
+#[test]
+fn a_rehearsal_has_one_clock() {
+    let mut night = night();
+    night.length = Millis(HOUR.0 / 4);
+    night.every = Millis(5_000);
+    night.speed = Some(20.0);
+    let (report, charts) = night.report();
+    let page = report_html(&report, &charts, &TimeZone::UTC);
+    let words = |from: &str, to: &str| {
+        let (_, rest) = page.split_once(from).unwrap();
+        rest.split_once(to).unwrap().0.to_owned()
+    };
+    insta::assert_snapshot!(words("<p class=\"sub\">", "<nav"), @r#"ended · 31 Dec 2025, 20:07 – 20:22 (UTC)</p><p class="played"><b>Rehearsal at 20x</b> Times are the cluster's unless said otherwise: 5h 00m of it took 15m 00s here.</p>"#);
+    insta::assert_snapshot!(words("<dt>Took</dt>", "<dt>Started").replace("><", ">\n<"), @r"
+    <dd>5h 00m<small>
+    </small>
+    </dd>
+    </div>
+    <div>
+    <dt>Questions per minute</dt>
+    <dd>6.35<small>of hle, 1851 finished</small>
+    </dd>
+    </div>
+    <div>
+    ");
+    // The same moments below all charts over time, and no clock of this machine.
+    let body = words("<nav", "<footer>");
+    let axes: Vec<&str> = body.split("<div class=\"xs\">").skip(1).collect();
+    let of_time = axes.iter().filter(|axis| axis.contains("1 h"));
+    assert!(of_time.clone().count() >= 8);
+    let words: BTreeSet<String> = of_time
+        .map(|axis| axis.split_once("</div>").unwrap().0.to_owned())
+        .collect();
+    assert_eq!(words.len(), 1, "{words:?}");
+    assert!(!body.contains("20:07"));
 }
 
 #[test]

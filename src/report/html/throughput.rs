@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::parts::{Page, hue, mean, most, upright};
 use crate::report::charts::{ClassSeries, Course, Pace};
-use crate::report::draw::{End, Plot, Scale, amount, bands, bars, escaped, line};
+use crate::report::draw::{Plot, Scale, amount, bands, bars, escaped, line};
 
 /// So many models have a line of their own: of more, those that generated most.
 const LINES: usize = 8;
@@ -35,7 +35,6 @@ fn of_pace(page: &Page<'_>, course: &Course, pace: &Pace) -> String {
             "<path class=\"fill\" d=\"{}\"/><path class=\"mean\" d=\"{level}\"/>{hover}",
             bars(&pace.per_minute, scale)
         ),
-        ends: Vec::new(),
     };
     format!(
         "<figure><figcaption><b>{}</b> <span>questions finished per minute · mean {} (dashed)</span></figcaption>{}</figure>",
@@ -66,18 +65,12 @@ fn tokens(page: &Page<'_>, course: &Course) -> String {
         class.map_or_else(String::new, |class| class.name.clone())
     };
     let mut shapes = String::new();
-    let (mut ends, mut key) = (Vec::new(), String::new());
+    let mut key = String::new();
     for one in shown.iter().rev() {
         let (hue, path) = (hue(Some(one.class)), line(&one.tokens, scale));
         let _ = write!(shapes, "<path class=\"line {hue}\" d=\"{path}\"/>");
     }
     for one in &shown {
-        let last = one.tokens.iter().flatten().last().copied();
-        ends.push(End {
-            at: scale.place(last.unwrap_or_default()),
-            class: hue(Some(one.class)),
-            text: name(one),
-        });
         let (hue, name) = (hue(Some(one.class)), escaped(&name(one)));
         let _ = write!(key, "<li class=\"{hue}\"><i></i>{name}</li>");
     }
@@ -97,14 +90,13 @@ fn tokens(page: &Page<'_>, course: &Course) -> String {
         rows,
         columns: page.columns(&course.frame, 9),
         shapes,
-        ends,
     };
     let hidden = match hidden {
         0 => String::new(),
         hidden => format!(" · {hidden} more are not drawn"),
     };
     format!(
-        "<figure><figcaption><b>Tokens generated per second</b> <span>by model, all replicas together{hidden}</span></figcaption><ul class=\"key ended\">{key}</ul>{}</figure>",
+        "<figure><figcaption><b>Tokens generated per second</b> <span>by model, all replicas together{hidden}</span></figcaption><ul class=\"key\">{key}</ul>{}</figure>",
         plot.html()
     )
 }

@@ -1,8 +1,9 @@
 //! Units and their attempts over time, and alarms.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::parts::{Page, counted, dot, hue, marked, short};
+use super::parts::{Page, counted, dot, hue, marked, model};
 use crate::base::Timestamp;
 use crate::report::charts::{Course, Doing, Frame, Group, Lane, MarkKind, Span, Told};
 use crate::report::draw::{Plot, coordinate, escaped};
@@ -18,7 +19,12 @@ const ALARMS: usize = 60;
 
 pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
     let frame = &course.frame;
-    let mut out = format!("<p class=\"lead\">{LEAD}</p>{KEY}<div class=\"groups\">");
+    let lead = match page.speed() {
+        Some(_) => format!("{LEAD} {PLAYED}"),
+        None => LEAD.to_owned(),
+    };
+    let key = key(course);
+    let mut out = format!("<p class=\"lead\">{lead}</p>{key}<div class=\"groups\">");
     for group in &course.groups {
         out.push_str(&of_group(page, course, group));
     }
@@ -34,15 +40,66 @@ pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
 }
 
 const LEAD: &str = "Each bar is a start of a unit, from its launch to its end.";
-const KEY: &str = "<ul class=\"key\"><li><i class=\"starting\"></i>starting</li><li><i class=\"ready\"></i>ready, at work</li><li><i class=\"troubled\"></i>not well, held</li><li><i class=\"stopping\"></i>stopping</li><li><i class=\"died\"></i>ended by itself</li><li><i class=\"over\"></i>evaluation over</li></ul>";
+/// Times of toolorch itself are not played.
+const PLAYED: &str = "Starts, stops and what toolorch takes to notice something are real, and so look longer than they are in the cluster.";
+/// What bars and strokes mean: CSS class and words.
+const KEY: [(&str, &str); 8] = [
+    ("queued", "in a queue"),
+    ("starting", "starting"),
+    ("ready", "ready, at work"),
+    ("troubled", "hung, slow or held"),
+    ("stopping", "stopping"),
+    ("died", "ended by itself"),
+    ("tried", "killed by the rehearsal itself"),
+    ("over", "evaluation over"),
+];
+
+/// The key of what there is.
+fn key(course: &Course) -> String {
+    let lanes = || course.groups.iter().flat_map(|group| &group.lanes);
+    let spans = lanes().flat_map(|lane| &lane.spans);
+    let doing = spans.map(|span| match doing(span.doing) {
+        "hung" | "held" => "troubled",
+        class => class,
+    });
+    let marks = lanes().flat_map(|lane| &lane.marks);
+    let marks = marks.map(|mark| match kind(mark.kind) {
+        "gave-up" => "died",
+        class => class,
+    });
+    let there: BTreeSet<&str> = doing.chain(marks).collect();
+    let items = KEY.iter().filter(|(class, _)| there.contains(class));
+    let items = items.map(|(class, words)| format!("<li><i class=\"{class}\"></i>{words}</li>"));
+    format!("<ul class=\"key\">{}</ul>", items.collect::<String>())
+}
+
+/// The CSS class of what a unit does.
+fn doing(doing: Doing) -> &'static str {
+    match doing {
+        Doing::Queued => "queued",
+        Doing::Starting => "starting",
+        Doing::Ready => "ready",
+        Doing::Troubled => "troubled",
+        Doing::Hung => "hung",
+        Doing::Stopping => "stopping",
+        Doing::Held => "held",
+    }
+}
+
+/// The CSS class of what happened to it.
+fn kind(kind: MarkKind) -> &'static str {
+    match kind {
+        MarkKind::Died => "died",
+        MarkKind::Tried => "tried",
+        MarkKind::GaveUp => "gave-up",
+        MarkKind::Over => "over",
+    }
+}
 
 fn of_group(page: &Page<'_>, course: &Course, group: &Group) -> String {
-    let starts: u64 = group
-        .lanes
-        .iter()
-        .map(|lane| lane.starts.saturating_sub(1))
-        .sum();
-    let mut words: Vec<String> = group.key.iter().map(|key| escaped(short(key))).collect();
+    let again = |lane: &Lane| lane.starts.saturating_sub(1 + lane.tries());
+    let starts: u64 = group.lanes.iter().map(again).sum();
+    let mut words: Vec<String> = group.key.iter().map(|key| model(key)).collect();
     if group.lanes.len() > 1 {
         words.push(counted(group.lanes.len() as u64, "unit"));
     }
@@ -114,17 +171,10 @@ fn of_lane(out: &mut String, page: &Page<'_>, frame: &Frame, lane: &Lane, top: u
     let unit = escaped(lane.unit.as_str());
     for span in spans {
         let (x, width) = place(frame, span.from, span.to);
-        let class = match span.doing {
-            Doing::Queued => "queued",
-            Doing::Starting => "starting",
-            Doing::Ready => "ready",
-            Doing::Troubled => "troubled",
-            Doing::Stopping => "stopping",
-            Doing::Held => "held",
-        };
+        let class = doing(span.doing);
         // What is amiss is told by the shape as well: the bar is thin.
         let (down, high) = match span.doing {
-            Doing::Troubled | Doing::Held => (3, 3),
+            Doing::Troubled | Doing::Hung | Doing::Held => (3, 3),
             _ => (1, 7),
         };
         let _ = write!(
@@ -140,11 +190,7 @@ fn of_lane(out: &mut String, page: &Page<'_>, frame: &Frame, lane: &Lane, top: u
     let late = lane.marks.len().saturating_sub(MARKS);
     for mark in &lane.marks[late..] {
         let x = 1000.0 * frame.place(mark.at);
-        let class = match mark.kind {
-            MarkKind::Died => "died",
-            MarkKind::GaveUp => "gave-up",
-            MarkKind::Over => "over",
-        };
+        let class = kind(mark.kind);
         let _ = write!(
             out,
             "<path class=\"{class}\" d=\"M{} {top}v9\"/><rect class=\"mark h\" x=\"{}\" y=\"{top}\" width=\"8\" height=\"9\"><title>{unit}, {}\n{}</title></rect>",
@@ -162,13 +208,17 @@ fn alarms(page: &Page<'_>, course: &Course) -> String {
     }
     let told = course.alarms.iter().take(ALARMS);
     let items: String = told.map(|told| alarm(page, course, told)).collect();
+    let lead = match page.speed() {
+        Some(_) => "<p class=\"none\">Lengths of time in their words are real ones.</p>",
+        None => "",
+    };
     let more = course.alarms.len().saturating_sub(ALARMS);
     let more = match more {
         0 => String::new(),
         more => format!("<p class=\"none\">and {more} more: <code>toolorch events</code></p>"),
     };
     format!(
-        "<h3 style=\"margin-top:1.6rem\">{}</h3><ol class=\"alarms\" style=\"margin-top:.5rem\">{items}</ol>{more}",
+        "<h3 style=\"margin-top:1.6rem\">{}</h3>{lead}<ol class=\"alarms\" style=\"margin-top:.5rem\">{items}</ol>{more}",
         counted(course.alarms.len() as u64, "alarm")
     )
 }

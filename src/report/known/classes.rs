@@ -1,12 +1,12 @@
 //! The kinds of servers that an evaluation needs, and what was seen of them.
 
-use super::clock::Clock;
 use super::run::{Known, calls_of};
 use crate::base::{Timestamp, UnitId};
 use crate::facts::samples::{Point, ServerSeries};
 use crate::knowledge::seats::{SIMULATED, value};
 use crate::knowledge::series::{Counter, Distribution, Gauge};
 use crate::plan::{Group, Share, UnitKind};
+use crate::report::clock::Clock;
 use crate::report::verdict::{Calls, Class, Seats, SeatsBy, Series, Window};
 
 /// Each model and service that this evaluation needs, and those that none does.
@@ -46,7 +46,7 @@ fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Cl
         seats: units
             .clone()
             .find_map(|unit| seats(known, unit, share.seats)),
-        calls: calls(known, group, clock),
+        calls: calls(known, group),
         answer_tokens: answer_tokens(known, group),
         series: series.filter(|series| !series.windows.is_empty()).collect(),
         nodes: share.nodes.iter().map(ToString::to_string).collect(),
@@ -75,7 +75,7 @@ fn seats(known: &Known<'_>, unit: &UnitId, usual: Option<usize>) -> Option<Seats
 }
 
 /// Its calls as the client saw them: of its log, else as the model of a tool.
-fn calls(known: &Known<'_>, group: &Group, clock: Clock) -> Option<Calls> {
+fn calls(known: &Known<'_>, group: &Group) -> Option<Calls> {
     let tables = known.tables?;
     let is_own = |model: Option<&String>| {
         model.is_some_and(|model| *model == group.key || *model == group.name.as_str())
@@ -83,13 +83,13 @@ fn calls(known: &Known<'_>, group: &Group, clock: Clock) -> Option<Calls> {
     let mut servers = tables.servers.iter();
     let of_server = servers.find(|row| row.replica.is_none() && is_own(row.model.as_ref()));
     if let Some(row) = of_server {
-        return calls_of(row, clock);
+        return calls_of(row);
     }
     let experts = tables
         .experts
         .iter()
         .filter(|row| is_own(row.model.as_ref()));
-    let all: Vec<Calls> = experts.filter_map(|row| calls_of(row, clock)).collect();
+    let all: Vec<Calls> = experts.filter_map(|row| calls_of(row)).collect();
     let count: usize = all.iter().map(|calls| calls.count).sum();
     #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
     let weighted = |calls: &Calls| calls.mean * calls.count as f64;

@@ -1,11 +1,10 @@
 //! From what is kept of a run, or found in results, to the evidence that is judged. Pure.
 //!
-//! `run` puts it together for one evaluation; `clock` turns a rehearsal's time into the cluster's, `classes` has the servers,
+//! `run` puts it together for one evaluation; `classes` has the servers,
 //! `tasks` the questions and `turns` when they were begun, `times` the servers' own histograms. `results` is for results without a
 //! run. `doubts` says which samples it does without.
 
 mod classes;
-mod clock;
 mod doubts;
 mod results;
 mod run;

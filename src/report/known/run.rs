@@ -1,12 +1,12 @@
 //! The evidence of one evaluation of a run.
 
 use super::classes::classes;
-use super::clock::Clock;
 use super::tasks::{Ends, tasks};
 use crate::base::bounds::LONGEST_RUN;
 use crate::base::{NodeName, Timestamp};
 use crate::facts::samples::Samples;
 use crate::plan::{EvalPlan, Plan, UnitKind};
+use crate::report::clock::Clock;
 use crate::report::tables::{Evaluation, Row};
 use crate::report::verdict::{Calls, Class, Client, Evidence, Node, Step};
 use crate::run::{Event, Record, RunState};
@@ -141,30 +141,28 @@ fn client(known: &Known<'_>, clock: Clock, span: (Timestamp, Timestamp)) -> Clie
         total: total.or(accuracy.and_then(|found| found.questions)),
         done: done.or(state.map(|state| state.done)).unwrap_or(0),
         tasks: tasks(known, clock, span),
-        steps: known
-            .tables
-            .map(|tables| steps(tables, clock))
-            .unwrap_or_default(),
+        steps: known.tables.map(steps).unwrap_or_default(),
     }
 }
 
-fn steps(tables: &Evaluation, clock: Clock) -> Vec<Step> {
+fn steps(tables: &Evaluation) -> Vec<Step> {
     let own = tables.orchestrator.iter();
     let own = own.map(|own| ("orchestrator".to_owned(), &own.row));
     let tools = tables.tools.iter();
     let tools = tools.filter_map(|row| Some((row.tool.clone()?, row)));
     let all = own.chain(tools);
     all.filter_map(|(name, row)| {
-        let calls = calls_of(row, clock)?;
+        let calls = calls_of(row)?;
         Some(Step { name, calls })
     })
     .collect()
 }
 
-pub(super) fn calls_of(row: &Row, clock: Clock) -> Option<Calls> {
+/// As the client saw them; tables have the cluster's time.
+pub(super) fn calls_of(row: &Row) -> Option<Calls> {
     let times = row.seconds.as_ref()?;
     Some(Calls {
         count: times.count,
-        mean: clock.seconds(times.mean),
+        mean: times.mean,
     })
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::clock::Clock;
 use super::run::Known;
 use super::turns::Turns;
 use crate::base::{Millis, Timestamp};
+use crate::report::clock::Clock;
 use crate::report::verdict::Task;
 use crate::run::Event;
 

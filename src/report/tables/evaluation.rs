@@ -13,8 +13,10 @@ use super::orchestrator::{Orchestrator, Rounds};
 use super::rows::{Part, Row};
 use super::server_times::ServerTimes;
 use super::servers::servers;
-use crate::eval::{Expected, ORCHESTRATOR, TimedCall, Written};
+use crate::base::Timestamp;
+use crate::eval::{CallTime, Expected, ORCHESTRATOR, TimedCall, Written};
 use crate::knowledge::adapters;
+use crate::report::clock::Clock;
 
 /// Where calls are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -67,7 +69,35 @@ pub struct Found {
     pub whose: Whose,
 }
 
-/// One evaluation.
+impl Found {
+    /// The same in the time of a cluster so many hours of which took one where it was rehearsed: calls are as many times as long,
+    /// and end as many times as far apart. What servers counted themselves is in that time already.
+    #[must_use]
+    pub fn at_speed(mut self, speed: Option<f64>) -> Self {
+        let Some(speed) = speed else { return self };
+        let ends = self.written.iter().filter_map(|one| one.at);
+        let logged = self.logged.iter().flat_map(|logged| &logged.calls);
+        let first = ends.chain(logged.filter_map(|call| call.at)).min();
+        let from = first.unwrap_or(Timestamp(0));
+        let clock = Clock { from, speed };
+        let answers = self.written.iter_mut();
+        let listed = answers.flat_map(|one| {
+            one.at = one.at.map(|at| clock.moment(at));
+            &mut one.answer.calls
+        });
+        let logged = self.logged.iter_mut().flat_map(|logged| &mut logged.calls);
+        for call in listed.chain(logged) {
+            call.at = call.at.map(|at| clock.moment(at));
+            if let CallTime::Known { whole, model } = &mut call.time {
+                *whole *= speed;
+                *model *= speed;
+            }
+        }
+        self
+    }
+}
+
+/// One evaluation. Times are those of the cluster, also in a rehearsal.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Evaluation {
     /// Its name in the YAML, or that of the folder.

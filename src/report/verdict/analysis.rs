@@ -22,6 +22,8 @@ pub struct Analysis {
     pub limit: Limit,
     /// Its questions.
     pub questions: Questions,
+    /// How many questions its client has under way at most (`concurrency`).
+    pub concurrency: Option<usize>,
     /// The classes.
     pub classes: Vec<Judged>,
     /// Its parts.
@@ -81,6 +83,7 @@ pub fn analyse(evidence: &Evidence) -> Analysis {
             .filter(|hours| *hours > 0.0),
         eta: eta(evidence),
         cost: cost(evidence),
+        concurrency: evidence.client.concurrency,
         limit,
         questions,
         classes,

@@ -13,6 +13,7 @@ mod evidence;
 mod findings;
 #[cfg(test)]
 mod findings_tests;
+mod headline;
 mod judge;
 mod lives;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use evidence::{
     Calls, Class, Client, Evidence, Node, Seats, SeatsBy, Series, Step, Task, Window,
 };
 pub use findings::{Findings, Late, Uneven};
+pub use headline::{Headline, Tone, headline};
 pub use judge::{Judged, Limit, Verdict};
 pub use measured::{Measured, Questions};
 pub use model::Estimate;

@@ -82,6 +82,37 @@ fn expected(limit: &Limit) -> String {
     }
 }
 
+#[test]
+fn the_answer_is_two_plain_sentences() {
+    let said = |kind: fn(u64) -> Setting| {
+        let found = headline(&analyse(&Run::evidence(&kind(1))));
+        let gain = found.gain.map_or_else(String::new, |gain| {
+            format!(
+                "\n  {:.2} ({:.2} to {:.2})",
+                gain.factor, gain.low, gain.high
+            )
+        });
+        format!(
+            "{:?}: {}\n  {}{gain}",
+            found.tone, found.limit, found.change
+        )
+    };
+    let all = [queue, decode, client, balanced, crowded].map(said);
+    assert_snapshot!(all.join("\n"), @r"
+    Change: Calls wait for `orchestrator`: a call spends 48 % of its time in the queue.
+      Move 5 GPUs from `coder` to `orchestrator`, because calls to orchestrator wait 48 % of their time and a replica of coder computes 0.1 at once.
+      1.71 (1.47 to 1.97)
+    Try: Questions spend their time with the tokens of `orchestrator`, and nobody waits for a place there.
+      Shorter answers of `orchestrator`, fewer rounds or more questions at once (`concurrency`, now 64) would help; more replicas would find little to do.
+    Try: The client limits it: 24 % of its questions are at servers, and nobody waits there.
+      Raise `concurrency` from 64: servers have places for more than ten times as many. What it brings depends on the client, and cannot be told from this run.
+    Fine: Nothing limits it more than anything else.
+      Nothing needs to be moved: nothing has GPUs to give to something that lacks them.
+    Try: Calls wait for `orchestrator` and `answer` alike.
+      No model has GPUs to give to another: only more GPUs, shorter answers or fewer rounds would help.
+    ");
+}
+
 /// The limit of each seed, and the advice's reason not to advise.
 fn judged(kind: fn(u64) -> Setting) -> BTreeSet<(String, bool)> {
     (1..=SEEDS)

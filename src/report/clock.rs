@@ -4,15 +4,16 @@ use crate::base::{Millis, Timestamp};
 
 /// Turns moments and lengths of this machine into those of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Clock {
+pub(in crate::report) struct Clock {
     /// From when on its time passes otherwise; moments before count backwards from it.
-    pub(super) from: Timestamp,
+    pub(in crate::report) from: Timestamp,
     /// Hours of the cluster in an hour here.
-    pub(super) speed: f64,
+    pub(in crate::report) speed: f64,
 }
 
 impl Clock {
-    pub(super) fn moment(self, at: Timestamp) -> Timestamp {
+    /// A moment here as one of the cluster.
+    pub(in crate::report) fn moment(self, at: Timestamp) -> Timestamp {
         if at >= self.from {
             Timestamp(
                 self.from
@@ -28,17 +29,14 @@ impl Clock {
         }
     }
 
+    /// A length of time here as one of the cluster.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
         reason = "milliseconds of hours, and a speed above zero"
     )]
-    pub(super) fn length(self, length: Millis) -> Millis {
+    pub(in crate::report) fn length(self, length: Millis) -> Millis {
         Millis((length.0 as f64 * self.speed).round() as u64)
-    }
-
-    pub(super) fn seconds(self, seconds: f64) -> f64 {
-        seconds * self.speed
     }
 }
