@@ -1,20 +1,30 @@
 //! The verdict in a few lines, for displays that go on.
 
 use super::runs::Found;
+use crate::base::EvalName;
 use crate::report::known::{Ends, Known, evidence};
-use crate::report::verdict::{analyse, short_text};
+use crate::report::verdict::{Eta, analyse, short_text};
 use crate::run::store::{read_samples, sample_bytes};
+
+/// What is said of the evaluations of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Verdicts {
+    /// What limits them, what to change, and the time left.
+    pub(super) lines: Vec<String>,
+    /// Those of which the time left is said with its interval: that is better than what follows from their pace alone.
+    pub(super) foretold: Vec<EvalName>,
+}
 
 /// What the evaluations of a run are limited by. Samples are read again only when some came, so that it can be asked each second.
 #[derive(Debug, Default)]
 pub(super) struct VerdictLines {
     /// How many bytes of samples there were, and what was said of them.
-    known: Option<(u64, Vec<String>)>,
+    known: Option<(u64, Verdicts)>,
 }
 
 impl VerdictLines {
     /// The lines of now; none without samples.
-    pub(super) fn of(&mut self, found: &Found) -> Vec<String> {
+    pub(super) fn of(&mut self, found: &Found) -> Verdicts {
         let bytes = sample_bytes(found.dir.path());
         match &self.known {
             Some((known, lines)) if *known == bytes => lines.clone(),
@@ -27,20 +37,20 @@ impl VerdictLines {
     }
 }
 
-/// Results are not read for it: the journal counts them.
-fn verdict_lines(found: &Found) -> Vec<String> {
-    let Ok(samples) = read_samples(found.dir.path()) else {
-        return Vec::new();
-    };
+/// Results are not read for it: the journal counts them. Times are of this machine, like all that stands around them: a rehearsal
+/// ends here before the cluster would.
+fn verdict_lines(found: &Found) -> Verdicts {
+    let mut said = Verdicts::default();
+    let samples = read_samples(found.dir.path()).unwrap_or_default();
     if samples.servers.is_empty() {
-        return Vec::new();
+        return said;
     }
+    let speed = found.plan.shares.speed;
     let evals = found.plan.evals.iter();
     let open = evals.filter(|eval| {
         let state = found.state.evals.get(&eval.name);
         state.is_some_and(|state| state.verdict.is_none())
     });
-    let mut lines = Vec::new();
     for eval in open {
         let known = Known {
             plan: &found.plan,
@@ -53,15 +63,22 @@ fn verdict_lines(found: &Found) -> Vec<String> {
             tables: None,
         };
         if let Some(evidence) = evidence(&known) {
-            let text = short_text(&analyse(&evidence));
-            let said = text.lines().map(|line| format!("{}: {line}", eval.name));
-            lines.extend(said);
+            let mut analysis = analyse(&evidence);
+            if let Some(speed) = speed {
+                analysis.eta = analysis.eta.at_speed(speed);
+            }
+            if matches!(analysis.eta, Eta::Left { .. }) {
+                said.foretold.push(eval.name.clone());
+            }
+            let text = short_text(&analysis);
+            let lines = text.lines().map(|line| format!("{}: {line}", eval.name));
+            said.lines.extend(lines);
         }
     }
-    if let Some(speed) = found.plan.shares.speed.filter(|_| !lines.is_empty()) {
-        lines.push(format!(
-            "times are those of the cluster: {speed} hours of it take one here"
+    if let Some(speed) = speed.filter(|_| !said.foretold.is_empty()) {
+        said.lines.push(format!(
+            "a rehearsal at {speed}x: times are those of this machine, and the cluster takes {speed} times as long"
         ));
     }
-    lines
+    said
 }

@@ -133,6 +133,9 @@ pub struct EvalStatus {
     pub ended: bool,
     /// All of this in words.
     pub text: String,
+    /// The same without the time left.
+    #[serde(skip)]
+    text_now: String,
     /// The same without counts and pace.
     pub says: String,
     /// How it is going.
@@ -226,6 +229,16 @@ impl Status {
     #[must_use]
     pub fn with_unwatched(mut self, nodes: impl IntoIterator<Item = NodeName>) -> Self {
         self.unwatched = nodes.into_iter().collect();
+        self
+    }
+
+    /// The same without the time left of these evaluations: it is told elsewhere, and better.
+    #[must_use]
+    pub fn without_time_left_of(mut self, foretold: &[EvalName]) -> Self {
+        let evals = self.evals.iter_mut();
+        for eval in evals.filter(|eval| foretold.contains(&eval.name)) {
+            eval.text.clone_from(&eval.text_now);
+        }
         self
     }
 
@@ -382,6 +395,7 @@ fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> 
     let state = run.evals.get(&eval.name).cloned().unwrap_or_default();
     let pace = Pace::of_working(&state, &run.unit(&eval.unit), now);
     let words::EvalWords { text, says, mood } = words::eval(eval, plan, run, &pace);
+    let now_alone = Pace { left: None, ..pace };
     EvalStatus {
         name: eval.name.clone(),
         done: state.done,
@@ -394,6 +408,7 @@ fn eval_status(eval: &EvalPlan, plan: &Plan, run: &RunState, now: Timestamp) -> 
         still_ms: pace.still,
         ended: state.verdict.is_some(),
         text,
+        text_now: words::eval(eval, plan, run, &now_alone).text,
         says,
         mood,
     }
@@ -548,6 +563,32 @@ mod tests {
         alarms
           Dec 31 00:10  slow: answer-1 answers ten times slower than the others
         ");
+    }
+
+    /// A verdict has the time left with its interval.
+    #[test]
+    fn the_time_left_is_told_once() {
+        let mut story = Story::begun();
+        story.start("eval-hle");
+        for second in 0..30 {
+            story.progress("hle", second * 20, 2158).wait(1000);
+        }
+        let status = Status::new(&plan(1), &story.state, story.now());
+        let row = |status: &Status| {
+            let text = status.text(&TimeZone::UTC);
+            text.lines()
+                .find(|line| line.starts_with("  hle"))
+                .unwrap()
+                .to_owned()
+        };
+        insta::assert_snapshot!(row(&status), @"  hle           580/2158 (26 %) · 29 in error · 290 correct · 19/s · about 1m 21s left");
+        let json = status.json();
+        let foretold = status.without_time_left_of(&[EvalName::new("hle")]);
+        insta::assert_snapshot!(row(&foretold), @"  hle           580/2158 (26 %) · 29 in error · 290 correct · 19/s");
+        assert_eq!(
+            foretold.json()["evals"][0]["left_ms"],
+            json["evals"][0]["left_ms"]
+        );
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Reader {
         let verdict = self.verdict.of(&self.found);
         let status = look(&self.found)?;
         self.looked = Instant::now();
-        let moment = Moment::new(status, &verdict, &self.zone);
+        let moment = Moment::new(status, &verdict.lines, &verdict.foretold, &self.zone);
         // The moment of a look alone is no news.
         let same = |last: &Moment| {
             let status = Status {

@@ -12,7 +12,7 @@ use crate::cli::owners;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
-use crate::cli::verdict_lines::VerdictLines;
+use crate::cli::verdict_lines::{VerdictLines, Verdicts};
 use crate::facts::Observation;
 use crate::run::Phase;
 use crate::run::store::{StoreError, TIME_TO_LIVE, Watch};
@@ -33,18 +33,17 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
             format!("{:#}\n", status.json())
         } else {
             let verdict = VerdictLines::default().of(&found);
-            with_verdict(status.text(&TimeZone::system()), &verdict)
+            with_verdict(status, &verdict)
         };
         printer.data(&text).map_err(|_| ExitStatus::Internal)?;
         return Ok(ExitStatus::Done);
     }
     let terminal = std::io::stdout().is_terminal();
-    let mut shown = (0, found.state.owner.clone(), Vec::new());
+    let mut shown = (0, found.state.owner.clone(), Verdicts::default());
     let mut lines = VerdictLines::default();
     loop {
-        let text = look(&found).map_err(failed)?.text(&TimeZone::system());
         let verdict = lines.of(&found);
-        let text = with_verdict(text, &verdict);
+        let text = with_verdict(look(&found).map_err(failed)?, &verdict);
         let news = (found.state.seq, found.state.owner.clone(), verdict);
         if terminal || shown != news {
             let before = if terminal { REDRAW } else { "" };
@@ -62,8 +61,10 @@ pub(in crate::cli) fn run(args: &StatusArgs, printer: Printer) -> Result<ExitSta
 }
 
 /// What runs, and behind it what it is limited by.
-fn with_verdict(mut text: String, verdict: &[String]) -> String {
-    for line in verdict {
+fn with_verdict(status: Status, verdict: &Verdicts) -> String {
+    let status = status.without_time_left_of(&verdict.foretold);
+    let mut text = status.text(&TimeZone::system());
+    for line in &verdict.lines {
         text.push_str(line);
         text.push('\n');
     }

@@ -24,7 +24,7 @@ fn card(name: Option<&str>, said: &Headline) -> String {
         Tone::Change => ("change", "Change this"),
         Tone::Try => ("try", "Try this"),
         Tone::Fine => ("fine", "Nothing to change"),
-        Tone::Unknown => ("unknown", "Cannot be told"),
+        Tone::Unknown => ("unknown", "No verdict"),
     };
     let name = name.map_or_else(String::new, |name| format!("{} · ", escaped(name)));
     let gain = said.gain.map_or_else(String::new, gain);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::evidence::Evidence;
 use super::lives::Lives;
-use super::numbers::{between, mean, millis, number, ratio, whole};
+use super::numbers::{between, mean, millis, number, ratio, seconds, whole};
 use super::phases::{phases, under_way};
 use super::sums::Blocks;
 use crate::base::{Chance, Millis, Timestamp};
@@ -56,6 +56,22 @@ pub enum Eta {
         /// The most.
         high: Millis,
     },
+}
+
+impl Eta {
+    /// The same where so many hours pass in one.
+    #[must_use]
+    pub fn at_speed(self, speed: f64) -> Self {
+        let faster = |length| millis(seconds(length) / speed);
+        match self {
+            Self::Left { low, likely, high } => Self::Left {
+                low: faster(low),
+                likely: faster(likely),
+                high: faster(high),
+            },
+            other => other,
+        }
+    }
 }
 
 /// When this evaluation may be done.
@@ -234,7 +250,7 @@ fn wound_up(
     let (mut now, mut before) = (0.0, 0.0);
     let all = ends.len();
     for (gone, end) in ends.enumerate() {
-        let end = super::numbers::seconds(Millis(end));
+        let end = seconds(Millis(end));
         let busy = number(all - gone) / number(workers);
         let length = (end - before) * busy.max(1.0 - waits).min(1.0);
         now += if gone == 0 { length } else { length * stretch };

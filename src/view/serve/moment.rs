@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::base::{Millis, clean};
+use crate::base::{EvalName, Millis, clean};
 use crate::run::{Event, Record};
 use crate::view::pace::rate;
 use crate::view::plain::{Weight, sentence, weight};
@@ -39,7 +39,7 @@ pub struct EvalNumbers {
     pub accuracy: Option<String>,
     /// `4.2/min`.
     pub pace: Option<String>,
-    /// `5h 20m`; `unknown` where nothing moves.
+    /// `5h 20m`; `unknown` where nothing moves; none where the verdict tells it.
     pub left: Option<String>,
     /// For how long nothing was finished, where that is longer than usual.
     pub still: Option<String>,
@@ -55,8 +55,8 @@ pub struct AlarmTimes {
 }
 
 impl Moment {
-    /// Reads a status, with times in this zone.
-    pub fn new(status: Status, verdict: &[String], zone: &TimeZone) -> Self {
+    /// Reads a status, with times in this zone. The time left of evaluations that are foretold stands in the verdict.
+    pub fn new(status: Status, verdict: &[String], foretold: &[EvalName], zone: &TimeZone) -> Self {
         let now = status.at.0;
         let moment = |at| wall::moment(at, now, zone);
         let evals = status.evals.iter().map(|eval| EvalNumbers {
@@ -66,7 +66,7 @@ impl Moment {
             pace: eval.per_minute.map(rate),
             left: match (eval.still_ms, eval.left_ms) {
                 (Some(_), _) => Some("unknown".to_owned()),
-                (None, left) => left.map(whole),
+                (None, left) => left.filter(|_| !foretold.contains(&eval.name)).map(whole),
             },
             still: eval.still_ms.map(whole),
         });
@@ -143,10 +143,15 @@ mod tests {
     use crate::view::testing::{Story, plan};
 
     fn moment(story: &Story) -> Moment {
+        foretold(story, &[])
+    }
+
+    fn foretold(story: &Story, evals: &[EvalName]) -> Moment {
         let status = Status::new(&plan(2), &story.state, story.now());
         Moment::new(
             status,
             &["limited by \u{1b}[2Jorchestrator".to_owned()],
+            evals,
             &TimeZone::UTC,
         )
     }
@@ -198,6 +203,14 @@ mod tests {
         ]
         "#
         );
+        // The time left is told once.
+        let foretold = foretold(&story, &[EvalName::new("hle")]);
+        let eval = &foretold.evals[0];
+        assert_eq!(
+            (eval.left.as_deref(), eval.pace.as_deref()),
+            (None, Some("19/s"))
+        );
+        assert_eq!(foretold.status, moment.status);
     }
 
     #[test]
