@@ -141,9 +141,11 @@ fn of_requests(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
 fn looks(course: &Course, looks: &[Timestamp]) -> String {
     let few = looks.iter().filter(|_| looks.len() <= FEW);
     let within = few.filter(|at| **at >= course.frame.from && **at <= course.frame.to);
-    within
-        .map(|at| format!("M{} 100V94", coordinate(1000.0 * course.frame.place(*at))))
-        .collect()
+    within.fold(String::new(), |mut path, at| {
+        let x = coordinate(1000.0 * course.frame.place(*at));
+        let _ = write!(path, "M{x} 100V94");
+        path
+    })
 }
 
 /// Nothing where next to nothing of it was ever used.

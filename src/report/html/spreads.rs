@@ -166,7 +166,6 @@ fn curve(spread: &Spread, scale: Scale, columns: Columns) -> String {
             marks.concat(),
             polyline(&points)
         ),
-        ..Plot::default()
     };
     plot.html()
 }

@@ -37,6 +37,11 @@ fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
                 out.push_str(&advice(lines, prediction, because));
             }
             (Block::Lines(lines), _) => {
+                // The card at the top of the page says it.
+                let rest = lines.iter().filter(|line| !line.starts_with(LIMIT));
+                let lines: Vec<String> = rest
+                    .map(|line| line.strip_prefix(NOTHING).unwrap_or(line).to_owned())
+                    .collect();
                 let parts =
                     lines.chunk_by(|one, other| cells(one).is_some() == cells(other).is_some());
                 parts.for_each(|part| match classes(page, part) {
@@ -44,11 +49,19 @@ fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
                     None => out.push_str(&html(page, &Block::Lines(part.to_vec()))),
                 });
             }
+            (Block::Heading(title), _) if title == "what limits it" => {
+                out.push_str("<h4>Model by model</h4>");
+            }
             _ => out.push_str(&html(page, &block)),
         }
     }
     out
 }
+
+/// How the line begins that says what an evaluation is limited by.
+const LIMIT: &str = "limited by: ";
+/// How the line begins that says why nothing is advised.
+const NOTHING: &str = "no advice: ";
 
 /// A class's line in its columns: its name, the verdict, the reason.
 fn cells(line: &str) -> Option<[&str; 3]> {

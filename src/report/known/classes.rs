@@ -89,7 +89,7 @@ fn calls(known: &Known<'_>, group: &Group) -> Option<Calls> {
         .experts
         .iter()
         .filter(|row| is_own(row.model.as_ref()));
-    let all: Vec<Calls> = experts.filter_map(|row| calls_of(row)).collect();
+    let all: Vec<Calls> = experts.filter_map(calls_of).collect();
     let count: usize = all.iter().map(|calls| calls.count).sum();
     #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
     let weighted = |calls: &Calls| calls.mean * calls.count as f64;
