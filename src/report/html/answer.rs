@@ -29,7 +29,7 @@ fn card(name: Option<&str>, said: &Headline) -> String {
     let name = name.map_or_else(String::new, |name| format!("{} · ", escaped(name)));
     let gain = said.gain.map_or_else(String::new, gain);
     format!(
-        "<div class=\"answer {tone}\"><p class=\"kind\">{name}<b>{word}</b></p>{gain}<p class=\"limit\">{}</p><p>{}</p></div>",
+        "<div class=\"answer {tone}\"><p class=\"kind\">{name}<b>{word}</b></p>{gain}<p class=\"limit\">{}</p><p class=\"do\">{}</p></div>",
         marked(&said.limit),
         marked(&said.change)
     )

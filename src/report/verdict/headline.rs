@@ -114,12 +114,9 @@ fn names(all: &[&str]) -> String {
 
 fn change(analysis: &Analysis) -> (Tone, String, Option<Estimate>) {
     match &analysis.advice {
-        Advice::Change {
-            prediction,
-            because,
-        } => {
+        Advice::Change { prediction, .. } => {
             let moves: Vec<String> = prediction.moves.iter().map(said).collect();
-            let change = format!("{}, because {because}.", capital(&moves.join(", ")));
+            let change = format!("{}.", capital(&moves.join(", ")));
             (Tone::Change, change, Some(prediction.estimate))
         }
         Advice::Nothing { why } => {

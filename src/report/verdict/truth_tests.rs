@@ -100,7 +100,7 @@ fn the_answer_is_two_plain_sentences() {
     let all = [queue, decode, client, balanced, crowded].map(said);
     assert_snapshot!(all.join("\n"), @r"
     Change: Calls wait for `orchestrator`: a call spends 48 % of its time in the queue.
-      Move 5 GPUs from `coder` to `orchestrator`, because calls to orchestrator wait 48 % of their time and a replica of coder computes 0.1 at once.
+      Move 5 GPUs from `coder` to `orchestrator`.
       1.71 (1.47 to 1.97)
     Try: Questions spend their time with the tokens of `orchestrator`, and nobody waits for a place there.
       Shorter answers of `orchestrator`, fewer rounds or more questions at once (`concurrency`, now 64) would help; more replicas would find little to do.

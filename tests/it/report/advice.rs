@@ -125,13 +125,26 @@ fn advice_can_be_read_on_every_screen() {
     .unwrap();
     let mut browser = Browser::start(&dir.path().join("chromium"));
     looked_at(&mut browser, &page, "advice");
-    let said = browser.value("document.querySelector('#verdict').innerText");
-    let said = said.as_str().unwrap().lines().map(str::trim_end);
-    let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
-    insta::assert_snapshot!(said.join("\n"), @r#"
-    What limited it, and what to change
-    What limits it
-    limited by: orchestrator, queue-limited
+    // First of all the answer: on a phone it is in sight at once.
+    browser.screen(390, "light");
+    let bottom = "document.querySelector('.answer').getBoundingClientRect().bottom < 600";
+    assert_eq!(browser.value(bottom), true);
+    browser.screen(1440, "light");
+    let mut said = |part: &str| {
+        let said = browser.value(&format!("document.querySelector('{part}').innerText"));
+        let said = said.as_str().unwrap().lines().map(str::trim_end);
+        let said: Vec<&str> = said.filter(|line| !line.is_empty()).collect();
+        said.join("\n")
+    };
+    insta::assert_snapshot!(said(".answer"), @r"
+    Change this
+    1.54× as many questions an hour, likely 1.46 to 1.62 times
+    Calls wait for orchestrator: a call spends 47 % of its time in the queue.
+    Move 3 GPUs from coder to orchestrator.
+    ");
+    insta::assert_snapshot!(said("#verdict"), @r#"
+    What limited it
+    Model by model
     orchestrator
     queue-limited
     32.0 calls computed on 4 replicas, 28.0 wait, 47 % of a call's time
