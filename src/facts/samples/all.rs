@@ -34,8 +34,9 @@ pub struct Samples {
     pub torn: Vec<String>,
     /// What else could not be taken as it stands.
     pub doubts: Doubts,
-    /// The moment of the last line that was taken, to see a clock that is set back.
+    /// The last moment of all lines that were taken, and what it was when the clock was last set back.
     last: Timestamp,
+    stepped: Timestamp,
     points: usize,
     most: Option<usize>,
 }
@@ -125,10 +126,10 @@ impl Samples {
         let (points, set_back) = self.add(line);
         self.points = self.points.saturating_add_signed(points);
         if set_back && at < self.last {
-            self.doubts.set_back += 1;
+            // Until the clock has caught up the other series are no further news.
+            self.doubts.set_back += usize::from(self.last > self.stepped);
             self.doubts.by = self.doubts.by.max(self.last.since(at));
-            // The other series are no further news.
-            self.last = at;
+            self.stepped = self.last;
         }
         self.last = self.last.max(at);
         if self.points > self.most.unwrap_or(MOST_POINTS) {

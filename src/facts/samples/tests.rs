@@ -383,6 +383,17 @@ fn what_says_how_things_were_follows_the_later_clock() {
     for (second, load) in [(15, 1.0), (90, 2.0), (105, 3.0), (60, 4.0), (75, 5.0)] {
         samples.take(node(second, load));
     }
+    // Another series of the same time is no further news.
+    for second in [70, 95, 72] {
+        samples.take(Line::Node(super::NodeLine {
+            at: at(second),
+            node: "m".into(),
+            load: None,
+            cores: None,
+            memory: None,
+            gpus: Vec::new(),
+        }));
+    }
     let lines = &samples.nodes["n"];
     let loads: Vec<_> = lines.iter().filter_map(|line| line.load).collect();
     assert_eq!(loads, [1.0, 4.0, 5.0]);

@@ -34,6 +34,7 @@ pub fn doubts(known: &Known<'_>) -> Vec<String> {
 fn seen(known: &Known<'_>) -> Option<f64> {
     let (from, until) = known.span()?;
     let clock = known.clock(from);
+    let last = until + known.samples.every;
     let groups = known.plan.groups.iter();
     let groups = groups.filter(|group| known.eval.requires.contains(&group.name));
     let units: Vec<&UnitId> = groups
@@ -44,7 +45,7 @@ fn seen(known: &Known<'_>) -> Option<f64> {
     let all = clock.length(until.since(from)).0 * units.len() as u64;
     let whole = clock.length(until.since(from));
     let seen = units.iter().map(|unit| {
-        let windows = windows(&known.samples.servers[*unit], clock, (until, until));
+        let windows = windows(&known.samples.servers[*unit], clock, (until, last));
         let seen: Millis = windows
             .iter()
             .fold(Millis::ZERO, |sum, one| Millis(sum.0 + one.length.0));
