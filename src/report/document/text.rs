@@ -210,15 +210,15 @@ mod tests {
         let (said, _) = said.split_once("\nwhat cannot be said").unwrap();
         insta::assert_snapshot!(said, @r#"
         what limits it
-          limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
+          limited by: not known, because whether calls wait at its servers was not measured (results do not tell, and a run of `toolorch up` would)
           all times are those of the cluster, 60 hours of which took one here
           samples: samples.1.jsonl.gz: ``
 
         advice
-          no advice: nobody can tell whether more replicas help
+          no move of GPUs is advised, because it is not known whether more replicas would help
 
         time and cost
-          time left: unknown, how many questions there are is not known
+          time left: not known, because how many questions there are is not known
 
         what was predicted
           by the report of `hle-oss-3-00ff`: 2 coder:orchestrator

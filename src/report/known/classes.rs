@@ -1,13 +1,14 @@
 //! The kinds of servers that an evaluation needs, and what was seen of them.
 
-use super::run::{Known, calls_of};
+use super::asked::asked;
+use super::run::Known;
 use crate::base::{Timestamp, UnitId};
 use crate::facts::samples::{Point, ServerSeries};
 use crate::knowledge::seats::{SIMULATED, value};
 use crate::knowledge::series::{Counter, Distribution, Gauge};
 use crate::plan::{Group, Share, UnitKind};
 use crate::report::clock::Clock;
-use crate::report::verdict::{Calls, Class, Seats, SeatsBy, Series, Window};
+use crate::report::verdict::{Class, Seats, SeatsBy, Series, Window};
 
 /// Each model and service that this evaluation needs, and those that none does.
 pub(super) fn classes(known: &Known<'_>, clock: Clock, until: Timestamp) -> Vec<Class> {
@@ -46,7 +47,7 @@ fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Cl
         seats: units
             .clone()
             .find_map(|unit| seats(known, unit, share.seats)),
-        calls: calls(known, group),
+        calls: asked(known, group),
         answer_tokens: answer_tokens(known, group),
         series: series.filter(|series| !series.windows.is_empty()).collect(),
         nodes: share.nodes.iter().map(ToString::to_string).collect(),
@@ -71,32 +72,6 @@ fn seats(known: &Known<'_>, unit: &UnitId, usual: Option<usize>) -> Option<Seats
     usual.map(|count| Seats {
         count,
         by: SeatsBy::Default,
-    })
-}
-
-/// Its calls as the client saw them: of its log, else as the model of a tool.
-fn calls(known: &Known<'_>, group: &Group) -> Option<Calls> {
-    let tables = known.tables?;
-    let is_own = |model: Option<&String>| {
-        model.is_some_and(|model| *model == group.key || *model == group.name.as_str())
-    };
-    let mut servers = tables.servers.iter();
-    let of_server = servers.find(|row| row.replica.is_none() && is_own(row.model.as_ref()));
-    if let Some(row) = of_server {
-        return calls_of(row);
-    }
-    let experts = tables
-        .experts
-        .iter()
-        .filter(|row| is_own(row.model.as_ref()));
-    let all: Vec<Calls> = experts.filter_map(calls_of).collect();
-    let count: usize = all.iter().map(|calls| calls.count).sum();
-    #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
-    let weighted = |calls: &Calls| calls.mean * calls.count as f64;
-    #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
-    (count > 0).then(|| Calls {
-        count,
-        mean: all.iter().map(weighted).sum::<f64>() / count as f64,
     })
 }
 

@@ -1,11 +1,13 @@
 //! From what is kept of a run, or found in results, to the evidence that is judged. Pure.
 //!
-//! `run` puts it together for one evaluation; `classes` has the servers,
-//! `tasks` the questions and `turns` when they were begun, `times` the servers' own histograms. `results` is for results without a
-//! run. `doubts` says which samples it does without.
+//! `run` puts it together for one evaluation; `classes` has the servers and `asked` the client's own times of them,
+//! `tasks` the questions and `turns` when they were begun, `incidents` what befell servers and the client, `times` the servers' own
+//! histograms. `results` is for results without a run. `doubts` says which samples it does without.
 
+mod asked;
 mod classes;
 mod doubts;
+mod incidents;
 mod results;
 mod run;
 mod tasks;

@@ -1,5 +1,6 @@
 //! Evidence of results without a run: what their tables know.
 
+use super::run::failed_calls;
 use crate::base::{clean, cut};
 use crate::report::tables::{Evaluation, Row};
 use crate::report::verdict::{Calls, Class, Client, Evidence, Step};
@@ -46,6 +47,9 @@ pub fn evidence_of_results(tables: &Evaluation) -> Option<Evidence> {
             total: Some(tables.accuracy.done),
             done: tables.accuracy.done,
             steps,
+            errors: Some(tables.accuracy.errors),
+            failed_calls: failed_calls(tables),
+            gone: true,
             ..Client::default()
         },
         classes,

@@ -1,6 +1,7 @@
 //! The evidence of one evaluation of a run.
 
 use super::classes::classes;
+use super::incidents::{absent, beside, incidents};
 use super::tasks::{Ends, tasks};
 use crate::base::bounds::LONGEST_RUN;
 use crate::base::{NodeName, Timestamp};
@@ -8,7 +9,7 @@ use crate::facts::samples::Samples;
 use crate::plan::{EvalPlan, Plan, UnitKind};
 use crate::report::clock::Clock;
 use crate::report::tables::{Evaluation, Row};
-use crate::report::verdict::{Calls, Class, Client, Evidence, Node, Step};
+use crate::report::verdict::{Calls, Class, Client, Evidence, FailedCalls, Node, Step};
 use crate::run::{Event, Record, RunState};
 
 /// What is kept of a run, for one of its evaluations.
@@ -62,6 +63,8 @@ pub fn evidence(known: &Known<'_>) -> Option<Evidence> {
         until: clock.moment(until),
         client: client(known, clock, (from, until)),
         nodes: nodes.collect(),
+        incidents: incidents(known, clock, (from, until)),
+        beside: beside(known, clock, (from, until)),
         classes,
     })
 }
@@ -142,7 +145,22 @@ fn client(known: &Known<'_>, clock: Clock, span: (Timestamp, Timestamp)) -> Clie
         done: done.or(state.map(|state| state.done)).unwrap_or(0),
         tasks: tasks(known, clock, span),
         steps: known.tables.map(steps).unwrap_or_default(),
+        errors: accuracy
+            .map(|found| found.errors)
+            .or(state.map(|state| state.errors)),
+        failed_calls: known.tables.and_then(failed_calls),
+        absent: absent(known, clock),
+        gone: !known.state.unit(&known.eval.unit).phase.may_live(),
     }
+}
+
+/// Of the calls to servers that are told one by one.
+pub(super) fn failed_calls(tables: &Evaluation) -> Option<FailedCalls> {
+    let models = tables.servers.iter().filter(|row| row.replica.is_none());
+    let rows: Vec<_> = models.map(|row| row.coverage).collect();
+    let calls = rows.iter().map(|row| row.calls).sum();
+    let failed = rows.iter().map(|row| row.failed).sum();
+    (calls > 0).then_some(FailedCalls { failed, calls })
 }
 
 fn steps(tables: &Evaluation) -> Vec<Step> {

@@ -18,19 +18,23 @@ pub enum Ends<'a> {
     Counted,
 }
 
-/// A file may be written a moment after the last thing that is known.
+/// While a client runs, files are newer than what was written down last.
 const MOMENT: Millis = Millis::from_secs(60);
+/// When it has ended all are there, but for the clocks of two machines: what is written later is of another run.
+const SKEW: Millis = Millis::from_secs(2);
 
 /// Questions that were finished in this run, and those under way where it is known when they were begun.
 pub(super) fn tasks(known: &Known<'_>, clock: Clock, span: (Timestamp, Timestamp)) -> Vec<Task> {
     let (from, until) = span;
+    let runs = known.state.unit(&known.eval.unit).phase.may_live();
+    let latest = until + if runs { MOMENT } else { SKEW };
     let written = match known.ends {
-        Ends::Written(all) => by_files(all, until),
+        Ends::Written(all) => by_files(all, latest),
         Ends::Counted => None,
     };
     let begins = written
         .as_ref()
-        .and_then(|ends| begins(known, ends, until))
+        .and_then(|ends| begins(known, ends, latest))
         .unwrap_or_default();
     let mut ends = written.unwrap_or_else(|| by_counts(known, span));
     let done: BTreeSet<&str> = ends.iter().map(|(id, _)| id.as_str()).collect();
@@ -58,11 +62,11 @@ fn task(id: &str, began: Option<Timestamp>, ended: Option<Timestamp>, clock: Clo
 /// None where files do not say it: they are lines, or were copied since.
 fn by_files(
     all: &[(String, Option<Timestamp>)],
-    until: Timestamp,
+    latest: Timestamp,
 ) -> Option<Vec<(String, Timestamp)>> {
     let ends = all.iter().map(|(id, at)| Some((id.clone(), (*at)?)));
     let ends: Vec<_> = ends.collect::<Option<_>>()?;
-    let late = ends.iter().any(|(_, at)| *at > until + MOMENT);
+    let late = ends.iter().any(|(_, at)| *at > latest);
     (!late).then_some(ends)
 }
 
@@ -70,7 +74,7 @@ fn by_files(
 fn begins(
     known: &Known<'_>,
     ends: &[(String, Timestamp)],
-    until: Timestamp,
+    latest: Timestamp,
 ) -> Option<BTreeMap<String, Timestamp>> {
     let unit = &known.eval.unit;
     let starts = known.records.iter().filter(|record| {
@@ -81,7 +85,7 @@ fn begins(
         ends: ends.iter().map(|(id, at)| (id.as_str(), *at)).collect(),
         starts: starts.map(|record| record.at).collect(),
         workers: known.workers()?,
-        until: until + MOMENT,
+        until: latest,
     };
     let runs = known.state.unit(unit).phase.may_live();
     let begun = turns.begins()?.into_iter();

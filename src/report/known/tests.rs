@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::base::{Epoch, Generation, Millis, Timestamp, UnitId};
+use crate::base::{Epoch, Generation, LaunchId, Millis, Timestamp, UnitId};
 use crate::check::check_all;
 use crate::diag::Severity;
+use crate::eval::{Answer, Names, Written};
 use crate::facts::samples::{Line, Samples, ServerLine};
+use crate::facts::{Exit, Liveness};
 use crate::knowledge::series::{Counter, Distribution, Gauge};
 use crate::plan::Plan;
 use crate::plan::plan_tests::facts;
+use crate::report::tables::{Found, Whose, evaluation};
 use crate::report::verdict::{Evidence, Move, Outcome, Patch, analyse, short_text, what_if};
-use crate::run::{Event, Record, RunState};
+use crate::run::{Event, Record, RunState, StopWhy};
 use crate::spec::{Source, parse};
 
 const HLE: &str = include_str!("../../../clusters/hle-oss.yaml");
@@ -295,6 +298,257 @@ fn the_order_of_the_dataset_tells_when_questions_were_begun() {
     assert_eq!(read(&ends), "f - 100, a - 300");
 }
 
+#[test]
+fn a_service_s_calls_are_the_second_part_of_searches() {
+    let (plan, _) = planned(HLE);
+    let calls = |text: &str| {
+        let eval = plan.evals.first().unwrap();
+        let mut names = Names::default();
+        let written = Written {
+            id: "a".to_owned(),
+            at: None,
+            answer: Answer::read(text.as_bytes(), &[], &mut names),
+        };
+        let tables = evaluation(Found {
+            name: "hle".to_owned(),
+            place: "/out".to_owned(),
+            expected: None,
+            written: vec![written],
+            logged: None,
+            orchestrator: None,
+            server_times: Vec::new(),
+            whose: Whose::Run,
+        });
+        let known = Known {
+            plan: &plan,
+            eval,
+            records: &[],
+            state: &RunState::default(),
+            samples: &Samples::default(),
+            ends: Ends::Counted,
+            order: &[],
+            tables: Some(&tables),
+        };
+        let groups = plan.groups.iter();
+        let said = groups.map(|group| {
+            let calls = super::asked::asked(&known, group);
+            let calls = calls.map(|calls| format!("{} of {:.3} s", calls.count, calls.mean));
+            format!(
+                "{}: {}",
+                group.name,
+                calls.unwrap_or_else(|| "?".to_owned())
+            )
+        });
+        said.collect::<Vec<_>>().join(", ")
+    };
+    let search = r#"{"tool": "search", "model": "openai/gpt-oss-20b", "_query_llm_ms": 2500, "_retrieval_ms": 4}"#;
+    let answer = r#"{"tool": "answer", "model": "Qwen/Qwen3-32B-FP8", "_expert_ms": 33000, "_judge_ms": 9000}"#;
+    let result = |all: &[&str]| {
+        let all = all.join(", ");
+        format!(r#"{{"all_tool_responses": {{"turn_0_response": [{all}]}}}}"#)
+    };
+    insta::assert_snapshot!(calls(&result(&[search, search, answer])), @"orchestrator: ?, coder: 0 of 0.000 s, answer: 1 of 33.000 s, search: 2 of 2.500 s, retrieval: 2 of 0.004 s, wiki_retrieval: ?");
+    // No search, no call; what tells of no tools tells nothing.
+    insta::assert_snapshot!(calls(&result(&[answer])), @"orchestrator: ?, coder: 0 of 0.000 s, answer: 1 of 33.000 s, search: 0 of 0.000 s, retrieval: 0 of 0.000 s, wiki_retrieval: ?");
+    insta::assert_snapshot!(calls(&result(&[])), @"orchestrator: ?, coder: ?, answer: ?, search: ?, retrieval: ?, wiki_retrieval: ?");
+}
+
+/// What befell a run of the first evaluation, from this journal and these looks at a server: seconds, and whether it worked.
+fn befell(events: &[(u64, Event)], looks: &[(u64, bool)]) -> Evidence {
+    let (plan, _) = planned(HLE);
+    let mut samples = Samples::default();
+    for (nth, (seconds, works)) in looks.iter().enumerate() {
+        let Line::Server(mut line) = sample("orchestrator-1", *seconds, nth == 0) else {
+            panic!()
+        };
+        let tokens = if *works { 500.0 } else { 0.0 };
+        line.more.insert(
+            Counter::GenerationTokens,
+            crate::facts::samples::Amount(tokens),
+        );
+        samples.take(Line::Server(line));
+    }
+    let records: Vec<Record> = (events
+        .iter()
+        .cloned()
+        .map(|(seconds, event)| at(seconds, event)))
+    .collect();
+    evidence(&Known {
+        plan: &plan,
+        eval: plan.evals.first().unwrap(),
+        records: &records,
+        state: &RunState::fold(&records),
+        samples: &samples,
+        ends: Ends::Counted,
+        order: &[],
+        tables: None,
+    })
+    .unwrap()
+}
+
+fn started(unit: &str, adopted: bool) -> Event {
+    Event::Started {
+        unit: UnitId::new(unit),
+        generation: Generation(1),
+        pid: 1,
+        start: 1,
+        adopted,
+    }
+}
+
+fn exited() -> Exit {
+    Exit {
+        generation: Generation(1),
+        launch: LaunchId::new("1-1-0"),
+        code: Some(1),
+        signal: None,
+        requested: false,
+        reason: None,
+        tail: Vec::new(),
+        cause: None,
+    }
+}
+
+fn took() -> Event {
+    Event::OwnerTook {
+        host: "h".to_owned(),
+        pid: 1,
+        yaml: None,
+    }
+}
+
+#[test]
+fn a_server_that_stood_still_is_known_with_its_times() {
+    let unit = UnitId::new("orchestrator-1");
+    let judged = Event::Judged {
+        unit: unit.clone(),
+        generation: Generation(1),
+        liveness: Liveness::Stalled,
+        why: String::new(),
+    };
+    let stop = |why| Event::StopIntended {
+        unit: unit.clone(),
+        generation: Generation(1),
+        why,
+    };
+    let ready = Event::Ready {
+        unit: unit.clone(),
+        generation: Generation(2),
+        after: Millis(0),
+    };
+    let exit = Event::Exited {
+        unit: unit.clone(),
+        exit: exited(),
+    };
+    let events = [
+        (0, started("eval-hle", false)),
+        (100, judged),
+        (101, stop(StopWhy::Lifeless)),
+        (130, ready),
+        (200, exit.clone()),
+        (300, started("eval-frames", false)),
+        (400, stop(StopWhy::Done)),
+        (401, exit),
+    ];
+    let looks = [(10, true), (40, true), (55, true), (70, false), (85, false)];
+    let found = befell(&events[..7], &looks);
+    let said = found.incidents.iter().map(|one| {
+        let second = |at: Timestamp| (at.0 - 1_000_000) / 1000;
+        format!(
+            "{} {:?} {}-{} {} {:?}",
+            one.replica,
+            one.trouble,
+            second(one.span.from),
+            second(one.span.until),
+            one.over,
+            one.calls
+        )
+    });
+    insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"), @r#"
+    orchestrator-1 StoodStill 55-130 true Some(11.0)
+    orchestrator-1 Ended 200-400 true None
+    "#);
+    let beside = found
+        .beside
+        .iter()
+        .map(|one| format!("{} {}", one.evaluation, one.length));
+    assert_eq!(beside.collect::<Vec<_>>(), ["frames 1m 40s"]);
+}
+
+#[test]
+fn time_without_a_client_is_known() {
+    let gone = |from: usize| {
+        let events = [
+            (0, started("eval-hle", false)),
+            (50, took()),
+            (51, started("eval-hle", true)),
+            (100, Event::OwnerAway { length: Millis(1) }),
+            // Owner and client were killed; the next one starts it again.
+            (160, took()),
+            (165, started("eval-hle", false)),
+            (
+                200,
+                Event::Exited {
+                    unit: UnitId::new("eval-hle"),
+                    exit: exited(),
+                },
+            ),
+            (230, started("eval-hle", false)),
+        ];
+        let found = befell(&events[..from], &[(5, true), (240, true)]);
+        let spans = found.client.absent.iter();
+        let second = |at: Timestamp| (at.0 - 1_000_000) / 1000;
+        let spans = spans.map(|span| (second(span.from), second(span.until)));
+        (spans.collect::<Vec<_>>(), found.client.gone)
+    };
+    assert_eq!(gone(3), (vec![], false));
+    assert_eq!(gone(6), (vec![(100, 165)], false));
+    assert_eq!(gone(7), (vec![(100, 165)], true));
+    assert_eq!(gone(8), (vec![(100, 165), (200, 230)], false));
+}
+
+#[test]
+fn results_that_are_newer_than_the_client_are_those_of_another_run() {
+    let (plan, _) = planned(HLE);
+    let eval = plan.evals.first().unwrap();
+    let counted = |done| Event::EvalProgress {
+        eval: eval.name.clone(),
+        done,
+        errors: 0,
+        correct: None,
+        torn: 0,
+        total: 500,
+    };
+    let ended = Event::Stopped {
+        unit: eval.unit.clone(),
+        generation: Generation(1),
+    };
+    let records = [
+        at(0, started("eval-hle", false)),
+        at(10, counted(0)),
+        at(90, counted(2)),
+        at(100, ended),
+    ];
+    let ids = |seconds: u64| {
+        let written = [("a".to_owned(), Some(Timestamp(1_000_000 + 1000 * seconds)))];
+        let found = evidence(&Known {
+            plan: &plan,
+            eval,
+            records: &records,
+            state: &RunState::fold(&records),
+            samples: &sampled_until(110),
+            ends: Ends::Written(&written),
+            order: &[],
+            tables: None,
+        });
+        let tasks = found.unwrap().client.tasks.into_iter();
+        tasks.map(|task| task.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(101), ["a"]);
+    // Counts of the journal tell what this run did.
+    assert_eq!(ids(110), ["", ""]);
+}
+
 fn sampled_until(seconds: u64) -> Samples {
     let mut samples = Samples::default();
     for (at, all) in [(5, true), (seconds, false)] {
@@ -313,8 +567,8 @@ fn without_files_the_journal_counts() {
     // Ten in a hundred seconds, after a hundred that were there before.
     assert_eq!(ends, [70, 80, 90, 100, 110, 120, 130, 140, 150, 160]);
     insta::assert_snapshot!(short_text(&analyse(&found)), @r#"
-    limited by: unknown: nothing was finished for 57m 20s
-    time left: unknown
+    limited by: not known, because no question was finished for 57m 20s
+    time left: not known
     "#);
 }
 

@@ -11,6 +11,7 @@ use super::moves::{Move, UNUSED, moved};
 use super::patch::{patch, unused};
 use super::phases::Phases;
 use super::prediction::Prediction;
+use super::text_moves::said;
 
 /// A change is worth its work from this factor, at the lower end of its interval.
 const WORTH: f64 = 1.05;
@@ -65,7 +66,7 @@ fn receiver(evidence: &Evidence, limit: &Limit) -> Result<usize, String> {
                 .ok_or_else(|| format!("{class} is not known"))?;
             return if one.gpus_per_replica == 0 {
                 Err(format!(
-                    "{class} has no GPUs of its own: it waits for other things"
+                    "{class} has no GPUs of its own"
                 ))
             } else if one.fixed {
                 Err(format!(
@@ -79,19 +80,19 @@ fn receiver(evidence: &Evidence, limit: &Limit) -> Result<usize, String> {
             class,
             verdict: Verdict::KvLimited,
         } => format!(
-            "the cache of {class} is full, and how much more replicas would bring is not to be told from that"
+            "the KV cache of {class} is full, and how much more replicas would bring cannot be told from that; fewer questions at once or shorter contexts relieve it"
         ),
         Limit::Class { class, .. } => {
-            format!("nobody waits for {class}, so that more replicas would find little to do")
+            format!("no call waits at {class}; shorter answers or fewer rounds make questions faster, and a higher `concurrency` makes more of them at once")
         }
-        Limit::Client => "servers have places free, and the client does not fill them".to_owned(),
+        Limit::Client => "servers have room for more calls; a higher `concurrency` of the evaluation uses it".to_owned(),
         Limit::Tail => {
-            "its end is what takes long: few questions are left, and servers have places free"
+            "few questions are left and servers have room; start the longest questions first, or cap their rounds"
                 .to_owned()
         }
-        Limit::Balanced => "nothing has GPUs to give to something that lacks them".to_owned(),
+        Limit::Balanced => "no class has GPUs to spare for one that lacks them".to_owned(),
         // The limit says why.
-        Limit::Unknown { .. } => "nobody can tell whether more replicas help".to_owned(),
+        Limit::Unknown { .. } => "it is not known whether more replicas would help".to_owned(),
     };
     Err(why)
 }
@@ -118,7 +119,7 @@ fn best(
         .fold(f64::NEG_INFINITY, f64::max);
     if candidates.is_empty() {
         return Err(format!(
-            "calls wait for {name}, and no model has GPUs to give: only more GPUs would help"
+            "calls wait at {name}, and no model has GPUs to spare; only more GPUs would help"
         ));
     }
     let good = |one: &&Candidate| one.factor - 1.0 >= NEARLY * (most - 1.0);
@@ -134,8 +135,11 @@ fn best(
         .ok_or("its numbers do not add up")?;
     if estimate.low < WORTH {
         return Err(format!(
-            "{} would be {:.2}× ({:.2}–{:.2}), which may be nothing",
-            chosen.step, estimate.factor, estimate.low, estimate.high
+            "the best one, to {}, would bring {:.2}× ({:.2}–{:.2}), which may be nothing",
+            said(&chosen.step),
+            estimate.factor,
+            estimate.low,
+            estimate.high
         ));
     }
     Ok(Advice::Change {
@@ -212,10 +216,10 @@ fn because(class: &Measured, step: &Move, classes: &[Judged]) -> String {
         let one = &donor.measured;
         let each = one.running_each()?;
         Some(format!(
-            "a replica of {} computes {:.1} at once",
+            "each replica of {} has {:.1} calls at a time",
             one.class, each
         ))
     });
-    let gives = gives.unwrap_or_else(|| "those GPUs do nothing".to_owned());
+    let gives = gives.unwrap_or_else(|| "those GPUs are not used".to_owned());
     format!("{waits} and {gives}")
 }

@@ -9,8 +9,8 @@ use super::eta::{Eta, eta, stalled};
 use super::evidence::Evidence;
 use super::findings::{Findings, findings};
 use super::judge::{Judged, Limit, limit, tail_share, verdict};
-use super::measured::{Questions, all_measured, attributed};
-use super::numbers::{between, number, ratio};
+use super::measured::{Questions, all_measured, floor_hours};
+use super::numbers::{between, number, ratio, seconds};
 use super::phases::{Phases, Span, phases};
 use super::sums::Blocks;
 use super::what_if::bound;
@@ -67,20 +67,17 @@ pub fn analyse(evidence: &Evidence) -> Analysis {
     };
     let classes: Vec<Judged> = measured.into_iter().map(judged).collect();
     let wall = between(evidence.began, evidence.until);
-    let limit = match stalled(evidence) {
+    let limit = match stalled(evidence).or_else(|| disturbed(evidence)) {
         Some(why) => Limit::Unknown { why },
         None => limit(&questions, &classes, &phases, wall, unseen(evidence)),
     };
-    let floor = evidence.client.concurrency.map(number);
     Analysis {
-        findings: findings(evidence, &phases, &questions),
+        findings: findings(evidence, &questions),
         advice: advice(evidence, &phases, &classes, &limit),
-        at_most: at_most(evidence, &limit),
+        at_most: at_most(evidence, &classes, &limit),
         looks: looks(evidence, phases.steady),
         tail_share: tail_share(&phases, wall),
-        floor_hours: floor
-            .and_then(|number| ratio(attributed(evidence) / 3600.0, number))
-            .filter(|hours| *hours > 0.0),
+        floor_hours: floor_hours(evidence),
         eta: eta(evidence),
         cost: cost(evidence),
         concurrency: evidence.client.concurrency,
@@ -89,6 +86,32 @@ pub fn analyse(evidence: &Evidence) -> Analysis {
         classes,
         phases,
     }
+}
+
+/// From this share of a class's time on in which its servers did not work, what was measured says little of a run in which they do.
+const DISTURBED: f64 = 0.25;
+
+/// Why nothing can be said where a class of servers was not there for much of the run.
+fn disturbed(evidence: &Evidence) -> Option<String> {
+    let wall = between(evidence.began, evidence.until);
+    let share = |class: &super::evidence::Class| {
+        let of_class = |replica: &str| {
+            let name = replica.rsplit_once('-').map(|(name, _)| name);
+            replica == class.name || name == Some(class.name.as_str())
+        };
+        let incidents = evidence.incidents.iter();
+        let own = incidents.filter(|incident| of_class(&incident.replica));
+        let lost: f64 = own.map(|one| seconds(one.span.length())).sum();
+        ratio(lost, wall * number(class.replicas))
+    };
+    evidence.classes.iter().find_map(|class| {
+        let lost = share(class).filter(|lost| *lost >= DISTURBED)?;
+        Some(format!(
+            "the servers of {} did not work for {:.0} % of their time",
+            class.name,
+            lost * 100.0
+        ))
+    })
 }
 
 /// Looks at that server of which there are most.
@@ -108,12 +131,12 @@ fn unseen(evidence: &Evidence) -> &'static str {
     } else if evidence.classes.iter().all(|one| one.series.is_empty()) {
         "none of them was sampled while it ran"
     } else {
-        "they do not count what waits"
+        "they do not say how many calls wait"
     }
 }
 
 /// Bounds for the class with the most of the known time: a quarter, half and as many again of its replicas.
-fn at_most(evidence: &Evidence, limit: &Limit) -> Option<AtMost> {
+fn at_most(evidence: &Evidence, judged: &[Judged], limit: &Limit) -> Option<AtMost> {
     if !matches!(limit, Limit::Unknown { .. }) {
         return None;
     }
@@ -127,6 +150,9 @@ fn at_most(evidence: &Evidence, limit: &Limit) -> Option<AtMost> {
     let (index, _) = classes
         .filter_map(time)
         .max_by(|one, other| one.1.total_cmp(&other.1))?;
+    if judged[index].measured.knows_queue() {
+        return None;
+    }
     let now = evidence.classes[index].replicas;
     let mut wanted = vec![now + now.div_ceil(4), now + now.div_ceil(2), now * 2];
     wanted.dedup();

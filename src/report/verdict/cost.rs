@@ -19,7 +19,7 @@ pub struct Cost {
     pub unseen_hours: f64,
     /// Beside them: GPUs of the cluster that no server has.
     pub unused_hours: f64,
-    /// For each question that was finished in this run.
+    /// For each question that was answered in this run: those that came out as an error are none.
     pub per_question: Option<f64>,
 }
 
@@ -49,6 +49,15 @@ pub fn cost(evidence: &Evidence) -> Option<Cost> {
         idle_hours: idle,
         unseen_hours: unseen,
         unused_hours: number(super::patch::unused(evidence)) * hours,
-        per_question: ratio(all, number(done)),
+        per_question: ratio(all, number(done) * (1.0 - error_share(evidence))),
     })
+}
+
+/// The share of finished questions that came out as an error; none where nobody tells.
+fn error_share(evidence: &Evidence) -> f64 {
+    let client = &evidence.client;
+    let share = client
+        .errors
+        .and_then(|errors| ratio(number(errors), number(client.done)));
+    share.unwrap_or(0.0).clamp(0.0, 1.0)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::evidence::Evidence;
 use super::lives::Lives;
+use super::moves::counted;
 use super::numbers::{between, mean, millis, number, ratio, seconds, whole};
 use super::phases::{phases, under_way};
 use super::sums::Blocks;
@@ -87,6 +88,12 @@ pub fn eta(evidence: &Evidence) -> Eta {
     if left == 0 {
         return Eta::Done;
     }
+    if client.gone {
+        return unknown(&format!(
+            "no client is running for the {} that are left",
+            counted(left, "question")
+        ));
+    }
     let mut ends: Vec<Timestamp> = client.tasks.iter().filter_map(|task| task.ended).collect();
     ends.sort_unstable();
     let Some(rate) = rate(evidence, &ends).filter(|_| ends.len() >= FEWEST) else {
@@ -114,7 +121,7 @@ pub fn eta(evidence: &Evidence) -> Eta {
 /// Why nothing can be said of a run in which nothing is finished any more; none while it moves.
 pub(super) fn stalled(evidence: &Evidence) -> Option<String> {
     let client = &evidence.client;
-    if client.total.is_some_and(|total| client.done >= total) {
+    if client.gone || client.total.is_some_and(|total| client.done >= total) {
         return None;
     }
     let ends = client.tasks.iter().filter_map(|task| task.ended);
@@ -125,7 +132,7 @@ pub(super) fn stalled(evidence: &Evidence) -> Option<String> {
 }
 
 fn still(quiet: Millis) -> String {
-    format!("nothing was finished for {quiet}")
+    format!("no question was finished for {quiet}")
 }
 
 /// For how long nothing was finished, where that is no chance any more.

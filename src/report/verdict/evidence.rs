@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::phases::Span;
 use crate::base::{Millis, Timestamp};
 
 /// What is known of one evaluation and of the servers that worked for it.
@@ -16,6 +17,10 @@ pub struct Evidence {
     pub client: Client,
     /// Who was asked, each kind of server once.
     pub classes: Vec<Class>,
+    /// Times in which servers did not work as they should, the earliest first.
+    pub incidents: Vec<Incident>,
+    /// Evaluations that the same servers worked for at the same time.
+    pub beside: Vec<Beside>,
     /// The nodes of the cluster; empty where that is not known, as of results without a cluster.
     pub nodes: Vec<Node>,
 }
@@ -33,6 +38,61 @@ pub struct Client {
     pub tasks: Vec<Task>,
     /// What a question's time is spent with, one after the other: calls of the orchestrator and of each tool, end to end.
     pub steps: Vec<Step>,
+    /// Questions that came out as an error, of those that are `done`; none where nobody tells.
+    pub errors: Option<usize>,
+    /// Calls to servers that brought no answer, where its log or its results tell each.
+    pub failed_calls: Option<FailedCalls>,
+    /// Times between two starts in which it was not there.
+    pub absent: Vec<Span>,
+    /// It is over, or not started again: nobody works on what is left.
+    pub gone: bool,
+}
+
+/// Calls to servers that brought no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FailedCalls {
+    /// How many.
+    pub failed: usize,
+    /// Of how many.
+    pub calls: usize,
+}
+
+/// A time in which a server did not work as it should.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Incident {
+    /// `orchestrator-1`.
+    pub replica: String,
+    /// What was wrong.
+    pub trouble: Trouble,
+    /// When, as far as this evaluation ran.
+    pub span: Span,
+    /// Whether it worked again at the end of that time.
+    pub over: bool,
+    /// The most calls that were with it then, where that was seen.
+    pub calls: Option<f64>,
+}
+
+/// What is wrong with a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trouble {
+    /// It had calls and computed nothing.
+    StoodStill,
+    /// Its process had ended.
+    Ended,
+    /// Its process lived, and its port was closed.
+    Closed,
+    /// Neither it nor its node answered.
+    OutOfReach,
+}
+
+/// Another evaluation on the same servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Beside {
+    /// Its name.
+    pub evaluation: String,
+    /// For how long both ran.
+    pub length: Millis,
 }
 
 /// A question.
@@ -66,7 +126,7 @@ pub struct Calls {
 
 impl Calls {
     /// The time of all of them, in seconds.
-    pub(super) fn seconds(self) -> f64 {
+    pub fn seconds(self) -> f64 {
         super::numbers::number(self.count) * self.mean
     }
 }

@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::evidence::{Class, Evidence};
+use super::evidence::{Beside, Evidence, FailedCalls, Incident};
 use super::measured::Questions;
-use super::numbers::{between, median, millis, number, ratio};
-use super::phases::{Phases, Span, times};
+use super::numbers::{between, millis};
+use super::phases::{Span, times};
 use super::starvation::{Silent, Starved, silent, starved};
+use super::uneven::{Uneven, uneven};
 use crate::base::Millis;
 use crate::report::quantile;
 
@@ -17,10 +18,6 @@ const LATE: f64 = 3.0;
 const SLOWEST: usize = 20;
 /// Times below which nothing is late.
 const ENOUGH: usize = 20;
-/// A replica is unlike its neighbours from this factor …
-const UNLIKE: f64 = 1.5;
-/// … where chance does not explain it: so many standard errors of a count.
-const ERRORS: f64 = 4.0;
 
 /// What stands out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
@@ -39,6 +36,16 @@ pub struct Findings {
     pub finished: usize,
     /// Replicas unlike their neighbours.
     pub uneven: Vec<Uneven>,
+    /// Times in which servers did not work as they should, the earliest first.
+    pub incidents: Vec<Incident>,
+    /// Calls to servers that brought no answer, where each is told.
+    pub failed_calls: Option<FailedCalls>,
+    /// Questions that came out as an error, of all that are done.
+    pub errors: Option<usize>,
+    /// Times between two starts of the client in which none was at work.
+    pub absent: Vec<Span>,
+    /// Evaluations that the same servers worked for at the same time.
+    pub beside: Vec<Beside>,
 }
 
 /// A question that takes much longer than others.
@@ -52,19 +59,7 @@ pub struct Late {
     pub median: Millis,
 }
 
-/// A replica unlike its neighbours.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Uneven {
-    /// Its name.
-    pub replica: String,
-    /// How often it was called, in relation to the mean of all.
-    pub calls: f64,
-    /// How long it computes a call, in relation to the median of all; none where that is not known.
-    pub time: Option<f64>,
-}
-
-pub(super) fn findings(evidence: &Evidence, phases: &Phases, questions: &Questions) -> Findings {
-    let uneven = |class: &Class| uneven(class, phases.steady);
+pub(super) fn findings(evidence: &Evidence, questions: &Questions) -> Findings {
     let (late, slow) = late(evidence);
     let finished = evidence.client.tasks.iter();
     Findings {
@@ -74,7 +69,12 @@ pub(super) fn findings(evidence: &Evidence, phases: &Phases, questions: &Questio
         slow,
         timed: times(&evidence.client).len(),
         finished: finished.filter(|task| task.ended.is_some()).count(),
-        uneven: evidence.classes.iter().flat_map(uneven).collect(),
+        uneven: uneven(evidence),
+        incidents: evidence.incidents.clone(),
+        failed_calls: evidence.client.failed_calls,
+        errors: evidence.client.errors,
+        absent: evidence.client.absent.clone(),
+        beside: evidence.beside.clone(),
     }
 }
 
@@ -109,45 +109,4 @@ fn late(evidence: &Evidence) -> (Vec<Late>, Vec<Late>) {
     let mut slow = found(true, least);
     slow.truncate(SLOWEST);
     (found(false, least), slow)
-}
-
-fn uneven(class: &Class, steady: Span) -> Vec<Uneven> {
-    let each: Vec<(f64, Option<f64>)> = class
-        .series
-        .iter()
-        .map(|series| {
-            let windows = series.windows.iter().filter(|window| steady.has(window.at));
-            let (mut calls, mut known, mut time) = (0.0, 0.0, 0.0);
-            for window in windows {
-                let finished = window.finished.unwrap_or(0.0);
-                calls += finished;
-                if let Some(computed) = window.inference_seconds {
-                    known += finished;
-                    time += computed;
-                }
-            }
-            (calls, ratio(time, known))
-        })
-        .collect();
-    if each.len() < 2 {
-        return Vec::new();
-    }
-    let mean = each.iter().map(|(calls, _)| calls).sum::<f64>() / number(each.len());
-    let times: Vec<f64> = each.iter().filter_map(|(_, time)| *time).collect();
-    let usual = median(&times);
-    let by_chance = ERRORS * mean.sqrt();
-    let unlike = |value: f64| !(1.0 / UNLIKE..=UNLIKE).contains(&value);
-    let rows = class.series.iter().zip(each);
-    rows.filter_map(|(series, (calls, time))| {
-        let share = ratio(calls, mean)?;
-        let slow = time.zip(usual).and_then(|(time, usual)| ratio(time, usual));
-        let often = unlike(share) && (calls - mean).abs() > by_chance;
-        let slower = calls >= number(ENOUGH) && slow.is_some_and(|slow| slow > UNLIKE);
-        (often || slower).then(|| Uneven {
-            replica: series.replica.clone(),
-            calls: share,
-            time: slow,
-        })
-    })
-    .collect()
 }

@@ -26,6 +26,8 @@ const AT_SERVERS: f64 = 0.8;
 const MAIN: f64 = 0.6;
 /// Another class has this share of the fullest one's seats taken: there is no one bottleneck.
 const ALIKE: f64 = 0.75;
+/// What was not seen and has no more of the questions' time than this is not what limits them.
+const SMALL: f64 = 1.0 - AT_SERVERS;
 /// The end takes so much of the run that it is what matters.
 const TAIL: f64 = 0.5;
 
@@ -55,8 +57,8 @@ impl Verdict {
             Self::KvLimited => "KV-limited",
             Self::DecodeLimited => "decode-limited",
             Self::Idle => "idle",
-            Self::KeepsUp => "keeps up",
-            Self::Unknown => "unknown",
+            Self::KeepsUp => "not limiting",
+            Self::Unknown => "not known",
         }
     }
 }
@@ -127,6 +129,11 @@ pub(super) fn main_share(class: &Measured, questions: &Questions) -> Option<f64>
     ratio(class.in_flight?, questions.under_way?)
 }
 
+/// The most of the questions' time that can be with a class whose queue is not known; none where nobody can tell.
+pub(super) fn possible_share(class: &Measured, questions: &Questions) -> Option<f64> {
+    main_share(class, questions).or(class.most_share)
+}
+
 /// The share of the questions under way that is at servers.
 pub(super) fn at_servers(questions: &Questions) -> Option<f64> {
     questions.elsewhere.map(|elsewhere| 1.0 - elsewhere)
@@ -150,7 +157,7 @@ pub(super) fn limit(
     };
     if classes.iter().all(|one| one.verdict == Verdict::Unknown) {
         return unknown(&format!(
-            "nothing is known of the queues of its servers: {unseen}"
+            "whether calls wait at its servers was not measured ({unseen})"
         ));
     }
     if tail_share(phases, wall).is_some_and(|share| share >= TAIL) {
@@ -167,11 +174,15 @@ pub(super) fn limit(
             Limit::Balanced
         };
     }
-    // What has no GPUs may stay unseen: it counts as time elsewhere.
-    let hidden = |one: &&Judged| one.verdict == Verdict::Unknown && one.measured.gpus > 0;
-    if let Some(one) = classes.iter().find(hidden) {
-        let class = &one.measured.class;
-        return unknown(&format!("nothing is known of the queue of {class}"));
+    let hidden = classes.iter().find(|one| {
+        let class = &one.measured;
+        let share = possible_share(class, questions);
+        // What has no GPUs and was not seen counts as time elsewhere.
+        let counts = class.gpus > 0 || class.in_flight.is_some();
+        one.verdict == Verdict::Unknown && counts && share.is_none_or(|share| share > SMALL)
+    });
+    if let Some(one) = hidden {
+        return unknown(&hidden_queue(&one.measured, questions));
     }
     if questions.under_way.is_none() {
         return unknown("how many questions are under way is not known");
@@ -189,6 +200,22 @@ pub(super) fn limit(
         },
         None => Limit::Balanced,
     }
+}
+
+fn hidden_queue(class: &Measured, questions: &Questions) -> String {
+    let name = &class.class;
+    let share = match (main_share(class, questions), class.most_share) {
+        (Some(share), _) => format!(
+            ", and {:.0} % of the questions' time is with it",
+            share * 100.0
+        ),
+        (None, Some(most)) => format!(
+            ", and up to {:.0} % of the questions' time may be with it",
+            most * 100.0
+        ),
+        (None, None) => String::new(),
+    };
+    format!("whether calls wait at {name} was not measured{share}")
 }
 
 /// The class that is waited for, of several the one with the most of its seats taken.

@@ -38,6 +38,8 @@ pub struct Measured {
     pub in_flight: Option<f64>,
     /// Its share of all the time that the client's own times account for.
     pub time_share: Option<f64>,
+    /// Where its calls under way are not known: no more than this share of the questions' time can be with it.
+    pub most_share: Option<f64>,
     /// Calls that one replica computes at once when it is full (c).
     pub seats: Option<usize>,
     /// Who says so.
@@ -96,12 +98,8 @@ pub(super) fn seats(class: &Class) -> Option<Seats> {
 }
 
 /// One class.
-pub(super) fn measured(
-    class: &Class,
-    sums: &Sums,
-    throughput: Option<f64>,
-    evidence: &Evidence,
-) -> Measured {
+pub(super) fn measured(class: &Class, sums: &Sums, flow: &Flow, evidence: &Evidence) -> Measured {
+    let throughput = flow.throughput();
     let all = number(class.replicas);
     // Who was looked at only before and after: by Little's law its counters tell what looks in between would have found.
     let running = sums.running.rate().or_else(|| sums.inference.rate());
@@ -134,8 +132,9 @@ pub(super) fn measured(
         in_flight: running
             .zip(waiting)
             .map(|(running, waiting)| running + waiting)
-            .or_else(|| Some(share? * number(evidence.client.concurrency?))),
+            .or_else(|| Some(share? * questions_at_once(flow, evidence)?)),
         time_share: share,
+        most_share: None,
         seats: seats.map(|seats| seats.count),
         seats_by: seats.map(|seats| seats.by),
         utilisation: running.and_then(busy),
@@ -148,6 +147,22 @@ pub(super) fn measured(
         idle: sums.idle.rate(),
         answer_tokens: class.answer_tokens,
     }
+}
+
+/// Questions under way (N): as they were seen, else as many as the client may have, and no more than there are.
+fn questions_at_once(flow: &Flow, evidence: &Evidence) -> Option<f64> {
+    let client = &evidence.client;
+    let allowed = || {
+        let most = client.total.unwrap_or(usize::MAX);
+        client.concurrency.map(|count| number(count.min(most)))
+    };
+    flow.under_way.rate().or_else(allowed)
+}
+
+/// Calls that the results hold are those of this many questions at once, at least.
+pub(super) fn floor_hours(evidence: &Evidence) -> Option<f64> {
+    let at_once = questions_at_once(&Flow::default(), evidence)?;
+    ratio(attributed(evidence) / 3600.0, at_once).filter(|hours| *hours > 0.0)
 }
 
 /// The time of all questions that their steps account for, in seconds.
@@ -165,8 +180,10 @@ pub struct Questions {
     pub throughput: Option<f64>,
     /// Seconds that one takes (R = N/X).
     pub time: Option<f64>,
-    /// The share of that at no server that was sampled: the client itself, code, judge, services without counters.
+    /// The share of that at no server of which anything is known: the client itself, code, the judge, and what is `unseen`.
     pub elsewhere: Option<f64>,
+    /// Classes of which nobody knows how many calls were under way.
+    pub unseen: Vec<String>,
     /// How far N is from X times the mean time of questions that were seen to begin and end, as a share of N.
     pub gap: Option<f64>,
     /// No more than so many per second, whatever the queues are (N over the time without waiting for anyone else).
@@ -182,26 +199,20 @@ impl Questions {
         evidence: &Evidence,
         phases: &Phases,
     ) -> Self {
-        let under_way = flow
-            .under_way
-            .rate()
-            .or_else(|| evidence.client.concurrency.map(number));
+        let under_way = questions_at_once(flow, evidence);
         let throughput = flow.throughput();
         let time = under_way.zip(throughput).and_then(|(n, x)| ratio(n, x));
-        // Where something may wait that was not counted, nobody can tell what is at no server.
-        let counted = classes
-            .iter()
-            .all(|class| class.gpus == 0 || class.knows_queue());
-        let sampled: f64 = classes
-            .iter()
-            .filter(|class| class.knows_queue())
-            .filter_map(|class| class.in_flight)
-            .sum();
+        let known: f64 = classes.iter().filter_map(|class| class.in_flight).sum();
         let any = classes.iter().any(Measured::knows_queue);
         let elsewhere = under_way
-            .filter(|_| counted && any)
-            .and_then(|n| ratio((n - sampled).max(0.0), n));
-        let bound_by_questions = time.zip(elsewhere).and_then(|(time, elsewhere)| {
+            .filter(|_| any)
+            .and_then(|n| ratio((n - known).max(0.0), n));
+        let unseen = classes.iter().filter(|class| class.in_flight.is_none());
+        let unseen: Vec<String> = unseen.map(|class| class.class.clone()).collect();
+        // What was not seen may wait, and that is no time without waiting.
+        let free =
+            elsewhere.filter(|_| classes.iter().all(|one| one.knows_queue() || one.gpus == 0));
+        let bound_by_questions = time.zip(free).and_then(|(time, elsewhere)| {
             let computed: f64 = classes.iter().filter_map(|class| class.demand).sum();
             ratio(under_way?, computed + elsewhere * time)
         });
@@ -214,6 +225,7 @@ impl Questions {
             throughput,
             time,
             elsewhere,
+            unseen,
             gap: gap(under_way, throughput, evidence, phases),
             bound_by_questions,
             bound_by_seats: seats.min_by(|one, other| one.1.total_cmp(&other.1)),
@@ -238,17 +250,14 @@ pub(super) fn all_measured(
     phases: &Phases,
     all: &Block,
 ) -> (Questions, Vec<Measured>) {
-    let throughput = all.flow.throughput();
-    let classes: Vec<Measured> = evidence
+    let mut classes: Vec<Measured> = evidence
         .classes
         .iter()
-        .map(|class| {
-            let sums = Sums::of(class, phases.steady);
-            measured(class, &sums, throughput, evidence)
-        })
+        .map(|class| measured(class, &Sums::of(class, phases.steady), &all.flow, evidence))
         .collect();
-    (
-        Questions::of(&all.flow, &classes, evidence, phases),
-        classes,
-    )
+    let questions = Questions::of(&all.flow, &classes, evidence, phases);
+    for class in classes.iter_mut().filter(|class| class.in_flight.is_none()) {
+        class.most_share = questions.elsewhere;
+    }
+    (questions, classes)
 }

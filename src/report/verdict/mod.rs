@@ -37,6 +37,7 @@ mod text_findings;
 mod text_moves;
 #[cfg(test)]
 mod truth_tests;
+mod uneven;
 mod what_if;
 mod words;
 
@@ -45,9 +46,10 @@ pub use analysis::{Analysis, AtMost, analyse};
 pub use cost::{Cost, cost};
 pub use eta::{Eta, eta};
 pub use evidence::{
-    Calls, Class, Client, Evidence, Node, Seats, SeatsBy, Series, Step, Task, Window,
+    Beside, Calls, Class, Client, Evidence, FailedCalls, Incident, Node, Seats, SeatsBy, Series,
+    Step, Task, Trouble, Window,
 };
-pub use findings::{Findings, Late, Uneven};
+pub use findings::{Findings, Late};
 pub use headline::{Headline, Tone, headline};
 pub use judge::{Judged, Limit, Verdict};
 pub use measured::{Measured, Questions};
@@ -59,4 +61,5 @@ pub use prediction::{Compared, Prediction, compare};
 pub use starvation::{Silent, Starved};
 pub use text::{short_text, verdict_sections, verdict_text};
 pub use text_moves::{compared_text, what_if_text};
+pub use uneven::Uneven;
 pub use what_if::{Outcome, what_if};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::curve::Slowdown;
-use super::evidence::Evidence;
+use super::evidence::{Class, Evidence};
 use super::measured::seats;
 use super::network::{Network, Station};
 use super::numbers::{number, ratio, whole};
@@ -62,7 +62,7 @@ impl<'a> Model<'a> {
         for class in asked.iter().map(|index| &evidence.classes[*index]) {
             let sums = Sums::of(class, phases.steady);
             if sums.waiting.rate().is_none() || sums.running.rate().is_none() {
-                return Err(format!("nothing is known of the queue of {}", class.name));
+                return Err(unmeasured(class, &sums));
             }
         }
         let blocks = Blocks::of(evidence, phases);
@@ -230,6 +230,15 @@ impl<'a> Model<'a> {
             stations,
             delay: delay.max(0.0),
         })
+    }
+}
+
+fn unmeasured(class: &Class, sums: &Sums) -> String {
+    let name = &class.name;
+    if sums.queue.rate().is_some() && sums.inference.rate().is_some() {
+        format!("{name} was not sampled while the client ran, and averages alone predict nothing")
+    } else {
+        format!("whether calls wait at {name} was not measured")
     }
 }
 

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::{Class, Client, Evidence};
-use super::numbers::{between, median, millis, number, seconds, whole};
+use super::numbers::{between, median, millis, number, ratio, seconds, whole};
 use crate::base::{Millis, Timestamp};
 
-/// Calls are put together over so long before their times are compared.
+/// Looks are put together over so long before the times of tokens are compared.
 const BUCKET: f64 = 60.0;
 /// A class is warm once the median of so many buckets is near its final one …
 const ROLLING: usize = 5;
@@ -59,11 +59,11 @@ pub struct Cold {
     pub until: Timestamp,
     /// For how long.
     pub length: Millis,
-    /// The median of a call's time in the beginning, in seconds.
+    /// How long a call of the usual length was computed in the beginning, in seconds: by the median time of a token.
     pub first: f64,
-    /// What it came down to.
+    /// What that came down to.
     pub settled: f64,
-    /// The time that calls took longer than those at the end, all together.
+    /// The time that calls were computed longer than those at the end, all together.
     pub cost: Millis,
 }
 
@@ -120,6 +120,9 @@ fn sampled(evidence: &Evidence, span: Span) -> bool {
 
 /// Questions under way at this time; none where that cannot be told.
 pub(super) fn under_way(client: &Client, at: Timestamp) -> Option<usize> {
+    if client.absent.iter().any(|absent| absent.has(at)) {
+        return Some(0);
+    }
     if client.tasks.is_empty() {
         return None;
     }
@@ -170,13 +173,15 @@ fn tail(client: &Client, whole: Span) -> Option<Span> {
     (from < whole.until).then_some(Span { from, ..whole })
 }
 
-/// One bucket: the mean time of a call, and how many there were.
+/// One bucket: seconds from a token of a call to its next one, and how many tokens there were.
 struct Bucket {
     from: f64,
-    time: f64,
-    calls: f64,
+    gap: f64,
+    tokens: f64,
 }
 
+/// Times of tokens tell it, not of calls: these depend on how long answers are, and those that were under way while a server stood
+/// still come in long after.
 fn cold(class: &Class, body: Span) -> Option<Cold> {
     let buckets = buckets(class, body);
     let length = seconds(body.length());
@@ -185,11 +190,11 @@ fn cold(class: &Class, body: Span) -> Option<Cold> {
     let settled: Vec<f64> = buckets
         .iter()
         .filter(|bucket| bucket.from >= last)
-        .map(|bucket| bucket.time)
+        .map(|bucket| bucket.gap)
         .collect();
     let settled = median(&settled)?;
-    let times: Vec<f64> = buckets.iter().map(|bucket| bucket.time).collect();
-    let medians: Vec<f64> = times.windows(ROLLING).filter_map(median).collect();
+    let gaps: Vec<f64> = buckets.iter().map(|bucket| bucket.gap).collect();
+    let medians: Vec<f64> = gaps.windows(ROLLING).filter_map(median).collect();
     let near = |value: &f64| *value <= settled * (1.0 + NEAR);
     let warm = medians
         .windows(IN_A_ROW)
@@ -202,37 +207,58 @@ fn cold(class: &Class, body: Span) -> Option<Cold> {
     let until = buckets[warm + ROLLING / 2].from;
     let early = buckets.iter().filter(|bucket| bucket.from < until);
     let cost: f64 = early
-        .map(|bucket| (bucket.time - settled).max(0.0) * bucket.calls)
+        .map(|bucket| (bucket.gap - settled).max(0.0) * bucket.tokens)
         .sum();
+    let usual = tokens_of_a_call(class, body)?;
     Some(Cold {
         class: class.name.clone(),
         until: Timestamp(body.from.0 + millis(until).0),
         length: millis(until),
-        first,
-        settled,
+        first: first * usual,
+        settled: settled * usual,
         cost: millis(cost),
     })
+}
+
+fn tokens_of_a_call(class: &Class, body: Span) -> Option<f64> {
+    let windows = class.series.iter().flat_map(|series| &series.windows);
+    let windows = windows.filter(|window| body.has(window.at));
+    let (mut tokens, mut calls) = (0.0, 0.0);
+    for window in windows {
+        tokens += window.generated.unwrap_or(0.0);
+        calls += window.finished.unwrap_or(0.0);
+    }
+    ratio(tokens, calls)
 }
 
 fn buckets(class: &Class, body: Span) -> Vec<Bucket> {
     let count = whole(seconds(body.length()) / BUCKET) + 1;
     let mut sums = vec![(0.0, 0.0); count];
-    let windows = class.series.iter().flat_map(|series| &series.windows);
-    for window in windows.filter(|window| body.has(window.at)) {
-        let (Some(finished), Some(computed)) = (window.finished, window.inference_seconds) else {
-            continue;
-        };
-        let index = (between(body.from, window.at) / BUCKET).floor();
-        if let Some(sum) = sums.get_mut(whole(index)) {
-            sum.0 += finished;
-            sum.1 += computed + window.queue_seconds.unwrap_or(0.0);
+    for series in &class.series {
+        let mut before = None;
+        for window in series.windows.iter().filter(|window| body.has(window.at)) {
+            let Some(running) = window.running else {
+                continue;
+            };
+            // A look is a moment; what was between two of them is best known as their mean.
+            let company = f64::midpoint(before.unwrap_or(running), running);
+            before = Some(running);
+            // Where nobody but a canary asked, or the server stood still, no time of a token is known.
+            let tokens = window
+                .generated
+                .filter(|tokens| *tokens > 0.0 && company >= 0.5);
+            let index = whole((between(body.from, window.at) / BUCKET).floor());
+            if let (Some(tokens), Some(sum)) = (tokens, sums.get_mut(index)) {
+                sum.0 += tokens;
+                sum.1 += company * seconds(window.length);
+            }
         }
     }
-    let bucket = |(index, (calls, time)): (usize, (f64, f64))| {
-        (calls > 0.0).then(|| Bucket {
+    let bucket = |(index, (tokens, time)): (usize, (f64, f64))| {
+        Some(Bucket {
             from: number(index) * BUCKET,
-            time: time / calls,
-            calls,
+            gap: ratio(time, tokens)?,
+            tokens,
         })
     };
     sums.into_iter().enumerate().filter_map(bucket).collect()

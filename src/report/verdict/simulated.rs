@@ -355,6 +355,7 @@ impl Run {
                     })
                     .collect(),
                 tasks: self.tasks.clone(),
+                ..Client::default()
             },
             classes: classes.collect(),
             nodes: vec![Node {
@@ -362,6 +363,7 @@ impl Run {
                 gpus: gpus.sum(),
                 ..Node::default()
             }],
+            ..Evidence::default()
         }
     }
 }

@@ -11,7 +11,7 @@ use super::moves::{counted, plural};
 use super::numbers::millis;
 use super::text_findings::findings;
 use super::text_moves::{estimate, patch, said};
-use super::words::{GpuTime, Pace, few, lasting, percent};
+use super::words::{GpuTime, Pace, about, few, lasting, percent};
 use crate::base::clean;
 
 /// Time at no server is named from this share on.
@@ -70,7 +70,7 @@ pub fn short_text(analysis: &Analysis) -> String {
     if let Advice::Change { prediction, .. } = &analysis.advice {
         let moves: Vec<String> = prediction.moves.iter().map(said).collect();
         lines.push(format!(
-            "advice: {}: {}",
+            "advice: {}: {} as many questions an hour",
             moves.join(", "),
             estimate(prediction.estimate)
         ));
@@ -86,16 +86,16 @@ fn limit(analysis: &Analysis) -> String {
         Limit::Client => {
             let share = at_servers(&analysis.questions).unwrap_or_default();
             format!(
-                "the client, {:.0} % of whose questions are at servers, where nobody waits: more at once cost nothing until calls wait",
+                "the client: {:.0} % of the questions' time is at servers, and no call waits there",
                 share * 100.0
             )
         }
         Limit::Tail => format!(
-            "its end: {} with fewer than half of the questions at once; the longest first, or a cap on rounds, shortens that",
+            "the last questions, for {} of the time fewer than half as many as could be under way",
             analysis.tail_share.map_or_else(String::new, percent)
         ),
-        Limit::Balanced => "nothing more than anything else".to_owned(),
-        Limit::Unknown { why } => format!("unknown: {why}"),
+        Limit::Balanced => "no single class of servers".to_owned(),
+        Limit::Unknown { why } => format!("not known, because {why}"),
     }
 }
 
@@ -129,11 +129,17 @@ fn evidence(one: &Judged) -> String {
     };
     let (Some(running), Some(waiting)) = (class.running, class.waiting) else {
         return match class.in_flight {
+            Some(0.0) => format!("no calls in the results, {servers}"),
             Some(calls) => format!(
                 "{} calls under way on {servers}, by the client's times",
                 few(calls)
             ),
-            None => format!("nothing was seen of its {servers}"),
+            None => {
+                let most = class.most_share.map_or_else(String::new, |most| {
+                    format!(": {:.0} % of the questions' time at most", most * 100.0)
+                });
+                format!("not measured, {servers}{most}")
+            }
         };
     };
     let waits = class.queue_share().map_or_else(String::new, |share| {
@@ -141,7 +147,7 @@ fn evidence(one: &Judged) -> String {
     });
     match one.verdict {
         Verdict::QueueLimited => format!(
-            "{} calls computed on {servers}, {} wait{waits}",
+            "{} calls running on {servers}, {} waiting{waits}",
             few(running),
             few(waiting)
         ),
@@ -149,22 +155,22 @@ fn evidence(one: &Judged) -> String {
             let full = class.cache_full.unwrap_or_default() * 100.0;
             let preempted = class.preempted.unwrap_or_default() * 100.0;
             format!(
-                "cache full in {full:.0} % of looks, {preempted:.0} of 100 calls preempted, {} wait",
+                "KV cache full in {full:.0} % of samples, {preempted:.0} preemptions per 100 calls, {} calls waiting",
                 few(waiting)
             )
         }
         Verdict::DecodeLimited => {
             let tokens = class.answer_tokens.map_or_else(String::new, |tokens| {
-                format!(", 9 of 10 answers within {tokens:.0} tokens")
+                format!(", 90 % of answers within {} tokens", about(tokens))
             });
             format!(
-                "{} calls computed on {servers}, {} wait{tokens}: shorter answers, fewer rounds, or more at once",
+                "{} calls running on {servers}, {} waiting{tokens}",
                 few(running),
                 few(waiting)
             )
         }
         _ => format!(
-            "{} calls computed on {servers}, {} wait",
+            "{} calls running on {servers}, {} waiting",
             few(running),
             few(waiting)
         ),
@@ -183,14 +189,19 @@ fn seats(analysis: &Analysis) -> Option<String> {
         ))
     };
     let all: Vec<String> = analysis.classes.iter().filter_map(of).collect();
-    (!all.is_empty()).then(|| format!("seats of a server: {}", all.join(", ")))
+    (!all.is_empty()).then(|| {
+        format!(
+            "calls that one server runs at once, at most: {}",
+            all.join(", ")
+        )
+    })
 }
 
 fn seats_by(by: SeatsBy) -> &'static str {
     match by {
-        SeatsBy::Argument => "`max-num-seqs`",
+        SeatsBy::Argument => "`--max-num-seqs`",
         SeatsBy::Default => "the engine's default",
-        SeatsBy::FullServers => "more waited",
+        SeatsBy::FullServers => "seen: further calls waited",
     }
 }
 
@@ -201,11 +212,11 @@ const ENOUGH_LOOKS: usize = 6;
 fn looks(analysis: &Analysis) -> Option<String> {
     match analysis.looks? {
         0 => Some(
-            "its servers were looked at before and after it alone: this is what they counted in between"
+            "the run was too short for samples of its servers: these are averages of what they counted from its begin to its end"
                 .to_owned(),
         ),
         few if few < ENOUGH_LOOKS => Some(format!(
-            "its servers were looked at {few} time{} only: these numbers are rough",
+            "its servers were sampled only {few} time{}: these numbers are rough",
             plural(few)
         )),
         _ => None,
@@ -226,10 +237,13 @@ fn known_times(analysis: &Analysis) -> Vec<String> {
         format!(", {visits:.1} calls a question")
     });
     let floor = analysis.floor_hours.map_or_else(String::new, |hours| {
-        format!("; all of it takes {} at least", lasting(hours * 3600.0))
+        format!(
+            "; with this many questions at once the run takes {} at least",
+            lasting(hours * 3600.0)
+        )
     });
     lines.push(format!(
-        "{} is {:.1} % of the time that is accounted for{rounds}{floor}",
+        "{} takes {:.1} % of the time that is accounted for{rounds}{floor}",
         class.class,
         share * 100.0
     ));
@@ -253,9 +267,13 @@ fn elsewhere(analysis: &Analysis) -> Option<String> {
         .questions
         .elsewhere
         .filter(|share| *share > ELSEWHERE)?;
+    let own = ["the client itself", "its tools", "the judge"].map(str::to_owned);
+    let unseen = analysis.questions.unseen.iter().cloned();
+    let who: Vec<String> = own.into_iter().chain(unseen).collect();
     Some(format!(
-        "{:.0} % of the questions' time is at no server that was sampled: the client itself, its tools, the judge",
-        share * 100.0
+        "{:.0} % of the questions' time is at no server that was measured: {}",
+        share * 100.0,
+        who.join(", ")
     ))
 }
 
@@ -264,7 +282,7 @@ fn bounds(analysis: &Analysis) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(gap) = questions.gap.filter(|gap| *gap > ELSEWHERE) {
         lines.push(format!(
-            "questions under way and their times do not agree by {:.0} % (N = X·R): not all of them were seen, or the run was not steady",
+            "questions under way and the times of questions disagree by {:.0} % (Little's law): not all of them were seen, or the run was not steady",
             gap * 100.0
         ));
     }
@@ -272,9 +290,9 @@ fn bounds(analysis: &Analysis) -> Vec<String> {
         return lines;
     };
     let free = questions.bound_by_questions;
-    let free = free.map(|most| (most, "if nobody waited".to_owned()));
+    let free = free.map(|most| (most, "if no call waited".to_owned()));
     let seats = questions.bound_by_seats.as_ref();
-    let seats = seats.map(|(class, most)| (*most, format!("with the seats of {class}")));
+    let seats = seats.map(|(class, most)| (*most, format!("at the capacity of {class}")));
     let most = free.into_iter().chain(seats);
     let most = most.min_by(|one, other| one.0.total_cmp(&other.0));
     let most = most.filter(|(most, _)| *most > ROOM * now);
@@ -282,8 +300,16 @@ fn bounds(analysis: &Analysis) -> Vec<String> {
     let most = most.map_or_else(String::new, |(most, why)| {
         format!("; {} at most {why}", pace.number(most))
     });
-    lines.push(format!("{}{most}", pace.questions(now)));
+    lines.push(format!("{}{}{most}", pace.questions(now), errors(analysis)));
     lines
+}
+
+/// Those of the finished questions that came out as an error.
+fn errors(analysis: &Analysis) -> String {
+    let errors = analysis.findings.errors.filter(|errors| *errors > 0);
+    errors.map_or_else(String::new, |errors| {
+        format!(", those that ended in an error included ({errors})")
+    })
 }
 
 fn advice(analysis: &Analysis) -> Vec<String> {
@@ -297,7 +323,7 @@ fn advice(analysis: &Analysis) -> Vec<String> {
                 .iter()
                 .map(|step| {
                     format!(
-                        "advice: {}: {} questions an hour, because {because}",
+                        "advice: {}: {} as many questions an hour, because {because}",
                         said(step),
                         estimate(prediction.estimate)
                     )
@@ -315,15 +341,15 @@ fn advice(analysis: &Analysis) -> Vec<String> {
             lines
         }
         Advice::Nothing { why } => {
-            let mut lines = vec![format!("no advice: {why}")];
+            let mut lines = vec![format!("no move of GPUs is advised, because {why}")];
             if let Some(most) = &analysis.at_most {
                 let list = |of: &dyn Fn(&(usize, f64)) -> String| {
                     most.factors.iter().map(of).collect::<Vec<_>>().join(", ")
                 };
                 lines.push(format!(
-                    "  if all of {}'s time were waiting, {} replicas would bring {} at most; if none were, nothing",
-                    most.class,
+                    "  {} replicas of {} would bring at most {}, if all of its time were waiting; if none is, nothing",
                     list(&|(count, _)| count.to_string()),
+                    most.class,
                     list(&|(_, factor)| format!("{factor:.2}×"))
                 ));
             }
@@ -337,9 +363,9 @@ fn left(analysis: &Analysis) -> Option<String> {
         Eta::Done => None,
         // It was said why.
         Eta::Unknown { why: same } if matches!(&analysis.limit, Limit::Unknown { why } if why == same) => {
-            Some("time left: unknown".to_owned())
+            Some("time left: not known".to_owned())
         }
-        Eta::Unknown { why } => Some(format!("time left: unknown, {why}")),
+        Eta::Unknown { why } => Some(format!("time left: not known, because {why}")),
         Eta::Left { low, likely, high } => {
             Some(format!("time left: about {likely} ({low} to {high})"))
         }
@@ -356,24 +382,24 @@ fn cost(analysis: &Analysis) -> Option<String> {
     if cost.unseen_hours < cost.gpu_hours {
         let _ = write!(
             line,
-            ", {} with nothing to do ({:.0} %)",
+            ", {} of them idle ({:.0} %)",
             time.number(cost.idle_hours),
             cost.idle_hours / cost.gpu_hours * 100.0
         );
     }
     if cost.unseen_hours >= cost.gpu_hours {
-        line.push_str(", and how much of that with nothing to do was not seen");
+        line.push_str("; how many of them were idle was not measured");
     } else if cost.unseen_hours > 0.0 {
         let _ = write!(
             line,
-            ", {} of servers that were not looked at",
+            ", {} of them not measured",
             time.number(cost.unseen_hours)
         );
     }
     if cost.unused_hours > 0.0 {
         let _ = write!(
             line,
-            ", {} more of GPUs without a server",
+            "; {} more on GPUs that no server uses",
             time.number(cost.unused_hours)
         );
     }
@@ -384,7 +410,13 @@ fn cost(analysis: &Analysis) -> Option<String> {
         } else {
             millis(each).to_string()
         };
-        let _ = write!(line, "; {each} of one GPU a question");
+        let answered = analysis.findings.errors.is_some_and(|errors| errors > 0);
+        let which = if answered {
+            "answered question"
+        } else {
+            "question"
+        };
+        let _ = write!(line, "; {each} of GPU time per {which}");
     }
     Some(line)
 }

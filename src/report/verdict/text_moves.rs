@@ -19,7 +19,11 @@ pub fn what_if_text(outcome: &Outcome) -> String {
         } => {
             let most = most.map_or_else(
                 || "what it would bring is not known".to_owned(),
-                |most| format!("at most {most:.2}× questions an hour, and maybe nothing"),
+                |most| {
+                    format!(
+                        "at most {most:.2}× as many questions an hour, and maybe no more than now"
+                    )
+                },
             );
             let mut lines = vec![format!("{most}: {why}")];
             lines.extend(patch(changes));
@@ -39,7 +43,7 @@ pub fn what_if_text(outcome: &Outcome) -> String {
             )];
             if let Some((name, share)) = fullest {
                 lines.push(format!(
-                    "  fullest then: {name}, with {:.0} % of its seats taken",
+                    "  busiest then: {name}, at {:.0} % of the calls that it can run at once",
                     share * 100.0
                 ));
             }

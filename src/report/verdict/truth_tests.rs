@@ -215,7 +215,7 @@ fn too_little_evidence_carries_no_advice() {
             Advice::Change { prediction, .. } => panic!("{:?}", prediction.estimate),
         }
     };
-    assert_snapshot!(early(200.0), @"4 answer:orchestrator would be 1.54× (1.05–2.19), which may be nothing");
+    assert_snapshot!(early(200.0), @"the best one, to move 4 GPUs from answer to orchestrator, would bring 1.54× (1.05–2.19), which may be nothing");
     assert_snapshot!(early(100.0), @"only 23 questions were finished in the steady time");
 }
 
@@ -230,21 +230,21 @@ fn without_counters_of_the_queue_nobody_advises() {
     }
     let found = analyse(&evidence);
     assert_snapshot!(verdict_text(&found), @r#"
-    limited by: unknown: nothing is known of the queue of orchestrator
-      orchestrator  unknown   58.3 calls under way on 4 replicas, by the client's times
-      answer        keeps up  4.4 calls computed on 8 replicas, 0.0 wait
-      coder         idle      0.77 calls computed on 8 replicas, 0.0 wait
-    seats of a server: orchestrator 8 (`max-num-seqs`), answer 64 (`max-num-seqs`), coder 64 (`max-num-seqs`)
-    1191 questions an hour; 1289 at most with the seats of orchestrator
-    its end, with fewer than half of the questions at once, was 18 % of the time
-    the slowest questions took `q334` 22m 15s, `q239` 18m 15s, `q352` 16m 01s; half took no more than 2m 19s
-    no advice: nobody can tell whether more replicas help
-      if all of orchestrator's time were waiting, 5, 6, 8 replicas would bring 1.22×, 1.44×, 1.84× at most; if none were, nothing
-    11.6 GPU hours, 7.4 with nothing to do (63 %); 1m 09s of one GPU a question
+    limited by: not known, because whether calls wait at orchestrator was not measured, and 91 % of the questions' time is with it
+      orchestrator  not known     57.4 calls under way on 4 replicas, by the client's times
+      answer        not limiting  4.4 calls running on 8 replicas, 0 waiting
+      coder         idle          0.8 calls running on 8 replicas, 0 waiting
+    calls that one server runs at once, at most: orchestrator 8 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
+    1190 questions an hour; 1290 at most at the capacity of orchestrator
+    for the last 18 % of the run fewer than half as many questions were under way as could be
+    the slowest questions: `q334` 22m 15s, `q239` 18m 15s, `q352` 16m 01s; the median is 2m 19s
+    no move of GPUs is advised, because it is not known whether more replicas would help
+      5, 6, 8 replicas of orchestrator would bring at most 1.22×, 1.44×, 1.84×, if all of its time were waiting; if none is, nothing
+    11.6 GPU hours, 7.4 of them idle (63 %); 1m 09s of GPU time per question
     "#);
     let asked = what_if(&evidence, &["2 coder:orchestrator".parse().unwrap()]);
     assert_snapshot!(what_if_text(&asked), @r#"
-    at most 1.44× questions an hour, and maybe nothing: nothing is known of the queue of orchestrator
+    at most 1.44× as many questions an hour, and maybe no more than now: whether calls wait at orchestrator was not measured
       models.orchestrator.replicas: 4 → 6
       models.coder.replicas: 8 → 6
     "#);
@@ -255,68 +255,68 @@ fn the_kinds_read_so() {
     let text = |kind: fn(u64) -> Setting| verdict_text(&analyse(&Run::evidence(&kind(1))));
     assert_snapshot!(text(queue), @r#"
     limited by: orchestrator, queue-limited
-      orchestrator  queue-limited  29.5 calls computed on 4 replicas, 27.2 wait, 48 % of a call's time
-      answer        keeps up       4.4 calls computed on 8 replicas, 0.0 wait
-      coder         idle           0.77 calls computed on 8 replicas, 0.0 wait
-    seats of a server: orchestrator 8 (`max-num-seqs`), answer 64 (`max-num-seqs`), coder 64 (`max-num-seqs`)
-    1191 questions an hour; 1289 at most with the seats of orchestrator
-    for 29m 00s from the beginning 26.7 calls waited for orchestrator, while 10 GPUs of others had nothing to do
-    its end, with fewer than half of the questions at once, was 18 % of the time
-    the slowest questions took `q334` 22m 15s, `q239` 18m 15s, `q352` 16m 01s; half took no more than 2m 19s
-    advice: move 5 GPUs from coder to orchestrator: 1.71× (1.47–1.97) questions an hour, because calls to orchestrator wait 48 % of their time and a replica of coder computes 0.1 at once
+      orchestrator  queue-limited  29.5 calls running on 4 replicas, 27.2 waiting, 48 % of a call's time
+      answer        not limiting   4.4 calls running on 8 replicas, 0 waiting
+      coder         idle           0.8 calls running on 8 replicas, 0 waiting
+    calls that one server runs at once, at most: orchestrator 8 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
+    1190 questions an hour; 1290 at most at the capacity of orchestrator
+    for 29m 00s from the beginning 26.7 calls waited at orchestrator, while 10 GPUs of others were idle
+    for the last 18 % of the run fewer than half as many questions were under way as could be
+    the slowest questions: `q334` 22m 15s, `q239` 18m 15s, `q352` 16m 01s; the median is 2m 19s
+    advice: move 5 GPUs from coder to orchestrator: 1.71× (1.47–1.97) as many questions an hour, because calls to orchestrator wait 48 % of their time and each replica of coder has 0.1 calls at a time
       models.orchestrator.replicas: 4 → 9
       models.coder.replicas: 8 → 3
       check with `toolorch what-if --move 5 coder:orchestrator`
-    11.6 GPU hours, 7.4 with nothing to do (63 %); 1m 09s of one GPU a question
+    11.6 GPU hours, 7.4 of them idle (63 %); 1m 09s of GPU time per question
     "#);
     assert_snapshot!(text(decode), @r#"
     limited by: orchestrator, decode-limited
-      orchestrator  decode-limited  53.3 calls computed on 4 replicas, 0.0 wait: shorter answers, fewer rounds, or more at once
-      answer        keeps up        6.7 calls computed on 8 replicas, 0.0 wait
-      coder         idle            1.2 calls computed on 8 replicas, 0.0 wait
-    seats of a server: orchestrator 256 (`max-num-seqs`), answer 64 (`max-num-seqs`), coder 64 (`max-num-seqs`)
-    1769 questions an hour
-    its end, with fewer than half of the questions at once, was 17 % of the time
-    the slowest questions took `q234` 13m 35s, `q291` 9m 30s, `q325` 8m 51s; half took no more than 1m 34s
-    no advice: nobody waits for orchestrator, so that more replicas would find little to do
-    7.7 GPU hours, 4.4 with nothing to do (56 %); 46 s of one GPU a question
+      orchestrator  decode-limited  53.3 calls running on 4 replicas, 0 waiting
+      answer        not limiting    6.7 calls running on 8 replicas, 0 waiting
+      coder         idle            1.2 calls running on 8 replicas, 0 waiting
+    calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
+    1770 questions an hour
+    for the last 17 % of the run fewer than half as many questions were under way as could be
+    the slowest questions: `q234` 13m 35s, `q291` 9m 30s, `q325` 8m 51s; the median is 1m 34s
+    no move of GPUs is advised, because no call waits at orchestrator; shorter answers or fewer rounds make questions faster, and a higher `concurrency` makes more of them at once
+    7.7 GPU hours, 4.4 of them idle (56 %); 46 s of GPU time per question
     "#);
     assert_snapshot!(text(client), @r#"
-    limited by: the client, 24 % of whose questions are at servers, where nobody waits: more at once cost nothing until calls wait
-      orchestrator  keeps up  12.7 calls computed on 4 replicas, 0.0 wait
-      answer        idle      2.0 calls computed on 8 replicas, 0.0 wait
-      coder         idle      0.30 calls computed on 8 replicas, 0.0 wait
-    seats of a server: orchestrator 256 (`max-num-seqs`), answer 64 (`max-num-seqs`), coder 64 (`max-num-seqs`)
-    76 % of the questions' time is at no server that was sampled: the client itself, its tools, the judge
+    limited by: the client: 24 % of the questions' time is at servers, and no call waits there
+      orchestrator  not limiting  12.7 calls running on 4 replicas, 0 waiting
+      answer        idle          2.0 calls running on 8 replicas, 0 waiting
+      coder         idle          0.3 calls running on 8 replicas, 0 waiting
+    calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
+    76 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
     526 questions an hour
-    its end, with fewer than half of the questions at once, was 23 % of the time
-    the slowest questions took `q335` 47m 44s, `q227` 37m 08s, `q166` 36m 08s; half took no more than 5m 37s
-    no advice: servers have places free, and the client does not fill them
-    28.1 GPU hours, 21.1 with nothing to do (75 %); 2m 48s of one GPU a question
+    for the last 23 % of the run fewer than half as many questions were under way as could be
+    the slowest questions: `q335` 47m 44s, `q227` 37m 08s, `q166` 36m 08s; the median is 5m 37s
+    no move of GPUs is advised, because servers have room for more calls; a higher `concurrency` of the evaluation uses it
+    28.1 GPU hours, 21.1 of them idle (75 %); 2m 48s of GPU time per question
     "#);
     assert_snapshot!(text(balanced), @r#"
-    limited by: nothing more than anything else
-      orchestrator  keeps up  22.3 calls computed on 4 replicas, 0.0 wait
-      answer        keeps up  19.5 calls computed on 4 replicas, 0.0 wait
-      coder         keeps up  19.1 calls computed on 4 replicas, 0.0 wait
-    seats of a server: orchestrator 256 (`max-num-seqs`), answer 256 (`max-num-seqs`), coder 256 (`max-num-seqs`)
-    2072 questions an hour
-    its end, with fewer than half of the questions at once, was 26 % of the time
-    the slowest questions took `q327` 13m 01s, `q288` 8m 47s, `q203` 8m 29s; half took no more than 1m 18s
-    no advice: nothing has GPUs to give to something that lacks them
-    4.5 GPU hours, 0.7 with nothing to do (15 %); 27 s of one GPU a question
+    limited by: no single class of servers
+      orchestrator  not limiting  22.3 calls running on 4 replicas, 0 waiting
+      answer        not limiting  19.5 calls running on 4 replicas, 0 waiting
+      coder         not limiting  19.1 calls running on 4 replicas, 0 waiting
+    calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 256 (`--max-num-seqs`), coder 256 (`--max-num-seqs`)
+    2070 questions an hour
+    for the last 26 % of the run fewer than half as many questions were under way as could be
+    the slowest questions: `q327` 13m 01s, `q288` 8m 47s, `q203` 8m 29s; the median is 1m 18s
+    no move of GPUs is advised, because no class has GPUs to spare for one that lacks them
+    4.5 GPU hours, 0.7 of them idle (15 %); 27 s of GPU time per question
     "#);
     assert_snapshot!(text(crowded), @r#"
-    limited by: nothing more than anything else
-      orchestrator  queue-limited  14.6 calls computed on 4 replicas, 18.3 wait, 56 % of a call's time
-      answer        queue-limited  11.8 calls computed on 4 replicas, 4.5 wait, 28 % of a call's time
-      coder         keeps up       11.4 calls computed on 4 replicas, 1.5 wait
-    seats of a server: orchestrator 4 (`max-num-seqs`), answer 4 (`max-num-seqs`), coder 4 (`max-num-seqs`)
-    1307 questions an hour; 1442 at most with the seats of orchestrator
-    its end, with fewer than half of the questions at once, was 10 % of the time
-    the slowest questions took `q275` 17m 56s, `q186` 15m 13s, `q125` 12m 03s; half took no more than 2m 15s
-    no advice: nothing has GPUs to give to something that lacks them
-    5.9 GPU hours, 0.5 with nothing to do (9 %); 35 s of one GPU a question
+    limited by: no single class of servers
+      orchestrator  queue-limited  14.6 calls running on 4 replicas, 18.3 waiting, 56 % of a call's time
+      answer        queue-limited  11.8 calls running on 4 replicas, 4.5 waiting, 28 % of a call's time
+      coder         not limiting   11.4 calls running on 4 replicas, 1.5 waiting
+    calls that one server runs at once, at most: orchestrator 4 (`--max-num-seqs`), answer 4 (`--max-num-seqs`), coder 4 (`--max-num-seqs`)
+    1310 questions an hour; 1440 at most at the capacity of orchestrator
+    for the last 10 % of the run fewer than half as many questions were under way as could be
+    the slowest questions: `q275` 17m 56s, `q186` 15m 13s, `q125` 12m 03s; the median is 2m 15s
+    no move of GPUs is advised, because no class has GPUs to spare for one that lacks them
+    5.9 GPU hours, 0.5 of them idle (9 %); 35 s of GPU time per question
     "#);
 }
 

@@ -1,17 +1,28 @@
 //! Numbers as people read them: two digits that count, in the unit that fits.
 
-/// Calls under way.
+/// Calls under way, on average.
 pub(super) fn few(calls: f64) -> String {
-    if calls > 0.0 && calls < 0.995 {
-        format!("{calls:.2}")
-    } else {
+    if calls <= 0.0 {
+        "0".to_owned()
+    } else if calls < 0.095 {
+        "under 0.1".to_owned()
+    } else if calls < 99.5 {
         format!("{calls:.1}")
+    } else {
+        format!("{calls:.0}")
     }
 }
 
-/// A share of the time.
+/// A number of which three digits count.
+pub(super) fn about(number: f64) -> String {
+    let size = number.abs().max(1.0).log10().floor();
+    let step = 10_f64.powf((size - 2.0).max(0.0));
+    format!("{:.0}", (number / step).round() * step)
+}
+
+/// A share: `35 %`.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.0} % of the time", share * 100.0)
+    format!("{:.0} %", share * 100.0)
 }
 
 /// With two digits that count.
@@ -63,7 +74,7 @@ impl Pace {
 
     /// The number alone.
     pub(super) fn number(self, rate: f64) -> String {
-        format!("{:.0}", rate * self.by)
+        about(rate * self.by)
     }
 
     /// `60 questions an hour`.
@@ -124,6 +135,7 @@ mod tests {
         let said = |rate: f64| Pace::of(rate).questions(rate);
         assert_eq!(said(0.5), "1800 questions an hour");
         assert_eq!(said(251.35), "251 questions a second");
+        assert_eq!(said(5.878), "21200 questions an hour");
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn evidence() -> Evidence {
             total: Some(1900),
             done: 1440,
             tasks: tasks.collect(),
-            steps: Vec::new(),
+            ..Client::default()
         },
         classes: vec![
             class("orchestrator", nodes[0].0, 4, [8.0, 7.0, 0.15, 53.0]),
@@ -90,6 +90,7 @@ fn evidence() -> Evidence {
                 ..Node::default()
             })
             .collect(),
+        ..Evidence::default()
     }
 }
 
@@ -147,21 +148,21 @@ fn advice_can_be_read_on_every_screen() {
     Model by model
     orchestrator
     queue-limited
-    32.0 calls computed on 4 replicas, 28.0 wait, 47 % of a call's time
+    32.0 calls running on 4 replicas, 28.0 waiting, 47 % of a call's time
     coder
     idle
-    1.6 calls computed on 8 replicas, 0.0 wait
+    1.6 calls running on 8 replicas, 0 waiting
     answer
     idle
-    3.2 calls computed on 8 replicas, 0.0 wait
-    seats of a server: orchestrator 8 (max-num-seqs), coder 8 (max-num-seqs), answer 8 (max-num-seqs)
+    3.2 calls running on 8 replicas, 0 waiting
+    calls that one server runs at once, at most: orchestrator 8 (--max-num-seqs), coder 8 (--max-num-seqs), answer 8 (--max-num-seqs)
     720 questions an hour
     What stands out
-    for 2h 00m from the beginning nine of ten questions were with orchestrator, while 16 GPUs of others had nothing to do
+    for 2h 00m from the beginning nine of ten questions were at orchestrator, while 16 GPUs of others were idle
     Advice
     Move 3 GPUs from coder to orchestrator
     1.54× questions an hour between 1.46× and 1.62×
-    because calls to orchestrator wait 47 % of their time and a replica of coder computes 0.2 at once
+    because calls to orchestrator wait 47 % of their time and each replica of coder has 0.2 calls at a time
     What changes in the YAML
       models:
         orchestrator:
@@ -176,7 +177,7 @@ fn advice_can_be_read_on_every_screen() {
     Check with toolorch what-if --move "3 coder:orchestrator"
     Time and cost
     time left: about 40m 05s (36m 26s to 1h 00m)
-    40.0 GPU hours, 0.0 with nothing to do (0 %); 1m 40s of one GPU a question
+    40.0 GPU hours, 0.0 of them idle (0 %); 1m 40s of GPU time per question
     "#);
     // What is too long for a phone is moved inside its box.
     let moves = "(({scrollWidth, clientWidth}) => scrollWidth > clientWidth)(document.querySelector('.patch pre'))";

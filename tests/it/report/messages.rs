@@ -83,14 +83,18 @@ fn a_report_reads_well_on_a_terminal() {
       3 results, 1 in error (1 by servers), 1 missing, 1 torn, 1 of other questions, 1 other file
 
     what limits it
-      limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
-        /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
-        gpt-5                unknown  nothing was seen of its 1 replica
-        openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
-      /ckpt/orchestrator/ is 91.7 % of the time that is accounted for, 0.7 calls a question
+      limited by: not known, because whether calls wait at its servers was not measured (results do not tell, and a run of `toolorch up` would)
+        /ckpt/orchestrator/  not known  not measured, 2 replicas
+        gpt-5                not known  not measured, 1 replica
+        openai/gpt-oss-20b   not known  not measured, 1 replica
+      /ckpt/orchestrator/ takes 91.7 % of the time that is accounted for, 0.7 calls a question
+
+    what stands out
+      1 of 5 calls failed
+      1 question ended in an error
 
     advice
-      no advice: nobody can tell whether more replicas help
+      no move of GPUs is advised, because it is not known whether more replicas would help
 
     tools, end to end, in seconds
     tool             count   mean   std    min    max    P50    P90    P99     <5s  used/all   left out
@@ -162,15 +166,20 @@ fn a_report_reads_well_as_markdown() {
 
     ### what limits it
 
-    - limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
-    - /ckpt/orchestrator/  unknown  nothing was seen of its 2 replicas
-    - gpt-5                unknown  nothing was seen of its 1 replica
-    - openai/gpt-oss-20b   unknown  nothing was seen of its 1 replica
-    - /ckpt/orchestrator/ is 91.7 % of the time that is accounted for, 0.7 calls a question
+    - limited by: not known, because whether calls wait at its servers was not measured (results do not tell, and a run of `toolorch up` would)
+    - /ckpt/orchestrator/  not known  not measured, 2 replicas
+    - gpt-5                not known  not measured, 1 replica
+    - openai/gpt-oss-20b   not known  not measured, 1 replica
+    - /ckpt/orchestrator/ takes 91.7 % of the time that is accounted for, 0.7 calls a question
+
+    ### what stands out
+
+    - 1 of 5 calls failed
+    - 1 question ended in an error
 
     ### advice
 
-    - no advice: nobody can tell whether more replicas help
+    - no move of GPUs is advised, because it is not known whether more replicas would help
 
     ### tools, end to end, in seconds
 
@@ -297,13 +306,16 @@ fn lines_of_one_file_are_results_as_well() {
       1 result, 0 in error, 1 torn
 
     what limits it
-      limited by: unknown: nothing is known of the queues of its servers: results do not tell, and a run of `toolorch up` would
-        O          unknown  nothing was seen of its 1 replica
-        retrieval  unknown  nothing was seen of its 1 replica
-      O is 87.0 % of the time that is accounted for, 1.0 calls a question
+      limited by: not known, because whether calls wait at its servers was not measured (results do not tell, and a run of `toolorch up` would)
+        O          not known  not measured, 1 replica
+        retrieval  not known  not measured, 1 replica
+      O takes 87.0 % of the time that is accounted for, 1.0 calls a question
+
+    what stands out
+      1 of 3 calls failed
 
     advice
-      no advice: nobody can tell whether more replicas help
+      no move of GPUs is advised, because it is not known whether more replicas would help
 
     tools, end to end, in seconds
     tool    count  mean   std   min   max   P50   P90   P99      <5s  used/all  left out
