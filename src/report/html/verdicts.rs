@@ -61,7 +61,7 @@ fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
 /// How the line begins that says what an evaluation is limited by.
 const LIMIT: &str = "limited by: ";
 /// How the line begins that says why nothing is advised.
-const NOTHING: &str = "no advice: ";
+const NOTHING: &str = "no move of GPUs is advised, because ";
 
 /// A class's line in its columns: its name, the verdict, the reason.
 fn cells(line: &str) -> Option<[&str; 3]> {

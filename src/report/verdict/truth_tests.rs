@@ -98,7 +98,7 @@ fn the_answer_is_two_plain_sentences() {
         )
     };
     let all = [queue, decode, client, balanced, crowded].map(said);
-    assert_snapshot!(all.join("\n"), @r"
+    assert_snapshot!(all.join("\n"), @r#"
     Change: Calls wait for `orchestrator`: a call spends 48 % of its time in the queue.
       Move 5 GPUs from `coder` to `orchestrator`.
       1.71 (1.47 to 1.97)
@@ -107,10 +107,10 @@ fn the_answer_is_two_plain_sentences() {
     Try: The client limits it: 24 % of its questions are at servers, and nobody waits there.
       Raise `concurrency` from 64: servers have places for more than ten times as many. What it brings depends on the client, and cannot be told from this run.
     Fine: Nothing limits it more than anything else.
-      Nothing needs to be moved: nothing has GPUs to give to something that lacks them.
+      Nothing needs to be moved: no class has GPUs to spare for one that lacks them.
     Try: Calls wait for `orchestrator` and `answer` alike.
       No model has GPUs to give to another: only more GPUs, shorter answers or fewer rounds would help.
-    ");
+    "#);
 }
 
 /// The limit of each seed, and the advice's reason not to advise.
