@@ -94,7 +94,7 @@ fn second_part(tables: &Evaluation) -> Option<Calls> {
     };
     let whole = calls_of(whole)?;
     let models = tables.experts.iter().filter(is_search);
-    let models = models.filter_map(|row| calls_of(row));
+    let models = models.filter_map(calls_of);
     let seconds = whole.seconds() - models.map(Calls::seconds).sum::<f64>();
     let calls = of_seconds(whole.count, seconds)?;
     (calls.mean > NOTHING).then_some(calls)
