@@ -7,7 +7,7 @@ use super::charts_of;
 use super::predictions;
 use super::runs::Found as Run;
 use super::unit_log;
-use crate::base::Timestamp;
+use crate::base::{Clock as _, Timestamp};
 use crate::eval::{Expected, Parsed, Written};
 use crate::facts::DatasetProblem;
 use crate::facts::samples::Samples;
@@ -22,7 +22,8 @@ use crate::run::Phase;
 use crate::run::store::{StoreError, read_samples};
 use crate::spec::model::Finished;
 use crate::world::{
-    FileError, read_answers, read_answers_at, read_call_log, read_dataset, read_spoken_calls,
+    FileError, SystemClock, read_answers, read_answers_at, read_call_log, read_dataset,
+    read_spoken_calls,
 };
 
 /// One evaluation of a run: its tables, and what is known for a judgement.
@@ -48,7 +49,7 @@ pub(super) struct Made {
 pub(super) fn of_run(run: &Run, bins: usize) -> Result<Made, FileError> {
     let plan = &run.plan;
     let speed = plan.shares.speed;
-    let samples = read_samples(run.dir.path());
+    let samples = read_samples(run.dir.path(), SystemClock.now());
     let mut found = match &samples {
         Ok(samples) => of_evals(run, samples)?,
         Err(error) => of_evals(run, &unread(error))?,
@@ -96,7 +97,10 @@ fn unread(error: &StoreError) -> Samples {
 /// # Errors
 /// Results are there and cannot be read.
 pub(super) fn judgeable(run: &Run) -> Result<Vec<Judgeable>, FileError> {
-    of_evals(run, &read_samples(run.dir.path()).unwrap_or_default())
+    of_evals(
+        run,
+        &read_samples(run.dir.path(), SystemClock.now()).unwrap_or_default(),
+    )
 }
 
 fn of_evals(run: &Run, samples: &Samples) -> Result<Vec<Judgeable>, FileError> {

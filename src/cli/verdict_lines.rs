@@ -1,10 +1,11 @@
 //! The verdict in a few lines, for displays that go on.
 
 use super::runs::Found;
-use crate::base::EvalName;
+use crate::base::{Clock as _, EvalName};
 use crate::report::known::{Ends, Known, evidence};
 use crate::report::verdict::{Eta, analyse, short_text};
 use crate::run::store::{read_samples, sample_bytes};
+use crate::world::SystemClock;
 
 /// What is said of the evaluations of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,7 +42,7 @@ impl VerdictLines {
 /// ends here before the cluster would.
 fn verdict_lines(found: &Found) -> Verdicts {
     let mut said = Verdicts::default();
-    let samples = read_samples(found.dir.path()).unwrap_or_default();
+    let samples = read_samples(found.dir.path(), SystemClock.now()).unwrap_or_default();
     if samples.servers.is_empty() {
         return said;
     }

@@ -466,7 +466,7 @@ mod tests {
             .replace(dir.path().to_str().unwrap(), "DIR");
         insta::assert_snapshot!(text, @"warning: samples cannot be kept: cannot write `DIR/gone/samples.1.jsonl.gz`: No such file or directory (os error 2); the run goes on, and its report will lack this time");
         assert!(said.try_recv().is_err());
-        let samples = read_samples(&gone).unwrap();
+        let samples = read_samples(&gone, Timestamp(u64::MAX / 2)).unwrap();
         assert!((tokens(&samples) - busy.sample.counters[&Counter::GenerationTokens]).abs() < 0.5);
     }
 
@@ -488,7 +488,7 @@ mod tests {
             Seen::WriteAll,
         ]);
         play(keeper, seen);
-        let samples = read_samples(dir.path()).unwrap();
+        let samples = read_samples(dir.path(), Timestamp(u64::MAX / 2)).unwrap();
         let points = samples.servers.values().next().unwrap().points();
         let points: Vec<_> = points
             .map(|point| (point.at().0, point.generation().0))

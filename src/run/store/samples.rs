@@ -8,7 +8,6 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
@@ -147,14 +146,13 @@ fn member<'a>(lines: impl Iterator<Item = &'a Line>) -> io::Result<Vec<u8>> {
     packed.finish()
 }
 
-/// All samples of the run in this directory; none where it has none. What was torn off is named in them.
+/// All samples of the run in this directory; none where it has none. What was torn off is named in them. `now` is the time of whoever
+/// reads: a sample from after it was taken by a clock that was wrong.
 ///
 /// # Errors
 /// The directory cannot be listed, or a newer program wrote them.
-pub fn read_samples(run_dir: &Path) -> Result<Samples, StoreError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    fill(run_dir, Samples::default(), Timestamp(now) + AHEAD)
+pub fn read_samples(run_dir: &Path, now: Timestamp) -> Result<Samples, StoreError> {
+    fill(run_dir, Samples::default(), now + AHEAD)
 }
 
 /// Bytes of samples in this directory: as long as they are as many, nothing came.
@@ -311,6 +309,7 @@ mod tests {
     use crate::facts::samples::{Encoder, EvalLine};
 
     const EVERY: u64 = 15_000;
+    const LATER: Timestamp = Timestamp(u64::MAX / 2);
 
     fn head(epoch: u64, began: u64) -> Head {
         Head {
@@ -365,7 +364,7 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         for cut in 0..=whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
-            let samples = read_samples(dir.path()).unwrap();
+            let samples = read_samples(dir.path(), LATER).unwrap();
             let least = ends.iter().filter(|end| **end <= cut as u64).count();
             let found = done(&samples);
             assert!(
@@ -381,7 +380,7 @@ mod tests {
             );
         }
         fs::write(&path, [&whole[..], &[0; 100]].concat()).unwrap();
-        let samples = read_samples(dir.path()).unwrap();
+        let samples = read_samples(dir.path(), LATER).unwrap();
         assert_eq!(done(&samples), [1, 2, 3]);
         assert_eq!(samples.torn.len(), 1);
         assert_eq!(samples.every, Millis(EVERY));
@@ -401,12 +400,12 @@ mod tests {
         let mut fourth = SampleFile::new(dir.path(), head(4, 60));
         fourth.append(&[progress(70, 7)]).unwrap();
         assert_eq!(fourth.others, first.length + second.length + 2);
-        let samples = read_samples(dir.path()).unwrap();
+        let samples = read_samples(dir.path(), LATER).unwrap();
         assert_eq!(done(&samples), [1, 2, 3, 5, 7]);
         assert_eq!(samples.torn.len(), 1, "{:?}", samples.torn);
         assert!(samples.torn[0].starts_with("samples.3.jsonl.gz: it is cut off: "));
         assert!(
-            read_samples(&dir.path().join("none"))
+            read_samples(&dir.path().join("none"), LATER)
                 .unwrap()
                 .evals
                 .is_empty()
@@ -441,8 +440,7 @@ mod tests {
         2 lines of moments before its owner began: left out; the clock of the run's host was set back
         the clock of the run's host was set back 1 time, by 30.0s at most: what was sampled in that time is one piece
         ");
-        // The machine's own clock is what tells.
-        let read = read_samples(dir.path()).unwrap();
+        let read = read_samples(dir.path(), Timestamp(began + 60_000)).unwrap();
         assert_eq!((read.doubts.ahead, read.doubts.early), (1, 2));
     }
 
@@ -455,7 +453,7 @@ mod tests {
         more.write_all(b"{\"weather\":{\"at\":20}}\n").unwrap();
         file.write(&more.finish().unwrap()).unwrap();
         file.append(&[progress(30, 3)]).unwrap();
-        let samples = read_samples(dir.path()).unwrap();
+        let samples = read_samples(dir.path(), LATER).unwrap();
         assert_eq!(done(&samples), [1, 3]);
         assert_eq!(samples.torn, [""; 0]);
         insta::assert_snapshot!(samples.doubted().join("\n"), @"1 line has something of a later toolorch, which this one does not know: `weather`");
@@ -466,7 +464,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let newer = Head { v: 2, ..head(1, 0) };
         SampleFile::new(dir.path(), newer).append(&[]).unwrap();
-        let error = read_samples(dir.path()).unwrap_err();
+        let error = read_samples(dir.path(), LATER).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -522,7 +520,7 @@ mod tests {
         insta::assert_snapshot!(NotKept::NoRoom("/runs/1".into()), @"no samples are kept while less than 64 MiB are free for `/runs/1`");
         fs::create_dir(&gone).unwrap();
         nowhere.append(&[progress(2, 2)]).unwrap();
-        assert_eq!(done(&read_samples(&gone).unwrap()), [2]);
+        assert_eq!(done(&read_samples(&gone, LATER).unwrap()), [2]);
         std::os::unix::fs::symlink("/dev/full", path_of(dir.path(), Epoch(1))).unwrap();
         assert!(
             file.append(&[progress(1, 1)]).is_err(),
@@ -557,7 +555,7 @@ mod tests {
             "{} MB: it would be thinned out",
             day / 1_000_000
         );
-        let samples = read_samples(dir.path()).unwrap();
+        let samples = read_samples(dir.path(), LATER).unwrap();
         let points = samples
             .servers
             .values()

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
+use toolorch::base::Timestamp;
 use toolorch::run::store::read_samples;
 
 use super::site::Site;
@@ -148,7 +149,7 @@ fn what_the_node_of_a_job_does_is_sampled_by_the_job_and_delays_nothing() {
     let going = up(&site);
     let run = site.home().join("c/.toolorch/runs/s/1");
     let lines = || {
-        let samples = read_samples(&run).ok()?;
+        let samples = read_samples(&run, Timestamp(u64::MAX / 2)).ok()?;
         samples.nodes.get(FIRST).cloned()
     };
     let first = until("the node's load", || lines()?.first().cloned());

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use toolorch::base::{Generation, UnitId};
+use toolorch::base::{Generation, Timestamp, UnitId};
 use toolorch::facts::exposition::total;
 use toolorch::facts::samples::{Point, Samples, ServerSeries};
 use toolorch::knowledge::series::{Counter, Distribution, Gauge};
@@ -75,7 +75,7 @@ fn samples_add_up_to_what_servers_counted_across_a_restart_and_a_new_owner() {
         1,
     );
     scene.write("quickstart.yaml", &yaml);
-    let read = || read_samples(&scene.path(RUN)).unwrap();
+    let read = || read_samples(&scene.path(RUN), Timestamp(u64::MAX / 2)).unwrap();
     let first = up(&scene, "quickstart.yaml");
     until("results", || {
         (scene.results("quickstart/out/results") > 10).then_some(())
@@ -203,7 +203,8 @@ fn gpus_are_sampled_where_servers_have_some() {
     std::fs::set_permissions(scene.path("bin/nvidia-smi"), executable).unwrap();
     let going = up(&scene, small::YAML);
     let lines = until("GPUs", || {
-        let samples = read_samples(&scene.path("home/runs/small/1")).ok()?;
+        let samples =
+            read_samples(&scene.path("home/runs/small/1"), Timestamp(u64::MAX / 2)).ok()?;
         let node = samples.nodes.get("box")?.clone();
         (!node.is_empty()).then_some(node)
     });
