@@ -1,14 +1,12 @@
 //! Gathers what the charts of a report's page are drawn from.
 
-use super::closing;
 use super::runs::Found as Run;
 use crate::facts::samples::Samples;
 use crate::report::charts::{Charts, Classes, Course, Recorded, Spread, Words, spreads};
 use crate::report::tables::Times;
+use crate::report::{Routed, routing_text};
 use crate::run::store::StoreError;
-use crate::supervise::EvalDesk;
 use crate::view::{ended, gave_up, stop_why, verdict};
-use crate::world::read_dataset;
 
 const WORDS: Words = Words {
     ended,
@@ -22,6 +20,7 @@ pub(super) fn of_run(
     run: &Run,
     samples: Result<&Samples, &StoreError>,
     times: Vec<Vec<Times>>,
+    routed: &Routed,
     bins: usize,
 ) -> Charts {
     let mut classes = Classes::of(&run.plan);
@@ -31,7 +30,7 @@ pub(super) fn of_run(
         records: &run.records,
         state: &run.state,
         samples: samples.map_err(|why| format!("samples cannot be read: {why}")),
-        routing: routing(run),
+        routing: routing_text(&run.plan, &run.state, routed),
     };
     Charts {
         course: Course::of(recorded, &classes, &WORDS),
@@ -54,20 +53,4 @@ pub(super) fn of_results(times: Vec<Times>, bins: usize) -> Charts {
 fn all_spreads(all: Vec<Vec<Times>>, bins: usize, classes: &mut Classes) -> Vec<Vec<Spread>> {
     let all = all.into_iter();
     all.map(|times| spreads(times, bins, classes)).collect()
-}
-
-/// Where the calls of its clients went; empty where none ran, or where their results cannot be read.
-fn routing(run: &Run) -> String {
-    let ran = run.plan.evals.iter();
-    let ran = ran.filter(|eval| run.state.books.evals.contains_key(&eval.name));
-    let desks = ran.map(|eval| {
-        let path = eval.dataset.as_deref();
-        let ids = path.map(|path| read_dataset(path.as_ref(), &eval.id_fields).ids);
-        EvalDesk::new(&run.plan, eval, &ids.unwrap_or_default())
-    });
-    let desks: Result<Vec<EvalDesk>, String> = desks.collect();
-    desks.map_or_else(
-        |_| String::new(),
-        |desks| closing::routing(&run.plan, &run.state, &desks),
-    )
 }

@@ -1,17 +1,20 @@
 //! The last words of `up`: tables of results, what keeps running, the exit code.
 
+use std::collections::BTreeSet;
+
+use super::books_of;
 use super::detach::CONTROLLER;
 use super::past_calls;
 use super::printer::Printer;
+use super::results_of;
 use crate::base::{Clock, Epoch, ExitStatus, UnitId};
-use crate::eval::{Lost, Reports, accounts, declared, reported_elsewhere};
-use crate::plan::{EvalPlan, Plan};
+use crate::plan::Plan;
 use crate::report::{Summary, routing_text, summary_text};
 use crate::run::store::RunDir;
-use crate::run::{EvalState, Retry, RunState};
+use crate::run::{EvalState, RunState};
 use crate::supervise::{Driven, EvalDesk};
 use crate::view::{Ending, summary};
-use crate::world::{SystemClock, UnitDirs, end_starts, logged_calls};
+use crate::world::{SystemClock, UnitDirs, end_starts};
 
 /// Prints the tables of evaluations that need no further run; answers how they stand.
 pub(super) fn results(
@@ -69,51 +72,6 @@ fn tables(desks: &mut [EvalDesk], run: &RunState) -> String {
     }
 }
 
-/// Where the calls of this run's clients went.
-pub(super) fn routing(plan: &Plan, run: &RunState, desks: &[EvalDesk]) -> String {
-    let (mut reports, mut asked, mut unlogged) = (Reports::default(), false, false);
-    for desk in desks {
-        let Some(mark) = run.books.evals.get(desk.name()) else {
-            continue;
-        };
-        let eval = plan.eval(desk.name());
-        let log = eval.and_then(|eval| eval.call_log.as_deref());
-        let logged = log.and_then(|log| logged_calls(log.as_ref(), mark.call_log));
-        asked = true;
-        unlogged |= logged.is_none();
-        reports.lost = reports.lost.into_iter().chain(lost(eval, run)).min();
-        reports.running |= eval.is_some_and(|eval| run.unit(&eval.unit).phase.may_live());
-        reports
-            .calls
-            .extend(logged.unwrap_or_else(|| desk.calls_after(mark.results)));
-    }
-    reports.logged = asked && !unlogged;
-    // Without an evaluation nobody reports anything.
-    let accounts = if asked {
-        accounts(plan, &run.books, &reports)
-    } else {
-        Vec::new()
-    };
-    let elsewhere = reported_elsewhere(&declared(plan), &reports.calls);
-    routing_text(plan, run, &accounts, &elsewhere)
-}
-
-/// What results may leave out of the calls of an evaluation's clients.
-fn lost(eval: Option<&EvalPlan>, run: &RunState) -> Option<Lost> {
-    let eval = eval?;
-    let state = run.evals.get(&eval.name);
-    let clients = state.map_or(0, |state| state.routing.clients);
-    let retried = state.is_some_and(|state| matches!(state.retry, Retry::Begun(_)));
-    let own_end = (run.unit(&eval.unit).exit).is_some_and(|exit| exit.code == Some(0));
-    match clients {
-        _ if !own_end => Some(Lost::CutOff),
-        0 | 1 => None,
-        // The first one had asked all that it could: a retry comes when nothing else is left.
-        2 if retried => Some(Lost::AskedAgain),
-        _ => Some(Lost::CutOff),
-    }
-}
-
 /// Nothing of a run that is over starts any more, however late its script comes to run.
 pub(super) fn shut(dir: &RunDir, last: Epoch) {
     let controller = UnitId::new(CONTROLLER);
@@ -136,11 +94,13 @@ pub(super) fn outcome(
         printer.say("`toolorch down` stops the rest");
         return status;
     }
-    let routing = routing(plan, &done.state, &done.desks);
+    let routed = books_of::of(plan, &done.state, &mut done.desks, &BTreeSet::new());
+    let routing = routing_text(plan, &done.state, &routed);
     let tables = match tables(&mut done.desks, &done.state) {
         tables if routing.is_empty() => tables,
         tables => format!("{tables}\n{routing}"),
     };
+    results_of::keep_at_the_end(dir, Some(routed), printer);
     let text = summary(
         plan,
         &done.state,

@@ -5,26 +5,25 @@ use std::path::{Path, PathBuf};
 use super::args::ToldArgs;
 use super::charts_of;
 use super::predictions;
+use super::results_of;
 use super::runs::Found as Run;
-use super::unit_log;
 use crate::base::{Clock as _, Timestamp};
-use crate::eval::{Expected, Parsed, Written};
+use crate::eval::{Expected, Written};
 use crate::facts::DatasetProblem;
 use crate::facts::samples::Samples;
 use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan, UnitKind};
 use crate::report::charts::Charts;
 use crate::report::known::{Ends, Known, doubts, evidence, evidence_of_results, server_times};
-use crate::report::tables::{Evaluation, Found, Logged, Source, Times, Whose, evaluation, times};
+use crate::report::tables::{
+    Changed, Evaluation, Found, Logged, Source, Times, Whose, evaluation, times,
+};
 use crate::report::verdict::{Evidence, analyse};
-use crate::report::{Judgement, Report, Subject};
+use crate::report::{Judgement, Kept, KeptEval, Report, Subject};
 use crate::run::Phase;
 use crate::run::store::{StoreError, read_samples};
 use crate::spec::model::Finished;
-use crate::world::{
-    FileError, SystemClock, read_answers, read_answers_at, read_call_log, read_dataset,
-    read_spoken_calls,
-};
+use crate::world::{SystemClock, read_answers_at, read_dataset, read_spoken_calls};
 
 /// One evaluation of a run: its tables, and what is known for a judgement.
 pub(super) struct Judgeable {
@@ -40,22 +39,23 @@ pub(super) struct Judgeable {
 pub(super) struct Made {
     pub(super) report: Report,
     pub(super) charts: Charts,
+    /// Results changed since, and what they were is not kept: an earlier report may know more.
+    pub(super) is_worse: bool,
 }
 
-/// Of a run: all its evaluations, with all results that are there. Histograms have so many `bins`.
-///
-/// # Errors
-/// Results are there and cannot be read.
-pub(super) fn of_run(run: &Run, bins: usize) -> Result<Made, FileError> {
+/// Of a run: all its evaluations, with all results that are there, or that were when it ended. Histograms have so many `bins`.
+pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
     let plan = &run.plan;
     let speed = plan.shares.speed;
     let samples = read_samples(run.dir.path(), SystemClock.now());
+    let is_worse = kept.is_worse();
+    let routed = kept.routed;
     let mut found = match &samples {
-        Ok(samples) => of_evals(run, samples)?,
-        Err(error) => of_evals(run, &unread(error))?,
+        Ok(samples) => of_evals(run, kept.evals, samples),
+        Err(error) => of_evals(run, kept.evals, &unread(error)),
     };
     let times = found.iter_mut().map(|one| std::mem::take(&mut one.times));
-    let charts = charts_of::of_run(run, samples.as_ref(), times.collect(), bins);
+    let charts = charts_of::of_run(run, samples.as_ref(), times.collect(), &routed, bins);
     let judged = found.iter().filter_map(|one| {
         let evidence = one.evidence.as_ref()?;
         let name = &one.tables.name;
@@ -82,7 +82,11 @@ pub(super) fn of_run(run: &Run, bins: usize) -> Result<Made, FileError> {
         evaluations: found.into_iter().map(|one| one.tables).collect(),
         judgements,
     };
-    Ok(Made { report, charts })
+    Made {
+        report,
+        charts,
+        is_worse,
+    }
 }
 
 /// No samples, and why.
@@ -93,35 +97,23 @@ fn unread(error: &StoreError) -> Samples {
 }
 
 /// All evaluations of a run. Samples that cannot be read are as good as none: a report says what is missing.
-///
-/// # Errors
-/// Results are there and cannot be read.
-pub(super) fn judgeable(run: &Run) -> Result<Vec<Judgeable>, FileError> {
-    of_evals(
-        run,
-        &read_samples(run.dir.path(), SystemClock.now()).unwrap_or_default(),
-    )
+pub(super) fn judgeable(run: &Run, kept: Kept) -> Vec<Judgeable> {
+    let samples = read_samples(run.dir.path(), SystemClock.now()).unwrap_or_default();
+    of_evals(run, kept.evals, &samples)
 }
 
-fn of_evals(run: &Run, samples: &Samples) -> Result<Vec<Judgeable>, FileError> {
-    let evals = run.plan.evals.iter();
-    evals.map(|eval| of_eval(run, eval, samples)).collect()
+fn of_evals(run: &Run, evals: Vec<KeptEval>, samples: &Samples) -> Vec<Judgeable> {
+    let evals = evals.into_iter().filter_map(|kept| {
+        let plan = run.plan.eval(&kept.name)?;
+        Some(of_eval(run, plan, kept, samples))
+    });
+    evals.collect()
 }
 
-fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, FileError> {
-    let ids = match &eval.dataset {
-        Some(path) => read_dataset(path.as_ref(), &eval.id_fields).ids,
-        None => Vec::new(),
-    };
-    let known = !ids.is_empty() || eval.finished != Finished::Ids;
-    let expected = known.then(|| Expected::of(eval, &ids));
-    let logged =
-        call_log(eval.call_log.as_deref().map(Path::new)).or_else(|| client_log(run, eval));
-    let written = read_answers(&eval.results, &eval.id_fields)?;
-    let ends: Vec<(String, Option<Timestamp>)> = written
-        .iter()
-        .filter(|one| matches!(one.answer.parsed, Parsed::Whole(_)))
-        .filter(|one| expected.as_ref().is_none_or(|set| set.wants(&one.id)))
+fn of_eval(run: &Run, eval: &EvalPlan, kept: KeptEval, samples: &Samples) -> Judgeable {
+    let expected = results_of::expected(eval, &kept.ids);
+    let ends: Vec<(String, Option<Timestamp>)> = (kept.written.iter())
+        .filter(|one| results_of::is_done(one, expected.as_ref()))
         .map(|one| (one.id.clone(), one.at))
         .collect();
     let order = match &expected {
@@ -134,7 +126,11 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
         records: &run.records,
         state: &run.state,
         samples,
-        ends: Ends::Written(&ends),
+        // Of those that were written again the journal alone knows when they were finished.
+        ends: match kept.changed {
+            Some(Changed { kept: false, .. }) => Ends::Counted,
+            _ => Ends::Written(&ends),
+        },
         order: &order,
         tables: None,
     };
@@ -145,11 +141,12 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
             ResultsPlan::Jsonl { file } => file.clone(),
         },
         expected,
-        written,
-        logged,
+        written: kept.written,
+        logged: kept.logged,
         orchestrator: orchestrator(&run.plan, eval),
         server_times: server_times(&known),
         whose: Whose::Run,
+        changed: kept.changed,
     }
     .at_speed(run.plan.shares.speed);
     let times = times(&found);
@@ -159,25 +156,12 @@ fn of_eval(run: &Run, eval: &EvalPlan, samples: &Samples) -> Result<Judgeable, F
         ..known
     };
     let (evidence, doubts) = (evidence(&known), doubts(&known));
-    Ok(Judgeable {
+    Judgeable {
         tables,
         evidence,
         doubts,
         times,
-    })
-}
-
-fn call_log(path: Option<&Path>) -> Option<Logged> {
-    let calls = read_call_log(path?)?;
-    let source = Source::CallLog;
-    (!calls.is_empty()).then_some(Logged { source, calls })
-}
-
-fn client_log(run: &Run, eval: &EvalPlan) -> Option<Logged> {
-    let words = adapters::adapter(&eval.adapter)?.calls?;
-    let calls = read_spoken_calls(&unit_log::path(run, &eval.unit), words)?;
-    let source = Source::ClientLog;
-    (!calls.is_empty()).then_some(Logged { source, calls })
+    }
 }
 
 /// The key of the model that drives the tools: the required one of that name, or the only one that is no expert of the client's.
@@ -229,6 +213,7 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
         orchestrator: told.orchestrator.clone(),
         server_times: Vec::new(),
         whose: Whose::Anybody,
+        changed: None,
     };
     let charts = charts_of::of_results(times(&found), bins);
     let tables = evaluation(found);
@@ -244,7 +229,11 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
         judgements: judged.into_iter().collect(),
         evaluations: vec![tables],
     };
-    Ok(Made { report, charts })
+    Ok(Made {
+        report,
+        charts,
+        is_worse: false,
+    })
 }
 
 /// As it was named, but for a slash at its end.
@@ -287,7 +276,7 @@ fn questions(path: &Path, fields: &[String]) -> Result<Expected, String> {
 
 fn logged(told: &ToldArgs) -> Result<Option<Logged>, String> {
     let (path, found) = match (&told.call_log, &told.client_log) {
-        (Some(path), _) => (path, call_log(Some(path))),
+        (Some(path), _) => (path, results_of::call_log(path, 0)),
         (None, Some(path)) => {
             let words = adapters::adapter(adapters::GENERIC).and_then(|adapter| adapter.calls);
             let calls = words.and_then(|words| read_spoken_calls(path, words));

@@ -1,5 +1,7 @@
 //! One result as a report needs it: what became of the question, and its calls as numbers.
 
+use serde::{Deserialize, Serialize};
+
 use super::fields::Fields;
 use super::lenient::Number;
 use super::raw_calls::RawCalls;
@@ -8,7 +10,7 @@ use super::timed::{Names, TimedCall, timed};
 use crate::base::Timestamp;
 
 /// What one result says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// What it turned out to be.
     pub parsed: Parsed,
@@ -21,7 +23,7 @@ pub struct Answer {
 }
 
 /// One result, and when it was written.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Written {
     /// The id that its file is named after, or that its line has.
     pub id: String,

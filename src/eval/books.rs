@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::calls::Call;
 use crate::base::{Place, UnitId};
 use crate::plan::{Group, Plan, UnitKind};
@@ -18,6 +20,8 @@ pub struct Reports {
     pub running: bool,
     /// They come from call logs, which have each attempt, also of questions that were not finished.
     pub logged: bool,
+    /// Results changed after the run had ended, so that its calls are not known any more.
+    pub changed: bool,
 }
 
 /// Why calls are in no result. The graver comes first.
@@ -30,7 +34,7 @@ pub enum Lost {
 }
 
 /// The account of one model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Its key.
     pub model: String,
@@ -45,7 +49,8 @@ pub struct Account {
 }
 
 /// Whether an account is balanced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Balance {
     /// Every request is somebody's, and every call went to a server.
     Even,
@@ -104,7 +109,9 @@ struct Doubt {
 }
 
 fn doubt(books: &Books, reports: &Reports, is_one: impl Fn(&BTreeSet<UnitId>) -> bool) -> Doubt {
-    let uncounted = if books.are_open() && reports.running {
+    let uncounted = if reports.changed {
+        Some("results changed since this run ended, and what they were is not kept")
+    } else if books.are_open() && reports.running {
         Some("its client still runs: what servers finished is counted when that has ended")
     } else if books.are_open() {
         Some("the last client ended while no controller watched")

@@ -1,7 +1,10 @@
 //! What stands behind a result in error, by the name of its exception and, where that leaves it open, by its words.
 
+use serde::{Deserialize, Serialize};
+
 /// Who is to blame for a result in error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// Servers or the network: the question itself may well be answered next time.
     Infra,

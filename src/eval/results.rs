@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fields::{Fields, Take};
@@ -11,7 +12,8 @@ use crate::knowledge::adapters::{INVALID_CALL, NO_TOOL_CALL, NULL_CONTENT};
 use crate::spec::model::Finished;
 
 /// What one result's text turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Parsed {
     /// A complete result.
     Whole(Whole),
@@ -20,7 +22,7 @@ pub enum Parsed {
 }
 
 /// What a complete result says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Whole {
     /// Whether the answer is right, where the result says so.
     pub correct: Option<bool>,

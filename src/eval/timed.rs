@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::lenient::Number;
 use super::raw_calls::RawCall;
 use crate::base::bounds::is_call_time;
@@ -25,7 +27,8 @@ impl Names {
 }
 
 /// Why a call has no time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Lack {
     /// A field that it needs is not there.
     Missing,
@@ -38,7 +41,8 @@ pub enum Lack {
 }
 
 /// How long a call took, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CallTime {
     /// So long.
     Known {
@@ -52,13 +56,16 @@ pub enum CallTime {
 }
 
 /// One call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimedCall {
     /// The tool, or what else the client calls it; none in logs, which name none.
+    #[serde(serialize_with = "text", deserialize_with = "name")]
     pub tool: Option<Arc<str>>,
     /// The model or service that was asked.
+    #[serde(serialize_with = "text", deserialize_with = "name")]
     pub model: Option<Arc<str>>,
     /// The replica, as `host:port`.
+    #[serde(serialize_with = "text", deserialize_with = "name")]
     pub endpoint: Option<Arc<str>>,
     /// How long.
     pub time: CallTime,
@@ -68,6 +75,16 @@ pub struct TimedCall {
     pub retried: Option<bool>,
     /// When it ended, or when the result that tells of it was written.
     pub at: Option<Timestamp>,
+}
+
+#[expect(clippy::ref_option, reason = "serde hands over the field")]
+fn text<S: Serializer>(name: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    name.as_deref().serialize(serializer)
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<str>>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    Ok(text.map(Arc::from))
 }
 
 /// The tool under which the quickstart's client lists the calls of its orchestrator.

@@ -5,6 +5,7 @@ mod clock;
 mod document;
 mod draw;
 mod html;
+mod kept;
 pub mod known;
 pub mod rehearsal;
 mod routing;
@@ -17,6 +18,7 @@ pub use document::{
     Followed, Judgement, Report, Subject, report_json, report_markdown, report_schema, report_text,
 };
 pub use html::report_html;
-pub use routing::routing_text;
+pub use kept::{Kept, KeptEval, changed_since, cut};
+pub use routing::{Routed, routing_text};
 pub use statistics::{CallStats, quantile, statistics};
 pub use summary::{Summary, summary_text};

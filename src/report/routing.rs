@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use super::summary::table;
 use crate::base::{Millis, Place, clean};
 use crate::eval::{Account, Balance};
@@ -11,13 +13,21 @@ use crate::run::{EvalState, OutsideSeen, Routing, RunState, Sum};
 /// Sockets are looked at so often at least, where that is called sampled without more words.
 const OFTEN: Millis = Millis(1_000);
 
+/// What servers and clients told of where calls went.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Routed {
+    /// The account of each model.
+    pub accounts: Vec<Account>,
+    /// Places that nobody declared and that clients say they called, and how often.
+    pub elsewhere: Vec<(Place, u64)>,
+}
+
 /// What is known of where calls went; empty where no client ran.
-pub fn routing_text(
-    plan: &Plan,
-    run: &RunState,
-    accounts: &[Account],
-    elsewhere: &[(Place, u64)],
-) -> String {
+pub fn routing_text(plan: &Plan, run: &RunState, routed: &Routed) -> String {
+    let Routed {
+        accounts,
+        elsewhere,
+    } = routed;
     let ran = plan.evals.iter().filter_map(|eval| {
         let state = run.evals.get(&eval.name)?;
         (state.routing.clients > 0).then_some((eval, state))
@@ -239,6 +249,13 @@ evals:
         }
     }
 
+    fn of(accounts: Vec<Account>, elsewhere: Vec<(Place, u64)>) -> Routed {
+        Routed {
+            accounts,
+            elsewhere,
+        }
+    }
+
     #[test]
     fn each_level_is_named_with_its_evidence() {
         let run = run(vec![
@@ -256,7 +273,7 @@ evals:
             routed("gaia", 9, 500, None, &[]),
             routed("sums", 9, 500, Some(&[]), &["OPENAI_API_KEY"]),
         ]);
-        insta::assert_snapshot!(routing_text(&clean(YAML), &run, &[], &[]), @r"
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run, &Routed::default()), @r"
         calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; dropped from its environment: NEBIUS_API_KEY, https_proxy
           refused api.x.com:443, 3 times: NOT DECLARED
         calls of `frames` were sampled: 40 looks at its sockets, once 2.4s apart; nothing had to be dropped from its environment
@@ -272,12 +289,12 @@ evals:
             routed("hle", 118, 520, Some(&[]), &[]),
             call(OutsideSeen::Refused, "api.x.com:443", 3),
         ];
-        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events.clone()), &[], &[]), @r"
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events.clone()), &Routed::default()), @r"
         calls of `hle` were enforced: only its proxy let it out; 118 looks at its sockets; nothing had to be dropped from its environment
           refused api.x.com:443, 3 times: NOT DECLARED
         ");
         events.push(call(OutsideSeen::Connected, "203.0.113.7:443", 1));
-        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events), &[], &[]), @r"
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(events), &Routed::default()), @r"
         calls of `hle` were NOT enforced: it went around its proxy; sampled: 118 looks at its sockets; nothing had to be dropped from its environment
           called 203.0.113.7:443, once: NOT DECLARED
           refused api.x.com:443, 3 times: NOT DECLARED
@@ -295,7 +312,7 @@ evals:
         };
         let mut run = run(Vec::new());
         run.rebuilt = true;
-        insta::assert_snapshot!(routing_text(&clean(YAML), &run, &[account], &[]), @r"
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run, &of(vec![account], Vec::new())), @r"
 
         books: requests since the journal was begun anew: what came before is not known
         model  served  ours  reported  failed
@@ -330,8 +347,8 @@ evals:
                 Balance::Open("its client still runs".to_owned()),
             ),
         ];
-        let elsewhere = [(Place::new("api.x.com", 443), 7)];
-        insta::assert_snapshot!(routing_text(&clean(YAML), &run(Vec::new()), &accounts, &elsewhere), @r"
+        let routed = of(accounts.into(), vec![(Place::new("api.x.com", 443), 7)]);
+        insta::assert_snapshot!(routing_text(&clean(YAML), &run(Vec::new()), &routed), @r"
 
         books: requests of this run
         model           served  ours  reported  failed

@@ -43,7 +43,7 @@ struct Open {
 }
 
 /// Requests, added up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sum {
     /// Finished.
     pub finished: u64,

@@ -1,7 +1,8 @@
 //! Reads all results of an evaluation once, as numbers: what a report is made of.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -115,13 +116,30 @@ fn read_file(id: String, path: &Path, valid: &[String], names: &mut Names) -> Op
     } else {
         torn("it is no regular file")
     };
-    let at = found.modified().ok()?.duration_since(UNIX_EPOCH).ok();
-    let at = at.and_then(|at| u64::try_from(at.as_millis()).ok());
-    Some(Written {
-        id,
-        at: at.map(Timestamp),
-        answer,
-    })
+    let at = written_at(&found);
+    Some(Written { id, at, answer })
+}
+
+fn written_at(found: &fs::Metadata) -> Option<Timestamp> {
+    let at = found.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(at.as_millis()).ok().map(Timestamp)
+}
+
+/// When each result was last written, by its id, without a look into it; of lines of one file when the file was, under an
+/// empty one.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn result_times(results: &ResultsPlan) -> Result<BTreeMap<String, Timestamp>, FileError> {
+    let files = match results {
+        ResultsPlan::Dir { dir, pattern, .. } => list(dir.as_ref(), pattern)?,
+        ResultsPlan::Jsonl { file } => vec![(String::new(), PathBuf::from(file))],
+    };
+    let time = |(id, path): (String, PathBuf)| {
+        let found = fs::metadata(path).ok().filter(|found| !found.is_dir())?;
+        Some((id, written_at(&found)?))
+    };
+    Ok(files.into_iter().filter_map(time).collect())
 }
 
 /// Of two lines for an id the last one counts, as everywhere.
@@ -132,7 +150,7 @@ fn read_lines(path: &Path, id_fields: &[String]) -> Result<Vec<Written>, FileErr
         Err(error) => return Err(FileError::io("read", path)(error)),
     };
     let (mut reader, mut line, mut names) = (BufReader::new(file), Vec::new(), Names::default());
-    let mut found = std::collections::BTreeMap::new();
+    let mut found = BTreeMap::new();
     let mut number = 0;
     while read_line(&mut reader, &mut line).map_err(FileError::io("read", path))? > 0 {
         number += 1;
@@ -151,10 +169,15 @@ fn read_lines(path: &Path, id_fields: &[String]) -> Result<Vec<Written>, FileErr
     Ok(found.into_values().collect())
 }
 
-/// The calls of a client's own log of them; none where there is no such log.
-pub fn read_call_log(path: &Path) -> Option<Vec<TimedCall>> {
+/// The calls of a client's own log of them, behind so many bytes of it; none where there is no such log.
+pub fn read_call_log(path: &Path, after: u64) -> Option<Vec<TimedCall>> {
     let mut names = Names::default();
-    let (mut reader, mut line) = (BufReader::new(open_regular(path).ok()?), Vec::new());
+    let mut file = open_regular(path).ok()?;
+    // One that is shorter by now was begun anew.
+    let length = file.metadata().ok()?.len();
+    let start = if length < after { 0 } else { after };
+    file.seek(SeekFrom::Start(start)).ok()?;
+    let (mut reader, mut line) = (BufReader::new(file), Vec::new());
     let mut calls = Vec::new();
     while read_line(&mut reader, &mut line).is_ok_and(|length| length > 0) {
         let text = std::str::from_utf8(&line).unwrap_or_default();

@@ -43,7 +43,7 @@ mod tree;
 mod unit_dir;
 mod watch;
 
-pub use answers::{read_answers, read_answers_at, read_call_log, read_spoken_calls};
+pub use answers::{read_answers, read_answers_at, read_call_log, read_spoken_calls, result_times};
 pub use call_log::logged_calls;
 pub use clock::{SystemClock, TIME_SCALE, lasts, time_scale, wall};
 pub use config_file::{ConfigWritten, write_config};

@@ -25,6 +25,7 @@ mod quickstart;
 mod refusals;
 mod rehearse;
 mod replan;
+mod reports;
 mod routes;
 mod samples;
 pub(crate) mod scene;

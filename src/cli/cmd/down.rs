@@ -12,7 +12,7 @@ use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
 use crate::cli::stopping::{Ended, Stop};
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
-use crate::cli::{changes, detach, fleet, orphans, owners};
+use crate::cli::{changes, detach, fleet, orphans, owners, results_of};
 use crate::facts::{Known, Listener, Observation};
 use crate::render::{FileSet, LIBRARY};
 use crate::run::store::{RunDir, failpoint, open_lock};
@@ -147,7 +147,9 @@ fn end(
             ledger.note(ended(&found));
         }
     }
-    status(&found, problems.is_empty(), ledger.close(), printer)
+    let unrecorded = ledger.close();
+    results_of::keep_at_the_end(&found.dir, None, printer);
+    status(&found, problems.is_empty(), unrecorded, printer)
 }
 
 /// Ends a run of which nothing can be seen any more, by the word of whoever asks.
@@ -176,7 +178,9 @@ fn forget(
     ));
     let summary = format!("down without a look: `{host}` is said to be gone");
     ledger.note(Event::RunEnded { code: 0, summary });
-    status(&found, true, ledger.close(), printer)
+    let unrecorded = ledger.close();
+    results_of::keep_at_the_end(&found.dir, None, printer);
+    status(&found, true, unrecorded, printer)
 }
 
 /// Units of the plan, those that an earlier plan had, and whatever else carries the run's mark, each with the time between TERM and KILL.

@@ -10,7 +10,7 @@ use crate::cli::printer::Printer;
 use crate::cli::report_of::Made;
 use crate::cli::runs::{self, Found};
 use crate::cli::target::{Target, target};
-use crate::cli::{predictions, report_of};
+use crate::cli::{predictions, report_of, results_of};
 use crate::report::{report_html, report_json, report_markdown, report_text};
 use crate::run::store::{Mode, StoreError, make_own_dir, read_regular, write_atomically};
 
@@ -37,10 +37,16 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
         }
         Target::Run(found) => {
             refuse_told(&args.told, found).map_err(complain)?;
-            report_of::of_run(found, args.bins).map_err(|error| {
+            let kept = if args.check {
+                results_of::of(found, printer)
+            } else {
+                results_of::of_and_keep(found, printer)
+            };
+            let kept = kept.map_err(|error| {
                 printer.complain(&format!("error: {error}"));
                 ExitStatus::Refused
-            })?
+            })?;
+            report_of::of_run(found, kept, args.bins)
         }
     };
     if args.check {
@@ -54,6 +60,13 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
     };
     // What can be shown is shown, whatever becomes of the files.
     printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
+    if let Some(there) = better(&made, &place) {
+        printer.complain(&format!(
+            "warning: `{}` was left as it was: results changed since this run ended, and what was written before may know more\nhelp: `--out DIR` writes this report elsewhere",
+            there.display()
+        ));
+        return Ok(ExitStatus::Done);
+    }
     if let Some(folder) = write(&made, &place).map_err(|error| runs::store(&error, printer))? {
         printer.say(&format!(
             "wrote report.json, report.md and report.html to `{}`",
@@ -101,6 +114,15 @@ fn place(target: &Target, out: Option<&Path>) -> Result<Place, String> {
     }
 }
 
+/// A report that was made before of more than is known now.
+fn better(made: &Made, place: &Place) -> Option<PathBuf> {
+    let Place::Run(folder) = place else {
+        return None;
+    };
+    let there = folder.join("report.json");
+    (made.is_worse && there.exists()).then_some(there)
+}
+
 /// The files of a report; what it predicts is kept with a run alone, whose next run it is for.
 fn files(made: &Made, place: &Place) -> Vec<(String, String)> {
     let report = &made.report;
@@ -110,7 +132,7 @@ fn files(made: &Made, place: &Place) -> Vec<(String, String)> {
         ("report.md".to_owned(), report_markdown(report)),
         ("report.html".to_owned(), page),
     ];
-    if matches!(place, Place::Run(_)) {
+    if matches!(place, Place::Run(_)) && !made.is_worse {
         files.extend(predictions::kept(report));
     }
     files

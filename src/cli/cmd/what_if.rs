@@ -3,8 +3,8 @@
 use crate::base::{ExitStatus, plain_json};
 use crate::cli::args_what_if::{WhatIfArgs, WhatIfFormat};
 use crate::cli::printer::Printer;
-use crate::cli::report_of;
 use crate::cli::target::{Target, target};
+use crate::cli::{report_of, results_of};
 use crate::report::verdict::{Evidence, Outcome, what_if, what_if_text};
 
 pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -18,10 +18,11 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
             return Err(ExitStatus::Usage);
         }
     };
-    let judgeable = report_of::judgeable(&found).map_err(|error| {
+    let kept = results_of::of(&found, printer).map_err(|error| {
         printer.complain(&format!("error: {error}"));
         ExitStatus::Refused
     })?;
+    let judgeable = report_of::judgeable(&found, kept);
     let known = judgeable.into_iter().filter_map(|one| {
         let wanted = (args.eval.as_ref()).is_none_or(|name| *name == one.tables.name);
         Some((one.tables.name, one.evidence.filter(|_| wanted)?))

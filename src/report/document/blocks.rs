@@ -3,8 +3,8 @@
 use super::model::{Judgement, Report, Subject};
 use crate::base::{Millis, clean, cut};
 use crate::report::tables::{
-    Accuracy, By, Cold, Coverage, Damaged, Distribution, Evaluation, Orchestrator, Rounds, Row,
-    ServerTimes, Source,
+    Accuracy, By, Changed, Cold, Coverage, Damaged, Distribution, Evaluation, Orchestrator, Rounds,
+    Row, ServerTimes, Source,
 };
 use crate::report::verdict::{compared_text, verdict_sections};
 
@@ -77,7 +77,7 @@ fn subject(subject: &Subject) -> String {
 
 /// How its questions came out, then its tables.
 pub(in crate::report) fn of_evaluation(found: &Evaluation) -> Vec<Block> {
-    let mut all = vec![Block::Lines(accuracy_lines(&found.accuracy))];
+    let mut all = vec![Block::Lines(outcome_lines(found))];
     let mut table = |title: &str, left: usize, rows: Vec<Vec<String>>| {
         if rows.len() > 1 {
             all.push(Block::Heading(title.to_owned()));
@@ -154,8 +154,41 @@ fn told(source: Source) -> &'static str {
     }
 }
 
-/// How the questions came out, in sentences.
-pub(in crate::report) fn accuracy_lines(found: &Accuracy) -> Vec<String> {
+/// How the questions came out, in sentences, and whether that is what a run left.
+pub(in crate::report) fn outcome_lines(found: &Evaluation) -> Vec<String> {
+    let mut lines = accuracy_lines(&found.accuracy);
+    lines.extend(found.changed_since.as_ref().map(changed));
+    lines
+}
+
+fn changed(changed: &Changed) -> String {
+    let some = |count: usize, what: &str| {
+        let is = if count == 1 { "is" } else { "are" };
+        let was = if count == 1 { "was" } else { "were" };
+        (count > 0).then(|| format!("{count} {}", what.replace("IS", is).replace("WAS", was)))
+    };
+    let what = [
+        some(changed.later, "WAS written later"),
+        some(changed.gone, "IS gone"),
+    ];
+    let what: Vec<String> = what.into_iter().flatten().collect();
+    let what = if what.is_empty() {
+        "their file was written again".to_owned()
+    } else {
+        what.join(", ")
+    };
+    if changed.kept {
+        format!(
+            "results changed since this run ended: {what}; this report is of what they were then"
+        )
+    } else {
+        format!(
+            "results changed since this run ended, and what they were is not kept: {what}; what was written later is left out as far as that is known"
+        )
+    }
+}
+
+fn accuracy_lines(found: &Accuracy) -> Vec<String> {
     let answered = found.done - found.errors;
     let of_answered = |share: f64| format!("{} of the {answered} answered", percent(share));
     let right = match (found.correct, found.questions) {

@@ -6,7 +6,7 @@ mod markdown;
 mod model;
 mod text;
 
-pub(in crate::report) use blocks::{Block, accuracy_lines, judgement, of_evaluation};
+pub(in crate::report) use blocks::{Block, judgement, of_evaluation, outcome_lines};
 pub use json::{report_json, report_schema};
 pub use markdown::report_markdown;
 pub use model::{Followed, Judgement, Report, Subject};

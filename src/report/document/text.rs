@@ -100,6 +100,7 @@ mod tests {
             orchestrator: None,
             server_times: Vec::new(),
             whose: Whose::Run,
+            changed: None,
         }
     }
 

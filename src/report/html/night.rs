@@ -449,5 +449,6 @@ fn found() -> Found {
         orchestrator: None,
         server_times: Vec::new(),
         whose: Whose::Run,
+        changed: None,
     }
 }

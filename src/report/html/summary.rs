@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::parts::{Page, counted, lines};
 use crate::base::Millis;
 use crate::report::charts::Course;
-use crate::report::document::{Report, Subject, accuracy_lines};
+use crate::report::document::{Report, Subject, outcome_lines};
 use crate::report::draw::{amount, coordinate, escaped, percent};
 use crate::report::tables::{Accuracy, Evaluation};
 
@@ -151,7 +151,7 @@ fn of_evaluation(report: &Report, found: &Evaluation) -> String {
         );
     }
     out.push_str(&bar(accuracy));
-    out.push_str(&lines(&accuracy_lines(accuracy)));
+    out.push_str(&lines(&outcome_lines(found)));
     out.push_str("</div>");
     out
 }

@@ -158,6 +158,7 @@ fn names_from_outside_are_nothing_but_words() {
         orchestrator: None,
         server_times: Vec::new(),
         whose: Whose::Anybody,
+        changed: None,
     };
     let (_, own) = night().report();
     let mut course = own.course.unwrap();

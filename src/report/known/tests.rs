@@ -318,6 +318,7 @@ fn a_service_s_calls_are_the_second_part_of_searches() {
             orchestrator: None,
             server_times: Vec::new(),
             whose: Whose::Run,
+            changed: None,
         });
         let known = Known {
             plan: &plan,

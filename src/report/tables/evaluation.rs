@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
 use super::coverage::Errors;
@@ -19,7 +19,7 @@ use crate::knowledge::adapters;
 use crate::report::clock::Clock;
 
 /// Where calls are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// In the results.
@@ -39,8 +39,19 @@ pub enum Whose {
     Anybody,
 }
 
+/// What became of results after their run had ended: of what is there now not all is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Changed {
+    /// Results that were written later, for the first time or again; of lines of one file that is not known.
+    pub later: usize,
+    /// Results that are gone, as far as no later one took their place.
+    pub gone: usize,
+    /// What they were at the run's end is kept, and this is a report of that.
+    pub kept: bool,
+}
+
 /// Calls that the client logged.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Logged {
     /// Where.
     pub source: Source,
@@ -67,6 +78,8 @@ pub struct Found {
     pub server_times: Vec<ServerTimes>,
     /// Whose they are.
     pub whose: Whose,
+    /// What became of them since their run ended.
+    pub changed: Option<Changed>,
 }
 
 impl Found {
@@ -104,6 +117,9 @@ pub struct Evaluation {
     pub name: String,
     /// Where its results are.
     pub results: String,
+    /// What became of its results after the run had ended, where they are others now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_since: Option<Changed>,
     /// How the questions came out.
     pub accuracy: Accuracy,
     /// The orchestrator's rounds for each question, where results tell of them.
@@ -143,6 +159,7 @@ pub fn evaluation(mut found: Found) -> Evaluation {
         orchestrator,
         server_times,
         whose,
+        changed,
     } = found;
     let wanted = |one: &&Written| is_wanted(one, expected.as_ref());
     let calls = || {
@@ -179,6 +196,7 @@ pub fn evaluation(mut found: Found) -> Evaluation {
     Evaluation {
         name,
         results: place,
+        changed_since: changed,
         rounds: Rounds::of(written.iter().filter(wanted)),
         tools: by_tool(calls()),
         experts: by_model(calls()),

@@ -17,7 +17,7 @@ pub use accuracy::{Accuracy, Damaged};
 pub use cold::{Cold, cold};
 pub use coverage::Coverage;
 pub use distribution::Distribution;
-pub use evaluation::{Evaluation, Found, Logged, Source, Whose, evaluation};
+pub use evaluation::{Changed, Evaluation, Found, Logged, Source, Whose, evaluation};
 pub use orchestrator::{Orchestrator, Rounds};
 pub use rows::{By, Row, Split};
 pub use server_times::ServerTimes;

@@ -20,6 +20,7 @@ const DOWN_LOCK: &str = "down.lock";
 const SCRIPTS: &str = "scripts";
 const LOGS: &str = "logs";
 const REPORT: &str = "report";
+const RESULTS: &str = "results.json.gz";
 
 /// The directory that holds every run; one per clone of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -308,6 +309,11 @@ impl RunDir {
     /// Reports.
     pub fn report(&self) -> PathBuf {
         self.path.join(REPORT)
+    }
+
+    /// What is kept of its results once it is over.
+    pub fn results(&self) -> PathBuf {
+        self.path.join(RESULTS)
     }
 
     /// What is asked of its owner.
