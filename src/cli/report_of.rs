@@ -18,8 +18,8 @@ use crate::report::known::{Ends, Known, doubts, evidence, evidence_of_results, s
 use crate::report::tables::{
     Changed, Evaluation, Found, Logged, Source, Times, Whose, evaluation, times,
 };
-use crate::report::verdict::{Evidence, analyse};
-use crate::report::{Judgement, Kept, KeptEval, Report, Subject};
+use crate::report::verdict::{Advice, Analysis, Evidence, analyse};
+use crate::report::{Happened, Judgement, Kept, KeptEval, Report, Subject};
 use crate::run::Phase;
 use crate::run::store::{StoreError, read_samples};
 use crate::spec::model::Finished;
@@ -59,11 +59,13 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
     let judged = found.iter().filter_map(|one| {
         let evidence = one.evidence.as_ref()?;
         let name = &one.tables.name;
+        let analysis = analyse(evidence);
         Some(Judgement {
             evaluation: name.clone(),
             speed,
             doubts: one.doubts.clone(),
-            analysis: analyse(evidence),
+            command: command(run, name, &analysis),
+            analysis,
             followed: predictions::followed(run, name, evidence),
         })
     });
@@ -79,6 +81,10 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
             },
             until: at.map(|at: Timestamp| at.to_string()),
         },
+        happened: charts
+            .course
+            .as_ref()
+            .map(|course| Happened::of(plan, &run.state, course, &routed)),
         evaluations: found.into_iter().map(|one| one.tables).collect(),
         judgements,
     };
@@ -94,6 +100,25 @@ fn unread(error: &StoreError) -> Samples {
     let mut none = Samples::default();
     none.torn.push(error.to_string());
     none
+}
+
+/// The command that asks for the advised moves, and so shows how to ask for others.
+fn command(run: &Run, evaluation: &str, analysis: &Analysis) -> Option<String> {
+    let Advice::Change { prediction, .. } = &analysis.advice else {
+        return None;
+    };
+    let steps = prediction
+        .moves
+        .iter()
+        .map(|step| format!(" --move {step}"));
+    let many = run.plan.evals.len() > 1;
+    let eval = many.then(|| format!(" --eval {evaluation}"));
+    Some(format!(
+        "toolorch what-if {}{}{}",
+        run.dir.id(),
+        steps.collect::<String>(),
+        eval.unwrap_or_default()
+    ))
 }
 
 /// All evaluations of a run. Samples that cannot be read are as good as none: a report says what is missing.
@@ -222,10 +247,12 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
         speed: None,
         doubts: Vec::new(),
         analysis: analyse(&evidence),
+        command: None,
         followed: None,
     });
     let report = Report {
         subject: Subject::Results { place: shown },
+        happened: None,
         judgements: judged.into_iter().collect(),
         evaluations: vec![tables],
     };

@@ -4,6 +4,7 @@ pub mod charts;
 mod clock;
 mod document;
 mod draw;
+mod happened;
 mod html;
 mod kept;
 pub mod known;
@@ -17,6 +18,7 @@ pub mod verdict;
 pub use document::{
     Followed, Judgement, Report, Subject, report_json, report_markdown, report_schema, report_text,
 };
+pub use happened::Happened;
 pub use html::report_html;
 pub use kept::{Kept, KeptEval, changed_since, cut};
 pub use routing::{Routed, routing_text};

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::summary::table;
@@ -22,38 +23,85 @@ pub struct Routed {
     pub elsewhere: Vec<(Place, u64)>,
 }
 
-/// What is known of where calls went; empty where no client ran.
-pub fn routing_text(plan: &Plan, run: &RunState, routed: &Routed) -> String {
-    let Routed {
-        accounts,
-        elsewhere,
-    } = routed;
+/// How closely the calls of an evaluation's clients were watched, and what of them was not declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Watched {
+    /// The evaluation.
+    pub evaluation: String,
+    /// The level that was reached, in words: `sampled: …`.
+    pub level: String,
+    /// Calls to places that nobody declared.
+    pub undeclared: Vec<Undeclared>,
+}
+
+/// Calls to a place that nobody declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Undeclared {
+    /// Where.
+    pub place: String,
+    /// `called`, or `refused`, which its proxy did.
+    pub seen: &'static str,
+    /// How often.
+    pub times: u64,
+}
+
+/// Of each evaluation whose client ran.
+pub(super) fn watched(plan: &Plan, run: &RunState) -> Vec<Watched> {
     let ran = plan.evals.iter().filter_map(|eval| {
         let state = run.evals.get(&eval.name)?;
         (state.routing.clients > 0).then_some((eval, state))
     });
+    ran.map(|(eval, state)| Watched {
+        evaluation: eval.name.to_string(),
+        level: level(eval, state),
+        undeclared: undeclared(state),
+    })
+    .collect()
+}
+
+/// What the books are of, in words.
+pub(super) fn since(run: &RunState) -> &'static str {
+    if run.rebuilt {
+        "requests since the journal was begun anew: what came before is not known"
+    } else {
+        "requests of this run"
+    }
+}
+
+/// What is known of where calls went, in sentences; empty where no client ran.
+pub(super) fn watched_lines(watched: &[Watched]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in watched {
+        lines.push(format!("calls of `{}` were {}", one.evaluation, one.level));
+        lines.extend(one.undeclared.iter().map(|call| {
+            let (place, times) = (clean(&call.place), often(call.times));
+            format!("  {} {place}, {times}: NOT DECLARED", call.seen)
+        }));
+    }
+    lines
+}
+
+/// What clients say themselves of places that nobody declared.
+pub(super) fn elsewhere_line(place: &str, count: u64) -> String {
+    format!(
+        "by its own report a client called {}, {}: NOT DECLARED",
+        clean(place),
+        often(count)
+    )
+}
+
+/// What is known of where calls went; empty where no client ran.
+pub fn routing_text(plan: &Plan, run: &RunState, routed: &Routed) -> String {
     let mut text = String::new();
-    for (eval, state) in ran {
-        let (name, level) = (&eval.name, level(eval, state));
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "calls of `{name}` were {level}");
-        text.push_str(&outside(state));
+    // Writing to a string cannot fail.
+    for line in watched_lines(&watched(plan, run)) {
+        let _ = writeln!(text, "{line}");
     }
-    if !accounts.is_empty() {
-        let since = if run.rebuilt {
-            "requests since the journal was begun anew: what came before is not known"
-        } else {
-            "requests of this run"
-        };
-        let _ = write!(text, "\nbooks: {since}\n{}", books(accounts));
+    if !routed.accounts.is_empty() {
+        let _ = write!(text, "\nbooks: {}\n{}", since(run), books(&routed.accounts));
     }
-    for (place, count) in elsewhere {
-        let _ = writeln!(
-            text,
-            "by its own report a client called {}, {}: NOT DECLARED",
-            clean(&place.to_string()),
-            often(*count)
-        );
+    for (place, count) in &routed.elsewhere {
+        let _ = writeln!(text, "{}", elsewhere_line(&place.to_string(), *count));
     }
     text
 }
@@ -119,19 +167,16 @@ fn often(times: u64) -> String {
     }
 }
 
-fn outside(state: &EvalState) -> String {
-    let line = |((place, seen), times): (&(String, OutsideSeen), &u64)| {
-        let what = match seen {
+fn undeclared(state: &EvalState) -> Vec<Undeclared> {
+    let call = |((place, seen), times): (&(String, OutsideSeen), &u64)| Undeclared {
+        place: place.clone(),
+        seen: match seen {
             OutsideSeen::Connected => "called",
             OutsideSeen::Refused => "refused",
-        };
-        format!(
-            "  {what} {}, {}: NOT DECLARED\n",
-            clean(place),
-            often(*times)
-        )
+        },
+        times: *times,
     };
-    state.outside.iter().map(line).collect()
+    state.outside.iter().map(call).collect()
 }
 
 fn books(accounts: &[Account]) -> String {
@@ -162,7 +207,8 @@ fn books(accounts: &[Account]) -> String {
         })
 }
 
-fn verdict(balance: &Balance) -> String {
+/// The balance of an account, in words.
+pub(super) fn verdict(balance: &Balance) -> String {
     let some = |number: u64, what: &str| match number {
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),

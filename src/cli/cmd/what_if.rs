@@ -5,10 +5,14 @@ use crate::cli::args_what_if::{WhatIfArgs, WhatIfFormat};
 use crate::cli::printer::Printer;
 use crate::cli::target::{Target, target};
 use crate::cli::{report_of, results_of};
-use crate::report::verdict::{Evidence, Outcome, what_if, what_if_text};
+use crate::report::verdict::{Evidence, Outcome, moves_text, what_if, what_if_text};
 
 pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let found = match target(args.file.as_deref(), printer)? {
+    let (word, moves) = args.asked().map_err(|why| {
+        printer.complain(&why);
+        ExitStatus::Usage
+    })?;
+    let found = match target(word, printer)? {
         Target::Run(found) => found,
         Target::Results(place) => {
             printer.complain(&format!(
@@ -42,30 +46,27 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
     let mut status = ExitStatus::Done;
     let mut all = serde_json::Map::new();
     let many = known.len() > 1;
+    let run = found.dir.id();
+    let moves_said = moves_text(&moves);
     for (name, evidence) in known {
-        let outcome = what_if(&evidence, &args.moves);
-        if let Outcome::Refused { .. } = outcome {
+        let outcome = what_if(&evidence, &moves);
+        let of = if many {
+            format!(", evaluation `{name}`")
+        } else {
+            String::new()
+        };
+        let asked = format!("run `{run}`{of}: {moves_said}");
+        if let Outcome::Refused { why } = &outcome {
             status = ExitStatus::Usage;
+            printer.complain(&format!("error: {asked}: {why}"));
+        } else if args.format == WhatIfFormat::Text {
+            let text = format!("{asked}\n{}", what_if_text(&outcome));
+            printer.data(&text).map_err(|_| ExitStatus::Internal)?;
+        } else {
+            printer.say(&asked);
         }
-        match args.format {
-            WhatIfFormat::Text => {
-                let title = if many {
-                    format!("evaluation `{name}`\n")
-                } else {
-                    String::new()
-                };
-                let text = format!("{title}{}", what_if_text(&outcome));
-                if let Outcome::Refused { why } = &outcome {
-                    printer.complain(&format!("error: {title}{why}"));
-                } else {
-                    printer.data(&text).map_err(|_| ExitStatus::Internal)?;
-                }
-            }
-            WhatIfFormat::Json => {
-                // Numbers and names always have a JSON form.
-                all.insert(name, serde_json::to_value(&outcome).unwrap_or_default());
-            }
-        }
+        // Numbers and names always have a JSON form.
+        all.insert(name, serde_json::to_value(&outcome).unwrap_or_default());
     }
     if args.format == WhatIfFormat::Json {
         let text = plain_json(&format!("{:#}\n", serde_json::Value::Object(all)));

@@ -1,12 +1,13 @@
 //! What a report says, as titles, lines and tables: what its forms for people have in common.
 
+use super::happened;
 use super::model::{Judgement, Report, Subject};
 use crate::base::{Millis, clean, cut};
 use crate::report::tables::{
     Accuracy, By, Changed, Cold, Coverage, Damaged, Distribution, Evaluation, Orchestrator, Rounds,
     Row, ServerTimes, Source,
 };
-use crate::report::verdict::{compared_text, verdict_sections};
+use crate::report::verdict::{ADVICE, compared_text, verdict_sections};
 
 /// A piece of a report.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ const NAMED: usize = 5;
 
 pub(super) fn blocks(report: &Report) -> Vec<Block> {
     let mut all = vec![Block::Title(subject(&report.subject))];
+    all.extend(report.happened.iter().flat_map(happened::trouble));
     if report.evaluations.is_empty() {
         all.push(Block::Lines(vec!["it has no evaluation".to_owned()]));
     }
@@ -46,6 +48,7 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
         all.extend(judged.into_iter().flat_map(judgement));
         all.extend(rest);
     }
+    all.extend(report.happened.iter().flat_map(happened::calls));
     all
 }
 
@@ -117,6 +120,10 @@ pub(in crate::report) fn of_evaluation(found: &Evaluation) -> Vec<Block> {
 pub(in crate::report) fn judgement(judged: &Judgement) -> Vec<Block> {
     let mut all = Vec::new();
     let mut sections = verdict_sections(&judged.analysis);
+    let mut advice = sections.iter_mut().filter(|(title, _)| *title == ADVICE);
+    if let (Some((_, lines)), Some(command)) = (advice.next(), &judged.command) {
+        lines.push(format!("  check with `{}`", clean(command)));
+    }
     if let Some(followed) = &judged.followed {
         let said = compared_text(&followed.compared);
         let moves: Vec<String> = (followed.prediction.moves.iter())
@@ -232,7 +239,7 @@ fn accuracy_lines(found: &Accuracy) -> Vec<String> {
 }
 
 /// `1 result`, `2 results`.
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

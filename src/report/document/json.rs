@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::model::{Judgement, Report, Subject};
 use crate::base::plain_json;
+use crate::report::happened::Happened;
 use crate::report::tables::Evaluation;
 
 /// The version of the form; it changes when a key changes its meaning or goes.
@@ -20,6 +21,9 @@ struct Document<'a> {
     version: u32,
     /// What it is on.
     subject: &'a Subject,
+    /// What happened beside its questions: alarms, starts anew, where calls went; absent of results alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    happened: Option<&'a Happened>,
     /// Its evaluations, in the order in which they run.
     evaluations: &'a [Evaluation],
     /// What each of them was limited by and what to change, in the same order; none of one of which too little is known.
@@ -32,6 +36,7 @@ pub fn report_json(report: &Report) -> String {
         format: "toolorch.report",
         version: VERSION,
         subject: &report.subject,
+        happened: report.happened.as_ref(),
         evaluations: &report.evaluations,
         judgements: &report.judgements,
     };

@@ -1,6 +1,7 @@
 //! The report itself: one model, from which each form is made. The same model gives the same bytes.
 
 mod blocks;
+mod happened;
 mod json;
 mod markdown;
 mod model;

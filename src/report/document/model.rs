@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::report::happened::Happened;
 use crate::report::tables::Evaluation;
 use crate::report::verdict::{Analysis, Compared, Prediction};
 
@@ -35,6 +36,8 @@ pub enum Subject {
 pub struct Report {
     /// What it is on.
     pub subject: Subject,
+    /// What happened beside its questions; none of results alone, or where the journal cannot be read.
+    pub happened: Option<Happened>,
     /// Its evaluations, in the order in which they run.
     pub evaluations: Vec<Evaluation>,
     /// What each of them was limited by and what to change, in the same order; none of one of which too little is known.
@@ -55,6 +58,9 @@ pub struct Judgement {
     pub doubts: Vec<String>,
     /// The verdict, what stands out, advice, the time that is left, and the cost.
     pub analysis: Analysis,
+    /// The command that asks what another change would bring, with the advised one filled in; none without advice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// What an earlier report predicted of the change that was made since, and what came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub followed: Option<Followed>,

@@ -6,8 +6,12 @@ use crate::report::summary::table;
 
 /// The report as plain text: tables in aligned columns.
 pub fn report_text(report: &Report) -> String {
+    of(&blocks(report))
+}
+
+pub(super) fn of(blocks: &[Block]) -> String {
     let mut text = String::new();
-    for (index, block) in blocks(report).iter().enumerate() {
+    for (index, block) in blocks.iter().enumerate() {
         // What stands under a title follows it at once.
         if index > 0 && matches!(block, Block::Title(_) | Block::Heading(_)) {
             text.push('\n');
@@ -49,6 +53,7 @@ mod tests {
                 ended,
                 until: until.map(str::to_owned),
             },
+            happened: None,
             evaluations: Vec::new(),
             judgements: Vec::new(),
         }
@@ -198,6 +203,7 @@ mod tests {
                 speed: Some(60.0),
                 doubts: vec!["samples.1.jsonl.gz: `\u{1b}[31m`".to_owned()],
                 analysis: analyse(&Evidence::default()),
+                command: None,
                 followed: Some(Followed {
                     run: "hle-oss-3-00ff".to_owned(),
                     prediction,

@@ -407,6 +407,7 @@ impl Night {
                 ended: Some(0),
                 until: Some("2026-01-01T20:07:00.000Z".to_owned()),
             },
+            happened: None,
             evaluations: vec![evaluation(found)],
             judgements: Vec::new(),
         };

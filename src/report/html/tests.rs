@@ -199,6 +199,7 @@ fn names_from_outside_are_nothing_but_words() {
         subject: Subject::Results {
             place: hostile.to_owned(),
         },
+        happened: None,
         evaluations: vec![evaluation(found)],
         judgements: Vec::new(),
     };
@@ -255,6 +256,7 @@ fn a_page_without_a_run_says_what_is_missing() {
         subject: Subject::Results {
             place: "out".to_owned(),
         },
+        happened: None,
         evaluations: Vec::new(),
         judgements: Vec::new(),
     };

@@ -34,7 +34,7 @@ fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
                     because,
                 },
             ) if lines.iter().any(|line| line.starts_with(ADVICE)) => {
-                out.push_str(&advice(lines, prediction, because));
+                out.push_str(&advice(lines, prediction, because, judged));
             }
             (Block::Lines(lines), _) => {
                 // The card at the top of the page says it.
@@ -91,7 +91,7 @@ fn classes(page: &Page<'_>, lines: &[String]) -> Option<String> {
 /// How a line of advice begins: what to do, a colon, and what that brings.
 const ADVICE: &str = "advice: ";
 
-fn advice(lines: &[String], prediction: &Prediction, because: &str) -> String {
+fn advice(lines: &[String], prediction: &Prediction, because: &str, judged: &Judgement) -> String {
     let mut out = "<div class=\"advice\">".to_owned();
     let steps = lines.iter().filter_map(|line| line.strip_prefix(ADVICE));
     for step in steps.filter_map(|line| line.split(": ").next()) {
@@ -114,12 +114,10 @@ fn advice(lines: &[String], prediction: &Prediction, because: &str) -> String {
     if let Some(by_hand) = &prediction.patch.by_hand {
         let _ = write!(out, "<p>By hand: {}</p>", marked(by_hand));
     }
-    out.push_str("<p>Check with <code>toolorch what-if");
-    for step in &prediction.moves {
-        let step = escaped(&step.to_string());
-        let _ = write!(out, " --move \"{step}\"");
+    if let Some(command) = &judged.command {
+        let _ = write!(out, "<p>Check with <code>{}</code></p>", escaped(command));
     }
-    out + "</code></p></div>"
+    out + "</div>"
 }
 
 /// The lines of the YAML that go and come, below the keys in which they are.

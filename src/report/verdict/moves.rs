@@ -44,7 +44,13 @@ impl FromStr for Move {
 
     fn from_str(text: &str) -> Result<Self, InvalidMove> {
         let read = || {
-            let (gpus, rest) = text.trim().split_once(char::is_whitespace)?;
+            let text = text.trim();
+            let digits = text.find(|c: char| !c.is_ascii_digit())?;
+            let (gpus, rest) = text.split_at(digits);
+            // `2 a:b`, `2x a:b`, `2xa:b`: without a space an `x` has to tell the number from the name.
+            let rest = rest
+                .strip_prefix(['x', '×'])
+                .or_else(|| rest.strip_prefix(char::is_whitespace))?;
             let (from, to) = rest.trim().split_once(':')?;
             let (from, to) = (from.trim(), to.trim());
             let named = !from.is_empty() && !to.is_empty() && !to.contains(':');

@@ -10,7 +10,7 @@ use super::judge::{Judged, Limit, Verdict, at_servers};
 use super::moves::{counted, plural};
 use super::numbers::millis;
 use super::text_findings::findings;
-use super::text_moves::{estimate, patch, said};
+use super::text_moves::{estimate, moves_text, patch, said};
 use super::words::{GpuTime, Pace, about, few, lasting, percent};
 use crate::base::clean;
 
@@ -18,6 +18,9 @@ use crate::base::clean;
 const ELSEWHERE: f64 = 0.1;
 /// A bound is named if there is so much room below it.
 const ROOM: f64 = 1.02;
+
+/// The title over what to change.
+pub const ADVICE: &str = "advice";
 
 /// What a run is limited by, class by class, what stands out, and what to change.
 pub fn verdict_text(analysis: &Analysis) -> String {
@@ -48,7 +51,7 @@ pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)>
     let parts = [
         ("what limits it", laws.collect()),
         ("what stands out", findings(analysis)),
-        ("advice", advice(analysis)),
+        (ADVICE, advice(analysis)),
         (
             "time and cost",
             left(analysis).into_iter().chain(cost(analysis)).collect(),
@@ -68,10 +71,9 @@ pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)>
 pub fn short_text(analysis: &Analysis) -> String {
     let mut lines = vec![format!("limited by: {}", limit(analysis))];
     if let Advice::Change { prediction, .. } = &analysis.advice {
-        let moves: Vec<String> = prediction.moves.iter().map(said).collect();
         lines.push(format!(
             "advice: {}: {} as many questions an hour",
-            moves.join(", "),
+            moves_text(&prediction.moves),
             estimate(prediction.estimate)
         ));
     }
@@ -330,14 +332,6 @@ fn advice(analysis: &Analysis) -> Vec<String> {
                 })
                 .collect();
             lines.extend(patch(&prediction.patch));
-            let moves = prediction
-                .moves
-                .iter()
-                .map(|step| format!(" --move {step}"));
-            lines.push(format!(
-                "  check with `toolorch what-if{}`",
-                moves.collect::<String>()
-            ));
             lines
         }
         Advice::Nothing { why } => {

@@ -7,6 +7,7 @@ use super::prediction::Compared;
 use super::text::clean_lines;
 use super::what_if::Outcome;
 use super::words::Pace;
+use crate::base::clean;
 
 /// What moves would bring, for people.
 pub fn what_if_text(outcome: &Outcome) -> String {
@@ -75,6 +76,12 @@ pub fn compared_text(compared: &Compared) -> String {
         ),
     };
     clean_lines(&[line])
+}
+
+/// Moves in words: `move 2 GPUs from coder to orchestrator`.
+pub fn moves_text(moves: &[Move]) -> String {
+    let moves: Vec<String> = moves.iter().map(said).collect();
+    clean(&moves.join(", "))
 }
 
 /// A move in words.

@@ -266,7 +266,6 @@ fn the_kinds_read_so() {
     advice: move 5 GPUs from coder to orchestrator: 1.71× (1.47–1.97) as many questions an hour, because calls to orchestrator wait 48 % of their time and each replica of coder has 0.1 calls at a time
       models.orchestrator.replicas: 4 → 9
       models.coder.replicas: 8 → 3
-      check with `toolorch what-if --move 5 coder:orchestrator`
     11.6 GPU hours, 7.4 of them idle (63 %); 1m 09s of GPU time per question
     "#);
     assert_snapshot!(text(decode), @r#"

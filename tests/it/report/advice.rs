@@ -108,12 +108,14 @@ fn advice_can_be_read_on_every_screen() {
             ended: None,
             until: None,
         },
+        happened: None,
         evaluations: Vec::new(),
         judgements: vec![Judgement {
             evaluation: "hle".to_owned(),
             speed: None,
             doubts: Vec::new(),
             analysis,
+            command: Some("toolorch what-if hle-oss-3-7f2e --move 3 coder:orchestrator".to_owned()),
             followed: None,
         }],
     };
@@ -174,7 +176,7 @@ fn advice_can_be_read_on_every_screen() {
     -     replicas: 8
     +     replicas: 5
     By hand: gpus of orchestrator has to name as many
-    Check with toolorch what-if --move "3 coder:orchestrator"
+    Check with toolorch what-if hle-oss-3-7f2e --move 3 coder:orchestrator
     Time and cost
     time left: about 40m 05s (36m 26s to 1h 00m)
     40.0 GPU hours, 0.0 of them idle (0 %); 1m 40s of GPU time per question

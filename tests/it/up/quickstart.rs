@@ -107,7 +107,16 @@ fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
 fn assert_asked(scene: &Scene) {
     let step = ["what-if", "quickstart.yaml", "--move"];
     let refused = scene.expect(2, &[&step[..], &["1 expert:orchestrator"]].concat());
-    insta::assert_snapshot!(refused.err, @"error: none of its models has GPUs, so that there is nothing to move: ask of a run on GPUs, or of a rehearsal of a cluster that has them (toolorch rehearse CLUSTER.yaml)");
+    let words = refused.err.replace(&scene.runs()[0], "RUN");
+    insta::assert_snapshot!(words, @"error: run `RUN`: move 1 GPU from expert to orchestrator: none of its models has GPUs, so that there is nothing to move: ask of a run on GPUs, or of a rehearsal of a cluster that has them (toolorch rehearse CLUSTER.yaml)");
+    let words = [
+        "what-if",
+        "--move",
+        "1",
+        "expert:orchestrator",
+        "quickstart",
+    ];
+    assert_eq!(scene.expect(2, &words).err, refused.err);
     let bare = [
         "what-if",
         "quickstart/out/results",

@@ -49,6 +49,14 @@ fn a_run_that_is_over_keeps_what_belongs_to_it() {
     for line in books {
         assert!(page.contains(line), "{line}");
     }
+    let told = later["happened"]["books"].as_array().unwrap().iter();
+    let told: Vec<&Value> = told.map(|book| &book["balanced"]).collect();
+    assert_eq!(told, [true, true]);
+    assert!(
+        said.out
+            .contains("\nwhere calls went\n  calls of `arithmetic` were sampled: ")
+    );
+    assert!(!said.out.contains("went wrong"), "{}", said.out);
     scene.assert_nothing_left();
 }
 
