@@ -4,6 +4,7 @@ mod base64;
 pub mod bounds;
 mod bytes;
 mod chance;
+mod diff;
 mod digest;
 mod exit;
 mod ids;
@@ -19,6 +20,7 @@ mod time;
 pub use base64::{base64, padded_base64};
 pub use bytes::bytes;
 pub(crate) use chance::Chance;
+pub use diff::unified_diff;
 pub use digest::{hex, sha256};
 pub use exit::ExitStatus;
 pub use ids::{

@@ -30,6 +30,7 @@ mod origin;
 mod orphans;
 mod owners;
 mod past_calls;
+mod patches;
 mod predictions;
 mod printer;
 mod program;

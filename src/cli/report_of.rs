@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::ToldArgs;
 use super::charts_of;
+use super::patches::{self, Patched};
 use super::predictions;
 use super::results_of;
 use super::runs::Found as Run;
@@ -49,7 +50,7 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
     let speed = plan.shares.speed;
     let samples = read_samples(run.dir.path(), SystemClock.now());
     let is_worse = kept.is_worse();
-    let routed = kept.routed;
+    let (routed, yaml) = (kept.routed, kept.yaml);
     let mut found = match &samples {
         Ok(samples) => of_evals(run, kept.evals, samples),
         Err(error) => of_evals(run, kept.evals, &unread(error)),
@@ -60,16 +61,25 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
         let evidence = one.evidence.as_ref()?;
         let name = &one.tables.name;
         let analysis = analyse(evidence);
+        let (patch, no_patch) = match patches::of(&analysis, yaml.as_ref()) {
+            Patched::Made(text) => (Some(text), None),
+            Patched::Not(why) => (None, Some(why)),
+            Patched::Nothing => (None, None),
+        };
         Some(Judgement {
             evaluation: name.clone(),
             speed,
             doubts: one.doubts.clone(),
+            patch,
+            patch_file: None,
+            no_patch,
             command: command(run, name, &analysis),
             analysis,
             followed: predictions::followed(run, name, evidence),
         })
     });
-    let judgements = judged.collect();
+    let mut judgements: Vec<Judgement> = judged.collect();
+    patches::name_files(&mut judgements);
     let at = run.records.last().map(|record| record.at);
     let report = Report {
         subject: Subject::Run {
@@ -248,6 +258,9 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
         doubts: Vec::new(),
         analysis: analyse(&evidence),
         command: None,
+        patch: None,
+        patch_file: None,
+        no_patch: None,
         followed: None,
     });
     let report = Report {

@@ -11,9 +11,9 @@ use crate::eval::{Expected, Parsed, Written};
 use crate::knowledge::adapters;
 use crate::plan::EvalPlan;
 use crate::report::tables::{Logged, Source};
-use crate::report::{Kept, KeptEval, Routed, changed_since, cut};
+use crate::report::{Kept, KeptEval, KeptYaml, Routed, changed_since, cut};
 use crate::run::Phase;
-use crate::run::store::{RunDir, StoreError, read_packed, write_packed};
+use crate::run::store::{RunDir, StoreError, read_packed, read_regular_text, write_packed};
 use crate::world::{
     FileError, read_answers, read_call_log, read_dataset, read_spoken_calls, result_times,
 };
@@ -117,7 +117,14 @@ fn now(run: &Run, routed: Option<Routed>) -> Result<Kept, FileError> {
         format: Kept::FORMAT,
         evals,
         routed: routed.unwrap_or_else(|| books_of::of_run(run, &changed)),
+        yaml: yaml(run),
     })
+}
+
+fn yaml(run: &Run) -> Option<KeptYaml> {
+    let path = run.state.yaml.clone()?;
+    let text = read_regular_text(path.as_ref()).ok()?;
+    Some(KeptYaml { path, text })
 }
 
 /// Up to when results can be of this run; none while it goes on.

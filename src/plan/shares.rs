@@ -5,17 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use super::place::{needs_gpus, size};
 use super::{args, argv, inherit};
-use crate::base::{FieldPath, Name, NodeName, Port};
+use crate::base::{FieldPath, GpuIndex, Name, NodeName, Port};
 use crate::diag::Report;
 use crate::knowledge::seats;
 use crate::spec::ClusterSpec;
-use crate::spec::model::{Engine, Layout, ModelSpec, PortChoice};
+use crate::spec::model::{Engine, Layout, ModelGpus, ModelSpec, PortChoice};
 
 /// Who has how many GPUs by the YAML.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Shares {
     /// GPUs of each node, and of all nodes of each pool.
     pub nodes: IndexMap<NodeName, usize>,
+    /// The GPUs by their numbers of each node on which a model has its own written out.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub gpus: IndexMap<NodeName, Vec<GpuIndex>>,
     /// How many nodes each pool has.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub pools: IndexMap<NodeName, usize>,
@@ -35,6 +38,9 @@ pub struct Share {
     pub gpus: usize,
     /// The YAML writes its GPUs out.
     pub pinned: bool,
+    /// Then: those of each server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Vec<GpuIndex>>,
     /// It is not made of independent replicas that could be more or fewer.
     pub fixed: bool,
     /// The port of its first replica, where the YAML says it; each further one has the next.
@@ -62,13 +68,22 @@ pub(super) fn shares(spec: &ClusterSpec) -> Shares {
             nodes: service.node.0.clone(),
             gpus: service.gpus.len(),
             pinned: true,
+            groups: vec![service.gpus.clone()],
             fixed: true,
             port: said(service.port.as_ref()),
             seats: None,
         };
         (name.clone(), share)
     });
+    // Who writes GPUs out has to know which are left.
+    let pinned = |name: &NodeName| {
+        let mut models = spec.models.values();
+        models.any(|model| model.gpus.is_some() && model.node.0.contains(name))
+    };
+    let numbers = spec.nodes.iter().filter(|(name, _)| pinned(name));
+    let numbers = numbers.map(|(name, node)| (name.clone(), node.gpus.indices()));
     Shares {
+        gpus: numbers.collect(),
         nodes: nodes.chain(pools).collect(),
         pools: sizes.collect(),
         of: models.chain(services).collect(),
@@ -84,6 +99,11 @@ fn of_model(spec: &ClusterSpec, name: &Name, model: &ModelSpec) -> Share {
         nodes: model.node.0.clone(),
         gpus: if has_some { size.gpus * span } else { 0 },
         pinned: model.gpus.is_some(),
+        groups: match &model.gpus {
+            Some(ModelGpus::Flat(all)) => all.chunks(size.gpus.max(1)).map(<[_]>::to_vec).collect(),
+            Some(ModelGpus::Groups(groups)) => groups.clone(),
+            None => Vec::new(),
+        },
         fixed: model.layout == Some(Layout::VllmDp) || span > 1,
         port: said(model.port.as_ref()),
         seats: usual_seats(spec, name, model),

@@ -19,6 +19,18 @@ pub struct Kept {
     pub evals: Vec<KeptEval>,
     /// Where calls went.
     pub routed: Routed,
+    /// The YAML that was followed last, where it could be read.
+    #[serde(default)]
+    pub yaml: Option<KeptYaml>,
+}
+
+/// A YAML as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptYaml {
+    /// Its absolute path.
+    pub path: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// The results of one evaluation.
@@ -166,6 +178,7 @@ mod tests {
             format: Kept::FORMAT,
             evals: vec![eval(&[("a", Some(7)), ("b", None)])],
             routed: Routed::default(),
+            yaml: None,
         };
         let text = br#"{"correct": true, "calls": [{"tool": "search", "model": "M", "endpoint": "h:1", "ms": 12.5}, {"tool": "search", "ms": 0, "error": "late"}]}"#;
         let answer = Answer::read(text, &[], &mut crate::eval::Names::default());

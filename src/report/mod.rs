@@ -20,7 +20,7 @@ pub use document::{
 };
 pub use happened::Happened;
 pub use html::report_html;
-pub use kept::{Kept, KeptEval, changed_since, cut};
+pub use kept::{Kept, KeptEval, KeptYaml, changed_since, cut};
 pub use routing::{Routed, routing_text};
 pub use statistics::{CallStats, quantile, statistics};
 pub use summary::{Summary, summary_text};

@@ -3,6 +3,7 @@
 mod build;
 mod companions;
 mod document;
+mod edit;
 mod later;
 mod lower;
 pub mod model;
@@ -20,6 +21,7 @@ mod syntax;
 mod tree;
 
 pub use document::Document;
+pub use edit::{Edit, edited};
 pub use later::{LaterKey, REHEARSE, later_keys, later_note, later_refusal};
 pub use model::ClusterSpec;
 pub use origin::{Origin, Sourced};

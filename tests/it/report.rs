@@ -4,6 +4,7 @@ mod advice;
 mod messages;
 mod numpy;
 mod page;
+mod patch;
 mod robust;
 
 use std::fs;

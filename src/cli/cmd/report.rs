@@ -10,7 +10,7 @@ use crate::cli::printer::Printer;
 use crate::cli::report_of::Made;
 use crate::cli::runs::{self, Found};
 use crate::cli::target::{Target, target};
-use crate::cli::{predictions, report_of, results_of};
+use crate::cli::{patches, predictions, report_of, results_of};
 use crate::report::{report_html, report_json, report_markdown, report_text};
 use crate::run::store::{Mode, StoreError, make_own_dir, read_regular, write_atomically};
 
@@ -132,6 +132,7 @@ fn files(made: &Made, place: &Place) -> Vec<(String, String)> {
         ("report.md".to_owned(), report_markdown(report)),
         ("report.html".to_owned(), page),
     ];
+    files.extend(patches::files(report));
     if matches!(place, Place::Run(_)) && !made.is_worse {
         files.extend(predictions::kept(report));
     }
@@ -158,8 +159,21 @@ fn write<'a>(made: &Made, place: &'a Place) -> Result<Option<&'a Path>, StoreErr
         for path in predictions::stale(folder, &files) {
             std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
         }
+        remove_old(folder, &files);
     }
     Ok(Some(folder))
+}
+
+/// Patches that were advised before and are not any more.
+fn remove_old(folder: &Path, files: &[(String, String)]) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if patches::is_one(&name) && files.iter().all(|(new, _)| *new != *name) {
+            // One that stays harms nobody who reads the report.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Compares the files that are there with what would be written now.

@@ -1,10 +1,11 @@
 //! `toolorch what-if`.
 
-use crate::base::{ExitStatus, plain_json};
+use crate::base::{ExitStatus, clean, plain_json};
 use crate::cli::args_what_if::{WhatIfArgs, WhatIfFormat};
 use crate::cli::printer::Printer;
 use crate::cli::target::{Target, target};
-use crate::cli::{report_of, results_of};
+use crate::cli::{patches, report_of, results_of};
+use crate::report::KeptYaml;
 use crate::report::verdict::{Evidence, Outcome, moves_text, what_if, what_if_text};
 
 pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -26,6 +27,7 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
         printer.complain(&format!("error: {error}"));
         ExitStatus::Refused
     })?;
+    let yaml = kept.yaml.clone();
     let judgeable = report_of::judgeable(&found, kept);
     let known = judgeable.into_iter().filter_map(|one| {
         let wanted = (args.eval.as_ref()).is_none_or(|name| *name == one.tables.name);
@@ -60,7 +62,8 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
             status = ExitStatus::Usage;
             printer.complain(&format!("error: {asked}: {why}"));
         } else if args.format == WhatIfFormat::Text {
-            let text = format!("{asked}\n{}", what_if_text(&outcome));
+            let patch = patch_text(&outcome, yaml.as_ref());
+            let text = format!("{asked}\n{}{patch}", what_if_text(&outcome));
             printer.data(&text).map_err(|_| ExitStatus::Internal)?;
         } else {
             printer.say(&asked);
@@ -73,4 +76,26 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
         printer.data(&text).map_err(|_| ExitStatus::Internal)?;
     }
     Ok(status)
+}
+
+/// The changes as a patch of the YAML, moved in as `patch` takes it; nothing where a person has to write some of them.
+fn patch_text(outcome: &Outcome, yaml: Option<&KeptYaml>) -> String {
+    let patch = match outcome {
+        Outcome::Predicted { prediction, .. } => &prediction.patch,
+        Outcome::Bounded { patch, .. } => patch,
+        Outcome::Refused { .. } => return String::new(),
+    };
+    if patch.by_hand.is_some() {
+        return String::new();
+    }
+    match patches::diff(patch, yaml) {
+        Ok(diff) => {
+            let lines = diff.lines().map(|line| format!("    {}\n", clean(line)));
+            format!(
+                "  as a patch, for `patch -p0`:\n{}",
+                lines.collect::<String>()
+            )
+        }
+        Err(why) => format!("  not to be had as a patch: {}\n", clean(&why)),
+    }
 }

@@ -18,6 +18,8 @@ pub(in crate::report) enum Block {
     Heading(String),
     /// A sentence each.
     Lines(Vec<String>),
+    /// Lines of a file, as they are.
+    Code(Vec<String>),
     /// The first row names the columns; the first `left` of them hold words, the others numbers, and the last one words again.
     Table {
         /// How many columns are words.
@@ -146,11 +148,27 @@ pub(in crate::report) fn judgement(judged: &Judgement) -> Vec<Block> {
         let doubts = judged.doubts.iter();
         lines.extend(doubts.map(|why| format!("samples: {}", clean(why))));
     }
-    for (title, lines) in sections {
+    for (title, mut lines) in sections {
+        let patch = judged.patch.as_ref().filter(|_| title == ADVICE);
+        if title == ADVICE {
+            lines.extend(patch_lines(judged));
+        }
         all.push(Block::Heading(title.to_owned()));
         all.push(Block::Lines(lines));
+        all.extend(patch.map(|text| Block::Code(text.lines().map(clean).collect())));
     }
     all
+}
+
+fn patch_lines(judged: &Judgement) -> Option<String> {
+    if let Some(why) = &judged.no_patch {
+        return Some(format!("  not to be had as a patch: {}", clean(why)));
+    }
+    let file = judged.patch_file.as_ref()?;
+    Some(format!(
+        "  the same as a patch, kept beside this report: `patch -p0 < {0}`, `git apply {0}`",
+        clean(file)
+    ))
 }
 
 fn told(source: Source) -> &'static str {

@@ -24,6 +24,7 @@ fn markdown(block: &Block, title: &str) -> String {
             let lines = lines.iter().map(|line| format!("- {}\n", begun(line)));
             lines.collect()
         }
+        Block::Code(lines) => format!("```diff\n{}\n```\n", lines.join("\n")),
         Block::Table { left, rows } => {
             let mut text = String::new();
             for (index, row) in rows.iter().enumerate() {

@@ -28,6 +28,14 @@ pub(super) fn of(blocks: &[Block]) -> String {
                     text.push('\n');
                 }
             }
+            Block::Code(lines) => {
+                // `patch` takes one that is moved in as a whole.
+                for line in lines {
+                    text.push_str("    ");
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
             Block::Table { left, rows } => text.push_str(&table(rows, *left)),
         }
     }
@@ -169,6 +177,52 @@ mod tests {
     }
 
     #[test]
+    fn the_patch_stands_under_the_advice_or_why_there_is_none() {
+        let judged = |patch: Option<&str>, no_patch: Option<&str>| Judgement {
+            evaluation: "hle".to_owned(),
+            speed: None,
+            doubts: Vec::new(),
+            analysis: analyse(&Evidence::default()),
+            command: Some("toolorch what-if hle-oss-1-0000 --move 2 coder:orchestrator".to_owned()),
+            patch: patch.map(str::to_owned),
+            patch_file: patch.map(|_| "advice.patch".to_owned()),
+            no_patch: no_patch.map(str::to_owned),
+            followed: None,
+        };
+        let made = judged(Some("--- ./x\n+++ ./x\n@@ -1,1 +1,1 @@\n-a\n+b\n"), None);
+        let not = judged(
+            None,
+            Some("`x.yaml`: other values hang on what would change"),
+        );
+        let text = |judged: &Judgement| {
+            let blocks: Vec<Block> = super::super::blocks::judgement(judged)
+                .into_iter()
+                .skip_while(|block| !matches!(block, Block::Heading(title) if title == "advice"))
+                .take(3)
+                .collect();
+            of(&blocks)
+        };
+        insta::assert_snapshot!(text(&made) + "\n" + &text(&not), @r"
+        advice
+          no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+            check with `toolorch what-if hle-oss-1-0000 --move 2 coder:orchestrator`
+            the same as a patch, kept beside this report: `patch -p0 < advice.patch`, `git apply advice.patch`
+            --- ./x
+            +++ ./x
+            @@ -1,1 +1,1 @@
+            -a
+            +b
+
+        advice
+          no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+            check with `toolorch what-if hle-oss-1-0000 --move 2 coder:orchestrator`
+            not to be had as a patch: `x.yaml`: other values hang on what would change
+
+        time and cost
+        ");
+    }
+
+    #[test]
     fn what_was_predicted_stands_beside_what_came_of_it() {
         let estimate = Estimate {
             factor: 1.5,
@@ -204,6 +258,9 @@ mod tests {
                 doubts: vec!["samples.1.jsonl.gz: `\u{1b}[31m`".to_owned()],
                 analysis: analyse(&Evidence::default()),
                 command: None,
+                patch: None,
+                patch_file: None,
+                no_patch: None,
                 followed: Some(Followed {
                     run: "hle-oss-3-00ff".to_owned(),
                     prediction,

@@ -28,6 +28,7 @@ pub(super) fn html(page: &Page<'_>, block: &Block) -> String {
         Block::Title(line) => format!("<h3>{}</h3>", marked(line)),
         Block::Heading(line) => format!("<h4>{}</h4>", marked(line)),
         Block::Lines(all) => lines(all),
+        Block::Code(all) => format!("<pre>{}</pre>", escaped(&all.join("\n"))),
         Block::Table { left, rows } => table(page, *left, rows),
     }
 }

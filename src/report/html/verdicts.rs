@@ -52,6 +52,8 @@ fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
             (Block::Heading(title), _) if title == "what limits it" => {
                 out.push_str("<h4>Model by model</h4>");
             }
+            // The patch stands in the advice.
+            (Block::Code(_), _) => {}
             _ => out.push_str(&html(page, &block)),
         }
     }
@@ -106,11 +108,24 @@ fn advice(lines: &[String], prediction: &Prediction, because: &str, judged: &Jud
         told.high,
         marked(because)
     );
+    let lines = match &judged.patch {
+        Some(text) => diff(text),
+        None => patch(&prediction.patch.changes),
+    };
     let _ = write!(
         out,
-        "<figure class=\"patch\"><figcaption>What changes in the YAML</figcaption><pre tabindex=\"0\"><span>{}</span></pre></figure>",
-        patch(&prediction.patch.changes)
+        "<figure class=\"patch\"><figcaption>What changes in the YAML</figcaption><pre tabindex=\"0\"><span>{lines}</span></pre></figure>",
     );
+    if let Some(file) = &judged.patch_file {
+        let file = escaped(file);
+        let _ = write!(
+            out,
+            "<p>Kept beside this report: <code>patch -p0 &lt; {file}</code></p>"
+        );
+    }
+    if let Some(why) = &judged.no_patch {
+        let _ = write!(out, "<p>Not to be had as a patch: {}</p>", marked(why));
+    }
     if let Some(by_hand) = &prediction.patch.by_hand {
         let _ = write!(out, "<p>By hand: {}</p>", marked(by_hand));
     }
@@ -118,6 +133,21 @@ fn advice(lines: &[String], prediction: &Prediction, because: &str, judged: &Jud
         let _ = write!(out, "<p>Check with <code>{}</code></p>", escaped(command));
     }
     out + "</div>"
+}
+
+/// The lines of a patch, with those that go and those that come told apart.
+fn diff(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let shown = escaped(line);
+        let _ = match line.as_bytes() {
+            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => writeln!(out, "{shown}"),
+            [b'-', ..] => write!(out, "<del>{shown}\n</del>"),
+            [b'+', ..] => write!(out, "<ins>{shown}\n</ins>"),
+            _ => writeln!(out, "{shown}"),
+        };
+    }
+    out
 }
 
 /// The lines of the YAML that go and come, below the keys in which they are.

@@ -2,7 +2,7 @@
 
 use super::asked::asked;
 use super::run::Known;
-use crate::base::{Timestamp, UnitId};
+use crate::base::{GpuIndex, Timestamp, UnitId};
 use crate::facts::samples::{Point, ServerSeries};
 use crate::knowledge::seats::{SIMULATED, value};
 use crate::knowledge::series::{Counter, Distribution, Gauge};
@@ -52,9 +52,18 @@ fn class(known: &Known<'_>, group: &Group, clock: Clock, until: Timestamp) -> Cl
         series: series.filter(|series| !series.windows.is_empty()).collect(),
         nodes: share.nodes.iter().map(ToString::to_string).collect(),
         pinned: share.pinned,
+        groups: numbers(&share.groups),
         fixed: share.fixed,
         port: share.port.map(|port| port.0),
     }
+}
+
+/// GPUs by their numbers.
+pub(super) fn numbers(groups: &[Vec<GpuIndex>]) -> Vec<Vec<u16>> {
+    let groups = groups.iter();
+    groups
+        .map(|group| group.iter().map(|gpu| gpu.0).collect())
+        .collect()
 }
 
 /// What `--max-num-seqs` says, else what its engine takes by itself, where that is certain.

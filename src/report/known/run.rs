@@ -1,5 +1,7 @@
 //! The evidence of one evaluation of a run.
 
+use std::collections::BTreeSet;
+
 use super::classes::classes;
 use super::incidents::{absent, beside, incidents};
 use super::tasks::{Ends, tasks};
@@ -55,6 +57,7 @@ pub fn evidence(known: &Known<'_>) -> Option<Evidence> {
     let nodes = nodes.map(|(name, gpus)| Node {
         name: name.to_string(),
         gpus: gpus.saturating_sub(kept(name.as_str())),
+        numbers: known.numbers(name, &classes),
         pool: known.plan.shares.pools.get(name).copied().unwrap_or(0),
         ports: known.other_ports(name, &classes),
     });
@@ -89,6 +92,22 @@ impl Known<'_> {
         let groups = self.plan.groups.iter();
         let group = groups.clone().find(|group| group.name.as_str() == name);
         group.map_or(0, |group| group.endpoints.len())
+    }
+
+    /// The GPUs of this node that nothing but the classes has written out.
+    fn numbers(&self, node: &NodeName, classes: &[Class]) -> Vec<u16> {
+        let shares = &self.plan.shares;
+        let is_class = |name: &str| classes.iter().any(|class| class.name == name);
+        let others = shares.of.iter();
+        let others =
+            others.filter(|(name, share)| !is_class(name.as_str()) && share.nodes.contains(node));
+        let taken: BTreeSet<_> = others
+            .flat_map(|(_, share)| share.groups.iter().flatten())
+            .collect();
+        let all = shares.gpus.get(node).into_iter().flatten();
+        all.filter(|gpu| !taken.contains(gpu))
+            .map(|gpu| gpu.0)
+            .collect()
     }
 
     /// Ports of this node that no class has.

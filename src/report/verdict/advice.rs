@@ -111,8 +111,24 @@ fn best(
     to: usize,
 ) -> Result<Advice, String> {
     let model = Model::of(evidence, phases, &[to])?;
+    let all = candidates(evidence, &model, classes, to);
+    let all: Vec<&Candidate> = all.iter().collect();
+    let spare: Vec<&Candidate> = (all.iter().copied())
+        .filter(|one| one.step.from == UNUSED)
+        .collect();
+    // What nobody has is missed by nobody.
+    let spare = chosen(evidence, &model, classes, to, &spare);
+    spare.or_else(|_| chosen(evidence, &model, classes, to, &all))
+}
+
+fn chosen(
+    evidence: &Evidence,
+    model: &Model<'_>,
+    classes: &[Judged],
+    to: usize,
+    candidates: &[&Candidate],
+) -> Result<Advice, String> {
     let name = &evidence.classes[to].name;
-    let candidates = candidates(evidence, &model, classes, to);
     let most = candidates
         .iter()
         .map(|one| one.factor)
@@ -122,7 +138,7 @@ fn best(
             "calls wait at {name}, and no model has GPUs to spare; only more GPUs would help"
         ));
     }
-    let good = |one: &&Candidate| one.factor - 1.0 >= NEARLY * (most - 1.0);
+    let good = |one: &&&Candidate| one.factor - 1.0 >= NEARLY * (most - 1.0);
     let Some(chosen) = candidates
         .iter()
         .filter(good)
@@ -146,7 +162,7 @@ fn best(
         because: because(&classes[to].measured, &chosen.step, classes),
         prediction: Box::new(Prediction::new(
             evidence,
-            &model,
+            model,
             std::slice::from_ref(&chosen.step),
             &chosen.replicas,
             estimate,

@@ -150,8 +150,10 @@ pub struct Class {
     pub series: Vec<Series>,
     /// Its nodes, as in the YAML.
     pub nodes: Vec<String>,
-    /// Its `gpus` are written out in the YAML, which a patch leaves to people.
+    /// Its `gpus` are written out in the YAML.
     pub pinned: bool,
+    /// Then: the numbers of those of each server.
+    pub groups: Vec<Vec<u16>>,
     /// It is not made of independent replicas: a service, or one server over several GPUs or nodes.
     pub fixed: bool,
     /// The port of its first replica, where the YAML says it; each further one has the next.
@@ -193,6 +195,8 @@ pub struct Node {
     pub name: String,
     /// GPUs that the YAML gives it; all of them, of a pool.
     pub gpus: usize,
+    /// The numbers of its GPUs, without those that are written out for others than the classes; empty for a pool.
+    pub numbers: Vec<u16>,
     /// How many nodes a pool has; 0 or 1 for a node.
     pub pool: usize,
     /// Ports that others than the classes have there.

@@ -76,11 +76,11 @@ fn impossible_moves_are_refused_with_words() {
 fn a_patch_says_where_replicas_go() {
     let said = |moves: &[&str]| said_of(&cluster(), moves);
     // Spread evenly over both nodes there would be three on n11, and two are free.
-    assert_snapshot!(said(&["2 coder:orchestrator"]), @r#"
+    assert_snapshot!(said(&["2 coder:orchestrator"]), @r"
     models.orchestrator.replicas: 4 → 6
     models.coder.replicas: 8 → 6
-    no even spread of orchestrator over nodes fits: `gpus` has to say where its replicas go
-    "#);
+    6 replicas of orchestrator do not fit where they are spread evenly over nodes: write `replicas: 5` with `node: [n5, n11]`
+    ");
     assert_snapshot!(said(&["4 coder:orchestrator"]), @r#"
     models.orchestrator.replicas: 4 → 8
     models.orchestrator.node: n5 → [n5, n11]
@@ -91,18 +91,25 @@ fn a_patch_says_where_replicas_go() {
     models.answer.replicas: 2 → 3
     models.answer.node: n12 → [n12, n11]
     "#);
-    assert_snapshot!(said(&["1 unused:orchestrator"]), @r#"
+    assert_snapshot!(said(&["1 unused:orchestrator"]), @r"
     models.orchestrator.replicas: 4 → 5
-    no even spread of orchestrator over nodes fits: `gpus` has to say where its replicas go
-    "#);
+    5 replicas of orchestrator do not fit where they are spread evenly over nodes: no other number does either
+    ");
     let mut roomy = cluster();
     roomy.nodes[0].gpus = 8;
     assert_snapshot!(said_of(&roomy, &["3 unused:orchestrator"]), @"models.orchestrator.replicas: 4 → 7");
     roomy.classes[0].pinned = true;
     assert_snapshot!(said_of(&roomy, &["3 unused:orchestrator"]), @r#"
     models.orchestrator.replicas: 4 → 7
-    `gpus` of orchestrator has to name as many
+    write into `gpus` of orchestrator those of 7 servers (4 now), which no other model or service may name
     "#);
+    // Where the numbers are known they are written.
+    roomy.nodes[0].numbers = (0..8).collect();
+    roomy.classes[0].groups = [0, 1, 2, 5].map(|gpu| vec![gpu]).into();
+    assert_snapshot!(said_of(&roomy, &["3 unused:orchestrator"]), @r"
+    models.orchestrator.replicas: 4 → 7
+    models.orchestrator.gpus: [0, 1, 2, 5] → [0, 1, 2, 5, 3, 4, 6]
+    ");
 }
 
 #[test]
@@ -140,7 +147,7 @@ fn a_pool_is_as_many_nodes_as_it_has() {
     assert_snapshot!(said_of(&evidence, &["2 small:big"]), @r"
     models.small.replicas: 8 → 6
     models.big.replicas: 4 → 5
-    no even spread of big over nodes fits: `gpus` has to say where its replicas go
+    5 replicas of big do not fit where they are spread evenly over nodes: no other number does either
     ");
 }
 

@@ -1,12 +1,16 @@
 //! What a change of replicas means in the YAML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Class, Evidence};
 use crate::base::FieldPath;
+use crate::spec::Edit;
+
+/// The key that says how many.
+const REPLICAS: &str = "replicas";
 
 /// One value of the YAML that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +30,24 @@ pub struct Patch {
     pub changes: Vec<Change>,
     /// What a person has to do beside that, in a sentence.
     pub by_hand: Option<String>,
+}
+
+impl Patch {
+    /// The same for the text of a YAML.
+    pub fn edits(&self) -> Vec<Edit> {
+        let items = |text: &str| {
+            let list = text.trim_start_matches('[').trim_end_matches(']');
+            list.split(", ").map(str::to_owned).collect()
+        };
+        let edit = |change: &Change| Edit {
+            path: change.path.clone(),
+            from: items(&change.from),
+            to: change.to.clone(),
+            // One replica is what a model has of which nothing else is said.
+            has_default: change.path.last() == REPLICAS && change.from == "1",
+        };
+        self.changes.iter().map(edit).collect()
+    }
 }
 
 /// GPUs of the cluster that no class has.
@@ -50,12 +72,21 @@ pub(super) fn patch(evidence: &Evidence, replicas: &[usize]) -> Patch {
         }
         patch.changes.push(change(
             class,
-            "replicas",
+            REPLICAS,
             class.replicas.to_string(),
             replicas[index].to_string(),
         ));
         if class.pinned {
-            by_hand.push(format!("`gpus` of {} has to name as many", class.name));
+            match groups(evidence, replicas, index) {
+                Some(groups) => {
+                    let (from, to) = (numbered(&class.groups), numbered(&groups));
+                    patch.changes.push(change(class, "gpus", from, to));
+                }
+                None => by_hand.push(format!(
+                    "write into `gpus` of {} those of {} servers ({} now), which no other model or service may name",
+                    class.name, replicas[index], class.replicas
+                )),
+            }
         }
         if replicas[index] > class.replicas && !class.pinned && !evidence.nodes.is_empty() {
             match placed(evidence, replicas, &nodes, index) {
@@ -70,10 +101,7 @@ pub(super) fn patch(evidence: &Evidence, replicas: &[usize]) -> Patch {
                     }
                     nodes[index] = found;
                 }
-                None => by_hand.push(format!(
-                    "no even spread of {} over nodes fits: `gpus` has to say where its replicas go",
-                    class.name
-                )),
+                None => by_hand.push(uneven(evidence, replicas, &nodes, index)),
             }
         }
     }
@@ -88,6 +116,88 @@ pub(super) fn patch(evidence: &Evidence, replicas: &[usize]) -> Patch {
     }
     patch.by_hand = (!by_hand.is_empty()).then(|| by_hand.join("; "));
     patch
+}
+
+/// The GPUs of each server of a class whose YAML writes them out, where they are all on one node: those that it has, and the
+/// first ones that nobody else has.
+fn groups(evidence: &Evidence, replicas: &[usize], index: usize) -> Option<Vec<Vec<u16>>> {
+    let class = &evidence.classes[index];
+    let [name] = class.nodes.as_slice() else {
+        return None;
+    };
+    let own = class.groups.get(..class.replicas.min(replicas[index]))?;
+    let mut groups = own.to_vec();
+    let nodes: Vec<Vec<String>> = evidence
+        .classes
+        .iter()
+        .map(|one| one.nodes.clone())
+        .collect();
+    if !fits(evidence, replicas, &nodes) {
+        return None;
+    }
+    let written = evidence
+        .classes
+        .iter()
+        .zip(replicas)
+        .filter(|(one, _)| one.nodes.contains(name));
+    let taken: BTreeSet<u16> = written
+        .flat_map(|(one, count)| one.groups.iter().take(*count).flatten())
+        .copied()
+        .collect();
+    let node = evidence.nodes.iter().find(|node| node.name == *name)?;
+    let mut free = node.numbers.iter().filter(|number| !taken.contains(number));
+    while groups.len() < replicas[index] {
+        let group: Vec<u16> = free
+            .by_ref()
+            .take(class.gpus_per_replica)
+            .copied()
+            .collect();
+        (group.len() == class.gpus_per_replica).then_some(())?;
+        groups.push(group);
+    }
+    Some(groups)
+}
+
+/// As YAML has it: one GPU for each server, or a group.
+fn numbered(groups: &[Vec<u16>]) -> String {
+    let list = |all: &[u16]| {
+        let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+        all.join(", ")
+    };
+    let is_flat = groups.iter().all(|group| group.len() == 1);
+    let all = groups.iter().map(|group| match is_flat {
+        true => list(group),
+        false => format!("[{}]", list(group)),
+    });
+    format!("[{}]", all.collect::<Vec<_>>().join(", "))
+}
+
+/// Why so many replicas cannot be written down, and how many can.
+fn uneven(evidence: &Evidence, replicas: &[usize], nodes: &[Vec<String>], index: usize) -> String {
+    let class = &evidence.classes[index];
+    let (now, wanted) = (class.replicas, replicas[index]);
+    let written = |count: usize| {
+        let mut replicas = replicas.to_vec();
+        replicas[index] = count;
+        let nodes = placed(evidence, &replicas, nodes, index)?;
+        Some(format!(
+            "`replicas: {count}` with `node: {}`",
+            written(&nodes)
+        ))
+    };
+    let fewer = (now + 1..wanted).rev().find_map(written);
+    let most: usize = evidence.nodes.iter().map(|node| node.gpus).sum();
+    let more = (wanted + 1..=most.max(wanted) / class.gpus_per_replica.max(1)).find_map(written);
+    let others: Vec<String> = [fewer, more].into_iter().flatten().collect();
+    let others = if others.is_empty() {
+        "no other number does either".to_owned()
+    } else {
+        format!("write {}", others.join(", or "))
+    };
+    format!(
+        "{wanted} replicas of {} do not fit where they are spread evenly over nodes: {others}",
+        class.name
+    )
 }
 
 fn change(class: &Class, key: &str, from: String, to: String) -> Change {

@@ -335,6 +335,7 @@ impl Run {
                 .collect(),
             nodes: vec!["n1".to_owned()],
             pinned: false,
+            groups: Vec::new(),
             fixed: false,
             port: None,
         });

@@ -1,0 +1,68 @@
+//! The advised change as a patch of the user's own YAML.
+
+use std::path::Path;
+
+use super::runs;
+use crate::base::unified_diff;
+use crate::report::verdict::{Advice, Analysis, Patch};
+use crate::report::{Judgement, KeptYaml, Report};
+use crate::spec::edited;
+
+/// What advice says of the YAML, as a unified diff.
+pub(super) enum Patched {
+    /// This one.
+    Made(String),
+    /// It cannot be had, for this reason.
+    Not(String),
+    /// Nothing is advised.
+    Nothing,
+}
+
+/// The patch of what is advised.
+pub(super) fn of(analysis: &Analysis, yaml: Option<&KeptYaml>) -> Patched {
+    let Advice::Change { prediction, .. } = &analysis.advice else {
+        return Patched::Nothing;
+    };
+    diff(&prediction.patch, yaml).map_or_else(Patched::Not, Patched::Made)
+}
+
+/// Changes of the YAML as a unified diff, or why that cannot be had.
+pub(super) fn diff(patch: &Patch, yaml: Option<&KeptYaml>) -> Result<String, String> {
+    let yaml = yaml.ok_or("the YAML of this run cannot be read")?;
+    let text = edited(&yaml.text, &patch.edits());
+    let text = text.map_err(|why| format!("`{}`: {why}", yaml.path))?;
+    Ok(unified_diff(&name(yaml.path.as_ref()), &yaml.text, &text))
+}
+
+/// As seen from the folder in which runs are kept, if it is below that; else from its own.
+fn name(yaml: &Path) -> String {
+    let home = runs::home().path().canonicalize().ok();
+    let base = home.as_deref().and_then(Path::parent);
+    let below = base.and_then(|base| yaml.strip_prefix(base).ok());
+    let own = || yaml.file_name().map(Path::new);
+    let name = below.or_else(own).unwrap_or(yaml);
+    name.display().to_string()
+}
+
+/// Names the files in which patches are kept: `advice.patch`, or one for each evaluation that has one.
+pub(super) fn name_files(judgements: &mut [Judgement]) {
+    let all = judgements.iter().filter(|one| one.patch.is_some()).count();
+    for judged in judgements.iter_mut().filter(|one| one.patch.is_some()) {
+        judged.patch_file = Some(match all {
+            1 => "advice.patch".to_owned(),
+            _ => format!("advice-{}.patch", judged.evaluation),
+        });
+    }
+}
+
+/// Those files, and their texts.
+pub(super) fn files(report: &Report) -> Vec<(String, String)> {
+    let made = report.judgements.iter();
+    made.filter_map(|one| Some((one.patch_file.clone()?, one.patch.clone()?)))
+        .collect()
+}
+
+/// Whether a file is of that kind: an older one would be taken for what is advised now.
+pub(super) fn is_one(name: &str) -> bool {
+    name.starts_with("advice") && name.ends_with(".patch")
+}
