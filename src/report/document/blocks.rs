@@ -113,7 +113,8 @@ pub(in crate::report) fn of_evaluation(found: &Evaluation) -> Vec<Block> {
     lines("rounds", rounds);
     lines("slow beginnings", beginnings(found));
     lines("torn results", torn(&found.accuracy.torn));
-    let unsaid = found.unsaid.iter().map(|line| clean(line)).collect();
+    let mut unsaid: Vec<String> = found.unsaid.iter().map(|line| clean(line)).collect();
+    unsaid.extend(shared(&found.server_times));
     lines("what cannot be said", unsaid);
     all
 }
@@ -444,6 +445,25 @@ fn server_times(rows: &[ServerTimes]) -> Vec<Vec<String>> {
         ])
     }));
     all
+}
+
+/// Whose calls are in the servers' own counters as well.
+fn shared(rows: &[ServerTimes]) -> Vec<String> {
+    let of_models = rows.iter().filter(|row| row.replica.is_none());
+    let shared = of_models.filter(|row| !row.shared_with.is_empty());
+    let line = |row: &ServerTimes| {
+        let names: Vec<String> = row
+            .shared_with
+            .iter()
+            .map(|name| format!("`{}`", clean(name)))
+            .collect();
+        format!(
+            "which of the calls that servers of {} counted are its own: they worked for {} at the same time, and those are among them",
+            clean(&row.model),
+            names.join(", ")
+        )
+    };
+    shared.map(line).collect()
 }
 
 /// Rows that are looked at in parts: tools, and the orchestrator.

@@ -125,7 +125,12 @@ impl Known<'_> {
 
     /// From the first start of its client to its end, or to what is known last.
     pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        let unit = &self.eval.unit;
+        self.span_of(self.eval)
+    }
+
+    /// The same of any evaluation.
+    pub(super) fn span_of(&self, of_eval: &EvalPlan) -> Option<(Timestamp, Timestamp)> {
+        let unit = &of_eval.unit;
         let mut from = None;
         let mut over = None;
         for record in self.records {
@@ -134,7 +139,7 @@ impl Known<'_> {
                     from.get_or_insert(record.at);
                     over = None;
                 }
-                Event::EvalEnded { eval, .. } if *eval == self.eval.name => {
+                Event::EvalEnded { eval, .. } if *eval == of_eval.name => {
                     over.get_or_insert(record.at);
                 }
                 Event::Exited { unit: of, .. } | Event::Stopped { unit: of, .. } if of == unit => {

@@ -110,6 +110,7 @@ fn sample(unit: &str, seconds: u64, all: bool) -> Line {
             (Counter::CutOff, amount(1.0)),
         ]),
         spread: BTreeMap::from([
+            (Distribution::Latency, spread(250.0)),
             (Distribution::Queue, spread(50.0)),
             (Distribution::Inference, spread(200.0)),
         ]),
@@ -689,4 +690,71 @@ fn patches_can_be_applied() {
         }
     }
     assert!(applied > 10, "{applied}");
+}
+
+/// What two evaluations had answered by each of two replicas, where the second began and ended at these times.
+fn answered_of_two(second: (u64, u64)) -> Vec<String> {
+    let (plan, _) = planned(HLE);
+    let mut samples = Samples::default();
+    samples.every = Millis(15_000);
+    // Each sample has ten calls more; the ones at 100 and 101 are of the end of a client and of the begin of the next.
+    for (index, seconds) in [2, 50, 100, 101, 110, 150, 200, 201]
+        .into_iter()
+        .enumerate()
+    {
+        samples.take(sample("orchestrator-0", seconds, index == 0));
+    }
+    let started = |index: usize| Event::Started {
+        unit: plan.evals[index].unit.clone(),
+        generation: Generation(1),
+        pid: 1,
+        start: 1,
+        adopted: false,
+    };
+    let ended = |index: usize| Event::EvalEnded {
+        eval: plan.evals[index].name.clone(),
+        verdict: crate::run::Verdict::Complete,
+    };
+    let mut records = vec![
+        at(3, started(0)),
+        at(second.0, started(1)),
+        at(99, ended(0)),
+        at(second.1, ended(1)),
+    ];
+    records.sort_by_key(|record| record.at);
+    let state = RunState::fold(&records);
+    let of = |index: usize| {
+        let rows = server_times(&Known {
+            plan: &plan,
+            eval: &plan.evals[index],
+            records: &records,
+            state: &state,
+            samples: &samples,
+            ends: Ends::Counted,
+            order: &[],
+            tables: None,
+        });
+        let rows = rows.iter().filter(|row| row.replica.is_none());
+        let rows = rows.map(|row| {
+            format!(
+                "{} {} {:?}",
+                plan.evals[index].name, row.calls, row.shared_with
+            )
+        });
+        rows.collect::<Vec<_>>()
+    };
+    [of(0), of(1)].concat()
+}
+
+#[test]
+fn each_evaluation_has_the_calls_that_servers_counted_while_it_ran() {
+    insta::assert_snapshot!(answered_of_two((102, 199)).join("\n"), @r"
+    hle 30 []
+    frames 40 []
+    ");
+    // At the same time nobody can tell.
+    insta::assert_snapshot!(answered_of_two((50, 199)).join("\n"), @r#"
+    hle 40 ["frames"]
+    frames 60 ["hle"]
+    "#);
 }

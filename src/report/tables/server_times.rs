@@ -39,6 +39,9 @@ pub struct ServerTimes {
     /// The mean time to the first token, the queue included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token: Option<f64>,
+    /// Evaluations that it worked for at the same time: their calls are among these, and nobody can tell which they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared_with: Vec<String>,
     /// The mean length of an answer, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer_tokens: Option<f64>,
@@ -62,6 +65,7 @@ impl ServerTimes {
             queue: mean_of(Series::Queue).map(tidy),
             service: mean_of(Series::Inference).map(tidy),
             first_token: mean_of(Series::FirstToken).map(tidy),
+            shared_with: Vec::new(),
             answer_tokens: mean_of(Series::AnswerLength).map(tidy),
         })
     }
