@@ -489,6 +489,15 @@ fn bins(text: &str) -> Result<usize, String> {
     bins.ok_or_else(|| "a histogram has 1 to 200 bars".to_owned())
 }
 
+/// GPUs of a model, whose name may have any sign in it.
+fn gpus(text: &str) -> Result<(String, usize), String> {
+    let found = text.rsplit_once('=').and_then(|(model, count)| {
+        let count = count.parse().ok().filter(|count| *count > 0)?;
+        (!model.is_empty()).then(|| (model.to_owned(), count))
+    });
+    found.ok_or_else(|| "write the model and how many GPUs serve it: MODEL=N".to_owned())
+}
+
 /// What results alone do not tell.
 #[derive(Debug, Args)]
 pub(super) struct ToldArgs {
@@ -501,6 +510,12 @@ pub(super) struct ToldArgs {
     /// For results: what the client wrote to standard output.
     #[arg(long, value_name = "FILE", conflicts_with = "call_log")]
     pub(super) client_log: Option<PathBuf>,
+    /// For results: how many questions were under way at once, so that calls under way can be told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) concurrency: Option<u32>,
+    /// For results: how many GPUs served a model, as its calls name it; once for each model.
+    #[arg(long, value_name = "MODEL=N", value_parser = gpus)]
+    pub(super) gpus: Vec<(String, usize)>,
     /// For results: the model that drives the tools.
     #[arg(long, value_name = "MODEL")]
     pub(super) orchestrator: Option<String>,

@@ -15,7 +15,9 @@ use crate::facts::samples::Samples;
 use crate::knowledge::adapters;
 use crate::plan::{EvalPlan, Plan, ResultsPlan, UnitKind};
 use crate::report::charts::Charts;
-use crate::report::known::{Ends, Known, doubts, evidence, evidence_of_results, server_times};
+use crate::report::known::{
+    Ends, Known, Told, doubts, evidence, evidence_of_results, server_times,
+};
 use crate::report::tables::{
     Changed, Evaluation, Found, Logged, Source, Times, Whose, evaluation, times,
 };
@@ -251,8 +253,23 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
         changed: None,
     };
     let charts = charts_of::of_results(times(&found), bins);
-    let tables = evaluation(found);
-    let judged = evidence_of_results(&tables).map(|evidence| Judgement {
+    let more = Told {
+        concurrency: told.concurrency.map(|count| count as usize),
+        gpus: told.gpus.clone(),
+    };
+    let mut tables = evaluation(found);
+    let evidence = evidence_of_results(&tables, &more);
+    let unknown = evidence
+        .as_ref()
+        .and_then(|evidence| strangers(&more, evidence));
+    if let Some(why) = unknown {
+        return Err(why);
+    }
+    if evidence.is_some() && more.concurrency.is_none() {
+        let gap = "how many calls were under way at once: name how many questions were with `--concurrency N`";
+        tables.unsaid.push(gap.to_owned());
+    }
+    let judged = evidence.map(|evidence| Judgement {
         evaluation: tables.name.clone(),
         speed: None,
         doubts: Vec::new(),
@@ -274,6 +291,23 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
         charts,
         is_worse: false,
     })
+}
+
+/// GPUs of a model to which no call was made.
+fn strangers(told: &Told, evidence: &Evidence) -> Option<String> {
+    let names: Vec<&str> = evidence
+        .classes
+        .iter()
+        .map(|class| class.name.as_str())
+        .collect();
+    let (model, count) = told
+        .gpus
+        .iter()
+        .find(|(model, _)| !names.contains(&model.as_str()))?;
+    Some(format!(
+        "error: --gpus {model}={count}: no call to `{model}` is told of\nhelp: there are calls to {}",
+        names.join(", ")
+    ))
 }
 
 /// As it was named, but for a slash at its end.

@@ -1,6 +1,7 @@
 //! `toolorch report`: its tables against numpy's, its forms, and what it says where it cannot.
 
 mod advice;
+mod log_figures;
 mod messages;
 mod numpy;
 mod page;

@@ -83,6 +83,8 @@ fn refuse_told(told: &ToldArgs, found: &Found) -> Result<(), String> {
         ("--call-log", told.call_log.is_some()),
         ("--client-log", told.client_log.is_some()),
         ("--orchestrator", told.orchestrator.is_some()),
+        ("--concurrency", told.concurrency.is_some()),
+        ("--gpus", !told.gpus.is_empty()),
     ];
     match told.iter().find(|(_, given)| *given) {
         None => Ok(()),

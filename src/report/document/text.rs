@@ -204,7 +204,7 @@ mod tests {
         };
         insta::assert_snapshot!(text(&made) + "\n" + &text(&not), @r"
         advice
-          no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+          no move of GPUs is advised, because it is not known whether more replicas would help
             check with `toolorch what-if hle-oss-1-0000 --move 2 coder:orchestrator`
             the same as a patch, kept beside this report: `patch -p0 < advice.patch`, `git apply advice.patch`
             --- ./x
@@ -214,7 +214,7 @@ mod tests {
             +b
 
         advice
-          no advice: nothing is known of the queues of its servers, so that nobody can tell whether more replicas help
+          no move of GPUs is advised, because it is not known whether more replicas would help
             check with `toolorch what-if hle-oss-1-0000 --move 2 coder:orchestrator`
             not to be had as a patch: `x.yaml`: other values hang on what would change
 

@@ -17,7 +17,7 @@ mod times;
 mod turns;
 
 pub use doubts::doubts;
-pub use results::evidence_of_results;
+pub use results::{Told, evidence_of_results};
 pub use run::{Known, evidence};
 pub use tasks::Ends;
 pub use times::server_times;

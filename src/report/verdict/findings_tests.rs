@@ -414,7 +414,7 @@ fn a_service_is_known_by_the_client_s_times() {
     known.classes[1].calls = Some(calls(0, 0.0));
     let never = analyse(&known);
     assert_eq!(never.classes[1].verdict, Verdict::Idle);
-    assert_snapshot!(text(&known).lines().nth(2).unwrap_or_default(), @"  retrieval     idle          no calls in the results, 1 replica");
+    assert_snapshot!(text(&known).lines().nth(2).unwrap_or_default(), @r"  retrieval     idle          no calls in the results on 1 replica");
 }
 
 #[test]

@@ -53,17 +53,17 @@ fn log() -> Evidence {
 
 #[test]
 fn the_log_says_so_much_and_no_more() {
-    assert_snapshot!(verdict_text(&analyse(&log())), @r#"
+    assert_snapshot!(verdict_text(&analyse(&log())), @r"
     limited by: not known, because whether calls wait at orchestrator was not measured, and 95 % of the questions' time is with it
       orchestrator  not known  60.7 calls under way on 4 replicas, by the client's times
-      coder         idle       0.3 calls under way on 8 replicas, by the client's times
+      coder         idle       0.31 calls under way on 8 replicas, by the client's times
       answer        idle       2.3 calls under way on 8 replicas, by the client's times
-      search        idle       0.1 calls under way on 4 replicas, by the client's times
+      search        idle       0.14 calls under way on 4 replicas, by the client's times
     orchestrator takes 94.8 % of the time that is accounted for, 2.8 calls a question; with this many questions at once the run takes 1.96 h at least
     20 of 24 GPUs serve 2.8 calls at a time
     no move of GPUs is advised, because it is not known whether more replicas would help
       5, 6, 8 replicas of orchestrator would bring at most 1.23×, 1.46×, 1.90×, if all of its time were waiting; if none is, nothing
-    "#);
+    ");
 }
 
 #[test]

@@ -129,18 +129,28 @@ fn evidence(one: &Judged) -> String {
     } else {
         servers
     };
+    // Nobody says how many servers results were made with.
+    let on = if class.replicas == 0 {
+        String::new()
+    } else {
+        format!(" on {servers}")
+    };
     let (Some(running), Some(waiting)) = (class.running, class.waiting) else {
         return match class.in_flight {
-            Some(0.0) => format!("no calls in the results, {servers}"),
-            Some(calls) => format!(
-                "{} calls under way on {servers}, by the client's times",
-                few(calls)
-            ),
+            Some(0.0) => format!("no calls in the results{on}"),
+            // A share of all known time, not of looks: two digits of it are sure.
+            Some(calls) if (0.01..0.995).contains(&calls) => {
+                format!("{calls:.2} calls under way{on}, by the client's times")
+            }
+            Some(calls) => format!("{} calls under way{on}, by the client's times", few(calls)),
             None => {
                 let most = class.most_share.map_or_else(String::new, |most| {
                     format!(": {:.0} % of the questions' time at most", most * 100.0)
                 });
-                format!("not measured, {servers}{most}")
+                match class.time_share.filter(|_| most.is_empty()) {
+                    Some(share) => format!("{:.1} % of the known time{on}", share * 100.0),
+                    None => format!("not measured, {servers}{most}"),
+                }
             }
         };
     };

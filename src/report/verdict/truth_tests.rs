@@ -229,7 +229,7 @@ fn gpus_that_nobody_has_are_given_before_any_model_gives_some() {
         .skip_while(|line| !line.starts_with("advice: "));
     let advice: Vec<&str> = advice.take(2).collect();
     assert_snapshot!(advice.join("\n"), @r"
-    advice: give 2 unused GPUs to orchestrator: 1.38× (1.20–1.58) questions an hour, because calls to orchestrator wait 48 % of their time and those GPUs do nothing
+    advice: give 2 unused GPUs to orchestrator: 1.38× (1.20–1.58) as many questions an hour, because calls to orchestrator wait 48 % of their time and those GPUs are not used
       models.orchestrator.replicas: 4 → 6
     ");
 }

@@ -75,7 +75,7 @@ fn a_report_reads_well_on_a_terminal() {
         "--call-log",
         "calls.jsonl",
     ];
-    insta::assert_snapshot!(said(&place, 0, &args), @r#"
+    insta::assert_snapshot!(said(&place, 0, &args), @r"
     results in `out`
 
     questions
@@ -84,9 +84,10 @@ fn a_report_reads_well_on_a_terminal() {
 
     what limits it
       limited by: not known, because whether calls wait at its servers was not measured (results do not tell, and a run of `toolorch up` would)
-        /ckpt/orchestrator/  not known  not measured, 2 replicas
-        gpt-5                not known  not measured, 1 replica
-        openai/gpt-oss-20b   not known  not measured, 1 replica
+        /ckpt/orchestrator/  not known  91.7 % of the known time on 2 replicas
+        gpt-5                not known  0.5 % of the known time on 1 replica
+        openai/gpt-oss-20b   not known  0.3 % of the known time on 1 replica
+        Qwen/Qwen3-32B-FP8   not known  5.6 % of the known time
       /ckpt/orchestrator/ takes 91.7 % of the time that is accounted for, 0.7 calls a question
 
     what stands out
@@ -140,7 +141,8 @@ fn a_report_reads_well_on_a_terminal() {
 
     what cannot be said
       how many calls torn results had: none of theirs is in a table
-    "#);
+      how many calls were under way at once: name how many questions were with `--concurrency N`
+    ");
 }
 
 #[test]
@@ -156,7 +158,7 @@ fn a_report_reads_well_as_markdown() {
         "--format",
         "md",
     ];
-    insta::assert_snapshot!(said(&place, 0, &args), @r#"
+    insta::assert_snapshot!(said(&place, 0, &args), @r"
     # results in `out`
 
     ## questions
@@ -167,9 +169,10 @@ fn a_report_reads_well_as_markdown() {
     ### what limits it
 
     - limited by: not known, because whether calls wait at its servers was not measured (results do not tell, and a run of `toolorch up` would)
-    - /ckpt/orchestrator/  not known  not measured, 2 replicas
-    - gpt-5                not known  not measured, 1 replica
-    - openai/gpt-oss-20b   not known  not measured, 1 replica
+    - /ckpt/orchestrator/  not known  91.7 % of the known time on 2 replicas
+    - gpt-5                not known  0.5 % of the known time on 1 replica
+    - openai/gpt-oss-20b   not known  0.3 % of the known time on 1 replica
+    - Qwen/Qwen3-32B-FP8   not known  5.6 % of the known time
     - /ckpt/orchestrator/ takes 91.7 % of the time that is accounted for, 0.7 calls a question
 
     ### what stands out
@@ -239,7 +242,8 @@ fn a_report_reads_well_as_markdown() {
     ### what cannot be said
 
     - how many calls torn results had: none of theirs is in a table
-    "#);
+    - how many calls were under way at once: name how many questions were with `--concurrency N`
+    ");
 }
 
 #[test]
@@ -252,6 +256,7 @@ fn what_results_alone_do_not_tell_is_named_with_what_would() {
     how long the orchestrator took: no result tells of its calls; name a log of them with `--call-log FILE` or `--client-log FILE`
     which questions are missing: the dataset is not known; name it with `--dataset FILE`
     how many calls torn results had: none of theirs is in a table
+    how many calls were under way at once: name how many questions were with `--concurrency N`
     ");
     assert!(!place.path("home").exists(), "nothing is written unasked");
     assert_eq!(fs::read_dir(place.path("out")).unwrap().count(), 6);
@@ -298,7 +303,7 @@ fn lines_of_one_file_are_results_as_well() {
         "all.jsonl",
         "{\"id\": \"a\", \"correct\": true, \"rounds\": 2, \"calls\": [{\"tool\": \"orchestrator\", \"model\": \"O\", \"endpoint\": \"h:1\", \"ms\": 400}, {\"tool\": \"search\", \"model\": \"retrieval\", \"endpoint\": \"h:2\", \"ms\": 20, \"error\": \"refused\"}, {\"tool\": \"search\", \"model\": \"retrieval\", \"endpoint\": \"h:2\", \"ms\": 40}]}\n{\"id\": \"b\", \"corr\n",
     );
-    insta::assert_snapshot!(said(&place, 0, &["all.jsonl"]), @r#"
+    insta::assert_snapshot!(said(&place, 0, &["all.jsonl"]), @r"
     results in `all.jsonl`
 
     questions
@@ -307,8 +312,8 @@ fn lines_of_one_file_are_results_as_well() {
 
     what limits it
       limited by: not known, because whether calls wait at its servers was not measured (results do not tell, and a run of `toolorch up` would)
-        O          not known  not measured, 1 replica
-        retrieval  not known  not measured, 1 replica
+        O          not known  87.0 % of the known time on 1 replica
+        retrieval  not known  8.7 % of the known time on 1 replica
       O takes 87.0 % of the time that is accounted for, 1.0 calls a question
 
     what stands out
@@ -356,7 +361,8 @@ fn lines_of_one_file_are_results_as_well() {
     what cannot be said
       which questions are missing: the dataset is not known; name it with `--dataset FILE`
       how many calls torn results had: none of theirs is in a table
-    "#);
+      how many calls were under way at once: name how many questions were with `--concurrency N`
+    ");
 }
 
 #[test]
