@@ -1,6 +1,5 @@
 //! The command line as clap sees it; each doc comment is the help that people read.
 
-use crate::report::charts::BINS;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -459,6 +458,8 @@ pub(super) enum ReportFormat {
     Json,
     /// Markdown.
     Md,
+    /// One page of HTML.
+    Html,
 }
 
 #[derive(Debug, Args)]
@@ -470,9 +471,9 @@ pub(super) struct ReportArgs {
     /// How it is shown.
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: ReportFormat,
-    /// How many bars the histograms of report.html have.
-    #[arg(long, value_name = "N", default_value_t = BINS, value_parser = bins)]
-    pub(super) bins: usize,
+    /// How many bars the histograms of report.html have: 20, and with `--check` as many as those of the page that is there.
+    #[arg(long, value_name = "N", value_parser = bins)]
+    pub(super) bins: Option<usize>,
     /// Write report.json, report.md and report.html there; those of a run are otherwise kept in its folder.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,

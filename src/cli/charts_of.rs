@@ -36,6 +36,7 @@ pub(super) fn of_run(
         course: Course::of(recorded, &classes, &WORDS),
         spreads,
         classes,
+        bins,
     }
 }
 
@@ -45,6 +46,7 @@ pub(super) fn of_results(times: Vec<Times>, bins: usize) -> Charts {
     let spreads = all_spreads(vec![times], bins, &mut classes);
     Charts {
         classes,
+        bins,
         spreads,
         course: None,
     }

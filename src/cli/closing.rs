@@ -7,9 +7,10 @@ use super::detach::CONTROLLER;
 use super::past_calls;
 use super::printer::Printer;
 use super::results_of;
-use crate::base::{Clock, Epoch, ExitStatus, UnitId};
+use super::runs::{self, Found};
+use crate::base::{Clock, Epoch, ExitStatus, Generation, UnitId};
 use crate::plan::Plan;
-use crate::report::{Summary, routing_text, summary_text};
+use crate::report::{Routed, Summary, routing_text, summary_text};
 use crate::run::store::RunDir;
 use crate::run::{EvalState, RunState};
 use crate::supervise::{Driven, EvalDesk};
@@ -32,7 +33,7 @@ pub(super) fn results(
         errors |= !progress.errors.is_empty();
     }
     printer
-        .data(&tables(desks, last))
+        .data(&joined(tables(desks, last), &last_routing(plan)))
         .map_err(|_| ExitStatus::Internal)?;
     let own = if errors {
         ExitStatus::Incomplete
@@ -45,6 +46,34 @@ pub(super) fn results(
     } else {
         ExitStatus::Misrouted.worse(own)
     })
+}
+
+fn joined(tables: String, routing: &str) -> String {
+    if routing.is_empty() {
+        tables
+    } else {
+        format!("{tables}\n{routing}")
+    }
+}
+
+/// Where calls went in the last run, if it is over and its results are those that are there.
+fn last_routing(plan: &Plan) -> String {
+    let last = runs::home().latest(&plan.cluster).ok().flatten();
+    let last = last.and_then(|dir| runs::read(dir).ok());
+    let routed = last.as_ref().and_then(results_of::routed);
+    let text = |(run, routed): (&Found, Routed)| routing_text(&run.plan, &run.state, &routed);
+    last.as_ref().zip(routed).map(text).unwrap_or_default()
+}
+
+/// Whether there is something to report of a run: a client of it ran.
+pub(super) fn reports(plan: &Plan, run: &RunState) -> bool {
+    let mut clients = plan.evals.iter().map(|eval| &eval.unit);
+    clients.any(|unit| run.unit(unit).generation > Generation(0))
+}
+
+/// The command that reports on a run.
+pub(super) fn report_with(dir: &RunDir) -> String {
+    format!("toolorch report {}", dir.id())
 }
 
 /// What came out of an evaluation; none if its results cannot be read any more.
@@ -81,12 +110,21 @@ pub(super) fn shut(dir: &RunDir, last: Epoch) {
     let _ = UnitDirs::of_run(dir).clear_at_the_end(&controller);
 }
 
+/// Where the tables go at the end of a drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tables {
+    /// To standard output: they are what was asked for.
+    Data,
+    /// To standard error: something else stands on standard output.
+    Words,
+}
+
 /// Prints how a drive ended, also where the last of it could not be recorded.
 pub(super) fn outcome(
     plan: &Plan,
     dir: &RunDir,
     done: &mut Driven,
-    stop_with: &str,
+    (stop_with, shown): (&str, Tables),
     printer: Printer,
 ) -> ExitStatus {
     let status = done.outcome.code;
@@ -96,10 +134,12 @@ pub(super) fn outcome(
     }
     let routed = books_of::of(plan, &done.state, &mut done.desks, &BTreeSet::new());
     let routing = routing_text(plan, &done.state, &routed);
-    let tables = match tables(&mut done.desks, &done.state) {
-        tables if routing.is_empty() => tables,
-        tables => format!("{tables}\n{routing}"),
-    };
+    let tables = joined(tables(&mut done.desks, &done.state), &routing);
+    // A disk that takes no tables takes nothing from the run.
+    if shown == Tables::Data && printer.data(&tables).is_err() {
+        printer.complain("error: standard output takes no tables");
+    }
+    let report_with = reports(plan, &done.state).then(|| report_with(dir));
     results_of::keep_at_the_end(dir, Some(routed), printer);
     let text = summary(
         plan,
@@ -108,7 +148,8 @@ pub(super) fn outcome(
             status,
             now: SystemClock.now(),
             stop_with,
-            tables: &tables,
+            tables: if shown == Tables::Data { "" } else { &tables },
+            report_with: report_with.as_deref(),
         },
     );
     printer.say(text.trim_end());

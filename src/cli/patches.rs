@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::runs;
 use crate::base::unified_diff;
 use crate::report::verdict::{Advice, Analysis, Patch};
 use crate::report::{Judgement, KeptYaml, Report};
+use crate::run::store::Home;
 use crate::spec::edited;
 
 /// What advice says of the YAML, as a unified diff.
@@ -19,24 +19,28 @@ pub(super) enum Patched {
 }
 
 /// The patch of what is advised.
-pub(super) fn of(analysis: &Analysis, yaml: Option<&KeptYaml>) -> Patched {
+pub(super) fn of(analysis: &Analysis, yaml: Option<&KeptYaml>, home: &Home) -> Patched {
     let Advice::Change { prediction, .. } = &analysis.advice else {
         return Patched::Nothing;
     };
-    diff(&prediction.patch, yaml).map_or_else(Patched::Not, Patched::Made)
+    diff(&prediction.patch, yaml, home).map_or_else(Patched::Not, Patched::Made)
 }
 
 /// Changes of the YAML as a unified diff, or why that cannot be had.
-pub(super) fn diff(patch: &Patch, yaml: Option<&KeptYaml>) -> Result<String, String> {
+pub(super) fn diff(patch: &Patch, yaml: Option<&KeptYaml>, home: &Home) -> Result<String, String> {
     let yaml = yaml.ok_or("the YAML of this run cannot be read")?;
     let text = edited(&yaml.text, &patch.edits());
     let text = text.map_err(|why| format!("`{}`: {why}", yaml.path))?;
-    Ok(unified_diff(&name(yaml.path.as_ref()), &yaml.text, &text))
+    Ok(unified_diff(
+        &name(yaml.path.as_ref(), home),
+        &yaml.text,
+        &text,
+    ))
 }
 
 /// As seen from the folder in which runs are kept, if it is below that; else from its own.
-fn name(yaml: &Path) -> String {
-    let home = runs::home().path().canonicalize().ok();
+fn name(yaml: &Path, home: &Home) -> String {
+    let home = home.path().canonicalize().ok();
     let base = home.as_deref().and_then(Path::parent);
     let below = base.and_then(|base| yaml.strip_prefix(base).ok());
     let own = || yaml.file_name().map(Path::new);

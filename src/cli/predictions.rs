@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::runs::{self, Found};
+use super::runs::Found;
 use crate::report::verdict::{Advice, Evidence, Prediction, compare};
 use crate::report::{Followed, Report};
 use crate::run::store::{RunDir, read_regular};
@@ -44,7 +44,7 @@ pub(super) fn stale(folder: &Path, files: &[(String, String)]) -> Vec<PathBuf> {
 
 /// The latest prediction of an earlier run of this cluster whose change has been made, and what came of it.
 pub(super) fn followed(run: &Found, evaluation: &str, evidence: &Evidence) -> Option<Followed> {
-    let earlier = runs::home().runs_of(run.dir.cluster()).ok()?;
+    let earlier = run.dir.home().runs_of(run.dir.cluster()).ok()?;
     let mut earlier = earlier.into_iter().rev();
     earlier.find_map(|dir| {
         if dir.number() >= run.dir.number() {

@@ -63,7 +63,7 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
         let evidence = one.evidence.as_ref()?;
         let name = &one.tables.name;
         let analysis = analyse(evidence);
-        let (patch, no_patch) = match patches::of(&analysis, yaml.as_ref()) {
+        let (patch, no_patch) = match patches::of(&analysis, yaml.as_ref(), &run.dir.home()) {
             Patched::Made(text) => (Some(text), None),
             Patched::Not(why) => (None, Some(why)),
             Patched::Nothing => (None, None),

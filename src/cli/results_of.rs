@@ -69,6 +69,13 @@ fn keep(run: &Run, found: &Kept, printer: Printer) {
     }
 }
 
+/// Where calls of a run went that is over, if what was kept of it is what is there.
+pub(super) fn routed(run: &Run) -> Option<Routed> {
+    let kept = kept(run).ok().flatten()?;
+    let same = kept.evals.iter().all(|eval| eval.changed.is_none());
+    same.then_some(kept.routed)
+}
+
 /// What was kept, and what became of it since.
 fn kept(run: &Run) -> Result<Option<Kept>, StoreError> {
     let path = run.dir.results();
@@ -133,7 +140,9 @@ fn end(run: &Run) -> Option<Timestamp> {
         return None;
     };
     let last = run.records.last()?.at;
-    let mut all = runs::home()
+    let mut all = run
+        .dir
+        .home()
         .runs_of(run.dir.cluster())
         .unwrap_or_default()
         .into_iter();

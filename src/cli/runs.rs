@@ -73,7 +73,12 @@ pub(super) fn read_anyway(
 /// The same for those who need no more than the plan: a journal that cannot be read is worth a warning.
 pub(super) fn find_plan(word: Option<&Path>, printer: Printer) -> Result<Found, ExitStatus> {
     let meant = meant(word, printer)?;
-    let (found, wrong) = readable(locate(meant.as_ref(), word, printer)?, printer)?;
+    plan_in(locate(meant.as_ref(), word, printer)?, printer)
+}
+
+/// The same of one run.
+pub(super) fn plan_in(dir: RunDir, printer: Printer) -> Result<Found, ExitStatus> {
+    let (found, wrong) = readable(dir, printer)?;
     if let Some(error) = wrong {
         printer.complain(&format!("warning: {error}"));
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::printer::Printer;
 use super::runs::{self, Found};
 use crate::base::ExitStatus;
+use crate::run::store::{Home, RunDir};
 
 /// What it is.
 pub(super) enum Target {
@@ -36,10 +37,24 @@ pub(super) fn target(word: Option<&Path>, printer: Printer) -> Result<Target, Ex
     // And a run has a folder.
     let itself = path.canonicalize().ok();
     let mut all = all.iter();
-    match all.find(|run| run.path().canonicalize().ok() == itself) {
-        Some(run) => of_run(Some(Path::new(run.id().as_str()))),
+    if let Some(run) = all.find(|run| run.path().canonicalize().ok() == itself) {
+        return of_run(Some(Path::new(run.id().as_str())));
+    }
+    match itself.as_deref().and_then(of_another_home) {
+        Some(dir) => {
+            let found = runs::plan_in(dir, printer)?;
+            Ok(Target::Run(Box::new(found)))
+        }
         None => Ok(Target::Results(path.to_owned())),
     }
+}
+
+/// A run that is kept elsewhere: its folder is named, not found.
+fn of_another_home(path: &Path) -> Option<RunDir> {
+    let home = path.ancestors().nth(3)?;
+    let home = Home::find(home, Some(home));
+    let mut all = home.runs().ok()?.into_iter();
+    all.find(|run| run.path() == path && run.plan().exists())
 }
 
 fn is_results(word: &Path) -> bool {

@@ -1,9 +1,11 @@
 //! The verdict in a few lines, for displays that go on.
 
+use super::closing;
 use super::runs::Found;
 use crate::base::{Clock as _, EvalName};
 use crate::report::known::{Ends, Known, evidence};
 use crate::report::verdict::{Eta, analyse, short_text};
+use crate::run::Phase;
 use crate::run::store::{read_samples, sample_bytes};
 use crate::world::SystemClock;
 
@@ -20,7 +22,7 @@ pub(super) struct Verdicts {
 #[derive(Debug, Default)]
 pub(super) struct VerdictLines {
     /// How many bytes of samples there were, and what was said of them.
-    known: Option<(u64, Verdicts)>,
+    known: Option<(u64, Phase, Verdicts)>,
 }
 
 impl VerdictLines {
@@ -28,10 +30,12 @@ impl VerdictLines {
     pub(super) fn of(&mut self, found: &Found) -> Verdicts {
         let bytes = sample_bytes(found.dir.path());
         match &self.known {
-            Some((known, lines)) if *known == bytes => lines.clone(),
+            Some((known, phase, lines)) if *known == bytes && *phase == found.state.phase => {
+                lines.clone()
+            }
             _ => {
                 let lines = verdict_lines(found);
-                self.known = Some((bytes, lines.clone()));
+                self.known = Some((bytes, found.state.phase.clone(), lines.clone()));
                 lines
             }
         }
@@ -42,6 +46,13 @@ impl VerdictLines {
 /// ends here before the cluster would.
 fn verdict_lines(found: &Found) -> Verdicts {
     let mut said = Verdicts::default();
+    if let Phase::Ended(_) = found.state.phase {
+        let command = closing::report_with(&found.dir);
+        let line = format!("what limited it, and all tables: {command}");
+        let reports = closing::reports(&found.plan, &found.state);
+        said.lines.extend(reports.then_some(line));
+        return said;
+    }
     let samples = read_samples(found.dir.path(), SystemClock.now()).unwrap_or_default();
     if samples.servers.is_empty() {
         return said;

@@ -19,7 +19,7 @@ pub use document::{
     Followed, Judgement, Report, Subject, report_json, report_markdown, report_schema, report_text,
 };
 pub use happened::Happened;
-pub use html::report_html;
+pub use html::{bins_of, report_html};
 pub use kept::{Kept, KeptEval, KeptYaml, changed_since, cut};
 pub use routing::{Routed, routing_text};
 pub use statistics::{CallStats, quantile, statistics};

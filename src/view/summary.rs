@@ -16,8 +16,10 @@ pub struct Ending<'a> {
     pub now: Timestamp,
     /// The command that stops everything: `toolorch down clusters/hle-oss.yaml`.
     pub stop_with: &'a str,
-    /// Tables of results, ready to print; empty if there are none.
+    /// Tables of results, ready to print; empty if there are none, or they stand elsewhere.
     pub tables: &'a str,
+    /// The command that reports on the run, where there is something to report.
+    pub report_with: Option<&'a str>,
 }
 
 /// The last lines of `up`, each with its end.
@@ -43,6 +45,9 @@ pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
         let _ = write!(out, "\n{}\n\n", ending.tables.trim_end());
     }
     out.push_str(&left_running(plan, run, ending.stop_with));
+    if let Some(command) = ending.report_with {
+        let _ = writeln!(out, "what limited it, and all tables: {command}");
+    }
     let began = run.owner.as_ref().map_or(run.since, |owner| owner.since);
     let length = ending.now.since(began);
     match ending.status {
@@ -104,6 +109,7 @@ mod tests {
             now: story.now(),
             stop_with: "toolorch down night.yaml",
             tables,
+            report_with: (status == ExitStatus::Done).then_some("toolorch report night-1-abcd"),
         };
         summary(&plan(2), &story.state, &ending)
     }
@@ -145,6 +151,7 @@ mod tests {
         m        12
 
         nothing of this run is left running
+        what limited it, and all tables: toolorch report night-1-abcd
         done in 21.3s
         ");
     }

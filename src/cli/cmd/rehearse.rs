@@ -9,6 +9,7 @@ use crate::cli::cmd::up::{self, Wanted};
 use crate::cli::load::{Cluster, Loaded, gather, load};
 use crate::cli::printer::Printer;
 use crate::cli::rehearsal::{Ground, Played, Stage, planned, verdict};
+use crate::cli::{closing, runs};
 use crate::diag::{Severity, human};
 use crate::plan::rehearsal::{self, Rehearsal, Wish};
 use crate::plan::{Shares, ask};
@@ -40,7 +41,7 @@ pub(in crate::cli) fn run(args: RehearseArgs, printer: Printer) -> Result<ExitSt
     let run = stage.run();
     let watched = stage.end();
     // A rehearsal leaves nothing behind, however it ended.
-    if let Some(dir) = run.filter(|dir| !dir.is_over().unwrap_or(false)) {
+    if let Some(dir) = run.clone().filter(|dir| !dir.is_over().unwrap_or(false)) {
         down::run_in(dir, printer)?;
     }
     let played = Played {
@@ -49,7 +50,14 @@ pub(in crate::cli) fn run(args: RehearseArgs, printer: Printer) -> Result<ExitSt
         wish: &wish,
         notes: &notes,
     };
-    verdict(&played, &watched, status?, printer)
+    let status = verdict(&played, &watched, status?, printer)?;
+    if let Some(found) = run.and_then(|dir| runs::read(dir).ok())
+        && closing::reports(&found.plan, &found.state)
+    {
+        let command = closing::report_with(&found.dir);
+        printer.say(&format!("what limited it, and all tables: {command}"));
+    }
+    Ok(status)
 }
 
 /// The cluster as it is meant for the site, checked as such, and the titles of the notes.

@@ -11,8 +11,11 @@ use crate::cli::report_of::Made;
 use crate::cli::runs::{self, Found};
 use crate::cli::target::{Target, target};
 use crate::cli::{patches, predictions, report_of, results_of};
-use crate::report::{report_html, report_json, report_markdown, report_text};
-use crate::run::store::{Mode, StoreError, make_own_dir, read_regular, write_atomically};
+use crate::report::charts::BINS;
+use crate::report::{bins_of, report_html, report_json, report_markdown, report_text};
+use crate::run::store::{
+    Mode, StoreError, make_own_dir, read_regular, read_regular_text, write_atomically,
+};
 
 /// Where its files are, if they are to be kept.
 enum Place {
@@ -31,9 +34,11 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
     };
     let target = target(args.target.as_deref(), printer)?;
     let place = place(&target, args.out.as_deref()).map_err(complain)?;
+    let kept = args.check.then(|| kept_bins(&place)).flatten();
+    let bins = args.bins.or(kept).unwrap_or(BINS);
     let made = match &target {
         Target::Results(place) => {
-            report_of::of_results(place, &args.told, args.bins).map_err(complain)?
+            report_of::of_results(place, &args.told, bins).map_err(complain)?
         }
         Target::Run(found) => {
             refuse_told(&args.told, found).map_err(complain)?;
@@ -46,7 +51,7 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
                 printer.complain(&format!("error: {error}"));
                 ExitStatus::Refused
             })?;
-            report_of::of_run(found, kept, args.bins)
+            report_of::of_run(found, kept, bins)
         }
     };
     if args.check {
@@ -57,6 +62,7 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
         ReportFormat::Text => report_text(report),
         ReportFormat::Json => report_json(report),
         ReportFormat::Md => report_markdown(report),
+        ReportFormat::Html => report_html(report, &made.charts, &TimeZone::system()),
     };
     // What can be shown is shown, whatever becomes of the files.
     printer.data(&shown).map_err(|_| ExitStatus::Internal)?;
@@ -74,6 +80,14 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
         ));
     }
     Ok(ExitStatus::Done)
+}
+
+/// With how many bars the page that is there was made.
+fn kept_bins(place: &Place) -> Option<usize> {
+    let (Place::Run(folder) | Place::Named(folder)) = place else {
+        return None;
+    };
+    bins_of(&read_regular_text(&folder.join("report.html")).ok()?)
 }
 
 /// A run's plan knows what belongs to its results.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::{Clock, EvalName, ExitStatus, UnitId, sha256};
-use crate::cli::args::UpArgs;
+use crate::cli::args::{EventFormat, UpArgs};
 use crate::cli::audience::audience;
+use crate::cli::closing::Tables;
 use crate::cli::cmd::render::files_of;
 use crate::cli::companion::{Alone, Both, Companion};
 use crate::cli::load::{Cluster, load};
@@ -468,7 +469,10 @@ fn drive(
                 return Ok(outcome.code);
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
-            Ok(closing::outcome(&plan, &dir, &mut done, &stop, printer))
+            let data = !wanted.caller_stops && wanted.args.events != EventFormat::Json;
+            let shown = if data { Tables::Data } else { Tables::Words };
+            let ending = (stop.as_str(), shown);
+            Ok(closing::outcome(&plan, &dir, &mut done, ending, printer))
         }
         Err(error) => {
             printer.complain(&format!("error: {error}"));

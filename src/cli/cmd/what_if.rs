@@ -7,6 +7,7 @@ use crate::cli::target::{Target, target};
 use crate::cli::{patches, report_of, results_of};
 use crate::report::KeptYaml;
 use crate::report::verdict::{Evidence, Outcome, moves_text, what_if, what_if_text};
+use crate::run::store::Home;
 
 pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (word, moves) = args.asked().map_err(|why| {
@@ -62,7 +63,7 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
             status = ExitStatus::Usage;
             printer.complain(&format!("error: {asked}: {why}"));
         } else if args.format == WhatIfFormat::Text {
-            let patch = patch_text(&outcome, yaml.as_ref());
+            let patch = patch_text(&outcome, yaml.as_ref(), &found.dir.home());
             let text = format!("{asked}\n{}{patch}", what_if_text(&outcome));
             printer.data(&text).map_err(|_| ExitStatus::Internal)?;
         } else {
@@ -79,7 +80,7 @@ pub(in crate::cli) fn run(args: &WhatIfArgs, printer: Printer) -> Result<ExitSta
 }
 
 /// The changes as a patch of the YAML, moved in as `patch` takes it; nothing where a person has to write some of them.
-fn patch_text(outcome: &Outcome, yaml: Option<&KeptYaml>) -> String {
+fn patch_text(outcome: &Outcome, yaml: Option<&KeptYaml>, home: &Home) -> String {
     let patch = match outcome {
         Outcome::Predicted { prediction, .. } => &prediction.patch,
         Outcome::Bounded { patch, .. } => patch,
@@ -88,7 +89,7 @@ fn patch_text(outcome: &Outcome, yaml: Option<&KeptYaml>) -> String {
     if patch.by_hand.is_some() {
         return String::new();
     }
-    match patches::diff(patch, yaml) {
+    match patches::diff(patch, yaml, home) {
         Ok(diff) => {
             let lines = diff.lines().map(|line| format!("    {}\n", clean(line)));
             format!(

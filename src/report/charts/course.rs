@@ -26,6 +26,8 @@ const BARS: u64 = 120;
 pub struct Charts {
     /// Models and services, in the order of their hues.
     pub classes: Classes,
+    /// How many bars histograms have.
+    pub bins: usize,
     /// How the times of calls are spread, evaluation by evaluation, as the report has them.
     pub spreads: Vec<Vec<Spread>>,
     /// What happened; none of results that somebody made without us.

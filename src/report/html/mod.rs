@@ -17,4 +17,4 @@ mod throughput;
 mod timeline;
 mod verdicts;
 
-pub use page::report_html;
+pub use page::{bins_of, report_html};

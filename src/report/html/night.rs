@@ -396,6 +396,7 @@ impl Night {
             routing: "calls of `hle` were sampled: 118 looks at its sockets\n".to_owned(),
         };
         let charts = Charts {
+            bins: 20,
             course: Course::of(recorded, &classes, &WORDS),
             spreads,
             classes,

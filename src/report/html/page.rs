@@ -9,6 +9,8 @@ use crate::report::charts::Charts;
 use crate::report::document::{Report, Subject};
 use crate::report::draw::escaped;
 
+/// Under which name the page has it.
+const BINS_NAME: &str = "toolorch-bins";
 const STYLE: &str = include_str!("page.css");
 /// Shows at once, and for fingers, what a browser shows of a `<title>` after a while, and for a mouse alone.
 const SCRIPT: &str = include_str!("page.js");
@@ -56,13 +58,20 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\
         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-        <meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">\
+        <meta name=\"{BINS_NAME}\" content=\"{}\"><meta name=\"referrer\" content=\"no-referrer\"><meta name=\"color-scheme\" content=\"light dark\">\
         <link rel=\"icon\" href=\"data:,\"><title>{}</title>\n<style>\n{STYLE}</style></head>\n<body><main>\n\
         <header>{header}{answers}<nav aria-label=\"Sections\">{links}</nav></header>\n{bodies}\
         <footer>{}</footer>\n</main><div id=\"tip\" hidden></div><script>{SCRIPT}</script></body></html>\n",
+        charts.bins,
         escaped(&title),
         foot(),
     )
+}
+
+/// With how many bars a page was made; none of what is no page of ours.
+pub fn bins_of(page: &str) -> Option<usize> {
+    let (_, rest) = page.split_once(&format!("<meta name=\"{BINS_NAME}\" content=\""))?;
+    rest.split_once('"')?.0.parse().ok()
 }
 
 fn foot() -> &'static str {

@@ -191,6 +191,7 @@ fn names_from_outside_are_nothing_but_words() {
         node.node = crate::base::NodeName::new(hostile);
     }
     let charts = Charts {
+        bins: 20,
         classes,
         spreads,
         course: Some(course),

@@ -222,6 +222,15 @@ impl RunDir {
         &self.path
     }
 
+    /// The directory that holds it and its likes.
+    pub fn home(&self) -> Home {
+        // HOME/runs/CLUSTER/N
+        let path = self.path.ancestors().nth(3).unwrap_or(&self.path);
+        Home {
+            path: path.to_owned(),
+        }
+    }
+
     /// The run's name: the one that it was given when it was made, wherever its directory is now.
     pub fn id(&self) -> &RunId {
         &self.id

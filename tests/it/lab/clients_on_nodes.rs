@@ -91,7 +91,7 @@ fn a_client_works_on_its_node_is_started_again_there_and_outlives_the_controller
     assert_eq!(said.code, 0, "{}", said.err);
     site.assert_answered(QUESTIONS);
     let routing = "calls of `asking` were sampled: ";
-    assert!(said.err.contains(routing), "{}", said.err);
+    assert!(said.out.contains(routing), "{}", said.out);
     site.goes_down();
 }
 

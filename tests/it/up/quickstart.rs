@@ -27,7 +27,7 @@ fn settled(scene: &Scene, text: &str) -> String {
     let (table, _) = lines
         .iter()
         .enumerate()
-        .find(|(_, line)| line.starts_with("evaluation "))
+        .find(|(_, line)| line.starts_with("nothing of this run "))
         .unwrap();
     lines.truncate(table);
     // Those that come at the same time come in any order.
@@ -47,9 +47,9 @@ fn kind(line: &str) -> &str {
 fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
     let scene = Scene::quickstart(200);
     let said = scene.expect(0, &["up", "quickstart.yaml"]);
-    let balanced = said.err.lines().filter(|line| line.ends_with("  balanced"));
-    assert_eq!(balanced.count(), 2, "{}", said.err);
-    assert!(said.err.contains("calls of `arithmetic` were sampled: "));
+    let balanced = said.out.lines().filter(|line| line.ends_with("  balanced"));
+    assert_eq!(balanced.count(), 2, "{}", said.out);
+    assert!(said.out.contains("calls of `arithmetic` were sampled: "));
     insta::assert_snapshot!(settled(&scene, &said.err), @r"
     run quickstartOURS of quickstart began, toolorch 0.1.0
     OURS
@@ -77,7 +77,8 @@ fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
         "{}",
         said.err
     );
-    assert_eq!(said.out, "", "everything but data goes to standard error");
+    let next = format!("tables: toolorch report {}\n", scene.runs()[0]);
+    assert!(said.err.contains(&next), "{}", said.err);
     assert_eq!(scene.results("quickstart/out/results"), 200);
     scene.assert_nothing_left();
 
@@ -93,6 +94,12 @@ fn it_runs_then_has_nothing_to_do_and_leaves_nothing() {
         "{}",
         again.out
     );
+    assert_eq!(
+        again.out, said.out,
+        "data goes to standard output, and stays what it is"
+    );
+    let status = scene.expect(0, &["status", "quickstart.yaml"]);
+    assert!(status.out.ends_with(&next), "{}", status.out);
     assert_eq!(
         scene.journal("quickstart"),
         journal,
@@ -209,6 +216,14 @@ fn assert_reported(scene: &Scene) {
         assert_eq!(same.out, said.out, "{word}");
         scene.expect(0, &["report", word, "--check"]);
     }
+    // A run is known by its folder also where another home is used, and a page remembers its bars.
+    let mut elsewhere = scene.toolorch(&["report", folder.to_str().unwrap()]);
+    elsewhere.env("TOOLORCH_HOME", scene.path("another"));
+    assert_eq!(scene.go(elsewhere).end().out, said.out);
+    let page = scene.expect(0, &["report", run, "--format", "html", "--bins", "7"]);
+    assert!(page.out.starts_with("<!doctype html>"), "{}", page.out);
+    scene.expect(0, &["report", run, "--check"]);
+    scene.expect(3, &["report", run, "--check", "--bins", "8"]);
     let alone = scene.expect(0, &["report", "quickstart/out/results"]);
     assert!(
         alone

@@ -40,7 +40,7 @@ fn a_run_that_is_over_keeps_what_belongs_to_it() {
 
     // The books are those that `up` printed.
     let books: Vec<&str> = first
-        .err
+        .out
         .lines()
         .filter(|line| line.ends_with("  balanced"))
         .collect();

@@ -270,7 +270,7 @@ fn books_show_calls_that_nobody_reports_and_calls_that_went_elsewhere() {
     scene.write("go", "");
     let said = up.end();
     assert_eq!(said.code, 0, "{}", said.err);
-    let books = said.err.split_once("books:").unwrap().1;
+    let books = said.out.split_once("books:").unwrap().1;
     let books: Vec<&str> = books.lines().take(6).collect();
     insta::assert_snapshot!(books.join("\n"), @r"
          requests of this run
