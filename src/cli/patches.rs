@@ -68,5 +68,8 @@ pub(super) fn files(report: &Report) -> Vec<(String, String)> {
 
 /// Whether a file is of that kind: an older one would be taken for what is advised now.
 pub(super) fn is_one(name: &str) -> bool {
-    name.starts_with("advice") && name.ends_with(".patch")
+    name.starts_with("advice")
+        && Path::new(name)
+            .extension()
+            .is_some_and(|end| end == "patch")
 }

@@ -36,7 +36,7 @@ pub struct Alarm {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<String>,
     /// Its stable word: `toolorch explain` knows it.
-    pub alarm: String,
+    pub name: String,
     /// Which unit, if one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
@@ -101,7 +101,7 @@ impl Happened {
         let alarms = course.alarms.iter().map(|told| Alarm {
             at: told.at.to_string(),
             over: told.over.map(|at| at.to_string()),
-            alarm: told.alarm.clone(),
+            name: told.alarm.clone(),
             unit: told.unit.as_ref().map(ToString::to_string),
             text: clean(&told.text),
         });

@@ -132,8 +132,8 @@ mod tests {
         }
     }
 
-    fn changed(later: usize, gone: usize, kept: bool) -> Option<Changed> {
-        Some(Changed { later, gone, kept })
+    fn changed(later: usize, gone: usize, kept: bool) -> Changed {
+        Changed { later, gone, kept }
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         let then = times(&[("a", 1), ("b", 2), ("c", 3)]);
         assert_eq!(changed_since(&then, &then), None);
         let now = times(&[("a", 1), ("b", 9), ("d", 9)]);
-        assert_eq!(changed_since(&then, &now), changed(2, 1, true));
+        assert_eq!(changed_since(&then, &now), Some(changed(2, 1, true)));
     }
 
     #[test]
@@ -155,8 +155,8 @@ mod tests {
         assert_eq!(after(3, 9), (None, 3));
         // One more than was counted came between the count and the end.
         assert_eq!(after(2, 9), (None, 3));
-        assert_eq!(after(3, 5), (changed(1, 1, false), 2));
-        assert_eq!(after(5, 9), (changed(0, 2, false), 3));
+        assert_eq!(after(3, 5), (Some(changed(1, 1, false)), 2));
+        assert_eq!(after(5, 9), (Some(changed(0, 2, false)), 3));
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
             calls: Vec::new(),
         });
         cut(&mut eval, Timestamp(5), 1, |_| true);
-        assert_eq!(eval.changed, changed(0, 0, false));
+        assert_eq!(eval.changed, Some(changed(0, 0, false)));
         assert_eq!((eval.written.len(), eval.logged.is_none()), (1, true));
     }
 

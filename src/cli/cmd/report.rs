@@ -78,6 +78,13 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
             "wrote report.json, report.md and report.html to `{}`",
             folder.display()
         ));
+        for (name, _) in patches::files(report) {
+            let patch = folder.join(name);
+            printer.say(&format!(
+                "to do as advised, where `.toolorch` is: patch -p0 < {}",
+                patch.display()
+            ));
+        }
     }
     Ok(ExitStatus::Done)
 }

@@ -59,7 +59,7 @@ fn alarm(alarm: &Alarm) -> String {
     let unit = unit.map_or_else(String::new, |unit| format!(" of {unit}"));
     let over = alarm.over.as_ref();
     let over = over.map_or_else(String::new, |at| format!("; over at {at}"));
-    let (name, text) = (&alarm.alarm, clean(&alarm.text));
+    let (name, text) = (&alarm.name, clean(&alarm.text));
     format!("{} alarm `{name}`{unit}: {text}{over}", alarm.at)
 }
 
@@ -129,7 +129,7 @@ mod tests {
             alarms: vec![Alarm {
                 at: "2025-12-31T21:09:00.000Z".to_owned(),
                 over: Some("2025-12-31T21:11:00.000Z".to_owned()),
-                alarm: "no-progress".to_owned(),
+                name: "no-progress".to_owned(),
                 unit: Some("orchestrator-1".to_owned()),
                 text: "it does not answer".to_owned(),
             }],

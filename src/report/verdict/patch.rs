@@ -165,9 +165,12 @@ fn numbered(groups: &[Vec<u16>]) -> String {
         all.join(", ")
     };
     let is_flat = groups.iter().all(|group| group.len() == 1);
-    let all = groups.iter().map(|group| match is_flat {
-        true => list(group),
-        false => format!("[{}]", list(group)),
+    let all = groups.iter().map(|group| {
+        if is_flat {
+            list(group)
+        } else {
+            format!("[{}]", list(group))
+        }
     });
     format!("[{}]", all.collect::<Vec<_>>().join(", "))
 }
