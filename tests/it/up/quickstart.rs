@@ -143,6 +143,18 @@ fn assert_asked(scene: &Scene) {
     );
 }
 
+/// A run is known by its folder also where another home is used, and a page remembers its bars.
+fn assert_known_by_its_folder(scene: &Scene, folder: &Path, said: &str) {
+    let folder = folder.to_str().unwrap();
+    let mut elsewhere = scene.toolorch(&["report", folder]);
+    elsewhere.env("TOOLORCH_HOME", scene.path("another"));
+    assert_eq!(scene.go(elsewhere).end().out, said);
+    let page = scene.expect(0, &["report", folder, "--format", "html", "--bins", "7"]);
+    assert!(page.out.starts_with("<!doctype html>"), "{}", page.out);
+    scene.expect(0, &["report", folder, "--check"]);
+    scene.expect(3, &["report", folder, "--check", "--bins", "8"]);
+}
+
 /// What `report` tells of this run, by its YAML, its name, its folder, and by its results alone.
 fn assert_reported(scene: &Scene) {
     let said = scene.expect(0, &["report", "quickstart.yaml"]);
@@ -205,7 +217,7 @@ fn assert_reported(scene: &Scene) {
         assert!(class["measured"]["running"].as_f64() > Some(0.0), "{class}");
         assert_ne!(class["verdict"], "unknown", "{class}");
     }
-    for odd in ["GPU h", "GPU s", "a question\n", "0.00 h", "0ms", "an hour"] {
+    for odd in ["GPU h", "GPU s", "a question\n", "0.00 h", " 0ms", "an hour"] {
         assert!(!said.out.contains(odd), "{odd}: {}", said.out);
     }
     assert_asked(scene);
@@ -216,14 +228,7 @@ fn assert_reported(scene: &Scene) {
         assert_eq!(same.out, said.out, "{word}");
         scene.expect(0, &["report", word, "--check"]);
     }
-    // A run is known by its folder also where another home is used, and a page remembers its bars.
-    let mut elsewhere = scene.toolorch(&["report", folder.to_str().unwrap()]);
-    elsewhere.env("TOOLORCH_HOME", scene.path("another"));
-    assert_eq!(scene.go(elsewhere).end().out, said.out);
-    let page = scene.expect(0, &["report", run, "--format", "html", "--bins", "7"]);
-    assert!(page.out.starts_with("<!doctype html>"), "{}", page.out);
-    scene.expect(0, &["report", run, "--check"]);
-    scene.expect(3, &["report", run, "--check", "--bins", "8"]);
+    assert_known_by_its_folder(scene, &folder, &said.out);
     let alone = scene.expect(0, &["report", "quickstart/out/results"]);
     assert!(
         alone
