@@ -15,13 +15,6 @@ const NOTHING: f64 = 1e-5;
 /// that could have been; none where nobody knows.
 pub(super) fn asked(known: &Known<'_>, group: &Group) -> Option<Calls> {
     let tables = known.tables?;
-    if is_service(known, group) {
-        return if is_retrieval(known, group) {
-            second_part(tables)
-        } else {
-            None
-        };
-    }
     let is_own = |row: &&Row| {
         let model = row.model.as_deref();
         model == Some(&group.key) || model == Some(group.name.as_str())
@@ -32,6 +25,9 @@ pub(super) fn asked(known: &Known<'_>, group: &Group) -> Option<Calls> {
     }
     let experts = tables.experts.iter();
     let own: Vec<&Row> = experts.filter(is_own).collect();
+    if own.is_empty() && is_service(known, group) {
+        return is_retrieval(known, group).then(|| second_part(tables))?;
+    }
     if own.is_empty() {
         return tells_all(known, group, tables).then_some(NONE);
     }

@@ -350,6 +350,9 @@ fn a_service_s_calls_are_the_second_part_of_searches() {
         format!(r#"{{"all_tool_responses": {{"turn_0_response": [{all}]}}}}"#)
     };
     insta::assert_snapshot!(calls(&result(&[search, search, answer])), @"orchestrator: ?, coder: 0 of 0.000 s, answer: 1 of 33.000 s, search: 2 of 2.500 s, retrieval: 2 of 0.004 s, wiki_retrieval: ?");
+    // A client that names the service itself is believed.
+    let named = r#"{"calls": [{"model": "wiki_retrieval", "tool": "lookup", "endpoint": "wiki:1", "ms": 7}]}"#;
+    insta::assert_snapshot!(calls(named), @"orchestrator: ?, coder: 0 of 0.000 s, answer: 0 of 0.000 s, search: 0 of 0.000 s, retrieval: 0 of 0.000 s, wiki_retrieval: 1 of 0.007 s");
     // No search, no call; what tells of no tools tells nothing.
     insta::assert_snapshot!(calls(&result(&[answer])), @"orchestrator: ?, coder: 0 of 0.000 s, answer: 1 of 33.000 s, search: 0 of 0.000 s, retrieval: 0 of 0.000 s, wiki_retrieval: ?");
     insta::assert_snapshot!(calls(&result(&[])), @"orchestrator: ?, coder: ?, answer: ?, search: ?, retrieval: ?, wiki_retrieval: ?");

@@ -155,6 +155,16 @@ fn assert_known_by_its_folder(scene: &Scene, folder: &Path, said: &str) {
     scene.expect(3, &["report", folder, "--check", "--bins", "8"]);
 }
 
+/// What no report of some seconds without a GPU may say.
+const ODD: [&str; 6] = [
+    "GPU h",
+    "GPU s",
+    "a question\n",
+    "0.00 h",
+    " 0ms",
+    "an hour",
+];
+
 /// What `report` tells of this run, by its YAML, its name, its folder, and by its results alone.
 fn assert_reported(scene: &Scene) {
     let said = scene.expect(0, &["report", "quickstart.yaml"]);
@@ -217,7 +227,7 @@ fn assert_reported(scene: &Scene) {
         assert!(class["measured"]["running"].as_f64() > Some(0.0), "{class}");
         assert_ne!(class["verdict"], "unknown", "{class}");
     }
-    for odd in ["GPU h", "GPU s", "a question\n", "0.00 h", " 0ms", "an hour"] {
+    for odd in ODD {
         assert!(!said.out.contains(odd), "{odd}: {}", said.out);
     }
     assert_asked(scene);
