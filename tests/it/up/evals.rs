@@ -91,7 +91,7 @@ fn what_servers_caused_is_asked_again_once() {
         "asked again of `sums`: 3 in error, 3 left",
         "3 (2 by servers)",
     ] {
-        assert!(said.err.contains(words), "{words} in {}", said.err);
+        assert!(said.out.contains(words), "{words} in {}", said.out);
     }
     scene.assert_nothing_left();
 }
@@ -118,10 +118,10 @@ done <"$1"
     );
     let said = scene.expect(0, &["up", YAML]);
     assert!(
-        said.err
+        said.out
             .contains("asked again of `sums`: 1 in error, none is left"),
         "{}",
-        said.err
+        said.out
     );
     let text = scene.read("out.jsonl");
     assert_eq!(text.matches("\"q-1\"").count(), 1, "{text}");
@@ -317,6 +317,6 @@ fn the_last_question_and_whom_it_waits_for_are_shown() {
         assert!(told.iter().any(|text| text.starts_with(alarm)), "{told:?}");
     }
     let counted = "in answers of `sums`: searches without results 1";
-    assert!(said.err.contains(counted), "{}", said.err);
+    assert!(said.out.contains(counted), "{}", said.out);
     scene.assert_nothing_left();
 }
