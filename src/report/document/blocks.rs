@@ -1,13 +1,13 @@
 //! What a report says, as titles, lines and tables: what its forms for people have in common.
 
 use super::happened;
-use super::model::{Judgement, Report, Subject};
+use super::judged::judgement;
+use super::model::{Report, Subject};
 use crate::base::{Millis, clean, cut};
 use crate::report::tables::{
     Accuracy, By, Changed, Cold, Coverage, Damaged, Distribution, Evaluation, Orchestrator, Rounds,
     Row, ServerTimes, Source,
 };
-use crate::report::verdict::{ADVICE, compared_text, verdict_sections};
 
 /// A piece of a report.
 #[derive(Debug)]
@@ -54,6 +54,16 @@ pub(super) fn blocks(report: &Report) -> Vec<Block> {
     all
 }
 
+/// How a run stands, by its exit code and by the moment of its last event.
+pub(in crate::report) fn state_of_run(ended: Option<u8>, until: Option<&str>) -> String {
+    match (ended, until) {
+        (Some(0), _) => "ended".to_owned(),
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(_)) => "goes on".to_owned(),
+        (None, None) => "its journal cannot be read".to_owned(),
+    }
+}
+
 fn subject(subject: &Subject) -> String {
     match subject {
         Subject::Results { place } => format!("results in `{}`", clean(place)),
@@ -63,12 +73,7 @@ fn subject(subject: &Subject) -> String {
             ended,
             until,
         } => {
-            let state = match (ended, until) {
-                (Some(0), _) => "ended".to_owned(),
-                (Some(code), _) => format!("ended with exit code {code}"),
-                (None, Some(_)) => "goes on".to_owned(),
-                (None, None) => "its journal cannot be read".to_owned(),
-            };
+            let state = state_of_run(*ended, until.as_deref());
             let until = until.as_ref().map(|at| format!(", as of {at}"));
             format!(
                 "run `{}` of `{}`: {state}{}",
@@ -117,59 +122,6 @@ pub(in crate::report) fn of_evaluation(found: &Evaluation) -> Vec<Block> {
     unsaid.extend(shared(&found.server_times));
     lines("what cannot be said", unsaid);
     all
-}
-
-/// The verdict, which stands before the tables.
-pub(in crate::report) fn judgement(judged: &Judgement) -> Vec<Block> {
-    let mut all = Vec::new();
-    let mut sections = verdict_sections(&judged.analysis);
-    let mut advice = sections.iter_mut().filter(|(title, _)| *title == ADVICE);
-    if let (Some((_, lines)), Some(command)) = (advice.next(), &judged.command) {
-        lines.push(format!("  check with `{}`", clean(command)));
-    }
-    if let Some(followed) = &judged.followed {
-        let said = compared_text(&followed.compared);
-        let moves: Vec<String> = (followed.prediction.moves.iter())
-            .map(|step| clean(&step.to_string()))
-            .collect();
-        let made = format!(
-            "by the report of `{}`: {}",
-            clean(&followed.run),
-            moves.join(", ")
-        );
-        let lines = std::iter::once(made).chain(said.lines().map(str::to_owned));
-        sections.push(("what was predicted", lines.collect()));
-    }
-    if let (Some(speed), Some((_, lines))) = (judged.speed, sections.first_mut()) {
-        lines.push(format!(
-            "all times are those of the cluster, {speed} hours of which took one here"
-        ));
-    }
-    if let Some((_, lines)) = sections.first_mut() {
-        let doubts = judged.doubts.iter();
-        lines.extend(doubts.map(|why| format!("samples: {}", clean(why))));
-    }
-    for (title, mut lines) in sections {
-        let patch = judged.patch.as_ref().filter(|_| title == ADVICE);
-        if title == ADVICE {
-            lines.extend(patch_lines(judged));
-        }
-        all.push(Block::Heading(title.to_owned()));
-        all.push(Block::Lines(lines));
-        all.extend(patch.map(|text| Block::Code(text.lines().map(clean).collect())));
-    }
-    all
-}
-
-fn patch_lines(judged: &Judgement) -> Option<String> {
-    if let Some(why) = &judged.no_patch {
-        return Some(format!("  not to be had as a patch: {}", clean(why)));
-    }
-    let file = judged.patch_file.as_ref()?;
-    Some(format!(
-        "  the same as a patch, kept beside this report: `patch -p0 < {0}`, `git apply {0}`",
-        clean(file)
-    ))
 }
 
 fn told(source: Source) -> &'static str {

@@ -3,12 +3,14 @@
 mod blocks;
 mod happened;
 mod json;
+mod judged;
 mod markdown;
 mod model;
 mod text;
 
-pub(in crate::report) use blocks::{Block, judgement, of_evaluation, outcome_lines};
+pub(in crate::report) use blocks::{Block, of_evaluation, outcome_lines, state_of_run};
 pub use json::{report_json, report_schema};
+pub(in crate::report) use judged::{PREDICTED, part, predicted, sentences};
 pub use markdown::report_markdown;
 pub use model::{Followed, Judgement, Report, Subject};
 pub use text::report_text;

@@ -195,7 +195,7 @@ mod tests {
             Some("`x.yaml`: other values hang on what would change"),
         );
         let text = |judged: &Judgement| {
-            let blocks: Vec<Block> = super::super::blocks::judgement(judged)
+            let blocks: Vec<Block> = super::super::judged::judgement(judged)
                 .into_iter()
                 .skip_while(|block| !matches!(block, Block::Heading(title) if title == "advice"))
                 .take(3)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::parts::{Page, counted, lines};
 use crate::base::Millis;
 use crate::report::charts::Course;
-use crate::report::document::{Report, Subject, outcome_lines};
+use crate::report::document::{Report, Subject, outcome_lines, state_of_run};
 use crate::report::draw::{amount, coordinate, escaped, percent};
 use crate::report::tables::{Accuracy, Evaluation};
 
@@ -23,12 +23,7 @@ pub(super) fn header(page: &Page<'_>, report: &Report) -> (String, String) {
             ended,
             until,
         } => {
-            let state = match (ended, until) {
-                (Some(0), _) => "ended".to_owned(),
-                (Some(code), _) => format!("ended with exit code {code}"),
-                (None, Some(_)) => "goes on".to_owned(),
-                (None, None) => "its journal cannot be read".to_owned(),
-            };
+            let state = state_of_run(*ended, until.as_deref());
             let course = page.charts.course.as_ref();
             let when =
                 course.map_or_else(String::new, |course| format!(" · {}", span(page, course)));

@@ -1,13 +1,14 @@
 //! What limited each evaluation, and what to change: class by class, and the change of the YAML line by line.
 
 use std::fmt::Write as _;
+use std::iter::once;
 
 use super::parts::{Page, dot, marked};
 use super::tables::html;
-use crate::base::{FieldPath, Segment};
-use crate::report::document::{Block, Judgement, Report, judgement};
+use crate::base::{FieldPath, Segment, clean};
+use crate::report::document::{Block, Judgement, PREDICTED, Report, part, predicted, sentences};
 use crate::report::draw::escaped;
-use crate::report::verdict::{Advice, Change, Prediction};
+use crate::report::verdict::{Advice, Change, Prediction, moves_text};
 
 pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
     let named = report.evaluations.len() > 1;
@@ -24,80 +25,55 @@ pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
 }
 
 fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
-    let mut out = String::new();
-    for block in judgement(judged) {
-        match (&block, &judged.analysis.advice) {
-            (
-                Block::Lines(lines),
-                Advice::Change {
-                    prediction,
-                    because,
-                },
-            ) if lines.iter().any(|line| line.starts_with(ADVICE)) => {
-                out.push_str(&advice(lines, prediction, because, judged));
-            }
-            (Block::Lines(lines), _) => {
-                // The card at the top of the page says it.
-                let rest = lines.iter().filter(|line| !line.starts_with(LIMIT));
-                let lines: Vec<String> = rest
-                    .map(|line| line.strip_prefix(NOTHING).unwrap_or(line).to_owned())
-                    .collect();
-                let parts =
-                    lines.chunk_by(|one, other| cells(one).is_some() == cells(other).is_some());
-                parts.for_each(|part| match classes(page, part) {
-                    Some(rows) => out.push_str(&rows),
-                    None => out.push_str(&html(page, &Block::Lines(part.to_vec()))),
-                });
-            }
-            (Block::Heading(title), _) if title == "what limits it" => {
-                out.push_str("<h4>Model by model</h4>");
-            }
-            // The patch stands in the advice.
-            (Block::Code(_), _) => {}
-            _ => out.push_str(&html(page, &block)),
-        }
+    // The card at the top of the page says what the limit is.
+    let said = sentences(judged);
+    let told = |title: &str, lines: Vec<String>| {
+        let blocks = part(title, lines);
+        blocks.iter().map(|block| html(page, block)).collect()
+    };
+    let mut parts: Vec<String> = Vec::new();
+    if !said.classes.is_empty() {
+        parts.push("<h4>Model by model</h4>".to_owned());
+        parts.push(classes(page, &said.classes));
     }
-    out
+    if !said.notes.is_empty() {
+        parts.push(html(page, &Block::Lines(said.notes)));
+    }
+    parts.push(told("what stands out", said.stands_out));
+    parts.push(match &judged.analysis.advice {
+        Advice::Change {
+            prediction,
+            because,
+        } => {
+            let title = html(page, &Block::Heading("advice".to_owned()));
+            title + &advice(prediction, because, judged)
+        }
+        Advice::Nothing { why } => {
+            let rest = said.advice.into_iter().skip(1);
+            told("advice", once(clean(why)).chain(rest).collect())
+        }
+    });
+    parts.push(told("time and cost", said.time_and_cost));
+    parts.push(told(PREDICTED, predicted(judged)));
+    parts.concat()
 }
 
-/// How the line begins that says what an evaluation is limited by.
-const LIMIT: &str = "limited by: ";
-/// How the line begins that says why nothing is advised.
-const NOTHING: &str = "no move of GPUs is advised, because ";
-
-/// A class's line in its columns: its name, the verdict, the reason.
-fn cells(line: &str) -> Option<[&str; 3]> {
-    let mut cells = line.strip_prefix("  ")?.splitn(2, "  ");
-    let name = cells.next()?;
-    let (verdict, reason) = cells.next()?.trim_start().split_once("  ")?;
-    Some([name, verdict, reason.trim_start()])
-}
-
-fn classes(page: &Page<'_>, lines: &[String]) -> Option<String> {
-    let rows: Vec<[&str; 3]> = lines
-        .iter()
-        .map(|line| cells(line))
-        .collect::<Option<_>>()?;
-    let rows = rows.into_iter().map(|[name, verdict, reason]| {
+/// Each class in its columns: its name, the verdict, what it rests on.
+fn classes(page: &Page<'_>, rows: &[[String; 3]]) -> String {
+    let rows = rows.iter().map(|[name, verdict, evidence]| {
         let dot = dot(page.charts.classes.find(name));
         let (name, verdict) = (escaped(name), escaped(verdict));
-        let reason = marked(reason);
-        format!("<li><b>{dot}{name}</b><span>{verdict}</span><span>{reason}</span></li>")
+        let evidence = marked(evidence);
+        format!("<li><b>{dot}{name}</b><span>{verdict}</span><span>{evidence}</span></li>")
     });
-    Some(format!(
-        "<ul class=\"classes\">{}</ul>",
-        rows.collect::<String>()
-    ))
+    format!("<ul class=\"classes\">{}</ul>", rows.collect::<String>())
 }
 
-/// How a line of advice begins: what to do, a colon, and what that brings.
-const ADVICE: &str = "advice: ";
-
-fn advice(lines: &[String], prediction: &Prediction, because: &str, judged: &Judgement) -> String {
+fn advice(prediction: &Prediction, because: &str, judged: &Judgement) -> String {
     let mut out = "<div class=\"advice\">".to_owned();
-    let steps = lines.iter().filter_map(|line| line.strip_prefix(ADVICE));
-    for step in steps.filter_map(|line| line.split(": ").next()) {
-        let _ = write!(out, "<p class=\"step\">{}</p>", marked(step));
+    for step in &prediction.moves {
+        let step = moves_text(std::slice::from_ref(step));
+        let _ = write!(out, "<p class=\"step\">{}</p>", marked(&step));
     }
     let told = prediction.estimate;
     let _ = write!(

@@ -229,9 +229,7 @@ fn the_slowest_questions_are_named_and_of_how_many_that_is_known() {
 }
 
 fn what_stands_out(analysis: &Analysis) -> String {
-    let mut all = verdict_sections(analysis).into_iter();
-    let found = all.find(|(title, _)| *title == "what stands out");
-    found.map_or_else(String::new, |(_, lines)| lines.join("\n"))
+    Sentences::of(analysis).stands_out.join("\n")
 }
 
 #[test]

@@ -59,7 +59,9 @@ pub use patch::{Change, Patch};
 pub use phases::{Cold, Phases, Span};
 pub use prediction::{Compared, Prediction, compare};
 pub use starvation::{Silent, Starved};
-pub use text::{ADVICE, short_text, verdict_sections, verdict_text};
+#[cfg(test)]
+use text::verdict_text;
+pub use text::{Sentences, short_text};
 pub use text_moves::{compared_text, moves_text, what_if_text};
 pub use uneven::Uneven;
 pub use what_if::{Outcome, what_if};

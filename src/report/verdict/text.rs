@@ -10,7 +10,7 @@ use super::judge::{Judged, Limit, Verdict, at_servers};
 use super::moves::{counted, plural};
 use super::numbers::millis;
 use super::text_findings::findings;
-use super::text_moves::{estimate, moves_text, patch, said};
+use super::text_moves::{estimate, moves_text, patch};
 use super::words::{GpuTime, Pace, about, few, lasting, percent};
 use crate::base::clean;
 
@@ -19,52 +19,72 @@ const ELSEWHERE: f64 = 0.1;
 /// A bound is named if there is so much room below it.
 const ROOM: f64 = 1.02;
 
-/// The title over what to change.
-pub const ADVICE: &str = "advice";
-
-/// What a run is limited by, class by class, what stands out, and what to change.
-pub fn verdict_text(analysis: &Analysis) -> String {
-    let mut lines = vec![format!("limited by: {}", limit(analysis))];
-    lines.extend(classes(analysis));
-    lines.extend(seats(analysis));
-    lines.extend(looks(analysis));
-    lines.extend(known_times(analysis));
-    lines.extend(elsewhere(analysis));
-    lines.extend(bounds(analysis));
-    lines.extend(findings(analysis));
-    lines.extend(advice(analysis));
-    lines.extend(left(analysis));
-    lines.extend(cost(analysis));
-    clean_lines(&lines)
+/// What is said of a run, in parts; each line may stand in a terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentences {
+    /// What it is limited by.
+    pub limit: String,
+    /// Each class of servers: its name, its verdict, and what that rests on.
+    pub classes: Vec<[String; 3]>,
+    /// What the limit rests on beside that.
+    pub notes: Vec<String>,
+    /// What stands out.
+    pub stands_out: Vec<String>,
+    /// What to change, or why nothing is advised.
+    pub advice: Vec<String>,
+    /// The time that is left, and the cost.
+    pub time_and_cost: Vec<String>,
 }
 
-/// The same in parts, each under its title: the limit and the classes, what stands out, advice, time and cost.
-pub fn verdict_sections(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)> {
-    let limit = format!("limited by: {}", limit(analysis));
-    let laws = std::iter::once(limit)
-        .chain(classes(analysis))
-        .chain(seats(analysis))
-        .chain(looks(analysis))
-        .chain(known_times(analysis))
-        .chain(elsewhere(analysis))
-        .chain(bounds(analysis));
-    let parts = [
-        ("what limits it", laws.collect()),
-        ("what stands out", findings(analysis)),
-        (ADVICE, advice(analysis)),
-        (
-            "time and cost",
-            left(analysis).into_iter().chain(cost(analysis)).collect(),
-        ),
-    ];
-    let cleaned = parts.map(|(title, lines): (_, Vec<String>)| {
-        let lines = lines.iter().map(|line| clean(line)).collect();
-        (title, lines)
-    });
-    cleaned
-        .into_iter()
-        .filter(|(_, lines): &(_, Vec<String>)| !lines.is_empty())
-        .collect()
+impl Sentences {
+    /// What is said of this analysis. Names come from the YAML and from results: they are cleaned.
+    pub fn of(analysis: &Analysis) -> Self {
+        let cleaned = |lines: Vec<String>| lines.iter().map(|line| clean(line)).collect();
+        let notes = seats(analysis).into_iter().chain(looks(analysis));
+        let notes = notes
+            .chain(known_times(analysis))
+            .chain(elsewhere(analysis))
+            .chain(bounds(analysis));
+        let class = |one: &Judged| {
+            let name = clean(&one.measured.class);
+            [name, one.verdict.word().to_owned(), clean(&evidence(one))]
+        };
+        Self {
+            limit: clean(&limit(analysis)),
+            classes: analysis.classes.iter().map(class).collect(),
+            notes: cleaned(notes.collect()),
+            stands_out: cleaned(findings(analysis)),
+            advice: cleaned(advice(analysis)),
+            time_and_cost: cleaned(left(analysis).into_iter().chain(cost(analysis)).collect()),
+        }
+    }
+
+    /// What limits it, as lines: the limit, the classes below each other, the notes.
+    pub fn limit_lines(&self) -> Vec<String> {
+        let width = |column: usize| {
+            let cells = self.classes.iter().map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0)
+        };
+        let (names, words) = (width(0), width(1));
+        let class = |[name, verdict, evidence]: &[String; 3]| {
+            format!("  {name:names$}  {verdict:words$}  {evidence}")
+        };
+        let mut lines = vec![format!("limited by: {}", self.limit)];
+        lines.extend(self.classes.iter().map(class));
+        lines.extend(self.notes.iter().cloned());
+        lines
+    }
+}
+
+/// What a run is limited by, class by class, what stands out, and what to change.
+#[cfg(test)]
+pub(super) fn verdict_text(analysis: &Analysis) -> String {
+    let said = Sentences::of(analysis);
+    let mut lines = said.limit_lines();
+    lines.extend(said.stands_out);
+    lines.extend(said.advice);
+    lines.extend(said.time_and_cost);
+    clean_lines(&lines)
 }
 
 /// The same in few lines, for a display that goes on: the limit, the advice without its reason, and the time that is left.
@@ -99,21 +119,6 @@ fn limit(analysis: &Analysis) -> String {
         Limit::Balanced => "no single class of servers".to_owned(),
         Limit::Unknown { why } => format!("not known, because {why}"),
     }
-}
-
-fn classes(analysis: &Analysis) -> Vec<String> {
-    let width = |text: fn(&Judged) -> usize| analysis.classes.iter().map(text).max().unwrap_or(0);
-    let names = width(|one| one.measured.class.chars().count());
-    let words = width(|one| one.verdict.word().len());
-    let line = |one: &Judged| {
-        format!(
-            "  {:names$}  {:words$}  {}",
-            one.measured.class,
-            one.verdict.word(),
-            evidence(one)
-        )
-    };
-    analysis.classes.iter().map(line).collect()
 }
 
 /// Why this verdict, with its numbers.
@@ -330,17 +335,11 @@ fn advice(analysis: &Analysis) -> Vec<String> {
             prediction,
             because,
         } => {
-            let mut lines: Vec<String> = prediction
-                .moves
-                .iter()
-                .map(|step| {
-                    format!(
-                        "advice: {}: {} as many questions an hour, because {because}",
-                        said(step),
-                        estimate(prediction.estimate)
-                    )
-                })
-                .collect();
+            let mut lines = vec![format!(
+                "advice: {}: {} as many questions an hour, because {because}",
+                moves_text(&prediction.moves),
+                estimate(prediction.estimate)
+            )];
             lines.extend(patch(&prediction.patch));
             lines
         }
