@@ -1,7 +1,5 @@
 //! Evaluations whose client runs on a node, beside its servers: on files that both machines share, or refused.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 
 use super::site::{ASKING, Site};
@@ -46,14 +44,24 @@ fn clients(site: &Site, node: &str) -> Vec<String> {
     pids.split_whitespace().map(str::to_owned).collect()
 }
 
+/// What a look at a running unit leaves beside its state; none before the first one.
+fn last_look(site: &Site, node: &str) -> Option<String> {
+    let look = "cat /tmp/toolorch-*/*/eval-asking/seen || true";
+    let seen = site.on(node, ["bash", "-c", look]).trim().to_owned();
+    (!seen.is_empty()).then_some(seen)
+}
+
 #[test]
 fn a_client_works_on_its_node_is_started_again_there_and_outlives_the_controller() {
     let site = site(SHARED);
     site.write("hold", "");
     let first = site.up();
     until("the evaluation", || (site.answered() >= 8).then_some(()));
-    // Its sockets are looked at once a second.
-    std::thread::sleep(Duration::from_secs(2));
+    let mut earlier = None;
+    until("two looks at it, so that the first one is over", || {
+        let look = last_look(&site, SHARED)?;
+        (earlier.get_or_insert_with(|| look.clone()) != &look).then_some(())
+    });
     let client = clients(&site, SHARED);
     assert_eq!(client.len(), 1, "{client:?}");
     assert_ne!(site.run(["pgrep", "-f", "^python3 client.py"]).code, 0);
