@@ -4,7 +4,6 @@ use super::runs::Found as Run;
 use crate::facts::samples::Samples;
 use crate::report::charts::{Charts, Classes, Course, Recorded, Spread, Words, spreads};
 use crate::report::tables::Times;
-use crate::report::{Routed, routing_text};
 use crate::run::store::StoreError;
 use crate::view::{ended, gave_up, stop_why, verdict};
 
@@ -20,7 +19,6 @@ pub(super) fn of_run(
     run: &Run,
     samples: Result<&Samples, &StoreError>,
     times: Vec<Vec<Times>>,
-    routed: &Routed,
     bins: usize,
 ) -> Charts {
     let mut classes = Classes::of(&run.plan);
@@ -30,7 +28,6 @@ pub(super) fn of_run(
         records: &run.records,
         state: &run.state,
         samples: samples.map_err(|why| format!("samples cannot be read: {why}")),
-        routing: routing_text(&run.plan, &run.state, routed),
     };
     Charts {
         course: Course::of(recorded, &classes, &WORDS),

@@ -58,7 +58,7 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
         Err(error) => of_evals(run, kept.evals, &unread(error)),
     };
     let times = found.iter_mut().map(|one| std::mem::take(&mut one.times));
-    let charts = charts_of::of_run(run, samples.as_ref(), times.collect(), &routed, bins);
+    let charts = charts_of::of_run(run, samples.as_ref(), times.collect(), bins);
     let judged = found.iter().filter_map(|one| {
         let evidence = one.evidence.as_ref()?;
         let name = &one.tables.name;

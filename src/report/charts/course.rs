@@ -61,8 +61,6 @@ pub struct Course {
     pub nodes: Vec<NodeSeries>,
     /// Why there are no samples, or what of them could not be read.
     pub unsampled: Vec<String>,
-    /// Where calls went, as `up` says it at its end; empty where no client ran.
-    pub routing: String,
 }
 
 /// How people are told of it; the words are those of other views.
@@ -89,8 +87,6 @@ pub struct Recorded<'a> {
     pub state: &'a RunState,
     /// What was sampled, or why that cannot be read.
     pub samples: Result<&'a Samples, String>,
-    /// Where calls went.
-    pub routing: String,
 }
 
 /// A controller that takes a run so soon after the last line took it over without a pause.
@@ -104,7 +100,6 @@ impl Course {
             records,
             state,
             samples,
-            routing,
         } = recorded;
         let records = current(records);
         let (first, last) = (records.first()?.at, records.last()?.at);
@@ -160,7 +155,6 @@ impl Course {
             bars,
             servers,
             unsampled,
-            routing,
         })
     }
 

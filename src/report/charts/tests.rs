@@ -127,7 +127,6 @@ fn course(plan: &Plan, records: &[Record], samples: &Samples) -> Course {
         records,
         state: &state,
         samples: Ok(samples),
-        routing: String::new(),
     };
     Course::of(recorded, &Classes::of(plan), &WORDS).unwrap()
 }
@@ -612,7 +611,6 @@ fn nothing_recorded_is_nothing_to_draw() {
         records: &[],
         state: &RunState::default(),
         samples: Err("no such file".to_owned()),
-        routing: String::new(),
     };
     let classes = Classes::of(&plan);
     assert_eq!(Course::of(recorded, &classes, &WORDS), None);

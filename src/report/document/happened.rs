@@ -22,7 +22,7 @@ pub(super) fn trouble(found: &Happened) -> Vec<Block> {
 }
 
 /// Where calls went.
-pub(super) fn calls(found: &Happened) -> Vec<Block> {
+pub(in crate::report) fn calls(found: &Happened) -> Vec<Block> {
     let mut lines = watched_lines(&found.calls);
     if !found.books.is_empty() {
         lines.push(format!("books: {}", found.books_since));

@@ -1,12 +1,14 @@
 //! The sections that tell what happened in a run.
 
 use super::parts::{Page, lines};
+use super::tables::html;
 use super::{gpus, servers, throughput, timeline};
 use crate::report::charts::Course;
-use crate::report::draw::escaped;
+use crate::report::document::{Block, Report, calls};
 
 pub(super) fn sections(
     page: &Page<'_>,
+    report: &Report,
     course: &Course,
 ) -> Vec<(&'static str, &'static str, String)> {
     let mut sampled = servers::section(page, course);
@@ -24,15 +26,13 @@ pub(super) fn sections(
         ),
         ("servers", "Queues and caches", sampled),
         ("gpus", "GPUs", gpus::section(page, course)),
-        ("routing", "Where calls went", routing(course)),
+        ("routing", "Where calls went", routing(page, report)),
     ]
 }
 
-fn routing(course: &Course) -> String {
-    let text = course.routing.trim_end();
-    if text.is_empty() {
-        return String::new();
-    }
-    let lines: Vec<String> = text.lines().map(escaped).collect();
-    format!("<pre>{}</pre>", lines.join("\n"))
+fn routing(page: &Page<'_>, report: &Report) -> String {
+    let blocks = report.happened.iter().flat_map(calls);
+    // The section has that title.
+    let blocks = blocks.filter(|block| !matches!(block, Block::Title(_)));
+    blocks.map(|block| html(page, &block)).collect()
 }

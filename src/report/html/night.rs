@@ -21,6 +21,8 @@ use crate::knowledge::series::{Counter, Gauge};
 use crate::plan::plan_tests::clean;
 use crate::plan::{Plan, UnitKind};
 use crate::report::charts::{BINS, Charts, Classes, Course, Recorded, Words, spreads};
+use crate::report::happened::{Book, Happened};
+use crate::report::routing::Watched;
 use crate::report::tables::{Found, Whose, evaluation, times};
 use crate::report::{Report, Subject};
 use crate::run::{Event, GaveUp, Record, RunState, StopWhy, Verdict};
@@ -393,7 +395,6 @@ impl Night {
             records: &records,
             state: &state,
             samples: Ok(&samples),
-            routing: "calls of `hle` were sampled: 118 looks at its sockets\n".to_owned(),
         };
         let charts = Charts {
             bins: 20,
@@ -408,7 +409,7 @@ impl Night {
                 ended: Some(0),
                 until: Some("2026-01-01T20:07:00.000Z".to_owned()),
             },
-            happened: None,
+            happened: Some(happened("org/Qwen3-32B-FP8")),
             evaluations: vec![evaluation(found)],
             judgements: Vec::new(),
         };
@@ -452,5 +453,29 @@ fn found() -> Found {
         server_times: Vec::new(),
         whose: Whose::Run,
         changed: None,
+    }
+}
+
+/// Where calls went; books of one model.
+pub(super) fn happened(model: &str) -> Happened {
+    Happened {
+        alarms: Vec::new(),
+        restarts: Vec::new(),
+        calls: vec![Watched {
+            evaluation: "hle".to_owned(),
+            level: "sampled: 118 looks at its sockets".to_owned(),
+            undeclared: Vec::new(),
+        }],
+        books: vec![Book {
+            model: model.to_owned(),
+            served: Some(104),
+            ours: Some(4),
+            reported: 100,
+            failed: 0,
+            balanced: Some(true),
+            balance: "balanced".to_owned(),
+        }],
+        books_since: "requests of this run",
+        elsewhere: Vec::new(),
     }
 }

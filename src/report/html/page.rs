@@ -31,7 +31,7 @@ pub fn report_html(report: &Report, charts: &Charts, zone: &TimeZone) -> String 
         verdicts::section(&page, report),
     ));
     match &charts.course {
-        Some(course) => sections.extend(course::sections(&page, course)),
+        Some(course) => sections.extend(course::sections(&page, report, course)),
         None => sections.push(("course", "What happened", unknown(report))),
     }
     sections.push((

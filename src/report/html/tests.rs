@@ -185,7 +185,6 @@ fn names_from_outside_are_nothing_but_words() {
         text: hostile.to_owned(),
     }];
     course.paces[0].eval = crate::base::EvalName::new(hostile);
-    course.routing = hostile.to_owned();
     course.unsampled = vec![hostile.to_owned()];
     for node in &mut course.nodes {
         node.node = crate::base::NodeName::new(hostile);
@@ -200,7 +199,7 @@ fn names_from_outside_are_nothing_but_words() {
         subject: Subject::Results {
             place: hostile.to_owned(),
         },
-        happened: None,
+        happened: Some(super::night::happened(hostile)),
         evaluations: vec![evaluation(found)],
         judgements: Vec::new(),
     };
