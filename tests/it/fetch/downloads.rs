@@ -168,7 +168,7 @@ fn connections_that_break_off_and_bytes_that_are_wrong_are_mended() {
 
     // Once more for each shard, and no more.
     fs::remove_dir_all(cache(&scene)).unwrap();
-    hub.spoil(2);
+    hub.spoil(1);
     let said = fetch(&scene, &hub);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_whole(

@@ -89,8 +89,10 @@ struct State {
     cuts: Vec<(String, usize)>,
     /// So many questions are answered with 503.
     busy: usize,
-    /// The store answers with other bytes than it should, so often.
+    /// The store answers each question for a file with other bytes, so often for each.
     spoilt: usize,
+    /// How often it did, by file.
+    spoiled: BTreeMap<String, usize>,
     /// The store sends so many bytes of a file, and no more before it is let go.
     held: Option<usize>,
 }
@@ -178,9 +180,11 @@ impl Hub {
         self.shared.state.lock().unwrap().cuts.push((digest, after));
     }
 
-    /// The store's next answer has other bytes.
+    /// The store's next answers have other bytes, so many for each file: files come at once, in no order.
     pub(super) fn spoil(&self, times: usize) {
-        self.shared.state.lock().unwrap().spoilt = times;
+        let mut state = self.shared.state.lock().unwrap();
+        state.spoilt = times;
+        state.spoiled.clear();
     }
 
     /// The hub has no time for so many questions.
@@ -302,8 +306,10 @@ impl Shared {
         let digest = asked.path[1..].split('?').next()?.to_owned();
         let mut files = state.repos.values().flat_map(|repo| repo.files.values());
         let mut bytes = files.find(|bytes| sha256(bytes) == digest)?.clone();
-        if state.spoilt > 0 {
-            state.spoilt -= 1;
+        let most = state.spoilt;
+        let spoiled = state.spoiled.entry(digest.clone()).or_default();
+        if *spoiled < most {
+            *spoiled += 1;
             bytes[0] ^= 1;
         }
         let from = asked.range.as_deref().map(|range| {
