@@ -31,6 +31,8 @@ impl Browser {
                   --disable-background-networking --disable-component-update --disable-extensions --hide-scrollbars \
                   --remote-debugging-pipe --user-data-dir=\"$0\" about:blank 3<&0 4>&1 </dev/null >/dev/null 2>\"$0.log\"")
             .arg(folder)
+            // Killed at the end, it would leave its socket's folder in /tmp.
+            .env("TMPDIR", folder.parent().unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
