@@ -47,10 +47,35 @@ fn is_varied(rest: &str) -> bool {
     has(u8::is_ascii_alphabetic) && (has(u8::is_ascii_digit) || cased && !rest.contains(['-', '_']))
 }
 
+/// Where passwords stand in URLs: `scheme://user:PASSWORD@host`; one that a shell fills in, or that was masked, is none.
+pub fn passwords_in(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let begins = text
+        .match_indices("://")
+        .map(|(at, slashes)| at + slashes.len());
+    begins.filter_map(|at| {
+        let is_end = |c: char| c.is_whitespace() || "/?#\"'<>`".contains(c);
+        let authority = text[at..].split(is_end).next()?;
+        let (user, _) = authority.rsplit_once('@')?;
+        let (name, password) = user.split_once(':')?;
+        let start = at + name.len() + 1;
+        let is_one = !password.starts_with('$') && password.bytes().any(|byte| byte != b'*');
+        is_one.then_some(start..start + password.len())
+    })
+}
+
 /// The text with a `*` for each byte of a key.
 pub fn mask_keys(text: &str) -> Cow<'_, str> {
+    starred(text, keys_in(text).map(|(range, _)| range))
+}
+
+/// The text with a `*` for each byte of a password in a URL.
+pub fn mask_passwords(text: &str) -> Cow<'_, str> {
+    starred(text, passwords_in(text))
+}
+
+fn starred(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> Cow<'_, str> {
     let mut masked = Cow::Borrowed(text);
-    for (range, _) in keys_in(text) {
+    for range in ranges {
         let stars = "*".repeat(range.len());
         masked.to_mut().replace_range(range, &stars);
     }
@@ -84,5 +109,19 @@ mod tests {
         let text = "ä=sk-AbCd0123456789efghIJKL, b";
         assert_eq!(mask_keys(text), "ä=*************************, b");
         assert_eq!(mask_keys("a: b"), "a: b");
+    }
+
+    #[test]
+    fn passwords_are_masked_in_urls_alone() {
+        let masked = mask_passwords("url: \"http://me:pä@ss@host/v1\", ssh://me@host");
+        assert_eq!(masked, "url: \"http://me:******@host/v1\", ssh://me@host");
+        for harmless in [
+            "http://me:$PASSWORD@host",
+            "http://host:80/a@b",
+            "a:b@c",
+            "http://:@host",
+        ] {
+            assert_eq!(mask_passwords(harmless), harmless);
+        }
     }
 }

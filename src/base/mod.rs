@@ -27,7 +27,7 @@ pub use ids::{
     ClusterName, ConfigName, Epoch, EvalName, Generation, GpuIndex, InvalidName, LaunchId, Name,
     NodeName, Port, RunId, UnitId,
 };
-pub use keys::{keys_in, mask_keys};
+pub use keys::{keys_in, mask_keys, mask_passwords, passwords_in};
 pub use path::{FieldPath, Segment};
 pub use place::Place;
 pub use python_json::without_numbers_of_python;

@@ -1,5 +1,6 @@
 //! Values that were passed to a program, masked wherever its words are shown or written down.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use super::base64::base64;
@@ -34,10 +35,31 @@ impl Secrets {
                 forms.extend(forms_of(value).into_iter().map(|form| (form, mask.clone())));
             }
         }
+        Self::of(forms)
+    }
+
+    fn of(mut forms: Vec<(Vec<u8>, String)>) -> Self {
         forms.retain(|(form, _)| form.len() >= SHORTEST);
         forms.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()).then(one.cmp(other)));
         forms.dedup_by(|(one, _), (other, _)| one == other);
         Self { forms }
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.forms.extend(others.forms);
+        Self::of(self.forms)
+    }
+
+    /// What stands in the place of those that the text holds, such as `[HF_TOKEN]`.
+    pub fn found_in(&self, text: &str) -> BTreeSet<&str> {
+        let holds = |form: &[u8]| {
+            let mut parts = text.as_bytes().windows(form.len());
+            parts.any(|part| part == form)
+        };
+        let found = self.forms.iter().filter(|(form, _)| holds(form));
+        found.map(|(_, mask)| mask.as_str()).collect()
     }
 
     /// The length of the longest form: of a text that begins in the middle of one, so much may be its rest.
@@ -194,6 +216,20 @@ mod tests {
         assert_eq!(secrets.mask_from(text, 99), b"");
         assert_eq!(Secrets::default().mask_from(text, 14), b"cd");
         assert_eq!(secrets.longest(), 20, "in base 16");
+    }
+
+    #[test]
+    fn those_that_a_text_holds_are_named() {
+        let secrets = of(&[("KEY", "0123456789")]).and(of(&[("HF_TOKEN", "abcdefghij")]));
+        assert_eq!(
+            secrets.found_in("0123456789"),
+            ["[KEY]"].into_iter().collect()
+        );
+        assert_eq!(secrets.found_in("012345678").len(), 0);
+        assert_eq!(
+            secrets.mask_text("0123456789, abcdefghij"),
+            "[KEY], [HF_TOKEN]"
+        );
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::base::{FieldPath, keys_in};
+use crate::base::{FieldPath, keys_in, passwords_in};
 use crate::diag::{Code, Diagnostic, Place, Report};
 
 use super::Ctx;
@@ -20,7 +20,7 @@ fn walk(value: &Value, path: &FieldPath, report: &mut Report) {
         Value::String(text) => {
             if let Some((_, what)) = keys_in(text).next() {
                 report.push(finding(what, path));
-            } else if has_password(text) {
+            } else if passwords_in(text).next().is_some() {
                 report.push(finding("a password in a URL", path));
             }
         }
@@ -36,19 +36,6 @@ fn walk(value: &Value, path: &FieldPath, report: &mut Report) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// `scheme://user:password@host`; a password that a shell fills in is none.
-fn has_password(text: &str) -> bool {
-    let authorities = text.split("://").skip(1);
-    let mut users = authorities.filter_map(|rest| {
-        let authority = rest.split(['/', '?', '#', ' ', '"', '\'']).next()?;
-        Some(authority.rsplit_once('@')?.0)
-    });
-    users.any(|user| {
-        let password = user.split_once(':').map_or("", |(_, password)| password);
-        !password.is_empty() && !password.starts_with('$')
-    })
 }
 
 fn finding(what: &str, path: &FieldPath) -> Diagnostic {

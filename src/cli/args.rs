@@ -79,6 +79,8 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// What a move of GPUs between models would bring, by what was seen of a run.
     WhatIf(WhatIfArgs),
+    /// YAML, plan, versions, report and ids of a run in one archive for colleagues, without secrets.
+    Bundle(BundleArgs),
     /// List runs.
     Runs,
     /// Look at every endpoint once.
@@ -482,6 +484,16 @@ pub(super) struct ReportArgs {
     pub(super) check: bool,
     #[command(flatten)]
     pub(super) told: ToldArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BundleArgs {
+    /// The cluster's YAML, its name, or a run's. Without it the only live run, else the last one of the only cluster.
+    #[arg(value_name = "CLUSTER.yaml|NAME")]
+    pub(super) target: Option<PathBuf>,
+    /// The archive, or the folder for it; RUN.tar.gz here without it.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(super) out: Option<PathBuf>,
 }
 
 /// A number of bars that fits a page.

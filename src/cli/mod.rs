@@ -5,6 +5,7 @@ mod args_sim;
 mod args_what_if;
 mod audience;
 mod books_of;
+mod bundle_of;
 mod changes;
 mod charts_of;
 mod closing;

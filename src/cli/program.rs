@@ -80,6 +80,7 @@ fn run(command: Command, printer: Printer) -> Result<ExitStatus, ExitStatus> {
         Command::Events(args) => cmd::events::run(&args, printer),
         Command::Report(args) => cmd::report::run(&args, printer),
         Command::WhatIf(args) => cmd::what_if::run(&args, printer),
+        Command::Bundle(args) => cmd::bundle::run(&args, printer),
         Command::Runs => cmd::runs::run(printer),
         Command::Probe(args) => cmd::probe::run(&args, printer),
         Command::Config(args) => cmd::config::run(&args, printer),

@@ -90,6 +90,24 @@ pub fn is_credential(name: &str) -> bool {
     PATTERNS.iter().any(|pattern| matches(pattern, &name))
 }
 
+/// Is the value of such a variable a secret itself, rather than an address or a setting?
+pub fn is_secret(name: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "KEY",
+        "KEYS",
+        "APIKEY",
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "CREDENTIALS",
+        "PAT",
+        "JWT",
+    ];
+    let name = name.to_ascii_uppercase();
+    is_credential(&name) && name.split('_').any(|word| WORDS.contains(&word))
+}
+
 /// Does the pattern match the whole name?
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -116,6 +134,28 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_no_secrets() {
+        for name in [
+            "OPENAI_API_KEY",
+            "HF_TOKEN",
+            "my_password",
+            "GITHUB_PAT",
+            "SLURM_JWT",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in [
+            "OPENAI_BASE_URL",
+            "http_proxy",
+            "VLLM_PORT",
+            "TOKENIZERS_PARALLELISM",
+            "PATH",
+        ] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
 
     #[test]
     fn credentials_are_known_and_settings_are_not() {

@@ -1,5 +1,6 @@
 //! Statistics and reports over what was recorded. Pure.
 
+pub mod bundle;
 pub mod charts;
 mod clock;
 mod document;

@@ -8,6 +8,7 @@
 )]
 
 mod alive;
+mod bundle;
 mod control;
 mod crash;
 mod cut_short;

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(super) mod bundle;
 pub(super) mod check;
 pub(super) mod client;
 pub(super) mod config;

@@ -1,5 +1,6 @@
 //! The durable side of a run: its directory, its journal, its owner. The one effectful room of `run`.
 
+mod archive;
 mod atomic;
 mod dir;
 mod error;
@@ -18,6 +19,7 @@ mod reserve;
 mod salvage;
 mod samples;
 
+pub use archive::tar_gz;
 pub use atomic::{Mode, Staged, make_dir, make_own_dir, write_atomically};
 pub use dir::{Home, RunDir, is_going_down};
 pub use error::StoreError;

@@ -26,10 +26,10 @@ fn harmless(text: &str, what: &str) {
 #[test]
 fn no_sequence_of_a_log_reaches_a_terminal_and_no_word_makes_a_server_ready() {
     let scene = small::scene("plain", 1);
-    let service = |name: &str, port: u16, then: &str| {
+    let service = |name: &str, port: u16, then: &str, timeout: &str| {
         format!(
             "  {name}: {{ node: box, port: {port}, command: [bash, say.sh, {then}], restart: {{ attempts: 0 }}, \
-             ready: {{ http: /health, timeout: 2s }} }}\n"
+             ready: {{ http: /health, timeout: {timeout} }} }}\n"
         )
     };
     // The second tells a lie and never listens.
@@ -39,8 +39,8 @@ fn no_sequence_of_a_log_reaches_a_terminal_and_no_word_makes_a_server_ready() {
     );
     let services = format!(
         "services:\n{}{}client_config:",
-        service("loud", 8001, "dies"),
-        service("liar", 8002, "stays")
+        service("loud", 8001, "dies", "30s"),
+        service("liar", 8002, "stays", "2s")
     );
     change(&scene, "client_config:", &services);
     change(&scene, "when_done: down", "when_done: keep");

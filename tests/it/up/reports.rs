@@ -46,9 +46,13 @@ fn a_run_that_is_over_keeps_what_belongs_to_it() {
         .collect();
     assert_eq!(books.len(), 2, "{}", first.err);
     let page = scene.read("home/runs/quickstart/1/report/report.html");
+    let (_, section) = page.split_once("<section id=\"routing\">").unwrap();
+    let (section, _) = section.split_once("</section>").unwrap();
     for line in books {
-        assert!(page.contains(line), "{line}");
+        let model = line.split(' ').next().unwrap();
+        assert!(section.contains(model), "{model}: {section}");
     }
+    assert_eq!(section.matches(">balanced<").count(), 2, "{section}");
     let told = later["happened"]["books"].as_array().unwrap().iter();
     let told: Vec<&Value> = told.map(|book| &book["balanced"]).collect();
     assert_eq!(told, [true, true]);
