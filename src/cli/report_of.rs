@@ -147,6 +147,23 @@ fn of_evals(run: &Run, evals: Vec<KeptEval>, samples: &Samples) -> Vec<Judgeable
     evals.collect()
 }
 
+/// What is known of an evaluation that goes on, as its report would say it; without its results where they cannot be read.
+pub(super) fn evidence_now(run: &Run, eval: &EvalPlan, samples: &Samples) -> Option<Evidence> {
+    if let Ok(kept) = results_of::of_eval(run, eval) {
+        return of_eval(run, eval, kept, samples).evidence;
+    }
+    evidence(&Known {
+        plan: &run.plan,
+        eval,
+        records: &run.records,
+        state: &run.state,
+        samples,
+        ends: Ends::Counted,
+        order: &[],
+        tables: None,
+    })
+}
+
 fn of_eval(run: &Run, eval: &EvalPlan, kept: KeptEval, samples: &Samples) -> Judgeable {
     let expected = results_of::expected(eval, &kept.ids);
     let ends: Vec<(String, Option<Timestamp>)> = (kept.written.iter())

@@ -164,7 +164,11 @@ pub(super) fn is_done(one: &Written, expected: Option<&Expected>) -> bool {
     matches!(one.answer.parsed, Parsed::Whole(_)) && expected.is_none_or(|set| set.wants(&one.id))
 }
 
-fn of_eval(run: &Run, eval: &EvalPlan) -> Result<KeptEval, FileError> {
+/// Those of one evaluation that are there now.
+///
+/// # Errors
+/// Results are there and cannot be read.
+pub(super) fn of_eval(run: &Run, eval: &EvalPlan) -> Result<KeptEval, FileError> {
     let ids = match &eval.dataset {
         Some(path) => read_dataset(path.as_ref(), &eval.id_fields).ids,
         None => Vec::new(),

@@ -73,6 +73,19 @@ impl Eta {
             other => other,
         }
     }
+
+    /// The same, told so much later.
+    #[must_use]
+    pub fn after(self, passed: Millis) -> Self {
+        match self {
+            Self::Left { low, likely, high } => Self::Left {
+                low: low - passed,
+                likely: likely - passed,
+                high: high - passed,
+            },
+            other => other,
+        }
+    }
 }
 
 /// When this evaluation may be done.
