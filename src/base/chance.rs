@@ -1,5 +1,7 @@
 //! Chance that can be repeated: the same seed, the same numbers. Pure.
 
+use super::float;
+
 /// A row of numbers that its seed decides (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
@@ -21,9 +23,7 @@ impl Chance {
 
     /// The next one from 0 to 1.
     pub(crate) fn uniform(&mut self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
-        let share = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        share
+        float(self.next() >> 11) / float(1_u64 << 53)
     }
 
     /// The next one from `low` to `high`, both included.

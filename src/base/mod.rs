@@ -9,6 +9,7 @@ mod digest;
 mod exit;
 mod ids;
 mod keys;
+mod number;
 mod path;
 mod place;
 mod python_json;
@@ -28,6 +29,7 @@ pub use ids::{
     NodeName, Port, RunId, UnitId,
 };
 pub use keys::{keys_in, mask_keys, mask_passwords, passwords_in};
+pub(crate) use number::{ceil, float, floor, nearest};
 pub use path::{FieldPath, Segment};
 pub use place::Place;
 pub use python_json::without_numbers_of_python;

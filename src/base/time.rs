@@ -7,6 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{float, floor};
+
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(
     Debug,
@@ -94,6 +96,16 @@ impl Millis {
         self.0 / 1000
     }
 
+    /// Seconds, with the milliseconds behind the point.
+    pub(crate) fn as_secs_f64(self) -> f64 {
+        float(self.0) / 1000.0
+    }
+
+    /// So many seconds, cut to a millisecond; no time where that is no length of time.
+    pub(crate) fn from_secs_f64(seconds: f64) -> Self {
+        Self(floor(seconds * 1000.0))
+    }
+
     /// Reads `250ms`, `30s`, `60m`, `1h30m`, `2d`; a number without a unit is refused.
     ///
     /// # Errors
@@ -145,6 +157,13 @@ impl Sub for Millis {
 impl From<Millis> for Duration {
     fn from(length: Millis) -> Self {
         Self::from_millis(length.0)
+    }
+}
+
+impl From<Duration> for Millis {
+    /// What is shorter than a millisecond is cut off.
+    fn from(length: Duration) -> Self {
+        Self(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::base::{FieldPath, Name};
+use crate::base::{FieldPath, Name, float, floor};
 use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
 use crate::knowledge::flags::canonical;
 use crate::knowledge::recipes;
@@ -125,14 +125,7 @@ fn positions(config: &Value) -> Option<u64> {
 }
 
 fn scaled(tokens: u64, factor: f64) -> u64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "lengths are far below 2^52"
-    )]
-    let scaled = (tokens as f64 * factor) as u64;
-    scaled
+    floor(float(tokens) * factor)
 }
 
 fn fits(name: &Name, context: Context, length: &Length<'_>, path: FieldPath) -> Option<Diagnostic> {

@@ -3,7 +3,7 @@
 //! Each figure is a lower bound of what vLLM takes (activations, CUDA graphs and the context of CUDA come on top), so that
 //! what is refused here would be refused there, a quarter of an hour later.
 
-use crate::base::{FieldPath, Name};
+use crate::base::{FieldPath, Name, ceil, float};
 use crate::diag::{Applicability, Code, Diagnostic, Fix, Place, Report};
 use crate::knowledge::flags::canonical;
 use crate::knowledge::memory::default_utilization;
@@ -205,12 +205,8 @@ fn element_bytes(model: &ModelSpec) -> Option<u64> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "bytes of a GPU are far below 2^52"
-)]
 fn gib(bytes: u64) -> f64 {
-    bytes as f64 / GIB
+    float(bytes) / GIB
 }
 
 fn memory(
@@ -384,18 +380,7 @@ impl Count<'_> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn float(number: u64) -> f64 {
-    number as f64
-}
-
 /// Whole thousands.
 fn rounded(tokens: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and bounded by the memory of a GPU"
-    )]
-    let thousands = (tokens / 1000.0).ceil() as u64;
-    thousands * 1000
+    1000 * ceil::<u64>(tokens / 1000.0)
 }

@@ -7,7 +7,7 @@ use super::lenient::Number;
 use super::raw_calls::RawCalls;
 use super::results::{Parsed, TOOL_CALLS, parse_and_take};
 use super::timed::{Names, TimedCall, timed};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, float};
 
 /// What one result says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,8 +70,7 @@ impl Answer {
 /// ToolOrchestra's clients leave an entry for each round in which the orchestrator answered.
 fn rounds(found: &Fields, said: Number) -> Option<f64> {
     let listed = found.values.get(TOOL_CALLS).and_then(|all| all.as_array());
-    #[expect(clippy::cast_precision_loss, reason = "fewer rounds than 2^52")]
-    said.rounds().or_else(|| listed.map(|all| all.len() as f64))
+    said.rounds().or_else(|| listed.map(|all| float(all.len())))
 }
 
 #[cfg(test)]

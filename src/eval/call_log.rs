@@ -5,8 +5,11 @@ use serde_json::Value;
 use super::calls::Call;
 use super::fields;
 use super::timed::{CallTime, Lack, Names, TimedCall};
-use crate::base::bounds::{LAST_MOMENT, is_call_time};
 use crate::base::{Place, Timestamp};
+use crate::base::{
+    bounds::{LAST_MOMENT, is_call_time},
+    floor,
+};
 
 /// The call of one line; none where it tells of none.
 ///
@@ -87,12 +90,7 @@ fn read(line: &str) -> Option<Line> {
 }
 
 fn of_epoch(seconds: f64) -> Option<Timestamp> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "used within bounds alone"
-    )]
-    let millis = (seconds * 1000.0) as u64;
+    let millis = floor(seconds * 1000.0);
     (0.0..LAST_MOMENT)
         .contains(&seconds)
         .then_some(Timestamp(millis))

@@ -2,8 +2,8 @@
 
 use super::lines::Lines;
 use super::open_calls::{LongCalls, OpenCalls};
-use crate::base::bounds::is_call_time;
 use crate::base::{Millis, Place, Timestamp};
+use crate::base::{bounds::is_call_time, nearest};
 use crate::facts::Degraded;
 use crate::knowledge::adapters::CallLines;
 
@@ -110,13 +110,7 @@ pub(super) fn endpoint(rest: &str) -> String {
 pub(super) fn seconds(text: &str) -> Option<Millis> {
     let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
     let fits = is_call_time(seconds * 1_000.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "used within bounds alone"
-    )]
-    let whole = (seconds * 1_000.0).round() as u64;
-    fits.then_some(Millis(whole))
+    fits.then_some(Millis(nearest(seconds * 1_000.0)))
 }
 
 #[cfg(test)]

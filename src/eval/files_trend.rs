@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, float, floor};
 use crate::facts::FilesSeen;
 
 /// The time that a trend looks back.
@@ -67,31 +67,28 @@ impl FilesTrend {
         if self.looks.len() < FEWEST {
             return None;
         }
-        let open = self.slope(|look| to_float(look.open));
+        let open = self.slope(|look| float(look.open));
         if open <= 0.0 {
             return None;
         }
-        let length = to_float(limit.saturating_sub(last.open)) / open;
-        let span = to_float(last.at.since(first.at).0);
-        let gained = to_float(last.done.saturating_sub(first.done) as u64);
-        let more = whole(gained / span * length);
-        let question = (gained > 0.0).then(|| {
-            last.done
-                .saturating_add(usize::try_from(more).unwrap_or(usize::MAX))
-        });
+        let length = float(limit.saturating_sub(last.open)) / open;
+        let span = float(last.at.since(first.at).0);
+        let gained = float(last.done.saturating_sub(first.done));
+        let more = floor(gained / span * length);
+        let question = (gained > 0.0).then(|| last.done.saturating_add(more));
         Some(Forecast {
-            full_in: Millis(whole(length)),
+            full_in: Millis(floor(length)),
             question,
         })
     }
 
     /// The slope of the line that fits best, per millisecond.
     fn slope(&self, value: impl Fn(&Look) -> f64) -> f64 {
-        let count = to_float(self.looks.len() as u64);
+        let count = float(self.looks.len());
         let began = self.looks.front().map_or(Timestamp(0), |look| look.at);
         let points = || {
             let looks = self.looks.iter();
-            looks.map(|look| (to_float(look.at.since(began).0), value(look)))
+            looks.map(|look| (float(look.at.since(began).0), value(look)))
         };
         let (x, y) = points().fold((0.0, 0.0), |(xs, ys), (x, y)| (xs + x, ys + y));
         let (x, y) = (x / count, y / count);
@@ -100,21 +97,6 @@ impl FilesTrend {
         });
         if below > 0.0 { above / below } else { 0.0 }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a forecast for people")]
-fn to_float(number: u64) -> f64 {
-    number as f64
-}
-
-fn whole(number: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "never negative, and cut at the largest number"
-    )]
-    let whole = number as u64;
-    whole
 }
 
 #[cfg(test)]

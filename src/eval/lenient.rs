@@ -5,7 +5,10 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::base::bounds::{is_call_time, is_rounds};
+use crate::base::{
+    bounds::{is_call_time, is_rounds},
+    float,
+};
 
 /// A form that any value can be read into; what it does not know leaves it at its default.
 pub(super) trait Lenient: Default {
@@ -70,9 +73,8 @@ impl<'de, L: Lenient> Visitor<'de> for As<L> {
         Ok(L::of_number(value as f64))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds below 2^52")]
     fn visit_u64<E>(self, value: u64) -> Result<L, E> {
-        Ok(L::of_number(value as f64))
+        Ok(L::of_number(float(value)))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<L, E> {

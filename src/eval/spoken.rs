@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::client_log::{after, endpoint, seconds};
 use super::lines::Lines;
 use super::timed::{CallTime, Lack, Names, TimedCall};
+use crate::base::float;
 use crate::knowledge::adapters::CallLines;
 
 /// Reads one log from its beginning.
@@ -79,8 +80,7 @@ fn asked(
 }
 
 fn answered(call: TimedCall, took: Option<crate::base::Millis>) -> TimedCall {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds below 2^52")]
-    let time = match took.map(|took| took.0 as f64) {
+    let time = match took.map(|took| float(took.0)) {
         None => CallTime::Unknown(Lack::Missing),
         Some(0.0) => CallTime::Unknown(Lack::Zero),
         Some(ms) => CallTime::Known {

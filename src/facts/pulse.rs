@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exposition::lines;
 use super::served::is_abort;
+use crate::base::floor;
 use crate::knowledge::metrics as names;
 
 /// One sign of life, or its absence.
@@ -107,7 +108,7 @@ impl Counters {
             };
             if let Some(value) = line.value() {
                 any = true;
-                *counter = counter.saturating_add(whole(value * unit));
+                *counter = counter.saturating_add(floor(value * unit));
             }
         }
         any.then_some(found)
@@ -117,15 +118,6 @@ impl Counters {
     pub fn in_flight(&self) -> u64 {
         self.running.saturating_add(self.waiting)
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counters are positive and far below 2^53"
-)]
-pub(super) fn whole(value: f64) -> u64 {
-    value.max(0.0) as u64
 }
 
 /// How a ready server is, beyond being busy or idle, which changes too often to be told.

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::exposition::{Line, lines};
-use super::pulse::whole;
-use crate::base::{Generation, UnitId};
+use crate::base::{Generation, UnitId, floor};
 use crate::knowledge::metrics::SUCCESS;
 
 /// Requests of one start of a server, as the server counts them and as far as they are ours.
@@ -27,7 +26,7 @@ pub fn finished(page: &str) -> Option<u64> {
     let counts = lines(page).filter(|line| line.name == SUCCESS);
     let counts = counts.filter_map(|line| Some((is_abort(&line), line.value()?)));
     counts.fold(None, |sum, (is_abort, count)| {
-        let count = if is_abort { 0 } else { whole(count) };
+        let count = if is_abort { 0 } else { floor(count) };
         Some(sum.unwrap_or(0) + count)
     })
 }

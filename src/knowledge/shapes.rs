@@ -4,6 +4,7 @@ use super::recipes;
 use super::speed::billions;
 use super::tables;
 use super::{memory, pattern};
+use crate::base::floor;
 
 /// The shape of a published model.
 #[derive(Debug)]
@@ -124,13 +125,7 @@ pub fn weights_of(model: &str) -> Option<u64> {
         .or_else(recipe)?;
     let marked = BITS.iter().find(|(mark, _)| lower.contains(mark));
     let bits = marked.map_or(shape.bits, |(_, bits)| *bits).min(shape.bits);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and far below 2^63"
-    )]
-    let bytes = (billions * 0.95e9 * f64::from(bits) / 8.0) as u64;
-    Some(bytes)
+    Some(floor(billions * 0.95e9 * f64::from(bits) / 8.0))
 }
 
 #[cfg(test)]

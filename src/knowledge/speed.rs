@@ -6,7 +6,7 @@
 //! shares that are reached are this program's assumption, right within a factor of two. `toolorch sim fit` measures.
 
 use super::{gpus, memory};
-use crate::base::Millis;
+use crate::base::{Millis, float, floor};
 
 /// What is assumed of one server.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -94,10 +94,8 @@ pub fn assumed(model: &str, gpu: Option<&str>, cards: u32, utilization: f64) -> 
         prefill_rate: round(card.tflops * 1e3 * cards * MULTIPLIED / (2.0 * active)),
         decode_rate: round(1.0 / step),
         cache_tokens: memory::kv_bytes_of(model)
-            .map(|each| whole((left * 1e9 / float(each)).max(1.0))),
-        startup: Millis(whole(
-            (START_SECONDS + total * bytes / LOADED_PER_SECOND) * 1000.0,
-        )),
+            .map(|each| floor::<u64>(left * 1e9 / float(each)).max(1)),
+        startup: Millis::from_secs_f64(START_SECONDS + total * bytes / LOADED_PER_SECOND),
     }
 }
 
@@ -135,24 +133,6 @@ fn bytes_per_parameter(name: &str) -> f64 {
 fn round(rate: f64) -> f64 {
     let scale = 10_f64.powf(rate.log10().floor() - 1.0);
     (rate / scale).round() * scale
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "bytes of a token are far below 2^52"
-)]
-fn float(number: u64) -> f64 {
-    number as f64
-}
-
-fn whole(number: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and bounded by the size of a card"
-    )]
-    let whole = number as u64;
-    whole
 }
 
 #[cfg(test)]

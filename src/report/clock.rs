@@ -1,6 +1,6 @@
 //! The cluster's time: in a rehearsal it passes faster than that of the machine.
 
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, float, nearest};
 
 /// Turns moments and lengths of this machine into those of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,13 +30,7 @@ impl Clock {
     }
 
     /// A length of time here as one of the cluster.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "milliseconds of hours, and a speed above zero"
-    )]
     pub(in crate::report) fn length(self, length: Millis) -> Millis {
-        Millis((length.0 as f64 * self.speed).round() as u64)
+        Millis(nearest(float(length.0) * self.speed))
     }
 }

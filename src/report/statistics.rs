@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::tables::Distribution;
+use crate::base::{float, floor};
 use crate::eval::Call;
 
 /// Calls to one model, or to one replica of it.
@@ -46,18 +47,12 @@ pub fn statistics(calls: &[Call]) -> BTreeMap<(String, String), CallStats> {
 }
 
 /// The `q`-quantile of sorted values with numpy's linear interpolation; none of nothing.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an index below the number of values, which is far below 2^52"
-)]
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
-    let rank = q.clamp(0.0, 1.0) * last as f64;
-    let below = (rank.floor() as usize).min(last);
+    let rank = q.clamp(0.0, 1.0) * float(last);
+    let below = floor::<usize>(rank).min(last);
     let above = (below + 1).min(last);
-    Some(sorted[below] + (sorted[above] - sorted[below]) * (rank - below as f64))
+    Some(sorted[below] + (sorted[above] - sorted[below]) * (rank - float(below)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::tables::Distribution;
 use super::{CallStats, statistics};
-use crate::base::{EvalName, clean};
+use crate::base::{EvalName, clean, float};
 use crate::eval::{Call, Progress};
 use crate::facts::Degraded;
 
@@ -169,8 +169,7 @@ fn share(part: usize, whole: usize) -> String {
     if whole == 0 {
         return String::new();
     }
-    #[expect(clippy::cast_precision_loss, reason = "fewer results than 2^52")]
-    let percent = 100.0 * part as f64 / whole as f64;
+    let percent = 100.0 * float(part) / float(whole);
     format!(" ({percent:.1} %)")
 }
 

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use super::config::MAX_NUM_BATCHED_TOKENS;
 use super::work::Work;
+use crate::base::nearest;
 
 /// Virtual time: microseconds since the engine began.
 pub(super) type Micros = u64;
@@ -37,23 +38,14 @@ impl Rates {
     pub(super) fn of(prefill: f64, decode: f64, slowdown: f64) -> Self {
         let step = 1_000_000.0 / decode;
         Self {
-            prefill: whole(prefill).max(1),
-            step: whole(step * (1.0 - slowdown)),
-            per_sequence: whole(step * slowdown),
+            prefill: nearest::<u64>(prefill).max(1),
+            step: nearest(step * (1.0 - slowdown)),
+            per_sequence: nearest(step * slowdown),
             sequences: 1,
             budget: MAX_NUM_BATCHED_TOKENS,
             cache: 0,
         }
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rates and steps are positive and far below 2^53"
-)]
-fn whole(number: f64) -> u64 {
-    number.round().max(0.0) as u64
 }
 
 /// A request's number.

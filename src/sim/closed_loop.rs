@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::batch::{Batch, Event, Micros, Moment, Rates, Ticket};
 use super::lengths;
-use crate::base::Chance;
+use crate::base::{Chance, float, floor};
 
 /// Seeds apart, so that a long prompt says nothing of its answer.
 const PROMPTS: u64 = 0x7072_6f6d_7074_7300;
@@ -179,14 +179,8 @@ impl ClosedLoop {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a share of a small count"
-)]
 fn place(share: f64, count: usize) -> usize {
-    ((share * count as f64) as usize).min(count - 1)
+    floor::<usize>(share * float(count)).min(count - 1)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::answers::Message;
 use super::dataset::{Dataset, Known};
 use super::words::Words;
+use crate::base::Chance;
 
 /// What a simulated model is told about its behaviour; by default nothing.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +74,7 @@ impl Conduct {
         let question = known.map_or_else(|| Words::of(prompt).whole(), |known| known.key);
         Some(Asked {
             conduct: self,
-            key: mixed(question ^ mixed(seed)),
+            key: Chance::new(question ^ Chance::new(seed).next()).next(),
             known,
         })
     }
@@ -101,27 +102,17 @@ impl Asked<'_> {
         if self.happens(Row::Right, self.conduct.accuracy.unwrap_or(1.0)) {
             right.trim().to_owned()
         } else {
-            wrong(right.trim(), self.number(Row::Wrong), self.known)
+            wrong(right.trim(), self.chance(Row::Wrong).next(), self.known)
         }
     }
 
-    fn number(self, row: Row) -> u64 {
-        mixed(self.key.wrapping_add(row as u64))
+    fn chance(self, row: Row) -> Chance {
+        Chance::new(self.key.wrapping_add(row as u64))
     }
 
     fn happens(self, row: Row, share: f64) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
-        let drawn = (self.number(row) >> 11) as f64 / (1_u64 << 53) as f64;
-        drawn < share
+        self.chance(row).uniform() < share
     }
-}
-
-/// A number whose every bit depends on every bit of another (the last step of `SplitMix64`).
-fn mixed(number: u64) -> u64 {
-    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    number ^ (number >> 31)
 }
 
 const OPPOSITES: [(&str, &str); 4] = [

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::config::MEASURED;
 use super::metrics::Finished;
 use super::work::{Counted, Work};
+use crate::base::{float, nearest};
 use crate::knowledge::metrics as names;
 use crate::knowledge::release::Release;
 
@@ -93,13 +94,13 @@ const ALL: &[Series] = &[
         name: |_| names::REQUEST_PROMPT_TOKENS,
         buckets: None,
         since: None,
-        value: |request| (number(request.prompt_tokens), 1),
+        value: |request| (float(request.prompt_tokens), 1),
     },
     Series {
         name: |_| names::REQUEST_GENERATION_TOKENS,
         buckets: None,
         since: None,
-        value: |request| (number(request.completion_tokens), 1),
+        value: |request| (float(request.completion_tokens), 1),
     },
 ];
 
@@ -117,12 +118,7 @@ fn gaps(request: &Finished) -> u64 {
 
 /// Seconds between two tokens, on average.
 fn gap(request: &Finished) -> f64 {
-    decoding(request).as_secs_f64() / number(request.completion_tokens.saturating_sub(1)).max(1.0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "tokens are far below 2^52")]
-fn number(count: usize) -> f64 {
-    count as f64
+    decoding(request).as_secs_f64() / float(request.completion_tokens.saturating_sub(1)).max(1.0)
 }
 
 /// The histograms of one server.
@@ -200,12 +196,7 @@ impl Histogram {
             count.fetch_add(times, Relaxed);
         }
         self.count.fetch_add(times, Relaxed);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "seconds and tokens are positive and small"
-        )]
-        let millionths = (value * 1e6).round() as u64;
+        let millionths = nearest::<u64>(value * 1e6);
         self.sum
             .fetch_add(millionths.saturating_mul(times), Relaxed);
     }
@@ -243,8 +234,7 @@ fn write_work<const N: usize>(
     counted: &Counted<N>,
     unit: f64,
 ) {
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let scaled = |value: u64| value as f64 * unit;
+    let scaled = |value: u64| float(value) * unit;
     let mut text = format!("# HELP {name} Simulated.\n# TYPE {name} histogram\n");
     let mut bucket = |limit: &str, below: u64| {
         let bucket = format_args!("{name}_bucket{{{labels},le=\"{limit}\"}} {below}.0\n");
@@ -272,9 +262,7 @@ fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn tokens(context: u32) -> Vec<f64> {
     let steps = (0..10_u32).flat_map(|power| [1, 2, 5].map(|step| step * 10_u64.pow(power)));
     let within = steps.take_while(|limit| *limit <= u64::from(context));
-    within
-        .map(|limit| number(usize::try_from(limit).unwrap_or(usize::MAX)))
-        .collect()
+    within.map(float).collect()
 }
 
 #[cfg(test)]

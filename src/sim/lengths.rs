@@ -1,6 +1,6 @@
 //! How many tokens an answer has where its text does not say: drawn from its question, the same each time. Pure.
 
-use crate::base::Chance;
+use crate::base::{Chance, float, nearest};
 
 /// A length for the question with this hash: log-normal with this mean, and `spread` as the standard deviation of its
 /// logarithm.
@@ -8,16 +8,9 @@ pub(super) fn drawn(hash: u64, seed: u64, mean: u64, spread: f64) -> usize {
     // The sum of twelve uniform numbers is normal enough for a length, and needs no table.
     let mut row = Chance::new(hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let sum: f64 = (0..12).map(|_| row.uniform()).sum();
-    #[expect(clippy::cast_precision_loss, reason = "tokens are far below 2^52")]
-    let median = mean as f64 * (-spread * spread / 2.0).exp();
+    let median = float(mean) * (-spread * spread / 2.0).exp();
     let length = median * (spread * (sum - 6.0)).exp();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and bounded by the mean's size"
-    )]
-    let length = length.round().max(1.0) as usize;
-    length
+    nearest::<usize>(length).max(1)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::batch::Micros;
 use super::closed_loop::{ClosedLoop, Setting};
+use crate::base::float;
 
 /// What a run brings; times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -31,7 +32,7 @@ pub(super) fn predict(setting: Setting) -> Prediction {
         .map(|request| request.finished - request.sent)
         .collect();
     times.sort_unstable();
-    let count = number(answered.len()).max(1.0);
+    let count = float(answered.len()).max(1.0);
     let end = answered.last().map_or(0, |request| request.finished);
     let sum: Micros = times.iter().sum();
     let work = |of: fn(&super::work::Work) -> u64| -> u64 {
@@ -54,14 +55,8 @@ fn percentile(sorted: &[Micros], percent: usize) -> f64 {
     sorted.get(rank - 1).map_or(0.0, |time| seconds(*time))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn seconds(time: Micros) -> f64 {
-    time as f64 / 1e6
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn number(count: usize) -> f64 {
-    count as f64
+    float(time) / 1e6
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use super::parts::EngineProcess;
 use super::refusal::Refusal;
 use super::settings::{self, ModelOnDisk, Surroundings};
 use super::{next_start, startup_log, text};
+use crate::base::float;
 use crate::knowledge::release::Release;
 
 /// How often the statistics line is written, as in vLLM.
@@ -299,8 +300,7 @@ async fn statistics(endpoint: &Endpoint) {
     loop {
         tokio::time::sleep(STATISTICS_EVERY).await;
         let [prompt, generated, running, waiting] = endpoint.metrics.totals();
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
-        let rate = |now: u64, then: u64| (now - then) as f64 / STATISTICS_EVERY.as_secs_f64();
+        let rate = |now: u64, then: u64| float(now - then) / STATISTICS_EVERY.as_secs_f64();
         let [read, written] = [rate(prompt, before[0]), rate(generated, before[1])];
         if endpoint.config.log.statistics && (read + written > 0.0 || running + waiting > 0) {
             let text = format!(

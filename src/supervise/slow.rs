@@ -5,7 +5,7 @@
 //! nobody's fault.
 
 use super::liveness::Moved;
-use crate::base::Millis;
+use crate::base::{Millis, float};
 
 /// How often paces are compared.
 pub(super) const REVIEW_EVERY: Millis = Millis::from_secs(60);
@@ -50,10 +50,9 @@ impl Pace {
     }
 
     /// Tokens per second of a request in this minute; none if there was too little to do.
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn rate(&self) -> Option<f64> {
         let Moved { tokens, computing } = self.minute;
-        (computing >= ENOUGH).then(|| tokens as f64 * 1000.0 / computing as f64)
+        (computing >= ENOUGH).then(|| float(tokens) * 1000.0 / float(computing))
     }
 
     fn judge(&mut self, rate: f64, median: f64) -> Option<Found> {

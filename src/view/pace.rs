@@ -1,6 +1,6 @@
 //! How fast an evaluation moves, and when it may be done.
 
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, float};
 use crate::run::{EvalState, UnitState};
 
 /// An evaluation's recent pace.
@@ -59,7 +59,7 @@ impl Pace {
             };
         }
         Self {
-            per_minute: Some(to_float(gained) * 60_000.0 / to_float(span.0)),
+            per_minute: Some(float(gained) * 60_000.0 / float(span.0)),
             left: (still.is_none() && remaining > 0)
                 .then(|| Millis(remaining.saturating_mul(span.0) / gained)),
             still,
@@ -87,11 +87,6 @@ pub(super) fn rate(per_minute: f64) -> String {
         slow if slow >= 1.0 => format!("{slow:.1}/min"),
         slower => format!("{:.1}/h", slower * 60.0),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn to_float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

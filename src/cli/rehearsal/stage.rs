@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::course::Course;
 use super::looks::{Looks, Seen};
 use super::trouble::Trouble;
-use crate::base::{EvalName, Millis, Name, Timestamp, UnitId};
+use crate::base::{EvalName, Millis, Name, Timestamp, UnitId, floor};
 use crate::cli::args::RehearseArgs;
 use crate::cli::companion::Companion;
 use crate::facts::exposition::{total, up_to};
@@ -199,7 +199,7 @@ impl Stage {
                     let entry = books.models.entry(name).or_default();
                     // Answers of one token are canaries of ours.
                     let canaries = up_to(&body, metrics::REQUEST_GENERATION_TOKENS, 1.0);
-                    entry.0 += whole(total(&body, metrics::SUCCESS) - canaries);
+                    entry.0 += floor::<u64>(total(&body, metrics::SUCCESS) - canaries);
                     entry.1 += total(&body, &format!("{}_sum", metrics::E2E_LATENCY));
                 }
                 Asked::External(name) => {
@@ -242,16 +242,6 @@ fn whose(unit: &Unit, externals: &[(Name, String)]) -> Option<Asked> {
         }
         UnitKind::Tunnel { .. } | UnitKind::Eval { .. } => None,
     }
-}
-
-fn whole(number: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a counter"
-    )]
-    let whole = number as u64;
-    whole
 }
 
 /// Requests with a body that a stand-in answered.

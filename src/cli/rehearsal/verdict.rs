@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::course::Course;
 use super::stage::Watched;
-use crate::base::{EvalName, ExitStatus, Millis, Timestamp};
+use crate::base::{EvalName, ExitStatus, Millis, Timestamp, float, floor};
 use crate::cli::load::Cluster;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, REHEARSAL_FILE};
@@ -111,14 +111,7 @@ fn evidence(played: &Played<'_>, watched: &Watched, plan: &Plan) -> Evidence {
 }
 
 fn scaled(length: Millis, speed: f64) -> Millis {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a positive number of milliseconds"
-    )]
-    let scaled = (length.0 as f64 * speed) as u64;
-    Millis(scaled)
+    Millis(floor(float(length.0) * speed))
 }
 
 /// GPUs that are taken as long as the cluster is up.

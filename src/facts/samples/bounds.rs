@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::line::{Amount, EvalLine, Head, Line, NodeLine, ServerLine, Spread};
-use crate::base::Millis;
 use crate::base::bounds::{
     LAST_MOMENT, MOST_AT_ONCE, MOST_COUNTED, MOST_MEBIBYTES, MOST_QUESTIONS,
 };
+use crate::base::{Millis, float};
 use crate::knowledge::series::Gauge;
 
 /// The use of a cache is a share; what is above it by rounding is one still.
@@ -73,8 +73,7 @@ fn tidy_eval(line: &mut EvalLine) -> Option<usize> {
     if line.errors > line.done || line.done > line.total || line.total > MOST_QUESTIONS {
         return None;
     }
-    #[expect(clippy::cast_precision_loss, reason = "compared alone")]
-    let at_once = |calls: &usize| *calls as f64 <= MOST_AT_ONCE;
+    let at_once = |calls: &usize| float(*calls) <= MOST_AT_ONCE;
     let odd = drop_odd(&mut line.open_calls, at_once);
     Some(odd + drop_odd(&mut line.files, |(open, _)| *open <= MOST_FILES))
 }

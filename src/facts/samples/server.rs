@@ -4,7 +4,7 @@ use super::line::{ServerLine, Spread};
 use super::page::ServerSample;
 use super::point::{Cell, Known, Point, Stored};
 use super::work::Work;
-use crate::base::{Generation, Millis, Timestamp};
+use crate::base::{Generation, Millis, Timestamp, floor};
 use crate::facts::Histogram;
 use crate::knowledge::series::{Counter, Distribution, Gauge};
 
@@ -279,11 +279,6 @@ fn narrow(value: f64) -> f32 {
 }
 
 /// Seconds since 1970 as a moment.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a number that is no moment becomes the first or the last one"
-)]
 fn moment(seconds: f64) -> Timestamp {
-    Timestamp((seconds * 1000.0) as u64)
+    Timestamp(floor(seconds * 1000.0))
 }

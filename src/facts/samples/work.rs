@@ -1,7 +1,7 @@
 //! What a server did over a time, or several servers together.
 
 use super::point::Point;
-use crate::base::Millis;
+use crate::base::{Millis, float};
 use crate::facts::Histogram;
 use crate::knowledge::series::{Counter, Distribution, Gauge};
 
@@ -112,10 +112,6 @@ impl Work {
 }
 
 /// A count by the time that it took; none where that is not known.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a time in milliseconds is far below 2^53"
-)]
 pub(super) fn per_second(count: f64, span: Millis) -> Option<f64> {
-    (span.0 > 0).then(|| count * 1000.0 / span.0 as f64)
+    (span.0 > 0).then(|| count * 1000.0 / float(span.0))
 }

@@ -1,6 +1,6 @@
 //! Models: the simulator in vLLM's place, at rates that are said, or assumed from model and card.
 
-use crate::base::{Millis, Name};
+use crate::base::{Millis, Name, float, floor};
 use crate::facts::{Facts, PathKind};
 use crate::knowledge::families;
 use crate::knowledge::memory::default_utilization;
@@ -109,14 +109,7 @@ pub(super) fn sooner_again(restart: Option<Restart>, wish: &Wish) -> Restart {
 
 /// A length of the site as it passes in a rehearsal.
 pub(super) fn scaled(length: Duration, wish: &Wish) -> Duration {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "milliseconds of hours, and a speed above zero"
-    )]
-    let real = (length.0.0 as f64 / wish.speed) as u64;
-    Duration(Millis(real))
+    Duration(Millis(floor(float(length.0.0) / wish.speed)))
 }
 
 /// Fills in the rates that nobody gave; whether one was assumed.

@@ -1,6 +1,6 @@
 //! A time that charts are over, cut into pieces of equal width.
 
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, float};
 
 /// Pieces have one of these widths in milliseconds, so that their ends are moments that people name.
 const WIDTHS: [u64; 22] = [
@@ -66,10 +66,9 @@ impl Frame {
     }
 
     /// Where a moment lies, from 0 to 1; what is outside lies at an end.
-    #[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
     pub fn place(&self, at: Timestamp) -> f64 {
-        let at = at.clamp(self.from, self.to).since(self.from).0 as f64;
-        at / self.span().0.max(1) as f64
+        let at = float(at.clamp(self.from, self.to).since(self.from).0);
+        at / float(self.span().0.max(1))
     }
 
     /// From when to when a piece is.
@@ -99,12 +98,11 @@ impl Frame {
     }
 
     /// An amount that came between two moments, at an even pace: added to the pieces. What lies outside is not counted.
-    #[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
     pub fn pour(&self, from: Timestamp, to: Timestamp, amount: f64, into: &mut [f64]) {
-        let span = to.since(from).0.max(1) as f64;
+        let span = float(to.since(from).0.max(1));
         for (piece, length) in self.touched(from, to) {
             if let Some(piece) = into.get_mut(piece) {
-                *piece += amount * length as f64 / span;
+                *piece += amount * float(length) / span;
             }
         }
     }

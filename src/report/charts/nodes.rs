@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::class::Classes;
 use super::frame::Frame;
-use crate::base::{GpuIndex, Millis, NodeName, Timestamp, UnitId};
+use crate::base::{GpuIndex, Millis, NodeName, Timestamp, UnitId, float};
 use crate::facts::samples::{NodeLine, Samples};
 use crate::plan::Plan;
 
@@ -75,7 +75,6 @@ fn gpu(index: GpuIndex, node: &NodeName, plan: &Plan, classes: &Classes) -> GpuS
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
 fn fill(own: &mut GpuSeries, lines: &[NodeLine], every: Millis, frame: &Frame) {
     let mut sums = vec![(0.0, 0.0); frame.pieces()];
     let (mut total, mut looks) = (0.0, 0.0);
@@ -97,8 +96,8 @@ fn fill(own: &mut GpuSeries, lines: &[NodeLine], every: Millis, frame: &Frame) {
         let from = since.unwrap_or(Timestamp(line.at.0.saturating_sub(every.0.max(1))));
         for (piece, length) in frame.touched(from.max(longest), line.at) {
             if let Some((sum, weight)) = sums.get_mut(piece) {
-                *sum += busy * length as f64;
-                *weight += length as f64;
+                *sum += busy * float(length);
+                *weight += float(length);
             }
         }
     }

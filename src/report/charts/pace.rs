@@ -1,7 +1,7 @@
 //! How many questions were finished when.
 
 use super::frame::Frame;
-use crate::base::{EvalName, Millis, Timestamp, UnitId};
+use crate::base::{EvalName, Millis, Timestamp, UnitId, float};
 use crate::report::clock::Clock;
 use crate::run::{Event, Record};
 
@@ -22,10 +22,6 @@ pub struct Pace {
 const APART: Millis = Millis::from_secs(300);
 
 /// Of one evaluation; none if nothing was finished.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts and lengths of time below 2^53"
-)]
 pub(super) fn pace(
     records: &[Record],
     eval: &EvalName,
@@ -53,7 +49,7 @@ pub(super) fn pace(
                 let from = from.max(Timestamp(record.at.0.saturating_sub(apart.0)));
                 count += more;
                 time += record.at.since(from).0;
-                frame.pour(from, record.at, more as f64, &mut finished);
+                frame.pour(from, record.at, float(more), &mut finished);
                 for (piece, length) in frame.touched(from, record.at) {
                     seen[piece] += length;
                 }
@@ -62,11 +58,11 @@ pub(super) fn pace(
         }
     }
     let minute = 60_000.0;
-    let of = |(finished, seen): (f64, u64)| (seen > 0).then(|| finished * minute / seen as f64);
+    let of = |(finished, seen): (f64, u64)| (seen > 0).then(|| finished * minute / float(seen));
     (count > 0).then(|| Pace {
         eval: eval.clone(),
         per_minute: finished.into_iter().zip(seen).map(of).collect(),
         finished: count,
-        mean: count as f64 * minute / time.max(1) as f64,
+        mean: float(count) * minute / float(time.max(1)),
     })
 }

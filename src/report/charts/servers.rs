@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::class::Classes;
 use super::frame::Frame;
 use super::standstill::Hangs;
-use crate::base::{Generation, Millis, Timestamp, UnitId};
+use crate::base::{Generation, Millis, Timestamp, UnitId, float};
 use crate::facts::samples::{Point, Samples, ServerSeries};
 use crate::knowledge::series::{Counter, Distribution, Gauge};
 use crate::run::{Event, Record};
@@ -156,9 +156,8 @@ fn stretches<'a>(
 }
 
 impl Stretch<'_> {
-    #[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
     fn seconds(&self) -> f64 {
-        self.point.at().since(self.from).0 as f64 / 1000.0
+        self.point.at().since(self.from).as_secs_f64()
     }
 
     /// A gauge at its begin and at its end. Of many looks that are one point their mean is known, and no more.
@@ -244,7 +243,6 @@ fn plus(sum: &mut [Option<f64>], more: &[Option<f64>]) {
 }
 
 /// A value by pieces: the mean of what lies in each, where it goes evenly from its begin to its end over each stretch.
-#[expect(clippy::cast_precision_loss, reason = "lengths of time below 2^53")]
 fn over(
     stretches: &[Stretch<'_>],
     frame: &Frame,
@@ -257,10 +255,10 @@ fn over(
             continue;
         };
         let (from, to) = (one.from.max(frame.from), one.point.at());
-        let share = |at: f64| at / one.point.at().since(one.from).0.max(1) as f64;
-        let mut at = from.since(one.from).0 as f64;
+        let share = |at: f64| at / float(one.point.at().since(one.from).0.max(1));
+        let mut at = float(from.since(one.from).0);
         for (piece, length) in frame.touched(from, to) {
-            let length = length as f64;
+            let length = float(length);
             let middle = first + (last - first) * share(at + length / 2.0);
             at += length;
             if let Some((sum, weight)) = sums.get_mut(piece) {

@@ -1,6 +1,7 @@
 //! How the times of calls are spread: a histogram and the share that was done by when.
 
 use super::class::Classes;
+use crate::base::float;
 use crate::report::quantile;
 use crate::report::tables::Times;
 
@@ -73,13 +74,12 @@ fn spread(times: Times, bins: usize, classes: &mut Classes) -> Option<Spread> {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a number of bars")]
 fn histogram(seconds: &[f64], bins: usize, log: bool, first: f64, last: f64) -> Vec<Bin> {
     // Bars of a linear axis begin at zero.
     let first = if log { first } else { 0.0 };
     let last = if last > first { last } else { first + 1.0 };
     let edge = |index: usize| {
-        let share = index as f64 / bins as f64;
+        let share = float(index) / float(bins);
         match index {
             0 => first,
             index if index == bins => last,
@@ -101,7 +101,6 @@ fn histogram(seconds: &[f64], bins: usize, log: bool, first: f64, last: f64) -> 
     bars.collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
 fn steps(seconds: &[f64]) -> Vec<(f64, f64)> {
     let last = seconds.len().saturating_sub(1);
     let count = STEPS.min(seconds.len());
@@ -109,7 +108,7 @@ fn steps(seconds: &[f64]) -> Vec<(f64, f64)> {
     (0..count)
         .map(|step| {
             let index = index(step);
-            (seconds[index], (index + 1) as f64 / seconds.len() as f64)
+            (seconds[index], float(index + 1) / float(seconds.len()))
         })
         .collect()
 }

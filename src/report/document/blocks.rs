@@ -3,7 +3,7 @@
 use super::happened;
 use super::judged::judgement;
 use super::model::{Report, Subject};
-use crate::base::{Millis, clean, cut};
+use crate::base::{Millis, clean, cut, nearest};
 use crate::report::tables::{
     Accuracy, By, Changed, Cold, Coverage, Damaged, Distribution, Evaluation, Orchestrator, Rounds,
     Row, ServerTimes, Source,
@@ -490,13 +490,8 @@ fn beginnings(found: &Evaluation) -> Vec<String> {
     said.collect()
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a length of time that was one of milliseconds"
-)]
 fn length(seconds: f64) -> Millis {
-    Millis(1000 * seconds.round() as u64)
+    Millis::from_secs(nearest(seconds))
 }
 
 fn torn(found: &[Damaged]) -> Vec<String> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::number::coordinate;
 use super::scale::Scale;
+use crate::base::float;
 
 /// The width of the box.
 pub(super) const WIDTH: f64 = 1000.0;
@@ -30,9 +31,8 @@ fn runs(series: &[Option<f64>]) -> Vec<(usize, Vec<f64>)> {
 }
 
 /// The middle of a piece, as a share of the width.
-#[expect(clippy::cast_precision_loss, reason = "some hundred pieces")]
 fn middle(index: usize, pieces: usize) -> f64 {
-    (index as f64 + 0.5) / pieces.max(1) as f64
+    (float(index) + 0.5) / float(pieces.max(1))
 }
 
 /// A line through the middles of pieces; where nothing is known there is none. A single value is a dot.
@@ -89,9 +89,8 @@ pub(in crate::report) fn area(
 }
 
 /// Bars that fill their pieces and stand on zero; neighbours are drawn as one shape.
-#[expect(clippy::cast_precision_loss, reason = "some hundred pieces")]
 pub(in crate::report) fn bars(series: &[Option<f64>], scale: Scale) -> String {
-    let edge = |index: usize| WIDTH * index as f64 / series.len().max(1) as f64;
+    let edge = |index: usize| WIDTH * float(index) / float(series.len().max(1));
     let mut path = String::new();
     for (first, run) in runs(series) {
         let _ = write!(path, "M{} 100", coordinate(edge(first)));

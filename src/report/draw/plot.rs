@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::escape::escaped;
 use super::number::coordinate;
 use super::path::WIDTH;
+use crate::base::float;
 
 /// A chart.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +99,6 @@ fn columns(all: &[(f64, String, Option<String>)]) -> String {
 
 /// Upright bands over all of a chart, at most a hundred, each with words that are shown where it is pointed at. Answers SVG.
 /// `words` is asked for the pieces from one to another.
-#[expect(clippy::cast_precision_loss, reason = "some hundred pieces")]
 pub(in crate::report) fn bands(
     pieces: usize,
     words: impl Fn(std::ops::Range<usize>) -> Option<String>,
@@ -107,7 +107,7 @@ pub(in crate::report) fn bands(
     let mut out = "<g class=\"bands\">".to_owned();
     for first in (0..pieces).step_by(each) {
         let range = first..(first + each).min(pieces);
-        let edge = |index: usize| WIDTH * index as f64 / pieces as f64;
+        let edge = |index: usize| WIDTH * float(index) / float(pieces);
         let (x, width) = (edge(range.start), edge(range.end) - edge(range.start));
         if let Some(words) = words(range) {
             let lines: Vec<String> = words.lines().map(escaped).collect();

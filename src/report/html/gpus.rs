@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, counted, hue, none};
-use crate::base::UnitId;
+use crate::base::{UnitId, float, floor};
 use crate::report::charts::{Course, GpuSeries, NodeSeries};
 use crate::report::draw::{Plot, coordinate, escaped, percent};
 
@@ -39,7 +39,7 @@ fn of_node(course: &Course, node: &NodeSeries) -> String {
         0 => String::new(),
         len => format!(
             " · busy {} of the time",
-            percent(known.iter().sum::<f64>() / number(len))
+            percent(known.iter().sum::<f64>() / float(len))
         ),
     };
     let (name, gpus) = (escaped(node.node.as_str()), counted(count as u64, "GPU"));
@@ -48,7 +48,7 @@ fn of_node(course: &Course, node: &NodeSeries) -> String {
         "<h4>{name} <small>{gpus}{mean}</small></h4><div class=\"plot lanes\" style=\"--h:{height}px\"><div class=\"ys\">"
     );
     for (index, gpu) in node.gpus.iter().enumerate() {
-        let bottom = coordinate(100.0 * (number(count - index) - 0.5) / number(count));
+        let bottom = coordinate(100.0 * (float(count - index) - 0.5) / float(count));
         let _ = write!(out, "<span style=\"bottom:{bottom}%\">{}</span>", gpu.index);
     }
     let box_height = 10 * count;
@@ -60,11 +60,6 @@ fn of_node(course: &Course, node: &NodeSeries) -> String {
         of_gpu(&mut out, gpu, 10 * index, pieces);
     }
     out + "</svg></div>"
-}
-
-#[expect(clippy::cast_precision_loss, reason = "some hundred GPUs")]
-fn number(count: usize) -> f64 {
-    count as f64
 }
 
 fn of_gpu(out: &mut String, gpu: &GpuSeries, top: usize, pieces: usize) {
@@ -109,12 +104,6 @@ fn of_gpu(out: &mut String, gpu: &GpuSeries, top: usize, pieces: usize) {
     );
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "one of five shades"
-)]
 fn level(busy: f64) -> usize {
-    ((busy.clamp(0.0, 1.0) * LEVELS as f64) as usize).min(LEVELS - 1)
+    floor::<usize>(busy * float(LEVELS)).min(LEVELS - 1)
 }

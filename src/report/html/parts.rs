@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, float};
 use crate::report::charts::{Charts, Frame};
 use crate::report::draw::{amount, elapsed, escaped, moments, nice};
 
@@ -180,9 +180,8 @@ pub(super) fn most(series: &[Option<f64>]) -> f64 {
 }
 
 /// The mean of what is known of some pieces.
-#[expect(clippy::cast_precision_loss, reason = "some hundred pieces")]
 pub(super) fn mean(series: &[Option<f64>]) -> Option<f64> {
     let known = series.iter().flatten();
     let count = known.clone().count();
-    (count > 0).then(|| known.sum::<f64>() / count as f64)
+    (count > 0).then(|| known.sum::<f64>() / float(count))
 }

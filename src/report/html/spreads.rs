@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, counted, dot, hue, model as model_name, none, upright};
+use crate::base::float;
 use crate::report::charts::{Bin, Spread};
 use crate::report::document::Report;
 use crate::report::draw::{
@@ -110,14 +111,13 @@ fn lengths(to: f64) -> Vec<f64> {
     ticks.map(|tick| tick * length).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
 fn histogram(spread: &Spread, scale: Scale) -> String {
-    let most = spread.bins.iter().map(|bin| bin.count).max().unwrap_or(0) as f64;
+    let most = float(spread.bins.iter().map(|bin| bin.count).max().unwrap_or(0));
     let (top, rows) = upright(most.max(3.0), 3);
     let mut shapes = String::new();
     for Bin { from, to, count } in &spread.bins {
         let (left, right) = (1000.0 * scale.place(*from), 1000.0 * scale.place(*to));
-        let height = 100.0 * *count as f64 / top;
+        let height = 100.0 * float(*count) / top;
         let gap = ((right - left) * 0.08).min(4.0);
         let _ = write!(
             shapes,
@@ -129,7 +129,7 @@ fn histogram(spread: &Spread, scale: Scale) -> String {
             seconds(*from),
             seconds(*to),
             counted(*count as u64, "call"),
-            percent(*count as f64 / spread.count.max(1) as f64)
+            percent(float(*count) / float(spread.count.max(1)))
         );
     }
     let plot = Plot {

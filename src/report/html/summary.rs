@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, counted, lines};
-use crate::base::Millis;
+use crate::base::{Millis, float};
 use crate::report::charts::Course;
 use crate::report::document::{Report, Subject, outcome_lines, state_of_run};
 use crate::report::draw::{amount, coordinate, escaped, percent};
@@ -152,7 +152,6 @@ fn of_evaluation(report: &Report, found: &Evaluation) -> String {
 }
 
 /// All questions as one bar, in parts.
-#[expect(clippy::cast_precision_loss, reason = "fewer questions than 2^52")]
 fn bar(found: &Accuracy) -> String {
     let answered = found.done.saturating_sub(found.errors);
     let torn = found.torn.len();
@@ -173,7 +172,7 @@ fn bar(found: &Accuracy) -> String {
     let all: usize = parts.iter().map(|(_, _, count)| count).sum();
     let (mut bar, mut key) = (String::new(), String::new());
     for (class, word, count) in parts {
-        let width = coordinate(100.0 * count as f64 / all.max(1) as f64);
+        let width = coordinate(100.0 * float(count) / float(all.max(1)));
         let _ = write!(bar, "<i class=\"{class}\" style=\"flex:{width} 1 0\"></i>");
         let _ = write!(key, "<li><i class=\"{class}\"></i>{count} {word}</li>");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::parts::{Page, counted, dot, hue, marked, model};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, float};
 use crate::report::charts::{Course, Doing, Frame, Group, Lane, MarkKind, Span, Told};
 use crate::report::draw::{Plot, coordinate, escaped};
 
@@ -151,9 +151,8 @@ fn times(count: u64) -> String {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some hundred lanes")]
 fn share(index: usize, of: usize, less: f64) -> f64 {
-    (index as f64 - less) / of.max(1) as f64
+    (float(index) - less) / float(of.max(1))
 }
 
 /// Where a span begins and how wide it is; what is short can still be seen.

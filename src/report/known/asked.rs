@@ -1,6 +1,7 @@
 //! Calls of a model or service as the client saw them.
 
 use super::run::{Known, calls_of};
+use crate::base::float;
 use crate::knowledge::adapters::adapter;
 use crate::plan::{Group, UnitKind};
 use crate::report::tables::{Evaluation, Row, Source};
@@ -42,8 +43,7 @@ const NONE: Calls = Calls {
 };
 
 fn of_seconds(count: usize, seconds: f64) -> Option<Calls> {
-    #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
-    let mean = seconds / count as f64;
+    let mean = seconds / float(count);
     (count > 0).then_some(Calls { count, mean })
 }
 

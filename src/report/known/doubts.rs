@@ -2,8 +2,8 @@
 
 use super::classes::windows;
 use super::run::Known;
-use crate::base::bounds::LONGEST_RUN;
 use crate::base::{Millis, UnitId};
+use crate::base::{bounds::LONGEST_RUN, float};
 
 /// Less than this of the time was not seen.
 const NEARLY_ALL: f64 = 0.95;
@@ -30,7 +30,6 @@ pub fn doubts(known: &Known<'_>) -> Vec<String> {
 }
 
 /// The share of the time in which its servers were seen; none where nobody knows which it has.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds below 2^52")]
 fn seen(known: &Known<'_>) -> Option<f64> {
     let (from, until) = known.span()?;
     let clock = known.clock(from);
@@ -51,5 +50,5 @@ fn seen(known: &Known<'_>) -> Option<f64> {
             .fold(Millis::ZERO, |sum, one| Millis(sum.0 + one.length.0));
         seen.min(whole).0
     });
-    (all > 0).then(|| seen.sum::<u64>() as f64 / all as f64)
+    (all > 0).then(|| float(seen.sum::<u64>()) / float(all))
 }

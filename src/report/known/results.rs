@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::run::failed_calls;
-use crate::base::{clean, cut};
+use crate::base::{clean, cut, float};
 use crate::report::tables::{Evaluation, Row};
 use crate::report::verdict::{Calls, Class, Client, Evidence, Step};
 
@@ -87,13 +87,12 @@ fn models(tables: &Evaluation) -> Vec<(&str, Calls)> {
     all
 }
 
-#[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
 fn together(one: Calls, other: Calls) -> Calls {
     let count = one.count + other.count;
-    let seconds = one.mean * one.count as f64 + other.mean * other.count as f64;
+    let seconds = one.mean * float(one.count) + other.mean * float(other.count);
     Calls {
         count,
-        mean: seconds / count.max(1) as f64,
+        mean: seconds / float(count.max(1)),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::evidence::{EvalEvidence, Evidence};
-use crate::base::Millis;
+use crate::base::{Millis, float};
 
 /// How long the end of an evaluation is, in mean times of a question: of times that differ by a factor of two either way the
 /// slowest of dozens is some three times the mean, and half of that is waited for.
@@ -30,7 +30,7 @@ pub fn predict(evidence: &Evidence) -> Option<Prediction> {
         if eval.total == 0 || eval.done < eval.total {
             return None;
         }
-        wall += seconds(eval.ran) * evidence.speed * longer(eval);
+        wall += eval.ran.as_secs_f64() * evidence.speed * longer(eval);
     }
     wall *= overlap(&evidence.evals);
     if wall <= 0.0 {
@@ -49,13 +49,14 @@ pub fn predict(evidence: &Evidence) -> Option<Prediction> {
         1.0
     };
     let (least, most) = (1.0 / (rates * part), rates * part);
-    let whole = wall + seconds(evidence.startup);
+    let whole = wall + evidence.startup.as_secs_f64();
     let accounted = accounted(evidence);
     // At the cluster's own speed client and machine take what they take; here that counts `speed` times.
     let least = least * accounted.unwrap_or(1.0);
-    let likely = [least, most].map(|factor| millis(wall * factor + seconds(evidence.startup)));
+    let likely = [least, most]
+        .map(|factor| Millis::from_secs_f64(wall * factor + evidence.startup.as_secs_f64()));
     Some(Prediction {
-        wall: millis(whole),
+        wall: Millis::from_secs_f64(whole),
         likely: (likely[0], likely[1]),
         gpu_hours: ratio(evidence.gpus, 1) * whole / 3600.0,
         accounted,
@@ -81,7 +82,7 @@ fn overlap(evals: &[EvalEvidence]) -> f64 {
     if alone == 0 {
         return 1.0;
     }
-    seconds(Millis(together)) / seconds(Millis(alone))
+    Millis(together).as_secs_f64() / Millis(alone).as_secs_f64()
 }
 
 /// How many times longer all questions take than those that were rehearsed: a run is as many rounds as each worker has
@@ -99,30 +100,12 @@ fn workers(eval: &EvalEvidence) -> usize {
 fn accounted(evidence: &Evidence) -> Option<f64> {
     let mut worked = 0.0;
     for eval in &evidence.evals {
-        worked += seconds(eval.ran) * evidence.speed * f64::from(eval.concurrency?);
+        worked += eval.ran.as_secs_f64() * evidence.speed * f64::from(eval.concurrency?);
     }
     let served: f64 = evidence.models.iter().map(|model| model.seconds).sum();
     (worked > 0.0 && served > 0.0).then(|| (served / worked).min(1.0))
 }
 
-fn seconds(length: Millis) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds of days")]
-    let seconds = length.0 as f64 / 1000.0;
-    seconds
-}
-
-fn millis(seconds: f64) -> Millis {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "positive, and days at most"
-    )]
-    let millis = (seconds * 1000.0) as u64;
-    Millis(millis)
-}
-
 fn ratio(one: usize, other: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "numbers of questions and GPUs")]
-    let ratio = one as f64 / other.max(1) as f64;
-    ratio
+    float(one) / float(other.max(1))
 }

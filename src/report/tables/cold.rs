@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::distribution::{share, tidy};
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, float};
 use crate::report::quantile;
 
 /// A window is so long, or a twelfth of all where that is shorter.
@@ -85,18 +85,13 @@ pub fn cold(times: &mut [(Timestamp, f64)], used: usize) -> (Cold, Option<Timest
         return (Cold::Not, None);
     }
     let found = Cold::Slow {
-        lasted: seconds(until.since(first)),
+        lasted: until.since(first).as_secs_f64(),
         calls: slow.len(),
         share: share(slow.len(), used).unwrap_or_default(),
         median: tidy(median(slow) / 1000.0),
         median_at_end: tidy(end / 1000.0),
     };
     (found, Some(until))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds below 2^52")]
-fn seconds(length: Millis) -> f64 {
-    length.0 as f64 / 1000.0
 }
 
 /// Parts of the calls, each at least as long as `width` and with enough calls; what is left at the end belongs to the last.
@@ -130,9 +125,8 @@ fn median(times: &[(Timestamp, f64)]) -> f64 {
 
 /// What the median is at least, in 39 of 40 cases: the sample's quantile that lies 0.98/√n below it. Else chance alone would
 /// make every third window of widely spread times a slow one.
-#[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
 fn at_least(times: &[(Timestamp, f64)]) -> f64 {
-    of_sorted(times, 0.5 - 0.98 / (times.len() as f64).sqrt())
+    of_sorted(times, 0.5 - 0.98 / (float(times.len())).sqrt())
 }
 
 fn of_sorted(times: &[(Timestamp, f64)], q: f64) -> f64 {

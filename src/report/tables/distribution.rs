@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::base::float;
 use crate::report::quantile;
 
 /// Times in seconds, summed up as numpy would: linear percentiles, the population's deviation.
@@ -34,12 +35,11 @@ pub struct Distribution {
 
 impl Distribution {
     /// Of times in milliseconds, in any order; none of none.
-    #[expect(clippy::cast_precision_loss, reason = "fewer calls than 2^52")]
     pub fn of(milliseconds: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut times: Vec<f64> = milliseconds.into_iter().map(|ms| ms / 1000.0).collect();
         times.sort_unstable_by(f64::total_cmp);
         let (first, last) = (*times.first()?, *times.last()?);
-        let count = times.len() as f64;
+        let count = float(times.len());
         let total: f64 = times.iter().sum();
         let mean = total / count;
         let squares: f64 = times.iter().map(|time| (time - mean).powi(2)).sum();
@@ -55,7 +55,7 @@ impl Distribution {
             p50: quantile(0.50),
             p90: quantile(0.90),
             p99: quantile(0.99),
-            under_5s: tidy(under as f64 / count),
+            under_5s: tidy(float(under) / count),
             over_300s: times.len() - times.partition_point(|time| *time <= 300.0),
         })
     }
@@ -67,9 +67,8 @@ pub(super) fn tidy(number: f64) -> f64 {
 }
 
 /// `part` of `whole`, from 0 to 1; nothing of nothing.
-#[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
 pub(super) fn share(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| tidy(part as f64 / whole as f64))
+    (whole > 0).then(|| tidy(float(part) / float(whole)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::coverage::Errors;
 use super::distribution::tidy;
 use super::evaluation::Source;
 use super::rows::{Part, Row};
+use crate::base::float;
 use crate::eval::{TimedCall, Written};
 use crate::report::quantile;
 
@@ -54,8 +55,7 @@ impl Rounds {
         rounds.sort_unstable_by(f64::total_cmp);
         let max = *rounds.last()?;
         let of = |q| tidy(quantile(&rounds, q).unwrap_or_default());
-        #[expect(clippy::cast_precision_loss, reason = "fewer results than 2^52")]
-        let mean = rounds.iter().sum::<f64>() / rounds.len() as f64;
+        let mean = rounds.iter().sum::<f64>() / float(rounds.len());
         Some(Self {
             questions: rounds.len(),
             mean: tidy(mean),

@@ -12,6 +12,7 @@ use super::patch::{patch, unused};
 use super::phases::Phases;
 use super::prediction::Prediction;
 use super::text_moves::said;
+use crate::base::ceil;
 
 /// A change is worth its work from this factor, at the lower end of its interval.
 const WORTH: f64 = 1.05;
@@ -214,7 +215,7 @@ fn given(class: &Measured) -> usize {
     let Some(running) = class.running.filter(|_| class.replicas > 0) else {
         return 0;
     };
-    let kept = super::numbers::whole((running / KEPT).ceil()).max(1);
+    let kept = ceil::<usize>(running / KEPT).max(1);
     let each = class.gpus / class.replicas;
     class.replicas.saturating_sub(kept) * each
 }

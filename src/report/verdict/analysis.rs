@@ -10,10 +10,11 @@ use super::evidence::Evidence;
 use super::findings::{Findings, findings};
 use super::judge::{Judged, Limit, limit, tail_share, verdict};
 use super::measured::{Questions, all_measured, floor_hours};
-use super::numbers::{between, number, ratio, seconds};
+use super::numbers::{between, ratio};
 use super::phases::{Phases, Span, phases};
 use super::sums::Blocks;
 use super::what_if::bound;
+use crate::base::float;
 
 /// All that is said of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -101,8 +102,8 @@ fn disturbed(evidence: &Evidence) -> Option<String> {
         };
         let incidents = evidence.incidents.iter();
         let own = incidents.filter(|incident| of_class(&incident.replica));
-        let lost: f64 = own.map(|one| seconds(one.span.length())).sum();
-        ratio(lost, wall * number(class.replicas))
+        let lost: f64 = own.map(|one| one.span.length().as_secs_f64()).sum();
+        ratio(lost, wall * float(class.replicas))
     };
     evidence.classes.iter().find_map(|class| {
         let lost = share(class).filter(|lost| *lost >= DISTURBED)?;

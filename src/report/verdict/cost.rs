@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::Evidence;
-use super::numbers::{between, number, ratio};
+use super::numbers::{between, ratio};
 use super::phases::Span;
 use super::sums::Sums;
+use crate::base::float;
 
 /// GPU hours of a run, from the first start of its client on.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -35,7 +36,7 @@ pub fn cost(evidence: &Evidence) -> Option<Cost> {
     };
     let (mut all, mut idle, mut unseen) = (0.0, 0.0, 0.0);
     for class in &evidence.classes {
-        let own = number(class.gpus()) * hours;
+        let own = float(class.gpus()) * hours;
         all += own;
         match Sums::of(class, run).idle.rate() {
             Some(share) => idle += own * share,
@@ -48,8 +49,8 @@ pub fn cost(evidence: &Evidence) -> Option<Cost> {
         gpu_hours: all,
         idle_hours: idle,
         unseen_hours: unseen,
-        unused_hours: number(super::patch::unused(evidence)) * hours,
-        per_question: ratio(all, number(done) * (1.0 - error_share(evidence))),
+        unused_hours: float(super::patch::unused(evidence)) * hours,
+        per_question: ratio(all, float(done) * (1.0 - error_share(evidence))),
     })
 }
 
@@ -58,6 +59,6 @@ fn error_share(evidence: &Evidence) -> f64 {
     let client = &evidence.client;
     let share = client
         .errors
-        .and_then(|errors| ratio(number(errors), number(client.done)));
+        .and_then(|errors| ratio(float(errors), float(client.done)));
     share.unwrap_or(0.0).clamp(0.0, 1.0)
 }

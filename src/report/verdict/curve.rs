@@ -1,9 +1,9 @@
 //! How much longer a request is computed for each other that is computed beside it.
 
 use super::evidence::Class;
-use super::numbers::{number, ratio, seconds};
+use super::numbers::ratio;
 use super::phases::Phases;
-use crate::base::Chance;
+use crate::base::{Chance, float};
 
 /// What each further request adds to a step, as a share of a step with one, where it was not seen: a step reads the weights
 /// once for all of its requests, so this is little (vLLM's models on one card: some 1 to 3 %).
@@ -72,7 +72,7 @@ impl Slowdown {
                 point.weight * miss * miss
             })
             .sum();
-        let degrees = number(points.len() - 2);
+        let degrees = float(points.len() - 2);
         let error = (missed / degrees / spread).sqrt();
         match (ratio(slope, alone), ratio(error, alone)) {
             (Some(value), Some(error)) => Self::Seen {
@@ -107,7 +107,7 @@ fn points(class: &Class, phases: &Phases) -> Vec<Point> {
                 if company >= 1.0 {
                     points.push(Point {
                         company,
-                        gap: company * seconds(window.length) / tokens,
+                        gap: company * window.length.as_secs_f64() / tokens,
                         weight: tokens,
                     });
                 }

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::evidence::Evidence;
 use super::lives::Lives;
 use super::moves::counted;
-use super::numbers::{between, mean, millis, number, ratio, seconds, whole};
+use super::numbers::{between, mean, ratio};
 use super::phases::{phases, under_way};
 use super::sums::Blocks;
-use crate::base::{Chance, Millis, Timestamp};
+use crate::base::{Chance, Millis, Timestamp, float, floor, nearest};
 use crate::report::quantile;
 
 /// So many questions should have been finished by now, and none was: it stands still.
@@ -63,7 +63,7 @@ impl Eta {
     /// The same where so many hours pass in one.
     #[must_use]
     pub fn at_speed(self, speed: f64) -> Self {
-        let faster = |length| millis(seconds(length) / speed);
+        let faster = |length: Millis| Millis::from_secs_f64(length.as_secs_f64() / speed);
         match self {
             Self::Left { low, likely, high } => Self::Left {
                 low: faster(low),
@@ -123,7 +123,7 @@ pub fn eta(evidence: &Evidence) -> Eta {
         .map(|_| drawn(evidence, left, rate, lives.as_ref(), waits, &mut chance))
         .collect();
     all.sort_unstable_by(f64::total_cmp);
-    let at = |q| millis(quantile(&all, q).unwrap_or_default());
+    let at = |q| Millis::from_secs_f64(quantile(&all, q).unwrap_or_default());
     Eta::Left {
         low: at(OUTER),
         likely: at(0.5),
@@ -154,10 +154,10 @@ fn quiet(evidence: &Evidence, ends: &[Timestamp], rate: Rate) -> Option<Millis> 
     let quiet = between(*ends.last()?, evidence.until);
     // The fewer questions are under way, the longer it takes until one is finished.
     let busy = match (under_way(client, evidence.until), client.concurrency) {
-        (Some(now), Some(most)) => ratio(number(now), number(most)).unwrap_or(1.0).min(1.0),
+        (Some(now), Some(most)) => ratio(float(now), float(most)).unwrap_or(1.0).min(1.0),
         _ => 1.0,
     };
-    (quiet * rate.value * busy > STALLED).then(|| millis(quiet))
+    (quiet * rate.value * busy > STALLED).then(|| Millis::from_secs_f64(quiet))
 }
 
 /// Questions per second of late, and the standard error of its logarithm.
@@ -171,7 +171,7 @@ struct Rate {
 fn rate(evidence: &Evidence, ends: &[Timestamp]) -> Option<Rate> {
     let last = *ends.last()?;
     let ran = between(evidence.began, last);
-    let memory = (MEMORY * ran).max(ratio(REMEMBERED * ran, number(ends.len()))?);
+    let memory = (MEMORY * ran).max(ratio(REMEMBERED * ran, float(ends.len()))?);
     let weight = |end: &Timestamp| (-between(*end, last) / memory).exp();
     // The last one says up to when the others are counted: with it the rate would be too high.
     let before = &ends[..ends.len() - 1];
@@ -187,9 +187,9 @@ fn rate(evidence: &Evidence, ends: &[Timestamp]) -> Option<Rate> {
 
 /// How much slices of the run differ in what they brought, as a share of their mean; the first one, in which nobody was done yet, apart.
 fn scatter(evidence: &Evidence, ends: &[Timestamp], ran: f64) -> f64 {
-    let mut slices = vec![0.0; whole(SLICES)];
+    let mut slices = vec![0.0; nearest(SLICES)];
     for end in ends {
-        let slice = whole((between(evidence.began, *end) / ran * SLICES).floor());
+        let slice = floor::<usize>(between(evidence.began, *end) / ran * SLICES);
         let last = slices.len() - 1;
         slices[slice.min(last)] += 1.0;
     }
@@ -199,7 +199,7 @@ fn scatter(evidence: &Evidence, ends: &[Timestamp], ran: f64) -> f64 {
         .iter()
         .map(|count| (count - mean) * (count - mean))
         .sum();
-    let spread = (square / number(rest.len() - 1)).sqrt();
+    let spread = (square / float(rest.len() - 1)).sqrt();
     ratio(spread, mean).unwrap_or(1.0).min(1.0)
 }
 
@@ -215,9 +215,9 @@ fn drawn(
     let client = &evidence.client;
     let rate = rate.value * (normal(chance) * rate.error).exp();
     let Some(workers) = client.concurrency.filter(|workers| *workers > 0) else {
-        return number(left) / rate;
+        return float(left) / rate;
     };
-    let usual = number(workers) / rate;
+    let usual = float(workers) / rate;
     // The servers may be faster or slower of late; in the end all are under way, and the rate says nothing.
     let scale = match lives {
         Some(lives) if left > workers => (usual / lives.mean()).clamp(1.0 / MOST, MOST),
@@ -245,13 +245,15 @@ fn drawn(
             _ => time * chance.uniform(),
         };
         open.pop();
-        ends.push(millis(rest).0);
+        ends.push(Millis::from_secs_f64(rest).0);
     }
     let begun = ends.len();
     open.extend(ends.into_iter().map(Reverse));
     for _ in begun..left {
         let free = open.pop().map_or(0, |free| free.0);
-        open.push(Reverse(free + millis(whole_time(None, chance)).0));
+        open.push(Reverse(
+            free + Millis::from_secs_f64(whole_time(None, chance)).0,
+        ));
     }
     let ends = open.into_sorted_vec();
     // How long the longest take is known from few.
@@ -270,8 +272,8 @@ fn wound_up(
     let (mut now, mut before) = (0.0, 0.0);
     let all = ends.len();
     for (gone, end) in ends.enumerate() {
-        let end = seconds(Millis(end));
-        let busy = number(all - gone) / number(workers);
+        let end = Millis(end).as_secs_f64();
+        let busy = float(all - gone) / float(workers);
         let length = (end - before) * busy.max(1.0 - waits).min(1.0);
         now += if gone == 0 { length } else { length * stretch };
         before = end;
@@ -285,7 +287,7 @@ fn waiting(evidence: &Evidence) -> f64 {
     let blocks = Blocks::of(evidence, &parts).all();
     let classes = evidence.classes.iter().zip(&blocks.classes);
     let waiting =
-        classes.filter_map(|(class, sums)| Some(sums.waiting.rate()? * number(class.replicas)));
+        classes.filter_map(|(class, sums)| Some(sums.waiting.rate()? * float(class.replicas)));
     let waiting: f64 = waiting.sum();
     let all = blocks.flow.under_way.rate();
     all.and_then(|all| ratio(waiting, all))
@@ -310,7 +312,7 @@ mod tests {
             let ends: Vec<Timestamp> = (0..60)
                 .map(|_| {
                     now -= 10.0 * (1.0 - chance.uniform()).ln();
-                    Timestamp(millis(now).0)
+                    Timestamp(Millis::from_secs_f64(now).0)
                 })
                 .collect();
             sum += rate(&Evidence::default(), &ends).unwrap().value * 10.0;

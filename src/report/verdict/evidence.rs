@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::phases::Span;
-use crate::base::{Millis, Timestamp};
+use crate::base::{Millis, Timestamp, float};
 
 /// What is known of one evaluation and of the servers that worked for it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -127,7 +127,7 @@ pub struct Calls {
 impl Calls {
     /// The time of all of them, in seconds.
     pub fn seconds(self) -> f64 {
-        super::numbers::number(self.count) * self.mean
+        float(self.count) * self.mean
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::evidence::{Beside, Evidence, FailedCalls, Incident};
 use super::measured::Questions;
-use super::numbers::{between, millis};
+use super::numbers::between;
 use super::phases::{Span, times};
 use super::starvation::{Silent, Starved, silent, starved};
 use super::uneven::{Uneven, uneven};
@@ -97,8 +97,8 @@ fn late(evidence: &Evidence) -> (Vec<Late>, Vec<Late>) {
                 let age = between(task.began?, task.ended.unwrap_or(evidence.until));
                 (age > least).then(|| Late {
                     id: task.id.clone(),
-                    age: millis(age),
-                    median: millis(median),
+                    age: Millis::from_secs_f64(age),
+                    median: Millis::from_secs_f64(median),
                 })
             })
             .collect();

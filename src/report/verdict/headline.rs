@@ -5,8 +5,8 @@ use super::analysis::Analysis;
 use super::judge::{Judged, Limit, Verdict, at_servers};
 use super::model::Estimate;
 use super::moves::{Move, UNUSED, plural};
-use super::numbers::{number, ratio, whole};
-use crate::base::clean;
+use super::numbers::ratio;
+use crate::base::{clean, float, nearest};
 
 /// Calls wait now and then before all seats are taken, for they come by chance. Up to this share hardly any does.
 const TAKEN: f64 = 0.8;
@@ -178,7 +178,7 @@ fn more_at_once(analysis: &Analysis) -> String {
     let taken = |one: &Judged| Some((one.measured.class.clone(), one.measured.utilisation?));
     let fullest = analysis.classes.iter().filter_map(taken);
     let fullest = fullest.max_by(|one, other| one.1.total_cmp(&other.1));
-    let at_once = analysis.concurrency.map(number);
+    let at_once = analysis.concurrency.map(float);
     let at_once = at_once.or(analysis.questions.under_way);
     let room = fullest
         .zip(at_once)
@@ -189,7 +189,7 @@ fn more_at_once(analysis: &Analysis) -> String {
         }
         Some((class, times, at_once)) if times > 1.0 => format!(
             ": up to about {} at once hardly any call waits, then the places of `{class}` run out",
-            whole(times * at_once)
+            nearest::<usize>(times * at_once)
         ),
         _ => ", step by step, until calls wait".to_owned(),
     };

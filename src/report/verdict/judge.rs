@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::measured::{Measured, Questions};
-use super::numbers::{number, ratio, seconds};
+use super::numbers::ratio;
 use super::phases::Phases;
+use crate::base::float;
 
 /// Someone waits in so many of the looks, or …
 const WAITED: f64 = 0.5;
@@ -101,7 +102,7 @@ pub(super) fn verdict(class: &Measured, questions: &Questions) -> Verdict {
     let Some(each) = class.running_each().filter(|_| class.knows_queue()) else {
         // Calls under way by the client's times are those that wait, too: few of them are few in any case.
         let all = class.in_flight.filter(|_| class.replicas > 0);
-        return match all.and_then(|all| ratio(all, number(class.replicas))) {
+        return match all.and_then(|all| ratio(all, float(class.replicas))) {
             Some(each) if each < IDLE => Verdict::Idle,
             _ => Verdict::Unknown,
         };
@@ -141,7 +142,7 @@ pub(super) fn at_servers(questions: &Questions) -> Option<f64> {
 
 /// The share of the run that its end took.
 pub(super) fn tail_share(phases: &Phases, wall: f64) -> Option<f64> {
-    ratio(seconds(phases.tail?.length()), wall)
+    ratio(phases.tail?.length().as_secs_f64(), wall)
 }
 
 /// What the run is limited by. `unseen` says why nothing is known of any server, where that is so.

@@ -5,8 +5,8 @@
 //! little of what may be longer still: the last twentieth goes on at a constant rate, that at which the longest fifth was finished.
 
 use super::evidence::Evidence;
-use super::numbers::{between, number, ratio};
-use crate::base::Chance;
+use super::numbers::{between, ratio};
+use crate::base::{Chance, float};
 
 /// Finished questions below which nothing is learned.
 const ENOUGH: usize = 20;
@@ -48,7 +48,7 @@ impl Lives {
         let mut share = 1.0;
         for (index, (time, ended)) in seen.iter().enumerate() {
             if *ended {
-                share *= 1.0 - 1.0 / number(seen.len() - index);
+                share *= 1.0 - 1.0 / float(seen.len() - index);
                 steps.push((*time, share));
             }
         }
@@ -59,7 +59,7 @@ impl Lives {
         // Where none of them is finished yet, as if one were.
         let ended = longer.filter(|(_, ended)| *ended).count().max(1);
         let last = steps.last()?.0;
-        let beyond = ratio(number(ended), worked);
+        let beyond = ratio(float(ended), worked);
         if beyond.is_some() {
             steps.retain(|(_, share)| *share >= LAST);
         }
@@ -74,7 +74,7 @@ impl Lives {
 
     /// The standard error of the logarithm of the longest times.
     pub(super) fn error(&self) -> f64 {
-        1.0 / number(self.longest).sqrt()
+        1.0 / float(self.longest).sqrt()
     }
 
     /// The mean in seconds.

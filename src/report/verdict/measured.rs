@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::evidence::{Class, Evidence, Seats, SeatsBy};
 use super::network::seats_of;
-use super::numbers::{number, ratio};
+use super::numbers::ratio;
 use super::phases::Phases;
 use super::sums::{Block, Flow, Sums};
+use crate::base::float;
 
 /// A look finds someone waiting by chance; fewer such looks say nothing of seats.
 const FULL_LOOKS: usize = 5;
@@ -67,7 +68,7 @@ impl Measured {
 
     /// Calls that one replica computes.
     pub fn running_each(&self) -> Option<f64> {
-        ratio(self.running?, number(self.replicas))
+        ratio(self.running?, float(self.replicas))
     }
 
     /// Whether its own counters tell how long calls wait: without that nobody knows if more replicas help.
@@ -100,7 +101,7 @@ pub(super) fn seats(class: &Class) -> Option<Seats> {
 /// One class.
 pub(super) fn measured(class: &Class, sums: &Sums, flow: &Flow, evidence: &Evidence) -> Measured {
     let throughput = flow.throughput();
-    let all = number(class.replicas);
+    let all = float(class.replicas);
     // Who was looked at only before and after: by Little's law its counters tell what looks in between would have found.
     let running = sums.running.rate().or_else(|| sums.inference.rate());
     let running = running.map(|running| running * all);
@@ -110,7 +111,7 @@ pub(super) fn measured(class: &Class, sums: &Sums, flow: &Flow, evidence: &Evide
     let finished = sums.finished.rate().map(|rate| rate * all);
     let visits = match (finished, throughput, class.calls) {
         (Some(finished), Some(throughput), _) => ratio(finished, throughput),
-        (_, _, Some(calls)) => ratio(number(calls.count), number(evidence.client.done)),
+        (_, _, Some(calls)) => ratio(float(calls.count), float(evidence.client.done)),
         _ => None,
     };
     let service = sums.service();
@@ -118,7 +119,7 @@ pub(super) fn measured(class: &Class, sums: &Sums, flow: &Flow, evidence: &Evide
     let share = class
         .calls
         .and_then(|calls| ratio(calls.seconds(), attributed(evidence)));
-    let busy = |running: f64| ratio(running, all * number(seats?.count));
+    let busy = |running: f64| ratio(running, all * float(seats?.count));
     Measured {
         class: class.name.clone(),
         replicas: class.replicas,
@@ -154,7 +155,7 @@ fn questions_at_once(flow: &Flow, evidence: &Evidence) -> Option<f64> {
     let client = &evidence.client;
     let allowed = || {
         let most = client.total.unwrap_or(usize::MAX);
-        client.concurrency.map(|count| number(count.min(most)))
+        client.concurrency.map(|count| float(count.min(most)))
     };
     flow.under_way.rate().or_else(allowed)
 }
@@ -217,7 +218,7 @@ impl Questions {
             ratio(under_way?, computed + elsewhere * time)
         });
         let seats = classes.iter().filter_map(|class| {
-            let most = number(class.replicas) * number(class.seats?);
+            let most = float(class.replicas) * float(class.seats?);
             Some((class.class.clone(), ratio(most, class.demand?)?))
         });
         Self {

@@ -7,10 +7,10 @@ use super::curve::Slowdown;
 use super::evidence::{Class, Evidence};
 use super::measured::seats;
 use super::network::{Network, Station};
-use super::numbers::{number, ratio, whole};
+use super::numbers::ratio;
 use super::phases::Phases;
 use super::sums::{Block, Blocks, Sums};
-use crate::base::Chance;
+use crate::base::{Chance, float, nearest};
 use crate::report::quantile;
 
 /// Draws of the bootstrap; fewer where one takes long.
@@ -85,7 +85,7 @@ impl<'a> Model<'a> {
         }
         let under_way = all.flow.under_way.rate();
         let concurrency = under_way
-            .map(whole)
+            .map(nearest)
             .or(evidence.client.concurrency)
             .filter(|number| *number > 0)
             .ok_or("how many questions are under way at once is not known")?;
@@ -111,7 +111,7 @@ impl<'a> Model<'a> {
 
     /// Questions that were finished in the steady time.
     pub(super) fn done(&self) -> usize {
-        whole(self.all.flow.done)
+        nearest(self.all.flow.done)
     }
 
     /// Questions per second as they were measured.
@@ -173,7 +173,7 @@ impl<'a> Model<'a> {
     /// The standard error of the measured throughput, as a share of it.
     fn scatter(&self) -> f64 {
         let done: Vec<f64> = self.blocks.0.iter().map(|block| block.flow.done).collect();
-        let count = number(done.len());
+        let count = float(done.len());
         let mean = done.iter().sum::<f64>() / count;
         let square: f64 = done.iter().map(|done| (done - mean) * (done - mean)).sum();
         ratio((square / (count - 1.0) / count).sqrt(), mean).unwrap_or(1.0)
@@ -208,12 +208,12 @@ impl<'a> Model<'a> {
 
     fn network(&self, block: &Block, slowdowns: &[f64], replicas: &[usize]) -> Option<Network> {
         let throughput = block.flow.throughput()?;
-        let time = number(self.concurrency) / throughput;
+        let time = float(self.concurrency) / throughput;
         let mut delay = time;
         let mut stations = Vec::new();
         for index in sampled(block) {
             let (class, sums) = (&self.evidence.classes[index], &block.classes[index]);
-            let finished = sums.finished.rate()? * number(class.replicas);
+            let finished = sums.finished.rate()? * float(class.replicas);
             let station = Station {
                 visits: finished / throughput,
                 replicas: replicas[index],

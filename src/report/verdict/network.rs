@@ -6,7 +6,7 @@
 //! servers", CACM 16, 1973; load-dependent stations: Reiser and Lavenberg, JACM 27, 1980), exact where service times are
 //! exponential or servers share their time, and near it where they are neither.
 
-use super::numbers::{number, whole};
+use crate::base::{float, nearest};
 
 /// Weights below this share of the greatest are left out.
 const NOTHING: f64 = 1e-40;
@@ -38,13 +38,13 @@ impl Station {
     /// Requests per second of one server with so many requests, waiting ones included.
     fn rate(&self, requests: usize) -> f64 {
         let computed = self.seats.map_or(requests, |seats| requests.min(seats));
-        number(computed) / self.time(number(computed)).max(f64::MIN_POSITIVE)
+        float(computed) / self.time(float(computed)).max(f64::MIN_POSITIVE)
     }
 
     /// The questions per second that its seats can bring; none where nobody knows how many there are.
     pub(super) fn most(&self) -> Option<f64> {
         let one = self.rate(self.seats?);
-        (self.visits > 0.0).then(|| number(self.replicas) * one / self.visits)
+        (self.visits > 0.0).then(|| float(self.replicas) * one / self.visits)
     }
 }
 
@@ -71,14 +71,14 @@ impl Network {
         if self.population == 0 || least <= 0.0 {
             return None;
         }
-        let all = number(self.population);
+        let all = float(self.population);
         // The unit of time is free. In that of the bound on the result the sums are even, and none is too small for a number.
         let first = self
             .stations
             .iter()
             .filter(|station| station.visits > 0.0)
             .map(|station| {
-                let most = number(station.replicas) * station.rate(self.population);
+                let most = float(station.replicas) * station.rate(self.population);
                 most / station.visits
             })
             .fold(all / least, f64::min);
@@ -90,7 +90,7 @@ impl Network {
         let size = self.population;
         let mut sums = weights(size, |_| self.delay * unit, true);
         for station in &self.stations {
-            let share = station.visits / number(station.replicas.max(1));
+            let share = station.visits / float(station.replicas.max(1));
             if share <= 0.0 {
                 continue;
             }
@@ -108,7 +108,7 @@ impl Network {
 fn weights(size: usize, each: impl Fn(usize) -> f64, apart: bool) -> Vec<f64> {
     let mut logs = vec![0.0_f64];
     for n in 1..=size {
-        let time = if apart { each(n) / number(n) } else { each(n) };
+        let time = if apart { each(n) / float(n) } else { each(n) };
         logs.push(logs[n - 1] + time.max(1e-300).ln());
     }
     let greatest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -152,7 +152,7 @@ fn power(one: &[f64], times: usize) -> Vec<f64> {
 /// The seats that samples of a full server show: nine of ten were not more.
 pub(super) fn seats_of(full: &mut [f64]) -> Option<usize> {
     full.sort_unstable_by(f64::total_cmp);
-    let seats = whole(crate::report::quantile(full, 0.9)?);
+    let seats = nearest(crate::report::quantile(full, 0.9)?);
     (seats > 0).then_some(seats)
 }
 
@@ -194,7 +194,7 @@ mod tests {
         // One server and a delay of 10 s: the machine repair model, X = (1 - p0) / S.
         let (mut inverse, mut term) = (1.0, 1.0);
         for n in 0..5 {
-            term *= number(5 - n) * 0.2;
+            term *= float(5_usize - n) * 0.2;
             inverse += term;
         }
         near(

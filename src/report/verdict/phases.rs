@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::{Class, Client, Evidence};
-use super::numbers::{between, median, millis, number, ratio, seconds, whole};
-use crate::base::{Millis, Timestamp};
+use super::numbers::{between, median, ratio};
+use crate::base::{Millis, Timestamp, float, floor, nearest};
 
 /// Looks are put together over so long before the times of tokens are compared.
 const BUCKET: f64 = 60.0;
@@ -83,22 +83,22 @@ pub(super) fn phases(evidence: &Evidence) -> Phases {
         .iter()
         .filter_map(|class| cold(class, body))
         .collect();
-    let wall = seconds(whole.length());
+    let wall = whole.length().as_secs_f64();
     // All begin with the same step, so that the first round is like no other; a cold class may take more, but not the run.
     let round = mean_time(&evidence.client).unwrap_or(0.0).min(0.15 * wall);
     let slow = cold
         .iter()
-        .map(|cold| seconds(cold.length))
+        .map(|cold| cold.length.as_secs_f64())
         .fold(0.0, f64::max)
         .min(0.3 * wall);
-    let warm = Timestamp(whole.from.0 + millis(round.max(slow)).0);
+    let warm = whole.from + Millis::from_secs_f64(round.max(slow));
     let steady = Span {
         from: warm,
         until: body.until,
     };
     // Where nearly all is beginning and end, or no sample lies between them, there is nothing better than all of it.
     let unseen = sampled(evidence, whole) && !sampled(evidence, steady);
-    let steady = if unseen || seconds(steady.length()) < 0.2 * wall {
+    let steady = if unseen || steady.length().as_secs_f64() < 0.2 * wall {
         whole
     } else {
         steady
@@ -184,7 +184,7 @@ struct Bucket {
 /// still come in long after.
 fn cold(class: &Class, body: Span) -> Option<Cold> {
     let buckets = buckets(class, body);
-    let length = seconds(body.length());
+    let length = body.length().as_secs_f64();
     // The last hour, of a shorter run its second half.
     let last = (length - 3600.0).max(length / 2.0);
     let settled: Vec<f64> = buckets
@@ -212,11 +212,11 @@ fn cold(class: &Class, body: Span) -> Option<Cold> {
     let usual = tokens_of_a_call(class, body)?;
     Some(Cold {
         class: class.name.clone(),
-        until: Timestamp(body.from.0 + millis(until).0),
-        length: millis(until),
+        until: body.from + Millis::from_secs_f64(until),
+        length: Millis::from_secs_f64(until),
         first: first * usual,
         settled: settled * usual,
-        cost: millis(cost),
+        cost: Millis::from_secs_f64(cost),
     })
 }
 
@@ -232,7 +232,7 @@ fn tokens_of_a_call(class: &Class, body: Span) -> Option<f64> {
 }
 
 fn buckets(class: &Class, body: Span) -> Vec<Bucket> {
-    let count = whole(seconds(body.length()) / BUCKET) + 1;
+    let count = nearest::<usize>(body.length().as_secs_f64() / BUCKET) + 1;
     let mut sums = vec![(0.0, 0.0); count];
     for series in &class.series {
         let mut before = None;
@@ -247,16 +247,16 @@ fn buckets(class: &Class, body: Span) -> Vec<Bucket> {
             let tokens = window
                 .generated
                 .filter(|tokens| *tokens > 0.0 && company >= 0.5);
-            let index = whole((between(body.from, window.at) / BUCKET).floor());
+            let index = floor::<usize>(between(body.from, window.at) / BUCKET);
             if let (Some(tokens), Some(sum)) = (tokens, sums.get_mut(index)) {
                 sum.0 += tokens;
-                sum.1 += company * seconds(window.length);
+                sum.1 += company * window.length.as_secs_f64();
             }
         }
     }
     let bucket = |(index, (tokens, time)): (usize, (f64, f64))| {
         Some(Bucket {
-            from: number(index) * BUCKET,
+            from: float(index) * BUCKET,
             gap: ratio(time, tokens)?,
             tokens,
         })

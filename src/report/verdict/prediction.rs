@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::evidence::Evidence;
 use super::model::{Estimate, Model};
 use super::moves::Move;
-use super::numbers::{ratio, whole};
+use super::numbers::ratio;
 use super::patch::{Patch, patch};
 use super::phases::phases;
 use super::sums::Blocks;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, nearest};
 
 /// The form in which predictions are kept.
 const VERSION: u32 = 1;
@@ -102,7 +102,7 @@ pub fn compare(prediction: &Prediction, after: &Evidence) -> Compared {
         return Compared::Otherwise { why };
     }
     let flow = Blocks::of(after, &phases(after)).all().flow;
-    let done = whole(flow.done);
+    let done = nearest(flow.done);
     let too_little = Compared::TooLittle { done };
     let measured = flow
         .throughput()

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::evidence::{
     Calls, Class, Client, Evidence, Node, Seats, SeatsBy, Series, Step, Task, Window,
 };
-use super::numbers::{millis, number};
-use crate::base::{Chance, Timestamp};
+use crate::base::{Chance, Millis, Timestamp, float};
 
 /// One kind of server.
 #[derive(Debug, Clone)]
@@ -69,7 +68,7 @@ struct Server {
 
 impl Server {
     fn gap(&self, class: &Servers) -> f64 {
-        class.gap * (1.0 + class.slowdown * (number(self.running.len()) - 1.0).max(0.0))
+        class.gap * (1.0 + class.slowdown * (float(self.running.len()) - 1.0).max(0.0))
     }
 
     fn advance(&mut self, class: &Servers, now: f64) {
@@ -78,7 +77,7 @@ impl Server {
             self.tokens += tokens;
             add(
                 &mut self.window.generated,
-                tokens * number(self.running.len()),
+                tokens * float(self.running.len()),
             );
         }
         self.now = now;
@@ -101,10 +100,10 @@ impl Server {
     }
 
     fn sample(&mut self, at: f64) {
-        self.window.at = Timestamp(BEGAN.0 + millis(at).0);
-        self.window.length = millis(EVERY);
-        self.window.running = Some(number(self.running.len()));
-        self.window.waiting = Some(number(self.waiting.len()));
+        self.window.at = BEGAN + Millis::from_secs_f64(at);
+        self.window.length = Millis::from_secs_f64(EVERY);
+        self.window.running = Some(float(self.running.len()));
+        self.window.waiting = Some(float(self.waiting.len()));
         self.window.kv = Some(0.3);
         for counter in [
             &mut self.window.finished,
@@ -256,7 +255,7 @@ impl Run {
     }
 
     fn at(&self) -> Timestamp {
-        Timestamp(BEGAN.0 + millis(self.now).0)
+        BEGAN + Millis::from_secs_f64(self.now)
     }
 
     /// Some time at no server, then a call.
@@ -311,7 +310,7 @@ impl Run {
             let (count, sum) = self.calls.get(&class).copied().unwrap_or_default();
             (count > 0).then(|| Calls {
                 count,
-                mean: sum / number(count),
+                mean: sum / float(count),
             })
         };
         let named = self.setting.classes.iter().enumerate();

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::evidence::{Class, Evidence};
 use super::measured::Questions;
-use super::numbers::{between, millis, number, ratio, seconds, whole};
+use super::numbers::{between, ratio};
 use super::phases::{Span, under_way};
-use crate::base::Timestamp;
+use crate::base::{Millis, Timestamp, ceil, float, floor};
 
 /// Looks are put together over so long.
 const BUCKET: f64 = 60.0;
@@ -66,13 +66,10 @@ impl Load {
                     continue;
                 };
                 let until = between(run.from, window.at);
-                let from = (until - seconds(window.length).min(STANDS)).max(0.0);
-                let (first, last) = (
-                    whole((from / BUCKET).floor()),
-                    whole((until / BUCKET).floor()),
-                );
+                let from = (until - window.length.as_secs_f64().min(STANDS)).max(0.0);
+                let (first, last) = (floor(from / BUCKET), floor::<usize>(until / BUCKET));
                 for (bucket, slot) in own.iter_mut().enumerate().take(last + 1).skip(first) {
-                    let begin = number(bucket) * BUCKET;
+                    let begin = float(bucket) * BUCKET;
                     let length = until.min(begin + BUCKET) - from.max(begin);
                     slot.0 += length;
                     slot.1 += length * running;
@@ -97,7 +94,7 @@ impl Load {
 }
 
 fn buckets(run: Span) -> usize {
-    whole((seconds(run.length()) / BUCKET).ceil())
+    ceil(run.length().as_secs_f64() / BUCKET)
 }
 
 fn run_of(evidence: &Evidence) -> Span {
@@ -115,7 +112,7 @@ fn rows(count: usize, holds: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
         if bucket < count && holds(bucket) {
             began.get_or_insert(bucket);
         } else if let Some(first) = began.take()
-            && number(bucket - first) * BUCKET >= STARVED
+            && float(bucket - first) * BUCKET >= STARVED
         {
             found.push((first, bucket));
         }
@@ -125,7 +122,7 @@ fn rows(count: usize, holds: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
 
 fn span(run: Span, (first, behind): (usize, usize)) -> Span {
     let at = |bucket: usize| {
-        let at = run.from.0 + millis(number(bucket) * BUCKET).0;
+        let at = run.from.0 + Millis::from_secs_f64(float(bucket) * BUCKET).0;
         Timestamp(at.min(run.until.0))
     };
     Span {
@@ -147,10 +144,10 @@ pub(super) fn starved(evidence: &Evidence, questions: &Questions) -> Vec<Starved
             others
                 .filter(|(other, _)| *other != index)
                 .filter(|(_, (other, load))| {
-                    let each = load.running[bucket].map(|all| all / number(other.replicas.max(1)));
+                    let each = load.running[bucket].map(|all| all / float(other.replicas.max(1)));
                     each.is_some_and(|each| each < NOTHING)
                 })
-                .map(|(_, (other, _))| number(other.gpus()))
+                .map(|(_, (other, _))| float(other.gpus()))
                 .sum()
         };
         let share = |bucket: usize| ratio(own.in_flight(bucket)?, questions.under_way?);
@@ -160,7 +157,7 @@ pub(super) fn starved(evidence: &Evidence, questions: &Questions) -> Vec<Starved
         };
         let holds = |bucket: usize| waited_for(bucket) && idle(bucket) > 0.0;
         for row in rows(buckets(run), holds) {
-            let length = number(row.1 - row.0);
+            let length = float(row.1 - row.0);
             let mean = |of: &dyn Fn(usize) -> f64| (row.0..row.1).map(of).sum::<f64>() / length;
             found.push(Starved {
                 class: class.name.clone(),

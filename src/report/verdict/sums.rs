@@ -1,9 +1,9 @@
 //! What was sampled, added up: by class, and by blocks of time that can be drawn again.
 
 use super::evidence::{Class, Evidence, Window};
-use super::numbers::{between, number, ratio, seconds, whole};
+use super::numbers::{between, ratio};
 use super::phases::{Phases, Span, under_way};
-use crate::base::{Chance, Timestamp};
+use crate::base::{Chance, Millis, Timestamp, float, floor};
 
 /// Blocks are so long, in seconds …
 const BLOCK: f64 = 300.0;
@@ -60,7 +60,7 @@ const FULL: f64 = 0.95;
 
 impl Sums {
     fn add(&mut self, window: &Window) {
-        let length = seconds(window.length);
+        let length = window.length.as_secs_f64();
         let gauge = |value: Option<f64>| value.map(|value| value * length);
         let share = |value: Option<bool>| value.map(|value| if value { length } else { 0.0 });
         self.running.add(gauge(window.running), length);
@@ -159,22 +159,19 @@ impl Blocks {
     /// Cuts it: into pieces of five minutes, or into twelve where that would be fewer.
     pub(super) fn of(evidence: &Evidence, phases: &Phases) -> Self {
         let span = phases.steady;
-        let whole_length = seconds(span.length());
+        let whole_length = span.length().as_secs_f64();
         let length = BLOCK.min(whole_length / BLOCKS);
         if length <= 0.0 {
             return Self(Vec::new());
         }
-        let count = whole((whole_length / length).floor()).max(1);
-        let length = whole_length / number(count);
+        let count = floor::<usize>(whole_length / length).max(1);
+        let length = whole_length / float(count);
         let empty = Block {
             classes: vec![Sums::default(); evidence.classes.len()],
             ..Block::default()
         };
         let mut blocks = vec![empty; count];
-        let index = |at: Timestamp| {
-            let index = (between(span.from, at) / length).floor();
-            whole(index).min(count - 1)
-        };
+        let index = |at: Timestamp| floor::<usize>(between(span.from, at) / length).min(count - 1);
         for (number, class) in evidence.classes.iter().enumerate() {
             let windows = class.series.iter().flat_map(|series| &series.windows);
             for window in windows.filter(|window| span.has(window.at)) {
@@ -187,9 +184,9 @@ impl Blocks {
         }
         for (order, block) in blocks.iter_mut().enumerate() {
             block.flow.seconds = length;
-            let middle = (number(order) + 0.5) * length;
-            let at = Timestamp(span.from.0 + super::numbers::millis(middle).0);
-            let now = under_way(&evidence.client, at).map(|now| number(now) * length);
+            let middle = (float(order) + 0.5) * length;
+            let at = span.from + Millis::from_secs_f64(middle);
+            let now = under_way(&evidence.client, at).map(|now| float(now) * length);
             block.flow.under_way.add(now, length);
         }
         Self(blocks)

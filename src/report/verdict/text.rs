@@ -8,11 +8,10 @@ use super::eta::Eta;
 use super::evidence::SeatsBy;
 use super::judge::{Judged, Limit, Verdict, at_servers};
 use super::moves::{counted, plural};
-use super::numbers::millis;
 use super::text_findings::findings;
 use super::text_moves::{estimate, moves_text, patch};
 use super::words::{GpuTime, Pace, about, few, lasting, percent};
-use crate::base::clean;
+use crate::base::{Millis, clean};
 
 /// Time at no server is named from this share on.
 const ELSEWHERE: f64 = 0.1;
@@ -411,7 +410,7 @@ fn cost(analysis: &Analysis) -> Option<String> {
         let each = if each < 60.0 {
             lasting(each)
         } else {
-            millis(each).to_string()
+            Millis::from_secs_f64(each).to_string()
         };
         let answered = analysis.findings.errors.is_some_and(|errors| errors > 0);
         let which = if answered {

@@ -7,12 +7,11 @@ use super::evidence::{Incident, Trouble};
 use super::findings::Findings;
 use super::judge::Limit;
 use super::moves::{counted, plural};
-use super::numbers::seconds;
 use super::phases::Span;
 use super::starvation::Starved;
 use super::uneven::Uneven;
 use super::words::{few, lasting, percent};
-use crate::base::Millis;
+use crate::base::{Millis, nearest};
 
 /// An end is named from this share of the run on.
 const TAIL: f64 = 0.1;
@@ -62,11 +61,11 @@ fn starved(found: &Findings, run: Span) -> Vec<String> {
         by_class.entry(&one.class).or_default().push(one);
     }
     let line = |(class, all): (&str, Vec<&Starved>)| {
-        let total: f64 = all.iter().map(|one| seconds(one.span.length())).sum();
+        let total: f64 = all.iter().map(|one| one.span.length().as_secs_f64()).sum();
         let mean = |of: fn(&Starved) -> f64| {
             let sum: f64 = all
                 .iter()
-                .map(|one| of(one) * seconds(one.span.length()))
+                .map(|one| of(one) * one.span.length().as_secs_f64())
                 .sum();
             sum / total.max(1.0)
         };
@@ -180,8 +179,12 @@ fn troubles(found: &Findings, run: Span) -> Vec<String> {
     if let Some(errors) = found.errors.filter(|errors| *errors > 0) {
         lines.push(format!("{} ended in an error", counted(errors, "question")));
     }
-    let absent: f64 = found.absent.iter().map(|one| seconds(one.length())).sum();
-    if absent > ABSENT * seconds(run.length()) {
+    let absent: f64 = found
+        .absent
+        .iter()
+        .map(|one| one.length().as_secs_f64())
+        .sum();
+    if absent > ABSENT * run.length().as_secs_f64() {
         let what = "no client was running";
         lines.push(format!("for {} {what}", when(&found.absent, run)));
     }
@@ -203,7 +206,7 @@ fn befell(incident: &Incident, run: Span) -> String {
     };
     let calls = incident.calls.filter(|calls| *calls >= 1.0);
     let calls = calls.map_or_else(String::new, |calls| {
-        let s = plural(super::numbers::whole(calls));
+        let s = plural(nearest(calls));
         format!(", with up to {calls:.0} call{s} on it")
     });
     let over = if incident.over {

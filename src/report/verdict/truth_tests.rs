@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use insta::assert_snapshot;
 
-use super::numbers::seconds;
 use super::simulated::{Run, Servers, Setting};
 use super::*;
 use crate::base::Timestamp;
@@ -371,7 +370,7 @@ fn the_end_of_a_run_is_foretold() {
             let mut ends: Vec<Timestamp> = ends.collect();
             ends.sort_unstable();
             let mut half = Run::evidence(&Setting {
-                until: Some(seconds(ends[ends.len() / 2].since(whole.began))),
+                until: Some(ends[ends.len() / 2].since(whole.began).as_secs_f64()),
                 ..kind(seed)
             });
             let left = whole.until.since(half.until);

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::{Class, Evidence, Series};
-use super::numbers::{number, ratio};
+use super::numbers::ratio;
+use crate::base::float;
 
 /// A replica is unlike the others from this factor on …
 const UNLIKE: f64 = 1.5;
@@ -89,11 +90,11 @@ fn unlike(all: &[&Series], index: usize) -> Option<Uneven> {
     let others: Vec<&Series> = others.map(|(_, series)| *series).collect();
     let rest = others.iter().map(|series| Work::of(series));
     let rest = rest.fold(Work::default(), |sum, one| sum.plus(&one));
-    let calls = ratio(own.calls, rest.calls / number(others.len()))?;
+    let calls = ratio(own.calls, rest.calls / float(others.len()))?;
     // Of two the one that is called more is named, or the one that is never called.
     let named = others.len() > 1 || calls > 1.0 || own.calls <= 0.0;
     let often =
-        named && is_unlike(calls) && is_more_than_chance(own.calls, rest.calls, number(all.len()));
+        named && is_unlike(calls) && is_more_than_chance(own.calls, rest.calls, float(all.len()));
     let time = slower(&own, &rest);
     let wait = waits(all[index], &others, &own, &rest);
     (often || time.is_some() || wait.is_some()).then(|| Uneven {
@@ -143,6 +144,6 @@ fn waits(series: &Series, others: &[&Series], own: &Work, rest: &Work) -> Option
     });
     let looks: Vec<bool> = looks.collect();
     let longer = looks.iter().filter(|longer| **longer).count();
-    let lasts = looks.len() >= LOOKS && number(longer) >= MOST_LOOKS * number(looks.len());
+    let lasts = looks.len() >= LOOKS && float(longer) >= MOST_LOOKS * float(looks.len());
     (matters && lasts).then_some((here, there))
 }

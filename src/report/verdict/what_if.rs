@@ -7,10 +7,11 @@ use super::evidence::Evidence;
 use super::measured::attributed;
 use super::model::{Estimate, Model};
 use super::moves::{Move, moved};
-use super::numbers::{number, ratio};
+use super::numbers::ratio;
 use super::patch::{Patch, patch};
 use super::phases::phases;
 use super::prediction::Prediction;
+use crate::base::float;
 
 /// What moves of GPUs would bring.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -88,7 +89,7 @@ pub(super) fn bound(evidence: &Evidence, replicas: &[usize]) -> Option<f64> {
     for (class, &count) in evidence.classes.iter().zip(replicas) {
         if count > class.replicas {
             let share = ratio(class.calls?.seconds(), all)?;
-            left -= share * (1.0 - number(class.replicas) / number(count));
+            left -= share * (1.0 - float(class.replicas) / float(count));
         }
     }
     ratio(1.0, left)

@@ -5,7 +5,8 @@
 //! mean says how much lengths differ.
 
 use super::estimate::{Estimate, Prior};
-use super::model::{Check, Fitted, count, float, whole};
+use super::model::{Check, Fitted};
+use crate::base::{float, nearest};
 use crate::facts::Histogram;
 use crate::sim::closed_loop::Lengths;
 use crate::sim::predict::{Prediction, predict};
@@ -69,14 +70,15 @@ pub(super) fn fit(calls: &Calls, load: Load, prior: &Prior) -> Result<Fitted, St
     let replicas = load
         .replicas
         .map_or(calls.servers.len().max(1), |replicas| {
-            count(f64::from(replicas)).max(1)
+            replicas.max(1) as usize
         });
     let (mean, p90) = statistics(&calls.seconds);
     let mut fitted = assumed(calls, prior);
     fitted.load = (replicas, concurrency);
+    let clients = nearest::<usize>(concurrency).max(1);
     let simulated = |fitted: &Fitted| -> Prediction {
-        let requests = whole(float(u64::try_from(number).unwrap_or(u64::MAX)).clamp(300.0, 1500.0));
-        predict(fitted.setting(replicas, count(concurrency).max(1), requests, prior))
+        let requests = nearest(float(number).clamp(300.0, 1500.0));
+        predict(fitted.setting(replicas, clients, requests, prior))
     };
     if calls.tokens.is_empty() {
         fitted.spread = spread(&fitted, p90 / mean, &simulated);
@@ -91,7 +93,7 @@ pub(super) fn fit(calls: &Calls, load: Load, prior: &Prior) -> Result<Fitted, St
         note("; times cannot tell reading from writing"),
     );
     fitted.check = Check {
-        requests: float(u64::try_from(number).unwrap_or(u64::MAX)),
+        requests: float(number),
         mean,
         p90: Some(p90),
         predicted: simulated(&fitted),
@@ -113,7 +115,7 @@ fn assumed(calls: &Calls, prior: &Prior) -> Fitted {
         ),
         spread: Estimate::new(prior.answer_spread, ""),
         prompt: Lengths {
-            mean: whole(prior.prompt_tokens),
+            mean: nearest(prior.prompt_tokens),
             spread: 0.5,
         },
         load: (1, 1.0),
@@ -137,7 +139,7 @@ fn assumed(calls: &Calls, prior: &Prior) -> Fitted {
             .iter()
             .map(|pair| pick(pair).max(1.0).ln())
             .collect();
-        counted.count = float(u64::try_from(calls.tokens.len()).unwrap_or(u64::MAX));
+        counted.count = float(calls.tokens.len());
         counted.sum = calls.tokens.iter().map(pick).sum();
         let middle = logarithms.iter().sum::<f64>() / counted.count;
         let squares: f64 = logarithms.iter().map(|log| (log - middle).powi(2)).sum();
@@ -149,7 +151,7 @@ fn assumed(calls: &Calls, prior: &Prior) -> Fitted {
         fitted.answer = Estimate::new(answer, format!("the mean of {number} answers"));
         fitted.spread = Estimate::new(spread, "from the same");
         fitted.prompt = Lengths {
-            mean: whole(prompt).max(1),
+            mean: nearest::<u64>(prompt).max(1),
             spread: differ,
         };
     }
@@ -184,7 +186,7 @@ fn statistics(seconds: &[f64]) -> (f64, f64) {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (sorted.len() * 9).div_ceil(10).max(1);
-    let number = float(u64::try_from(sorted.len()).unwrap_or(u64::MAX));
+    let number = float(sorted.len());
     let mean = sorted.iter().sum::<f64>() / number.max(1.0);
     (mean, sorted.get(rank - 1).copied().unwrap_or_default())
 }

@@ -1,5 +1,7 @@
 //! Linear least squares with three columns and coefficients that are not negative.
 
+use crate::base::float;
+
 /// One equation: `x · coefficients ≈ y`, already weighted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Row {
@@ -50,8 +52,7 @@ fn free(rows: &[Row], columns: [bool; 3]) -> Option<Solution> {
     });
     let residual: f64 = misses.sum();
     let used = columns.iter().filter(|used| **used).count();
-    #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
-    let freedom = rows.len().saturating_sub(used).max(1) as f64;
+    let freedom = float(rows.len().saturating_sub(used).max(1));
     Some(Solution {
         coefficients,
         covariance: inverse.map(|line| line.map(|value| value * residual / freedom)),

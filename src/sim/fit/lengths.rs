@@ -64,6 +64,7 @@ fn normal(z: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::float;
     use crate::sim::lengths::drawn;
 
     fn counted(lengths: &[usize]) -> Histogram {
@@ -82,11 +83,9 @@ mod tests {
             5000,
             usize::MAX,
         ];
-        #[expect(clippy::cast_precision_loss, reason = "small")]
-        let number = |count: usize| count as f64;
         let mut histogram = Histogram {
-            count: number(lengths.len()),
-            sum: number(lengths.iter().sum()),
+            count: float(lengths.len()),
+            sum: float(lengths.iter().sum::<usize>()),
             ..Histogram::default()
         };
         for limit in limits {
@@ -94,9 +93,9 @@ mod tests {
             let limit = if limit == usize::MAX {
                 f64::INFINITY
             } else {
-                number(limit)
+                float(limit)
             };
-            histogram.bucket(limit, number(below));
+            histogram.bucket(limit, float(below));
         }
         histogram
     }

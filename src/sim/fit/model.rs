@@ -4,6 +4,7 @@ use super::estimate::{Estimate, Prior};
 use super::lengths::spread;
 use super::observed::{Observed, Series};
 use super::rates::{self, Rates};
+use crate::base::{float, nearest};
 use crate::sim::batch;
 use crate::sim::closed_loop::{Lengths, Setting};
 use crate::sim::predict::{Prediction, predict};
@@ -69,8 +70,8 @@ impl Fitted {
         let rates = batch::Rates::of(self.prefill.value, self.decode.value, self.slowdown.value);
         Setting {
             rates: batch::Rates {
-                cache: whole(value(&self.cache, prior.cache_tokens)),
-                sequences: count(value(&self.max_num_seqs, prior.max_num_seqs)),
+                cache: nearest(value(&self.cache, prior.cache_tokens)),
+                sequences: nearest(value(&self.max_num_seqs, prior.max_num_seqs)),
                 ..rates
             },
             replicas,
@@ -78,7 +79,7 @@ impl Fitted {
             requests,
             prompt: self.prompt,
             answer: Lengths {
-                mean: whole(self.answer.value).max(1),
+                mean: nearest::<u64>(self.answer.value).max(1),
                 spread: self.spread.value,
             },
             seed: SEED,
@@ -144,11 +145,11 @@ fn assemble(observed: &Observed, rates: Rates, prior: &Prior) -> Fitted {
         },
         remarks: remarks(observed),
     };
-    let concurrency = count(observed.in_flight.round()).max(1);
+    let concurrency = nearest::<usize>(observed.in_flight.round()).max(1);
     let setting = fitted.setting(
         observed.replicas.max(1),
         concurrency,
-        whole(requests.clamp(100.0, CHECKED)),
+        nearest(requests.clamp(100.0, CHECKED)),
         prior,
     );
     fitted.check.predicted = predict(setting);
@@ -202,7 +203,7 @@ fn answer_spread(observed: &Observed, prior: &Prior) -> Estimate {
 
 fn prompt(observed: &Observed, prior: &Prior) -> Lengths {
     Lengths {
-        mean: whole(observed.prompts.mean().unwrap_or(prior.prompt_tokens)).max(1),
+        mean: nearest::<u64>(observed.prompts.mean().unwrap_or(prior.prompt_tokens)).max(1),
         spread: spread(&observed.prompts).unwrap_or_default(),
     }
 }
@@ -228,24 +229,6 @@ fn remarks(observed: &Observed) -> Vec<String> {
         ));
     }
     remarks
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts, none of them negative"
-)]
-pub(super) fn whole(number: f64) -> u64 {
-    number.round().max(0.0) as u64
-}
-
-pub(super) fn count(number: f64) -> usize {
-    usize::try_from(whole(number)).unwrap_or(usize::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -116,16 +116,16 @@ fn hidden(case: Case, seed: u64) -> Setting {
     rates.cache = 3_000_000;
     rates.sequences = 128;
     let mut setting = Setting {
-        replicas: count(between(1.0, 4.9).floor()),
+        replicas: nearest(between(1.0, 4.9).floor()),
         rates,
         concurrency: 64,
         requests: REQUESTS,
         prompt: Lengths {
-            mean: whole(between(300.0, 2500.0)),
+            mean: nearest(between(300.0, 2500.0)),
             spread: between(0.2, 0.8),
         },
         answer: Lengths {
-            mean: whole(between(150.0, 700.0)),
+            mean: nearest(between(150.0, 700.0)),
             spread: between(0.3, 0.9),
         },
         seed: seed + 1000,
@@ -138,9 +138,9 @@ fn hidden(case: Case, seed: u64) -> Setting {
             let needed = 64 / u64::try_from(setting.replicas).unwrap();
             setting.rates.cache = tokens * needed * 3 / 5;
         }
-        Case::LongPrompts => setting.prompt.mean = whole(between(6_000.0, 14_000.0)),
+        Case::LongPrompts => setting.prompt.mean = nearest(between(6_000.0, 14_000.0)),
         Case::FewSeats => {
-            setting.rates.sequences = count(between(20.0, 50.0));
+            setting.rates.sequences = nearest(between(20.0, 50.0));
             setting.replicas = 1;
         }
     }

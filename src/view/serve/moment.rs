@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::base::{EvalName, Millis, clean};
+use crate::base::{EvalName, Millis, clean, float};
 use crate::run::{Event, Record};
 use crate::view::pace::rate;
 use crate::view::plain::{Weight, sentence, weight};
@@ -100,9 +100,8 @@ fn whole(length: Millis) -> String {
     Millis::from_secs(length.as_secs()).to_string()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share for people")]
 fn percent(part: usize, of: usize) -> Option<String> {
-    (of > 0).then(|| format!("{:.1} %", 100.0 * part as f64 / of as f64))
+    (of > 0).then(|| format!("{:.1} %", 100.0 * float(part) / float(of)))
 }
 
 /// A line of the log on the page.
