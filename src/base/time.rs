@@ -206,6 +206,16 @@ mod tests {
     }
 
     #[test]
+    fn seconds_are_cut_to_milliseconds() {
+        let of = |seconds| Millis::from_secs_f64(seconds).0;
+        assert_eq!([1.5, 0.0019, -1.0, f64::NAN].map(of), [1500, 1, 0, 0]);
+        assert_eq!(of(f64::INFINITY), u64::MAX);
+        assert_eq!(of(Millis(1500).as_secs_f64()), 1500);
+        assert_eq!(Millis::from(Duration::from_micros(1999)), Millis(1));
+        assert_eq!(Millis::from(Duration::MAX), Millis(u64::MAX));
+    }
+
+    #[test]
     fn durations_are_shown_for_people() {
         let shown: Vec<String> = [250, 4_200, 200_000, 3_720_000, 90_000_000]
             .map(|millis| Millis(millis).to_string())

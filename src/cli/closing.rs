@@ -26,10 +26,7 @@ pub(super) fn results(
 ) -> Result<ExitStatus, ExitStatus> {
     let mut errors = false;
     for desk in desks.iter_mut() {
-        let progress = desk.progress().map_err(|why| {
-            printer.complain(&format!("error: {why}"));
-            ExitStatus::Internal
-        })?;
+        let progress = desk.progress().map_err(|why| printer.internal(why))?;
         errors |= !progress.errors.is_empty();
     }
     printer

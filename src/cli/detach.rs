@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::args::UpArgs;
 use super::printer::Printer;
 use super::runs;
+use super::runtime;
 use super::unit_scripts::write_scripts;
 use crate::base::{Clock, ExitStatus, Generation, LaunchId, UnitId};
 use crate::facts::Observation;
@@ -41,10 +42,7 @@ pub(super) fn detach(
     let file = args.cluster.file.display();
     start(args, plan, &dir)
         .and_then(|(job, script)| follow(&dir, &job, script, &file, printer))
-        .map_err(|why| {
-            printer.complain(&format!("error: cannot start the controller: {why}"));
-            ExitStatus::Internal
-        })?
+        .map_err(|why| printer.internal(format_args!("cannot start the controller: {why}")))?
 }
 
 /// Writes the controller's script and runs it.
@@ -80,10 +78,7 @@ fn start(args: &UpArgs, plan: &Plan, dir: &RunDir) -> Result<(LaunchJob, u32), S
         epoch: None,
         scripts,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
+    let runtime = runtime::single().map_err(|error| error.to_string())?;
     failpoint("detach-before-spawn");
     let launched = runtime
         .block_on(Launchers::default().launch(&job))

@@ -42,8 +42,7 @@ pub(super) fn drive<T>(
     work: impl Future<Output = T>,
 ) -> Result<T, ExitStatus> {
     let failed = |error: std::io::Error| {
-        printer.complain(&format!("error: the system gives no thread: {error}"));
-        ExitStatus::Internal
+        printer.internal(format_args!("the system gives no thread: {error}"))
     };
     let runtime = runtime::parallel().map_err(failed)?;
     let done = runtime.block_on(async {
@@ -202,8 +201,8 @@ impl<'a> Shown<'a> {
         let how = if self.total == 0 {
             "nothing was left to download".to_owned()
         } else {
-            let took = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            format!("{} in {}", bytes(self.total), Millis(took))
+            let took = Millis::from(self.began.elapsed());
+            format!("{} in {took}", bytes(self.total))
         };
         self.printer.say(&format!("`{repo}`: {how}, {commit}"));
     }

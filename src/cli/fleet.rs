@@ -23,15 +23,11 @@ pub(super) fn of(
     dir: &RunDir,
     printer: Printer,
 ) -> Result<Arc<Fleet>, ExitStatus> {
-    let failed = |why: String| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    };
     let wanted = wanted(plan);
     if wanted.is_empty() {
         return Ok(Arc::default());
     }
-    let transports = transports(&wanted).map_err(|error| failed(error.to_string()))?;
+    let transports = transports(&wanted).map_err(|error| printer.internal(error))?;
     let mark = (dir.record(), digest_of(&dir.record()));
     let stations = wanted.into_iter().filter_map(|wanted| {
         let transport = transports.of(&wanted.name)?.clone();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::flag_cache::FlagCache;
 use super::load::Cluster;
 use super::printer::Printer;
+use super::runtime;
 use super::weights;
 use crate::base::ExitStatus;
 use crate::check;
@@ -20,22 +21,15 @@ pub(super) fn inspect(
     cluster: &Cluster,
     printer: Printer,
 ) -> Result<(Vec<Inspected>, Report), ExitStatus> {
-    let internal = |why: String| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    };
     let weights = weights::of(cluster, &BTreeSet::new());
     let runs = cluster.facts.runs.get().map(String::as_str);
     let wanted = inspections(&cluster.spec, &cluster.plan, &weights, runs);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| internal(error.to_string()))?;
+    let runtime = runtime::single().map_err(|error| printer.internal(error))?;
     let ways = wanted
         .iter()
         .map(|one| (one.name.clone(), one.access.clone()));
     let transports = Transports::new(ways, &SshSettings::default());
-    let transports = transports.map_err(|error| internal(error.to_string()))?;
+    let transports = transports.map_err(|error| printer.internal(error))?;
     let cache = FlagCache::read();
     let asks_help = wanted
         .iter()

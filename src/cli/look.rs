@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::printer::Printer;
 use super::runs::Found;
+use super::runtime;
 use crate::base::{Clock, ExitStatus, UnitId};
 use crate::facts::{Observation, ProbeOutcome, Served};
 use crate::plan::{Plan, Rung, Unit};
@@ -29,14 +30,7 @@ pub(super) struct Look {
 /// # Errors
 /// The HTTP client does not start.
 pub(super) fn at_servers(found: &Found, printer: Printer) -> Result<Vec<Look>, ExitStatus> {
-    let internal = |why: String| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| internal(error.to_string()))?;
+    let runtime = runtime::single().map_err(|error| printer.internal(error))?;
     let ((prober, asked), began) = (Prober::counted(), SystemClock.now());
     let (dirs, plan) = (UnitDirs::of_run(&found.dir), as_placed(found));
     let looks = plan.servers().map(|unit| {

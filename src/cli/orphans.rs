@@ -44,9 +44,9 @@ pub(super) fn end(
     let mut units = living;
     units.extend(dirs.units());
     let cluster = home.run_named(run).map(|dir| dir.cluster().clone());
-    let cluster = cluster.ok_or_else(|| internal("the run has no cluster", printer))?;
+    let cluster = cluster.ok_or_else(|| printer.internal("the run has no cluster"))?;
     let all: Vec<&UnitId> = units.iter().collect();
-    let folder = stop_scripts(&cluster, &all).map_err(|why| internal(&why, printer))?;
+    let folder = stop_scripts(&cluster, &all).map_err(|why| printer.internal(why))?;
     // A controller first: it must not start again what is stopped here.
     let (controller, units): (Vec<_>, Vec<_>) = units
         .into_iter()
@@ -94,9 +94,4 @@ pub(super) fn unknown_elsewhere(yaml: &Path) -> Option<String> {
             places.join(", ")
         )
     })
-}
-
-fn internal(why: &str, printer: Printer) -> ExitStatus {
-    printer.complain(&format!("error: {why}"));
-    ExitStatus::Internal
 }

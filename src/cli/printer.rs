@@ -1,8 +1,11 @@
 //! What goes to the terminal: data to stdout, everything else to stderr.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
+
+use crate::base::ExitStatus;
 
 /// How much is said on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -72,6 +75,12 @@ impl Printer {
     /// Writes a line to stderr, always: errors and warnings.
     pub fn complain(&self, text: &str) {
         self.line(text);
+    }
+
+    /// Says what is nobody's fault outside, and how the command ends for it.
+    pub fn internal(&self, why: impl Display) -> ExitStatus {
+        self.complain(&format!("error: {why}"));
+        ExitStatus::Internal
     }
 
     /// Whether stderr is a terminal that can show a live display.

@@ -86,16 +86,7 @@ fn tell(state: &mut RunState, event: Event, at: Timestamp) {
 fn ended(unit: &UnitId, seen: Observation) -> Option<Event> {
     let exit = match seen {
         Observation::Exited(exit) => exit,
-        Observation::Lost { generation, launch } => Exit {
-            generation,
-            launch,
-            code: None,
-            signal: None,
-            requested: false,
-            reason: Some("its process is gone and nothing recorded how".to_owned()),
-            tail: Vec::new(),
-            cause: None,
-        },
+        Observation::Lost { generation, launch } => Exit::lost(generation, launch),
         Observation::Running(_)
         | Observation::Queued(_)
         | Observation::Never

@@ -13,6 +13,14 @@ const KEPT: Duration = Duration::from_hours(8760);
 /// Threads for what is computed while it is downloaded: digests.
 const DOWNLOADS: usize = 4;
 
+/// A runtime of this thread alone.
+///
+/// # Errors
+/// The system gives it nothing to wait with.
+pub(super) fn single() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
 /// A runtime for a few things at once that also compute.
 ///
 /// # Errors

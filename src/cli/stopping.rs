@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 
 use super::printer::Printer;
+use super::runtime;
 use crate::base::{Epoch, ExitStatus, Millis, NodeName, RunId, UnitId};
 use crate::facts::Observation;
 use crate::world::{self, Fleet, Launchers, UnitDirs};
@@ -43,10 +44,7 @@ pub(super) struct Ended {
 impl Stop<'_> {
     /// Stops all units, and again while processes of the run show up, then ends its tmux servers.
     pub(super) fn everything(&self) -> Result<Ended, ExitStatus> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| ExitStatus::Internal)?;
+        let runtime = runtime::single().map_err(|_| ExitStatus::Internal)?;
         Ok(runtime.block_on(async {
             let silent = match self.epoch {
                 Some(epoch) => self.fleet.raise_fences(epoch).await,

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::fleet::{self, Wanted};
 use super::printer::Printer;
+use super::runtime;
 use crate::base::{EvalName, ExitStatus, UnitId};
 use crate::plan::{Endpoint, EvalPlan, Group, Plan};
 use crate::world::{Command, SharedFiles, TransportError, Transports};
@@ -28,15 +29,8 @@ pub(super) fn refuse(plan: &Plan, evals: &[EvalName], printer: Printer) -> Resul
     if wanted.is_empty() {
         return Ok(());
     }
-    let internal = |why: String| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| internal(error.to_string()))?;
-    let transports = fleet::transports(&wanted).map_err(|error| internal(error.to_string()))?;
+    let runtime = runtime::single().map_err(|error| printer.internal(error))?;
+    let transports = fleet::transports(&wanted).map_err(|error| printer.internal(error))?;
     let transports = &transports;
     let tried = wanted.iter().map(|wanted| async move {
         let transport = transports.of(&wanted.name)?;

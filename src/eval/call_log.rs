@@ -5,11 +5,9 @@ use serde_json::Value;
 use super::calls::Call;
 use super::fields;
 use super::timed::{CallTime, Lack, Names, TimedCall};
+use crate::base::bounds::{LAST_MOMENT, is_call_time};
+use crate::base::floor;
 use crate::base::{Place, Timestamp};
-use crate::base::{
-    bounds::{LAST_MOMENT, is_call_time},
-    floor,
-};
 
 /// The call of one line; none where it tells of none.
 ///

@@ -2,8 +2,9 @@
 
 use super::lines::Lines;
 use super::open_calls::{LongCalls, OpenCalls};
+use crate::base::bounds::is_call_time;
+use crate::base::nearest;
 use crate::base::{Millis, Place, Timestamp};
-use crate::base::{bounds::is_call_time, nearest};
 use crate::facts::Degraded;
 use crate::knowledge::adapters::CallLines;
 

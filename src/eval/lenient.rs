@@ -5,10 +5,8 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::base::{
-    bounds::{is_call_time, is_rounds},
-    float,
-};
+use crate::base::bounds::{is_call_time, is_rounds};
+use crate::base::float;
 
 /// A form that any value can be read into; what it does not know leaves it at its default.
 pub(super) trait Lenient: Default {

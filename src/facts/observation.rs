@@ -106,6 +106,30 @@ pub struct Exit {
     pub cause: Option<Box<LogCause>>,
 }
 
+impl Exit {
+    /// An end of which nothing else is known.
+    pub fn of(generation: Generation, launch: LaunchId) -> Self {
+        Self {
+            generation,
+            launch,
+            code: None,
+            signal: None,
+            requested: false,
+            reason: None,
+            tail: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// An end that nothing recorded.
+    pub fn lost(generation: Generation, launch: LaunchId) -> Self {
+        Self {
+            reason: Some("its process is gone and nothing recorded how".to_owned()),
+            ..Self::of(generation, launch)
+        }
+    }
+}
+
 /// The line of a log that tells why a server died, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogCause {

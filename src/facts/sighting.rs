@@ -168,14 +168,11 @@ impl UnitLine {
         match self.phase.as_str() {
             "never" => Observation::Never,
             "exited" | "refused" => Observation::Exited(Exit {
-                generation,
-                launch,
                 code: self.exit_code,
                 signal: self.signal.clone(),
                 requested: self.requested.unwrap_or_default(),
                 reason: self.reason.as_deref().map(clean),
-                tail: Vec::new(),
-                cause: None,
+                ..Exit::of(generation, launch)
             }),
             "lost" => Observation::Lost { generation, launch },
             "starting" | "running" | "stopping" => self.at_work(generation, launch),

@@ -54,14 +54,9 @@ pub(super) fn running(launch: &str) -> Observation {
 
 fn exit(code: Option<i32>, signal: Option<&str>) -> Exit {
     Exit {
-        generation: Generation(1),
-        launch: LaunchId::new("l"),
         code,
         signal: signal.map(str::to_owned),
-        requested: false,
-        reason: None,
-        tail: Vec::new(),
-        cause: None,
+        ..Exit::of(Generation(1), LaunchId::new("l"))
     }
 }
 

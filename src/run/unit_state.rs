@@ -173,14 +173,11 @@ impl RunState {
                 state.phase = UnitPhase::Exited;
                 state.died = Some(at);
                 state.exit = Some(Exit {
-                    generation: *generation,
-                    launch: state.launch.clone().unwrap_or_else(|| LaunchId::new("")),
-                    code: None,
-                    signal: None,
-                    requested: false,
                     reason: Some(why.clone()),
-                    tail: Vec::new(),
-                    cause: None,
+                    ..Exit::of(
+                        *generation,
+                        state.launch.clone().unwrap_or_else(|| LaunchId::new("")),
+                    )
                 });
             }),
             Event::Started {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::act::Act;
 use super::timed::{self, Happens as _, Length, Timed, written};
-use crate::base::Chance;
+use crate::base::{Chance, Millis};
 use crate::base::{Name, UnitId};
 use crate::plan::{Plan, UnitKind};
 
@@ -126,8 +126,7 @@ fn rounded(time: Duration, horizon: Duration) -> Duration {
         10..300 => 100,
         _ => 1000,
     };
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(millis / grain * grain)
+    Duration::from_millis(Millis::from(time).0 / grain * grain)
 }
 
 struct Draw<'a> {
@@ -143,7 +142,7 @@ impl Draw<'_> {
     }
 
     fn length(&mut self, low: Duration, high: Duration) -> Duration {
-        let [low, high] = [low, high].map(|end| u64::try_from(end.as_millis()).unwrap_or(u64::MAX));
+        let [low, high] = [low, high].map(|end| Millis::from(end).0);
         Duration::from_millis(self.chance.between(low, high.max(low)))
     }
 

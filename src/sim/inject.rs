@@ -10,7 +10,7 @@ use super::act::{Act, Blow, may_be_simulated};
 use super::control::{self, Reply, Wish};
 use super::tearing::tear;
 use super::timed::{Happens as _, Length, Timed, written};
-use crate::base::UnitId;
+use crate::base::{Millis, UnitId};
 use crate::facts::Observation;
 use crate::plan::rehearsal::CONTROL;
 use crate::plan::{Plan, Unit};
@@ -270,9 +270,7 @@ fn these_fit(unit: &Unit) -> String {
 }
 
 async fn by_http(unit: &Unit, timed: &Timed<Act>) -> Result<String, NotDone> {
-    let for_ms = timed
-        .lasts
-        .map(|lasts| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
+    let for_ms = timed.lasts.map(|lasts| Millis::from(lasts).0);
     let wish = Wish {
         kind: timed.kind.name().to_owned(),
         for_ms: for_ms.filter(|_| timed.kind.length() != Length::Moment),

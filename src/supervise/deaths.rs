@@ -4,7 +4,7 @@ use super::brain::Brain;
 use super::restart::{Again, again};
 use super::stops::Then;
 use super::tasks::Task;
-use crate::base::{Generation, LaunchId, Timestamp, UnitId};
+use crate::base::{Timestamp, UnitId};
 use crate::facts::{Exit, LogCause};
 use crate::run::{Event, GaveUp, StopWhy, UnitPhase};
 
@@ -87,20 +87,6 @@ impl Brain {
             );
             self.alarm("server-lost", Some(unit), text, now);
         }
-    }
-}
-
-/// An end that nothing recorded.
-pub(super) fn lost(generation: Generation, launch: LaunchId) -> Exit {
-    Exit {
-        generation,
-        launch,
-        code: None,
-        signal: None,
-        requested: false,
-        reason: Some("its process is gone and nothing recorded how".to_owned()),
-        tail: Vec::new(),
-        cause: None,
     }
 }
 

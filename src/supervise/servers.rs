@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::brain::Brain;
-use super::deaths::lost;
 use super::effect::Effect;
 use super::input::LaunchFailure;
 use super::stops::{EMERGE, Then};
 use super::tasks::Task;
 use crate::base::{Generation, LaunchId, NodeName, Timestamp, UnitId};
-use crate::facts::Observation;
+use crate::facts::{Exit, Observation};
 use crate::plan::{Unit, UnitKind};
 use crate::run::{Event, GaveUp, Handle, StopWhy, UnitPhase, UnitState};
 
@@ -105,7 +104,7 @@ impl Brain {
     fn note_gone(&mut self, unit: &UnitId, state: &UnitState, now: Timestamp) {
         let lives = state.phase.may_live() && state.phase != UnitPhase::Stopping;
         if let (true, Some(launch)) = (lives, state.launch.clone()) {
-            let (unit, exit) = (unit.clone(), lost(state.generation, launch));
+            let (unit, exit) = (unit.clone(), Exit::lost(state.generation, launch));
             self.record(
                 Event::Exited {
                     unit: unit.clone(),
@@ -205,7 +204,7 @@ impl Brain {
             Observation::Exited(exit) if lives => self.exited(unit, exit, now),
             Observation::Exited(_) => self.ended_while_stopping(unit, now),
             Observation::Lost { generation, launch } if lives => {
-                self.exited(unit, lost(generation, launch), now);
+                self.exited(unit, Exit::lost(generation, launch), now);
             }
             Observation::Queued(_)
             | Observation::Lost { .. }

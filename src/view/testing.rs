@@ -302,14 +302,10 @@ impl Story {
         self.tell(Event::Exited {
             unit,
             exit: Exit {
-                generation,
-                launch: LaunchId::new("l"),
                 code: Some(code),
                 signal: (code == 139).then(|| "SIGSEGV".to_owned()),
-                requested: false,
-                reason: None,
                 tail: vec![tail.to_owned()],
-                cause: None,
+                ..Exit::of(generation, LaunchId::new("l"))
             },
         })
     }

@@ -22,7 +22,7 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let anchor = anchor();
         let wall = anchor.wall + since_boot().saturating_sub(anchor.boot);
-        scaled(millis(wall), scale())
+        scaled(Millis::from(wall).0, scale())
     }
 }
 
@@ -79,10 +79,6 @@ fn since_boot() -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-fn millis(length: Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
-}
-
 fn scaled(wall: u64, scale: u32) -> Timestamp {
     if scale == 1 {
         return Timestamp(wall);
@@ -115,7 +111,7 @@ mod tests {
     #[test]
     fn the_clock_is_that_of_the_machine() {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let apart = SystemClock.now().0.abs_diff(millis(wall));
+        let apart = SystemClock.now().0.abs_diff(Millis::from(wall).0);
         assert!(apart < 60_000, "{apart} ms");
         assert_eq!(lasts(Millis(250)), Duration::from_millis(250));
     }

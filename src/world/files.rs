@@ -20,17 +20,6 @@ const IDENTITY: &str = "identity.json";
 /// What went wrong with a file of an evaluation.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// A file operation failed.
-    #[error("cannot {doing} `{path}`: {source}")]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// The system's words.
-        #[source]
-        source: io::Error,
-    },
     /// Our own file says something that cannot be.
     #[error("`{path}` cannot be read: {why}; move it away to go on with the results as they are")]
     Damaged {
@@ -39,7 +28,7 @@ pub enum FileError {
         /// What is wrong.
         why: String,
     },
-    /// A file could not be written whole.
+    /// A file operation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -47,12 +36,8 @@ pub enum FileError {
 impl FileError {
     /// For `map_err`: what was tried, where.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        let failed = StoreError::io(doing, path);
+        move |error| Self::Store(failed(error))
     }
 }
 

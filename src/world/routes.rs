@@ -123,8 +123,7 @@ impl Followed {
     /// It was looked at.
     fn looked(&mut self, now: Instant) {
         self.tally.looks += 1;
-        let gap = now.duration_since(self.last).as_millis();
-        let gap = Millis(u64::try_from(gap).unwrap_or(u64::MAX));
+        let gap = Millis::from(now.duration_since(self.last));
         self.tally.longest = self.tally.longest.max(gap);
         self.last = now;
     }

@@ -262,14 +262,8 @@ impl Thread {
         // The script begins each line with its time.
         let said = said.and_then(|line| Some(line.split_once(' ')?.1.to_owned()));
         Exit {
-            generation: awaited.generation,
-            launch: awaited.launch.clone(),
-            code: None,
-            signal: None,
-            requested: false,
             reason: Some(said.unwrap_or_else(|| "the unit script ended without a word".to_owned())),
-            tail: Vec::new(),
-            cause: None,
+            ..Exit::of(awaited.generation, awaited.launch.clone())
         }
     }
 

@@ -211,10 +211,7 @@ fn stop(
         let names: Vec<&UnitId> = units.iter().map(|(unit, _)| unit).collect();
         stop_scripts(&found.plan.cluster, &names)
     });
-    let spare = spare.transpose().map_err(|why| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    })?;
+    let spare = spare.transpose().map_err(|why| printer.internal(why))?;
     let stop = Stop {
         run: found.dir.id(),
         epoch,

@@ -10,6 +10,7 @@ use crate::cli::owners;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
+use crate::cli::runtime;
 use crate::plan::{EvalPlan, Plan, UnitKind};
 use crate::run::store::{
     Ask, Durability, Journal, Owner, Request, StoreError, Watch, read_requests,
@@ -333,10 +334,7 @@ impl Wish {
 
     /// Stops units by their scripts, all at once.
     fn stop(&self, units: &[&UnitId], epoch: Epoch) -> Result<Vec<Stopped>, ExitStatus> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| ExitStatus::Internal)?;
+        let runtime = runtime::single().map_err(|_| ExitStatus::Internal)?;
         let (run, scripts) = (self.found.dir.id(), self.found.dir.scripts());
         let launchers = Launchers::default();
         let stops = units.iter().filter_map(|id| {

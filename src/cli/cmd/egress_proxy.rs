@@ -5,6 +5,7 @@ use tokio::net::TcpListener;
 use crate::base::ExitStatus;
 use crate::cli::args::EgressProxyArgs;
 use crate::cli::printer::Printer;
+use crate::cli::runtime;
 use crate::world;
 use crate::world::egress::{List, Policy, Proxy};
 
@@ -23,10 +24,7 @@ pub(in crate::cli) fn run(
     }
     let proxy = Proxy::new(Policy::List(list), args.log.as_deref())
         .map_err(|error| refuse(ExitStatus::Refused, &error.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| ExitStatus::Internal)?;
+    let runtime = runtime::single().map_err(|_| ExitStatus::Internal)?;
     runtime.block_on(async {
         let mut signals = world::signals().map_err(|_| ExitStatus::Internal)?;
         let place = (args.host.as_str(), args.port);

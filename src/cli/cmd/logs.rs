@@ -10,6 +10,7 @@ use crate::cli::args::LogsArgs;
 use crate::cli::fleet;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
+use crate::cli::runtime;
 use crate::cli::unit_log;
 use crate::facts::Observation;
 use crate::render::{FileSet, slurm_jobs};
@@ -105,10 +106,7 @@ fn there(
 ) -> Result<ExitStatus, ExitStatus> {
     let unit = UnitId::new(&args.unit);
     let fleet = fleet::of(&found.plan, &FileSet::new(), &found.dir, printer)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| ExitStatus::Internal)?;
+    let runtime = runtime::single().map_err(|_| ExitStatus::Internal)?;
     let station = fleet.of(&unit).ok_or(ExitStatus::Internal)?;
     let text = runtime.block_on(station.tail(&unit, THERE));
     let text = text.map_err(|error| {

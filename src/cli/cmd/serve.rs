@@ -13,6 +13,7 @@ use crate::base::ExitStatus;
 use crate::cli::args::ServeArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
+use crate::cli::runtime;
 use crate::cli::verdict_lines::VerdictLines;
 use crate::run::store::{Follow, More, RunDir, StoreError};
 use crate::view::serve::{Moment, Shown, listen, serve};
@@ -27,10 +28,7 @@ pub(in crate::cli) fn run(args: &ServeArgs, printer: Printer) -> Result<ExitStat
     let dir = runs::find(args.file.as_deref(), printer)?.dir;
     let mut reader = Reader::begin(dir).map_err(|error| runs::store(&error, printer))?;
     let (sender, shown) = watch::channel(Arc::new(reader.shown.clone()));
-    let failed = |error: io::Error| {
-        printer.complain(&format!("error: {error}"));
-        ExitStatus::Internal
-    };
+    let failed = |error: io::Error| printer.internal(error);
     let thread = std::thread::Builder::new().name("reader".to_owned());
     let read = move || {
         while !sender.is_closed() {
@@ -41,10 +39,7 @@ pub(in crate::cli) fn run(args: &ServeArgs, printer: Printer) -> Result<ExitStat
         }
     };
     thread.spawn(read).map_err(failed)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failed)?;
+    let runtime = runtime::single().map_err(failed)?;
     runtime.block_on(answer(args.port, shown, printer))
 }
 
@@ -60,10 +55,8 @@ async fn answer(
         ));
         ExitStatus::Refused
     })?;
-    let failed = |error: io::Error| {
-        printer.complain(&format!("error: cannot answer browsers: {error}"));
-        ExitStatus::Internal
-    };
+    let failed =
+        |error: io::Error| printer.internal(format_args!("cannot answer browsers: {error}"));
     let port = listener.local_addr().map_err(failed)?.port();
     let mut ends = Vec::new();
     for kind in [

@@ -10,6 +10,7 @@ use crate::base::{ExitStatus, Millis};
 use crate::cli::args_sim::CaptureArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs;
+use crate::cli::runtime;
 use crate::plan::{Unit, UnitKind};
 use crate::sim::{Capture, Target};
 
@@ -24,15 +25,8 @@ pub(in crate::cli) fn run(args: &CaptureArgs, printer: Printer) -> Result<ExitSt
             targets.push(Target::of_url(server));
         }
     }
-    let internal = |why: String| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| internal(error.to_string()))?;
-    let capture = Capture::new(targets, &args.out).map_err(internal)?;
+    let runtime = runtime::single().map_err(|error| printer.internal(error))?;
+    let capture = Capture::new(targets, &args.out).map_err(|why| printer.internal(why))?;
     runtime.block_on(watch(&capture, args, printer))
 }
 

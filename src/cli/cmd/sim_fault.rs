@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::runtime::Builder;
-
 use crate::base::{ExitStatus, Millis, UnitId};
 use crate::cli::args_sim::FaultArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs;
+use crate::cli::runtime;
 use crate::plan::{Plan, Unit, UnitKind};
 use crate::sim::{self, Act, Held, NotDone, Stage};
 use crate::world::{UnitDirs, signals};
@@ -31,11 +30,8 @@ pub(in crate::cli) fn run(args: &FaultArgs, printer: Printer) -> Result<ExitStat
         return Err(ExitStatus::Refused);
     }
     let stage = Stage::new(found.plan, UnitDirs::of_run(&found.dir));
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        printer.complain(&format!("error: no runtime: {error}"));
-        ExitStatus::Internal
-    })?;
+    let runtime =
+        runtime::single().map_err(|error| printer.internal(format_args!("no runtime: {error}")))?;
     let unit = UnitId::new(args.unit.as_str());
     let done = runtime.block_on(inject(&stage, &unit, act, lasts, printer));
     done.map_err(|why| refused(why, printer))?;

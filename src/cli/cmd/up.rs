@@ -347,10 +347,7 @@ fn take(
         asked: wanted.asked(),
     };
     let changes = next.begin(desks, &wanted.args.cluster.file, printer)?;
-    let internal = |why: String| {
-        printer.complain(&format!("error: {why}"));
-        ExitStatus::Internal
-    };
+    let internal = |why: String| printer.internal(why);
     failpoint("scripts-before-write");
     let all = changes::with_retired(dir, plan, files, &changes).map_err(internal)?;
     world::write_rendered(&dir.scripts(), &all, Mode::Private).map_err(|error| match error {

@@ -244,14 +244,9 @@ impl Want {
 
     fn exit(&self, requested: bool, reason: Option<String>) -> Exit {
         Exit {
-            generation: self.generation,
-            launch: self.launch.clone(),
-            code: None,
-            signal: None,
             requested,
             reason,
-            tail: Vec::new(),
-            cause: None,
+            ..Exit::of(self.generation, self.launch.clone())
         }
     }
 }

@@ -56,14 +56,8 @@ fn exit(unit: &str, code: i32) -> Event {
     Event::Exited {
         unit: UnitId::new(unit),
         exit: Exit {
-            generation: Generation(1),
-            launch: LaunchId::new("l"),
             code: Some(code),
-            signal: None,
-            requested: false,
-            reason: None,
-            tail: Vec::new(),
-            cause: None,
+            ..Exit::of(Generation(1), LaunchId::new("l"))
         },
     }
 }

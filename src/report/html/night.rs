@@ -112,14 +112,11 @@ impl Night {
         let died = |unit: &UnitId, generation, code| Event::Exited {
             unit: unit.clone(),
             exit: Exit {
-                generation: Generation(generation),
-                launch: LaunchId::new(format!("{unit}-{generation}")),
                 code: Some(code),
-                signal: None,
-                requested: false,
-                reason: None,
-                tail: Vec::new(),
-                cause: None,
+                ..Exit::of(
+                    Generation(generation),
+                    LaunchId::new(format!("{unit}-{generation}")),
+                )
             },
         };
         let alarm = |word: &str, unit: &UnitId, text: &str| Event::Alarm {

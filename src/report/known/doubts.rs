@@ -2,8 +2,9 @@
 
 use super::classes::windows;
 use super::run::Known;
+use crate::base::bounds::LONGEST_RUN;
+use crate::base::float;
 use crate::base::{Millis, UnitId};
-use crate::base::{bounds::LONGEST_RUN, float};
 
 /// Less than this of the time was not seen.
 const NEARLY_ALL: f64 = 0.95;

@@ -403,14 +403,8 @@ fn started(unit: &str, adopted: bool) -> Event {
 
 fn exited() -> Exit {
     Exit {
-        generation: Generation(1),
-        launch: LaunchId::new("1-1-0"),
         code: Some(1),
-        signal: None,
-        requested: false,
-        reason: None,
-        tail: Vec::new(),
-        cause: None,
+        ..Exit::of(Generation(1), LaunchId::new("1-1-0"))
     }
 }
 

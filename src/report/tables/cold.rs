@@ -126,7 +126,7 @@ fn median(times: &[(Timestamp, f64)]) -> f64 {
 /// What the median is at least, in 39 of 40 cases: the sample's quantile that lies 0.98/√n below it. Else chance alone would
 /// make every third window of widely spread times a slow one.
 fn at_least(times: &[(Timestamp, f64)]) -> f64 {
-    of_sorted(times, 0.5 - 0.98 / (float(times.len())).sqrt())
+    of_sorted(times, 0.5 - 0.98 / float(times.len()).sqrt())
 }
 
 fn of_sorted(times: &[(Timestamp, f64)], q: f64) -> f64 {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::answers::{self, Message};
 use super::super::{arithmetic, tokens};
+use crate::base::float;
 
 /// Documents for one query at most.
 const MOST: usize = 100;
@@ -43,7 +44,7 @@ pub(super) fn documents(query: &str, topk: usize, tokens: usize) -> Vec<Value> {
         text: query.to_owned(),
         calls: Vec::new(),
     }]);
-    let best = 0.80 + f64::from(u32::try_from(seed % 16).unwrap_or_default()) / 100.0;
+    let best = 0.80 + float(seed % 16) / 100.0;
     let ranks = 0..u32::try_from(topk.clamp(1, MOST)).unwrap_or(1);
     ranks
         .map(|rank| {

@@ -333,14 +333,12 @@ impl Story {
 
     pub(super) fn ended(&self, unit: &str, end: End) -> Observation {
         Observation::Exited(Exit {
-            generation: self.generation(unit),
-            launch: self.launch(unit),
             code: end.code,
             signal: end.signal.map(str::to_owned),
             requested: end.requested,
             reason: end.reason.map(str::to_owned),
             tail: end.tail.iter().map(|&line| line.to_owned()).collect(),
-            cause: None,
+            ..Exit::of(self.generation(unit), self.launch(unit))
         })
     }
 

@@ -765,14 +765,9 @@ impl World {
 
     fn appear(&mut self, unit: &UnitId, generation: Generation, launch: LaunchId, fate: u64) {
         let exit = |code: Option<i32>| Exit {
-            generation,
-            launch: launch.clone(),
             code,
-            signal: None,
-            requested: false,
             reason: Some("refused".to_owned()),
-            tail: Vec::new(),
-            cause: None,
+            ..Exit::of(generation, launch.clone())
         };
         let place = self.places.get_mut(unit).unwrap();
         let newest = match &place.file {
@@ -828,14 +823,8 @@ impl World {
         };
         if recorded {
             place.file = File::Exited(Exit {
-                generation,
-                launch: life.launch.clone(),
                 code: Some(1),
-                signal: None,
-                requested: false,
-                reason: None,
-                tail: Vec::new(),
-                cause: None,
+                ..Exit::of(generation, life.launch.clone())
             });
             place.lives.clear();
         } else {
@@ -851,14 +840,9 @@ impl World {
             place.lives.clear();
             if let File::Running(generation, launch) = place.file.clone() {
                 place.file = File::Exited(Exit {
-                    generation,
-                    launch,
                     code: Some(143),
-                    signal: None,
                     requested: true,
-                    reason: None,
-                    tail: Vec::new(),
-                    cause: None,
+                    ..Exit::of(generation, launch)
                 });
                 self.changed(unit);
             }

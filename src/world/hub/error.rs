@@ -1,7 +1,7 @@
 //! What can go wrong between a hub and a cache.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::facts::HubRefusal;
 use crate::run::store::StoreError;
@@ -37,17 +37,6 @@ pub enum HubError {
         why: String,
     },
     /// A file operation failed.
-    #[error("cannot {doing} `{path}`: {source}")]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// The system's words.
-        #[source]
-        source: io::Error,
-    },
-    /// A file could not be written whole.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Whoever took us for dead downloads now.
@@ -58,11 +47,7 @@ pub enum HubError {
 impl HubError {
     /// For `map_err`: what was tried, where.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        let failed = StoreError::io(doing, path);
+        move |error| Self::Store(failed(error))
     }
 }

@@ -73,6 +73,5 @@ pub(super) fn too_late(limit: Duration) -> String {
 
 /// A length of time as people read it.
 pub(super) fn span(length: Duration) -> String {
-    let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-    Millis(millis).to_string()
+    Millis::from(length).to_string()
 }
