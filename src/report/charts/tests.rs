@@ -1,11 +1,10 @@
 //! Charts of a whole run, from its journal and its samples.
 
-#![expect(clippy::cast_precision_loss, reason = "small numbers")]
-
 use std::fmt::Write as _;
 
 use crate::base::{
     Chance, ClusterName, Epoch, EvalName, Generation, LaunchId, Millis, RunId, Timestamp, UnitId,
+    float,
 };
 use crate::facts::samples::{Amount, Head, Line, Samples, ServerLine, Spread};
 use crate::facts::{Exit, Liveness};
@@ -315,7 +314,7 @@ fn questions_are_counted_from_the_clients_start_on() {
     assert_eq!(pace.finished, 8);
     assert!((pace.mean - 4.0).abs() < 1e-9, "{}", pace.mean);
     assert_eq!(pace.per_minute[0], None);
-    let width = course.bars.width.0 as f64 / 60_000.0;
+    let width = float(course.bars.width.0) / 60_000.0;
     let sum: f64 = pace.per_minute.iter().flatten().sum();
     assert!((sum * width - 8.0).abs() < 1e-6, "{sum}");
 }
@@ -336,7 +335,7 @@ fn servers_of_a_class_are_added() {
     let mut tokens = 0.0;
     for step in 0..40_u64 {
         for (unit, running) in [("m-0", 4.0), ("m-1", 2.0)] {
-            let more = luck.between(0, 900) as f64;
+            let more = float(luck.between(0, 900));
             tokens += if step == 0 { 0.0 } else { more };
             // What had been counted before the first look came at no known time.
             samples.take(Line::Server(ServerLine {
@@ -368,7 +367,7 @@ fn servers_of_a_class_are_added() {
     assert!(one.kv.iter().all(|value| near(*value, 0.3)), "{:?}", one.kv);
     assert!(one.kv_most.iter().all(|value| near(*value, 0.4)));
     assert!(one.waiting.iter().all(Option::is_none));
-    let width = course.frame.width.0 as f64 / 1000.0;
+    let width = course.frame.width.as_secs_f64();
     let sum: f64 = one.tokens.iter().flatten().sum::<f64>() * width;
     assert!((sum - tokens).abs() < 0.01 * tokens, "{sum} of {tokens}");
 }
@@ -439,7 +438,7 @@ fn by_second(course: &Course, series: &[Option<f64>]) -> String {
         let known: Vec<f64> = second.iter().flatten().copied().collect();
         match known.len() {
             0 => "-".to_owned(),
-            count => format!("{:.1}", known.iter().sum::<f64>() / count as f64),
+            count => format!("{:.1}", known.iter().sum::<f64>() / float(count)),
         }
     });
     values.collect::<Vec<_>>().join(" ")

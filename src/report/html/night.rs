@@ -1,7 +1,6 @@
 //! A made-up night of many servers, for tests: its plan, its journal, its samples, its report.
 
 #![expect(
-    clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::too_many_lines,
@@ -12,7 +11,7 @@ use std::fmt::Write as _;
 
 use crate::base::{
     Chance, ClusterName, Epoch, EvalName, Generation, GpuIndex, LaunchId, Millis, NodeName, RunId,
-    Timestamp, UnitId,
+    Timestamp, UnitId, ceil, float, floor,
 };
 use crate::eval::{Answer, Names, Written};
 use crate::facts::samples::{Amount, GpuLoad, Head, Line, NodeLine, Samples, ServerLine};
@@ -90,7 +89,7 @@ impl Night {
 
     /// Its journal: two servers have trouble, the evaluation is held once, and for half an hour nobody watches.
     pub(super) fn records(&self, plan: &Plan) -> Vec<Record> {
-        let at = |share: f64| BEGAN + Millis((self.length.0 as f64 * share) as u64);
+        let at = |share: f64| BEGAN + Millis(floor(float(self.length.0) * share));
         let eval = EvalName::new("hle");
         let client = UnitId::eval(&eval);
         let start = |unit: &UnitId, generation| Event::LaunchIntended {
@@ -139,7 +138,7 @@ impl Night {
         ];
         for (index, unit) in plan.servers().enumerate() {
             told.push((at(0.0005), start(&unit.id, 1)));
-            told.push((at(0.006 + 0.0002 * (index % 20) as f64), ready(&unit.id, 1)));
+            told.push((at(0.006 + 0.0002 * float(index % 20)), ready(&unit.id, 1)));
         }
         told.push((at(0.011), start(&client, 1)));
         told.push((
@@ -314,7 +313,7 @@ impl Night {
             })
             .collect();
         for step in 0..self.length.0 / self.every.0 {
-            let share = step as f64 * self.every.0 as f64 / self.length.0 as f64;
+            let share = float(step) * float(self.every.0) / float(self.length.0);
             if !(0.008..0.986).contains(&share) {
                 continue;
             }
@@ -332,8 +331,7 @@ impl Night {
                 } else {
                     0.0
                 };
-                let first =
-                    step == (0.008 * self.length.0 as f64 / self.every.0 as f64).ceil() as u64;
+                let first = step == ceil::<u64>(0.008 * float(self.length.0) / float(self.every.0));
                 samples.take(Line::Server(ServerLine {
                     at: moment,
                     unit: unit.clone(),
@@ -348,7 +346,7 @@ impl Night {
                     .into(),
                     more: [(
                         Counter::GenerationTokens,
-                        Amount((load * 85.0 * self.every.0 as f64 / 1000.0).round()),
+                        Amount((load * 85.0 * self.every.as_secs_f64()).round()),
                     )]
                     .into(),
                     spread: std::collections::BTreeMap::new(),
