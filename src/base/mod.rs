@@ -32,6 +32,7 @@ pub use keys::{keys_in, mask_keys, mask_passwords, passwords_in};
 pub(crate) use number::{ceil, float, floor, nearest};
 pub use path::{FieldPath, Segment};
 pub use place::Place;
+pub(crate) use place::bracketed;
 pub use python_json::without_numbers_of_python;
 pub use secrets::Secrets;
 pub use span::Span;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::base::{Millis, Name, Place, Port, UnitId};
+use crate::base::{Millis, Name, Place, Port, UnitId, bracketed};
 use crate::diag::Report;
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
@@ -158,8 +158,7 @@ fn allowed(units: &[Unit], externals: &[ExternalPlan]) -> Vec<String> {
         ports.entry(place.host).or_default().insert(place.port);
     }
     let servers = ports.into_iter().flat_map(|(host, ports)| {
-        let bracketed = host.contains(':');
-        let host = if bracketed { format!("[{host}]") } else { host };
+        let host = bracketed(&host);
         let ranges = ranges(ports.into_iter().map(u64::from));
         let each = ranges.split(',').map(|range| format!("{host}:{range}"));
         each.collect::<Vec<_>>()

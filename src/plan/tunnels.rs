@@ -3,7 +3,7 @@
 //! One for each node and not for each server: a node lets in so many logins at once and no more, and its link breaks for
 //! all of its servers together.
 
-use crate::base::{FieldPath, Millis, NodeName, Port, UnitId};
+use crate::base::{FieldPath, Millis, NodeName, Port, UnitId, bracketed};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::Facts;
 use crate::spec::ClusterSpec;
@@ -162,14 +162,6 @@ fn forward(local: Port, unit: &Unit) -> String {
         .port
         .map(|port| format!("{}:{port}", bracketed(&unit.address)));
     format!("{LOOPBACK}:{local}:{}", place.unwrap_or_default())
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    }
 }
 
 /// The unit; none without anything to forward.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tera::{Context, Tera};
 
-use crate::base::{RunId, UnitId};
+use crate::base::{RunId, UnitId, bracketed};
 use crate::plan::{ClientConfigPlan, Endpoint, Group, Plan, UnitKind, variable};
 use crate::spec::model::ClientConfigFormat;
 
@@ -142,10 +142,7 @@ fn ready_groups<'a>(plan: &'a Plan, ready: &BTreeSet<UnitId>) -> Vec<ReadyGroup<
 
 /// Clients write `http://{ip_addr}:{port}`: an IPv6 address needs its brackets before that.
 fn shown(endpoint: &Endpoint, is_model: bool) -> ReadyEndpoint {
-    let host = match endpoint.host.as_str() {
-        host if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
-        host => host.to_owned(),
-    };
+    let host = bracketed(&endpoint.host);
     let path = if is_model { "/v1" } else { "" };
     ReadyEndpoint {
         url: format!("http://{host}:{}{path}", endpoint.port),

@@ -307,7 +307,7 @@ fn split_reasoning(
 }
 
 fn cut(
-    reasoning: Option<String>,
+    mut reasoning: Option<String>,
     rendered: Rendered,
     room: usize,
     prompt_tokens: usize,
@@ -325,26 +325,15 @@ fn cut(
         tokens::count(&call.name) + tokens::count(&call.arguments.to_string())
     });
     let total = spoken + said + called + 1;
-    if total <= room {
-        return Completion {
-            reasoning,
-            content,
-            call,
-            finish,
-            stop_reason: None,
-            tokens_in: prompt_tokens,
-            tokens_out: total,
-            parsed,
-            breaks,
-        };
+    if total > room {
+        finish = "length";
+        call = None;
+        reasoning = reasoning.map(|text| tokens::head(&text, room).to_owned());
+        let left = room.saturating_sub(spoken);
+        content = content
+            .map(|text| tokens::head(&text, left).to_owned())
+            .filter(|text| !text.is_empty());
     }
-    finish = "length";
-    call = None;
-    let reasoning = reasoning.map(|text| tokens::head(&text, room).to_owned());
-    let left = room.saturating_sub(spoken);
-    content = content
-        .map(|text| tokens::head(&text, left).to_owned())
-        .filter(|text| !text.is_empty());
     Completion {
         reasoning,
         content,
@@ -352,7 +341,7 @@ fn cut(
         finish,
         stop_reason: None,
         tokens_in: prompt_tokens,
-        tokens_out: room,
+        tokens_out: total.min(room),
         parsed,
         breaks,
     }

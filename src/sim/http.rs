@@ -160,42 +160,42 @@ fn parsed(server: &SimConfig, body: &[u8]) -> Result<Value, ApiError> {
 }
 
 async fn chat_completions(ConnectInfo(peer): From, body: Bytes) -> Response {
+    answered(peer, &body, chat_completion).await
+}
+
+async fn completions(ConnectInfo(peer): From, body: Bytes) -> Response {
+    answered(peer, &body, text_completion).await
+}
+
+async fn answered(
+    peer: Peer,
+    body: &[u8],
+    prepare: fn(&SimConfig, &Value) -> Result<Prepared, ApiError>,
+) -> Response {
     let arrived = Instant::now();
     let endpoint = peer.endpoint;
-    let body = match parsed(&endpoint.config, &body) {
+    let body = match parsed(&endpoint.config, body) {
         Ok(body) => body,
         Err(error) => return endpoint.refuse(&error),
     };
     endpoint.read_dataset().await;
-    let prepared = ChatRequest::read(endpoint.config.release, &body).and_then(|request| {
-        let model = known_model(&endpoint.config, request.model.as_deref())?;
-        let completion = chat::complete(&endpoint.config, &request)?;
-        Ok(Prepared {
-            shape: Shape::Chat,
-            model,
-            stream: request.stream,
-            include_usage: request.include_usage,
-            completion,
-        })
-    });
-    match prepared {
+    match prepare(&endpoint.config, &body) {
         Ok(prepared) => respond(endpoint, prepared, arrived).await,
         Err(error) => endpoint.refuse(&error),
     }
 }
 
-async fn completions(ConnectInfo(peer): From, body: Bytes) -> Response {
-    let arrived = Instant::now();
-    let endpoint = peer.endpoint;
-    let body = match parsed(&endpoint.config, &body) {
-        Ok(body) => body,
-        Err(error) => return endpoint.refuse(&error),
-    };
-    endpoint.read_dataset().await;
-    match text_completion(&endpoint.config, &body) {
-        Ok(prepared) => respond(endpoint, prepared, arrived).await,
-        Err(error) => endpoint.refuse(&error),
-    }
+fn chat_completion(server: &SimConfig, body: &Value) -> Result<Prepared, ApiError> {
+    let request = ChatRequest::read(server.release, body)?;
+    let model = known_model(server, request.model.as_deref())?;
+    let completion = chat::complete(server, &request)?;
+    Ok(Prepared {
+        shape: Shape::Chat,
+        model,
+        stream: request.stream,
+        include_usage: request.include_usage,
+        completion,
+    })
 }
 
 fn text_completion(server: &SimConfig, body: &Value) -> Result<Prepared, ApiError> {

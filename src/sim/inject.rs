@@ -10,11 +10,11 @@ use super::act::{Act, Blow, may_be_simulated};
 use super::control::{self, Reply, Wish};
 use super::tearing::tear;
 use super::timed::{Happens as _, Length, Timed, written};
-use crate::base::{Millis, UnitId};
+use crate::base::{Millis, UnitId, bracketed};
 use crate::facts::Observation;
 use crate::plan::rehearsal::CONTROL;
 use crate::plan::{Plan, Unit};
-use crate::world::{UnitDirs, bracketed, send_signal};
+use crate::world::{UnitDirs, send_signal};
 
 /// How long a simulated server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -49,14 +49,7 @@ impl Brain {
                     );
                     self.anew(&unit);
                 } else if state.phase.may_live() {
-                    self.record(
-                        Event::Exited {
-                            unit: unit.clone(),
-                            exit,
-                        },
-                        now,
-                    );
-                    self.died_unwatched(&unit, now);
+                    self.died_unwatched(&unit, exit, now);
                     self.anew(&unit);
                 }
             }
@@ -104,15 +97,7 @@ impl Brain {
     fn note_gone(&mut self, unit: &UnitId, state: &UnitState, now: Timestamp) {
         let lives = state.phase.may_live() && state.phase != UnitPhase::Stopping;
         if let (true, Some(launch)) = (lives, state.launch.clone()) {
-            let (unit, exit) = (unit.clone(), Exit::lost(state.generation, launch));
-            self.record(
-                Event::Exited {
-                    unit: unit.clone(),
-                    exit,
-                },
-                now,
-            );
-            self.died_unwatched(&unit, now);
+            self.died_unwatched(unit, Exit::lost(state.generation, launch), now);
         }
     }
 

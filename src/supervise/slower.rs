@@ -2,6 +2,7 @@
 
 use super::brain::Brain;
 use crate::base::{EvalName, Timestamp, UnitId};
+use crate::facts::Exit;
 use crate::run::Event;
 
 impl Brain {
@@ -28,8 +29,13 @@ impl Brain {
         self.record(slowed, now);
     }
 
-    /// An owner that comes finds a client that died meanwhile: the same holds.
-    pub(super) fn died_unwatched(&mut self, unit: &UnitId, now: Timestamp) {
+    /// An owner that comes records an end that came meanwhile; of a client that died the same holds.
+    pub(super) fn died_unwatched(&mut self, unit: &UnitId, exit: Exit, now: Timestamp) {
+        let ended = Event::Exited {
+            unit: unit.clone(),
+            exit,
+        };
+        self.record(ended, now);
         let exit = self.state.unit(unit).exit;
         let died = exit.is_some_and(|exit| !exit.requested && exit.code != Some(0));
         if let Some(eval) = self.eval_of(unit).filter(|_| died)

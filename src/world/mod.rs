@@ -66,7 +66,7 @@ pub use open_files::{look_at_files, raise_files};
 pub use own_files::{own_files, raise_open_files};
 pub use past_calls::{forget_past_calls, note_past_call, past_calls_file, read_past_calls};
 pub use ports::{PortWait, PortWatch, listeners, listening};
-pub use probe::{Asked, Prober, base_of, bracketed};
+pub use probe::{Asked, Prober, base_of};
 pub use procfs::{Process, find_marked, is_stopped, process, send_signal, terminate};
 pub use props::write_props;
 pub use pulse::Wrist;

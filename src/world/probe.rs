@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
+use crate::base::bracketed;
 use crate::facts::{ProbeFailure, ProbeOutcome};
 use crate::plan::{Rung, Unit, WarmupRequest};
 
@@ -424,16 +425,7 @@ pub(super) fn words(error: &reqwest::Error) -> String {
 /// Where a server is asked: `http://host:port`; none where it has no port.
 pub fn base_of(unit: &Unit) -> Option<String> {
     let place = unit.asked_at()?;
-    Some(format!("http://{}:{}", bracketed(&place.host), place.port))
-}
-
-/// A host as URLs have it: IPv6 addresses stand in brackets.
-pub fn bracketed(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    }
+    Some(format!("http://{place}"))
 }
 
 fn excerpt(text: &str) -> String {

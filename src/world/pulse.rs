@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::probe::{LEADS, Prober, bracketed, leads_to, words};
+use super::probe::{LEADS, Prober, leads_to, words};
 use super::procfs::life;
 use super::tree::tree_of;
 use crate::facts::{Body, Canary, Counters, Door, Look};
@@ -61,7 +61,7 @@ impl Wrist {
             _ => rungs.clone().find_map(path).map_or(Page::None, Page::Path),
         };
         Some(Self {
-            address: format!("{}:{}", bracketed(&place.host), place.port),
+            address: place.to_string(),
             tunnelled: unit.through.is_some(),
             found: Arc::default(),
             page,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::base::{ExitStatus, Millis};
+use crate::base::{ExitStatus, Millis, bracketed};
 use crate::cli::args_sim::CaptureArgs;
 use crate::cli::printer::Printer;
 use crate::cli::runs;
@@ -36,11 +36,7 @@ fn target(unit: &Unit) -> Option<Target> {
         return None;
     }
     let port = unit.port?;
-    let address = if unit.address.contains(':') {
-        format!("[{}]", unit.address)
-    } else {
-        unit.address.clone()
-    };
+    let address = bracketed(&unit.address);
     Some(Target {
         unit: unit.id.as_str().to_owned(),
         url: format!("http://{address}:{port}/metrics"),
