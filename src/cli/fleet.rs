@@ -37,7 +37,12 @@ pub(super) fn of(
             Some(jobs) => station.with_jobs(jobs),
         })
     });
-    Ok(Arc::new(Fleet::new(plan, files, stations.collect())))
+    Ok(Arc::new(Fleet::new(
+        plan,
+        files,
+        stations.collect(),
+        dir.logs(),
+    )))
 }
 
 /// All machines of a plan that are asked.

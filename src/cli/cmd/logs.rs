@@ -116,6 +116,14 @@ fn there(
         ));
         ExitStatus::Refused
     })?;
+    if text.is_empty() {
+        printer.complain(&format!(
+            "error: there is no log of `{unit}` on {}: it wrote nothing, or its log went with all that the run left there\nhelp: what was recorded of its end: toolorch events {}",
+            station.place(),
+            found.dir.id()
+        ));
+        return Err(ExitStatus::Refused);
+    }
     let text = last_lines(&text, args.lines);
     let shown = if args.raw {
         text.to_owned()
@@ -126,10 +134,13 @@ fn there(
     if !args.follow {
         return Ok(ExitStatus::Done);
     }
+    // Without the folder of the run its log stands elsewhere there.
+    let place = runtime.block_on(station.log(path));
+    let place = place.unwrap_or_else(|_| path.to_owned());
     printer.complain(&format!(
         "error: a log on {} is not followed from here\nhelp: follow it there: tail -F {}",
         station.place(),
-        path.display()
+        place.display()
     ));
     Err(ExitStatus::Refused)
 }

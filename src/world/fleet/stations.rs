@@ -1,6 +1,7 @@
 //! The nodes of a run that are reached from elsewhere, and whose units stand there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -10,11 +11,17 @@ use crate::base::{Epoch, NodeName, UnitId};
 use crate::facts::Observation;
 use crate::plan::{Plan, Unit};
 use crate::render::{FileSet, LIBRARY, NODE, SAMPLE, SLURM, job_file, tmux_sessions};
+use crate::run::store::{Mode, write_atomically};
 use crate::spec::model::LauncherKind;
+
+/// Of a log so much is kept that stands on its node alone.
+const KEPT: u64 = 1 << 20;
 
 /// All of them; empty where everything runs on this machine.
 #[derive(Debug, Default)]
 pub struct Fleet {
+    /// Where the run's logs are on this machine.
+    logs: PathBuf,
     posts: BTreeMap<NodeName, Post>,
     of_unit: BTreeMap<UnitId, NodeName>,
 }
@@ -28,9 +35,12 @@ struct Post {
 }
 
 impl Fleet {
-    /// The remote nodes of a plan, each with its part of the scripts.
-    pub fn new(plan: &Plan, files: &FileSet, stations: Vec<Station>) -> Self {
-        let mut fleet = Self::default();
+    /// The remote nodes of a plan, each with its part of the scripts. `logs` is the run's folder of logs on this machine.
+    pub fn new(plan: &Plan, files: &FileSet, stations: Vec<Station>, logs: PathBuf) -> Self {
+        let mut fleet = Self {
+            logs,
+            ..Self::default()
+        };
         let sessions = tmux_sessions(plan);
         for station in stations {
             let node = station.node().clone();
@@ -79,14 +89,35 @@ impl Fleet {
         }
     }
 
-    /// Removes what a run that is over left on its nodes; one that does not answer keeps it.
+    /// Removes what a run that is over left on its nodes, and keeps the ends of logs that stand only there; a node that does not
+    /// answer keeps all of it.
     pub async fn clear_all(&self) {
         let cleared = self.posts.values().map(|post| async {
+            self.keep_logs(post).await;
             if let Err(error) = post.station.clear().await {
                 tracing::warn!(%error, "what the run left there stays");
             }
         });
         join_all(cleared).await;
+    }
+
+    async fn keep_logs(&self, post: &Post) {
+        for unit in &post.units {
+            let here = self.logs.join(format!("{unit}.log"));
+            if here.exists() {
+                continue;
+            }
+            // One that was never started has none.
+            let Ok(end) = post.station.tail(unit, KEPT).await else {
+                continue;
+            };
+            if end.is_empty() {
+                continue;
+            }
+            if let Err(error) = write_atomically(&here, end.as_bytes(), Mode::Private) {
+                tracing::warn!(%error, "a log is not kept");
+            }
+        }
     }
 
     /// Raises the fence on all nodes at once; answers with those that could not be asked.

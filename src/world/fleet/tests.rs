@@ -17,7 +17,7 @@ use crate::spec::model::LauncherKind;
 use crate::world::transport::{
     Answer, Command, LocalTransport, NodeFile, Output, Transport, TransportError,
 };
-use crate::world::{LaunchJob, Launchers};
+use crate::world::{LaunchError, LaunchJob, Launchers};
 
 const YAML: &str = "version: 1\nname: c\nlauncher: process\nnodes: { far: { gpus: 0, transport: ssh2 } }\nservices:\n  s: { node: far, port: PORT, env: { pass: [KEY] }, command: [sh, -c, 'echo the key is $KEY; exec sleep 60'] }\n";
 
@@ -77,6 +77,11 @@ struct Yard {
 
 impl Yard {
     fn new() -> Self {
+        Self::with(b"n-1")
+    }
+
+    /// The controller's record has this digest: the node's own is that of `n-1`, where it sees the folder.
+    fn with(record: &[u8]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let run = RunId::new(
             format!("fleet-{}", dir.path().file_name().unwrap().display()).replace("-.", "-"),
@@ -93,10 +98,15 @@ impl Yard {
             NodeName::new("far"),
             run.clone(),
             Arc::new(elsewhere),
-            (mark, sha256(b"n-1")),
+            (mark, sha256(record)),
         );
         Self {
-            fleet: Arc::new(Fleet::new(&plan, &files.unwrap(), vec![station])),
+            fleet: Arc::new(Fleet::new(
+                &plan,
+                &files.unwrap(),
+                vec![station],
+                dir.path().join("logs"),
+            )),
             dir,
             run,
         }
@@ -122,6 +132,14 @@ impl Yard {
         }
     }
 
+    async fn stop(&self, launchers: &Launchers, epoch: u64) -> Result<(), LaunchError> {
+        let (unit, scripts) = (UnitId::new("s"), self.dir.path().join("scripts"));
+        let grace = crate::base::Millis(2000);
+        launchers
+            .stop(&self.run, &unit, Some(Epoch(epoch)), &scripts, grace)
+            .await
+    }
+
     async fn seen(&self) -> Observation {
         let units = [UnitId::new("s")];
         let seen = self.station().look(&units).await.unwrap();
@@ -145,6 +163,25 @@ async fn nothing_is_there_until_something_is_put_there() {
     assert!(scripts.join(".epoch-3").exists());
     yard.station().clear().await.unwrap();
     assert!(!scripts.exists());
+}
+
+#[tokio::test]
+async fn the_end_of_a_log_that_stands_there_alone_is_kept() {
+    let yard = Yard::with(b"another");
+    let launchers = Launchers::reaching(yard.fleet.clone());
+    let launched = launchers.launch(&yard.job(1)).await.unwrap();
+    assert_ne!(launched.log, yard.job(1).log);
+    let since = Instant::now();
+    while !std::fs::read_to_string(&launched.log).is_ok_and(|text| text.contains("the key")) {
+        assert!(since.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    yard.stop(&launchers, 1).await.unwrap();
+    std::fs::create_dir(yard.dir.path().join("logs")).unwrap();
+    yard.fleet.clear_all().await;
+    assert!(!launched.log.exists());
+    let kept = std::fs::read_to_string(yard.job(1).log).unwrap();
+    assert_eq!(kept, "the key is [KEY]\n");
 }
 
 #[tokio::test]
@@ -179,31 +216,16 @@ async fn a_unit_is_started_seen_stopped_and_never_started_by_an_earlier_owner() 
     let cut = yard.station().log_end(&UnitId::new("s"), 3).await.unwrap();
     assert!(!cut.lines().concat().contains("cret"), "{cut:?}");
 
-    let stop = |epoch| {
-        let (unit, scripts) = (UnitId::new("s"), yard.dir.path().join("scripts"));
-        let (launchers, run) = (&launchers, &yard.run);
-        async move {
-            launchers
-                .stop(
-                    run,
-                    &unit,
-                    Some(Epoch(epoch)),
-                    &scripts,
-                    crate::base::Millis(2000),
-                )
-                .await
-        }
-    };
     yard.fleet
         .equip(&NodeName::new("far"), Epoch(2))
         .await
         .unwrap();
-    let refused = stop(1).await.unwrap_err().to_string();
+    let refused = yard.stop(&launchers, 1).await.unwrap_err().to_string();
     assert!(
         refused.contains("superseded: epoch 1, but epoch 2 owns this run"),
         "{refused}"
     );
-    stop(2).await.unwrap();
+    yard.stop(&launchers, 2).await.unwrap();
     assert!(matches!(yard.seen().await, Observation::Exited(_)));
     assert_eq!(yard.station().marks().await.unwrap(), []);
 }
@@ -237,15 +259,7 @@ async fn a_unit_whose_state_is_gone_is_unknown_while_it_lives() {
         "nobody looks for it"
     );
     std::fs::rename(yard.dir.path().join("aside"), state.join("s")).unwrap();
-    let scripts = yard.dir.path().join("scripts");
-    let stopped = launchers.stop(
-        &yard.run,
-        &unit[0],
-        Some(Epoch(1)),
-        &scripts,
-        crate::base::Millis(2000),
-    );
-    stopped.await.unwrap();
+    yard.stop(&launchers, 1).await.unwrap();
 }
 
 #[tokio::test]

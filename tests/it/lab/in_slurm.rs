@@ -341,6 +341,14 @@ fn jobs_are_submitted_from_another_machine_that_does_not_share_the_folder() {
         (site.left(FIRST), site.left(SECOND)),
         (String::new(), String::new())
     );
+    // Their logs went with what the run left there; the ends are kept.
+    let logs = far("toolorch logs m-0 s.yaml");
+    assert_eq!(logs.code, 0, "{}", logs.err);
+    assert!(
+        logs.out.contains("Application startup complete"),
+        "{}",
+        logs.out
+    );
 }
 
 /// Asks a server for each question, once; reads where they are once, at its start.
