@@ -3,6 +3,7 @@
 #   bash doctor.sh QUESTION…        each question is a word with its operands:
 #     gpus                          (only as the first) GPUs, and who uses their memory
 #     path PATH                     what stands there
+#     programs 'NAME…'              which of them does PATH not have?
 #     disk PATH                     the space of its file system
 #     port PORT                     who listens there
 #     env KIND NAME WANT            `conda NAME`, `venv PATH` or `path -`: is it there, with which vLLM; WANT is `flags`,
@@ -63,6 +64,11 @@ gpus() {
     [[ $pid =~ ^[0-9]+$ ]] || continue
     who "$pid"; say app "$uuid" "$pid" "$used" "$OWNER" "$MARK" "$COMMAND"
   done <<<"$SMI"
+}
+look_at_programs() {
+  local name names
+  read -ra names <<<"$1"
+  for name in "${names[@]}"; do type -P -- "$name" >/dev/null || say no-program "$name"; done
 }
 look_at_path() {
   local kind=other
@@ -167,6 +173,7 @@ doctor() {
   if [[ ${1-} == gpus ]]; then shift; gpus; fi
   while (($#)); do
     case $1 in
+      programs) look_at_programs "$2"; shift 2 ;;
       path) look_at_path "$2"; shift 2 ;;
       disk) look_at_disk "$2"; shift 2 ;;
       port) look_at_port "$2"; shift 2 ;;

@@ -23,6 +23,7 @@ mod listening;
 mod names;
 mod node_disks;
 mod node_gpus;
+mod node_programs;
 mod node_queue;
 mod node_vllm;
 mod nodes;

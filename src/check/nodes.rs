@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Ctx;
-use super::{node_disks, node_gpus, node_queue, node_vllm};
+use super::{node_disks, node_gpus, node_programs, node_queue, node_vllm};
 use crate::base::{EvalName, FieldPath, NodeName};
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::{Known, NodeLook, PathKind, PortHolder};
@@ -60,6 +60,7 @@ pub fn nodes(ctx: &Ctx<'_>, weights: &Weights, looked: &[Inspected]) -> Report {
 }
 
 fn of_node(ctx: &Ctx<'_>, looked: &Looked<'_>, weights: &Weights, report: &mut Report) {
+    node_programs::check(ctx, looked, report);
     node_gpus::check(ctx, looked, report);
     node_vllm::check(ctx, looked, report);
     report.extend(open_files(ctx, looked));

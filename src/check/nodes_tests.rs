@@ -320,6 +320,31 @@ fn environments_releases_and_flags_are_those_of_the_machine() {
 }
 
 #[test]
+fn programs_that_start_units_must_be_there() {
+    let answer = format!("{FINE}no-program\ttmux\nno-program\tflock\n");
+    let yaml = YAML.replace("name: a\n", "name: a\nlauncher: tmux\n");
+    assert_snapshot!(said(&yaml, answered(&answer)), @r"
+    error[E0721]: `flock` is not on the PATH of `n`
+     --> a.yaml:6:3
+      |
+    6 |   n: { gpus: 2, gpu: H100-80GB, transport: ssh2, address: 10.0.0.1 }
+      |   ^ each unit is started and watched with it
+      |
+      = help: have it installed there: it is of util-linux, coreutils, findutils or grep
+
+    error[E0721]: `tmux` is not on the PATH of `n`
+     --> a.yaml:6:3
+      |
+    6 |   n: { gpus: 2, gpu: H100-80GB, transport: ssh2, address: 10.0.0.1 }
+      |   ^ units start in its sessions
+      |
+      = help: have tmux installed there, or write `launcher: process` for this node
+
+    error: 2 errors in a.yaml
+    ");
+}
+
+#[test]
 fn paths_disks_ports_limits_and_the_clock_are_looked_at() {
     assert_snapshot!(with(&[("/ckpt/Qwen3-8B\tdirectory", "/ckpt/Qwen3-8B\tabsent"), ("/srv/s\tdirectory", "/srv/s\tfile"), ("env.sh\tfile", "env.sh\tabsent")]), @r"
     error[E0712]: `/ckpt/Qwen3-8B` is not there on `n`

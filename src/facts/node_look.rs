@@ -26,6 +26,8 @@ pub struct NodeLook {
     pub disks: BTreeMap<String, Disk>,
     /// What stands at paths that were asked.
     pub paths: BTreeMap<String, Known<PathKind>>,
+    /// Programs that were asked and that are not on its PATH.
+    pub missing: BTreeSet<String>,
     /// Environments that were asked.
     pub envs: BTreeMap<EnvName, EnvFound>,
     /// Ports that were asked, each with who listens there.
@@ -269,6 +271,9 @@ impl NodeLook {
             }
             ["path", path, kind] => {
                 self.paths.insert(path.to_owned(), path_kind(kind));
+            }
+            ["no-program", name] => {
+                self.missing.insert(clean(name));
             }
             ["port", port] => {
                 if let Ok(port) = port.parse() {

@@ -13,6 +13,11 @@ use crate::spec::model::{Engine, LauncherKind};
 /// Where units keep their state and, where the run's folder is not shared, their logs.
 pub const STATE_DISK: &str = "/tmp";
 
+/// What the scripts of units call, beside what every shell has.
+const PROGRAMS: &str = "find flock grep setsid stat timeout";
+/// What they call with `launcher: tmux`.
+pub const TMUX: &str = "tmux";
+
 /// One machine to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
@@ -113,6 +118,12 @@ fn of_node(
         questions.push("gpus".to_owned());
     }
     let mut ask = |words: &[&str]| questions.extend(words.iter().map(|word| clean(word)));
+    let in_tmux = units.iter().any(|unit| unit.launcher == LauncherKind::Tmux);
+    if in_tmux {
+        ask(&["programs", &format!("{PROGRAMS} {TMUX}")]);
+    } else {
+        ask(&["programs", PROGRAMS]);
+    }
     let paths: BTreeSet<String> = units
         .iter()
         .flat_map(|unit| paths_of(spec, unit))
@@ -217,11 +228,11 @@ mod tests {
             writeln!(text, "{}: {}", one.name, one.questions.join(" ")).unwrap();
         }
         insta::assert_snapshot!(text, @r"
-        research-secure-05: gpus path /ckpt/nvidia/Nemotron-Orchestrator-8B/ path ~ disk /tmp port 1800 port 1801 port 1802 port 1803 env conda vllm1 flags
-        research-secure-11: gpus path ~ disk /tmp port 1810 port 1811 port 1812 port 1813 port 1814 port 1815 port 1816 port 1817 env conda vllm1 flags
-        research-secure-12: gpus path ~ disk /tmp port 1820 port 1821 port 1822 port 1823 port 1824 port 1825 port 1826 port 1827 env conda vllm1 flags
-        research-secure-13: gpus path ~/ToolOrchestra/evaluation disk /tmp port 8765 port 8766 env conda retriever -
-        controller: path /home/user/ToolOrchestra/evaluation path ~/ToolOrchestra/setup_envs.sh disk /home/user/ToolOrchestra/evaluation/outputs_oss_frames_full_new disk /home/user/ToolOrchestra/evaluation/outputs_oss_hle_full_new disk /tmp env conda vllm1 -
+        research-secure-05: gpus programs find flock grep setsid stat timeout tmux path /ckpt/nvidia/Nemotron-Orchestrator-8B/ path ~ disk /tmp port 1800 port 1801 port 1802 port 1803 env conda vllm1 flags
+        research-secure-11: gpus programs find flock grep setsid stat timeout tmux path ~ disk /tmp port 1810 port 1811 port 1812 port 1813 port 1814 port 1815 port 1816 port 1817 env conda vllm1 flags
+        research-secure-12: gpus programs find flock grep setsid stat timeout tmux path ~ disk /tmp port 1820 port 1821 port 1822 port 1823 port 1824 port 1825 port 1826 port 1827 env conda vllm1 flags
+        research-secure-13: gpus programs find flock grep setsid stat timeout tmux path ~/ToolOrchestra/evaluation disk /tmp port 8765 port 8766 env conda retriever -
+        controller: programs find flock grep setsid stat timeout path /home/user/ToolOrchestra/evaluation path ~/ToolOrchestra/setup_envs.sh disk /home/user/ToolOrchestra/evaluation/outputs_oss_frames_full_new disk /home/user/ToolOrchestra/evaluation/outputs_oss_hle_full_new disk /tmp env conda vllm1 -
         SLURM here: partition batch slurm gpu-31-10
         ");
     }

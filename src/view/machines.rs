@@ -68,6 +68,9 @@ fn block(one: &Inspected) -> String {
             ),
         );
     }
+    for program in &look.missing {
+        row("program", format!("{program}: not on PATH"));
+    }
     for (path, kind) in &look.paths {
         let kind = match kind {
             Known::Known(kind) => format!("{kind:?}").to_lowercase(),

@@ -282,13 +282,18 @@ fn the_script_answers_by_hand() {
             "disk",
             "/no/such",
             "nonsense",
+            "programs",
+            "flock no-such-program",
         ])
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     has(&text, "path\t/a?b?c\tabsent\n");
     has(&text, "disk\t/no/such\t/\t");
-    has(&text, "unknown-question\tnonsense\n");
+    has(
+        &text,
+        "unknown-question\tnonsense\nno-program\tno-such-program\n",
+    );
     assert!(text.lines().last().unwrap().starts_with("end\t"), "{text}");
     assert_eq!(output.status.code(), Some(0));
 }

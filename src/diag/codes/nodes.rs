@@ -116,4 +116,10 @@ pub(super) const ROWS: &[CodeInfo] = &[
         title: "what only the job will show",
         text: "Nodes that SLURM gives out are not looked at beforehand: that would take one. SLURM is asked about them instead.",
     },
+    CodeInfo {
+        code: "E0721",
+        title: "a program that starts units is not there",
+        text: "Units are started and watched by bash scripts, which need `flock`, `setsid`, `stat`, `timeout`, `find` and `grep`; with \
+               `launcher: tmux` tmux as well. The machine's PATH has none that may be executed.",
+    },
 ];
