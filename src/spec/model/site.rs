@@ -40,7 +40,8 @@ pub struct Slurm {
     pub constraint: Option<String>,
     /// Nodes to avoid.
     pub exclude: Option<String>,
-    /// The login node from which jobs are submitted. Default: this machine.
+    /// The login node from which jobs are submitted: a node of this file, whose `ssh` and `transport` hold (it may have no GPUs:
+    /// `gpus: 0`), or `[USER@]HOST[:PORT]`. Default: this machine.
     pub login: Option<String>,
     /// Submit a successor before the time limit ends.
     pub renew: Option<bool>,

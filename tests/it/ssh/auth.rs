@@ -154,6 +154,19 @@ fn the_one_key_of_the_yaml_is_used(kind: Kind) {
     }
 }
 
+#[test]
+fn a_key_of_the_yaml_that_is_not_there_is_named() {
+    let sshd = Sshd::start(&[]);
+    let target = SshTarget {
+        identity: Some(sshd.path("gone").to_str().unwrap().to_owned()),
+        ..SshTarget::host("node")
+    };
+    let text = told(&sshd, &Node::at(&sshd, Kind::Ssh2, target).refuses());
+    let tried =
+        "tried: /DIR/gone is not there; no agent (SSH_AUTH_SOCK is not set); name the right key";
+    assert!(text.contains(tried), "{text}");
+}
+
 fn the_key_of_the_yaml_may_be_in_the_agent(kind: Kind) {
     let sshd = Sshd::start(&[]);
     let agent = Agent::start(&sshd, &["id"]);

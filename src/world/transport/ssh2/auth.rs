@@ -91,9 +91,17 @@ impl Login<'_> {
     }
 
     fn by_keys(&mut self) -> Result<Attempt, LinkError> {
-        let files: Vec<KeyFile> = (self.hop.identities.iter())
-            .filter_map(|path| KeyFile::find(path))
-            .collect();
+        let mut files = Vec::new();
+        for path in &self.hop.identities {
+            match KeyFile::find(path) {
+                Some(file) => files.push(file),
+                // Of those that are there by default most are not.
+                None if self.hop.identities_only => {
+                    self.tried.push(format!("{} is not there", path.display()));
+                }
+                None => {}
+            }
+        }
         let mut in_agent = Vec::new();
         match self.by_agent(&files, &mut in_agent)? {
             Attempt::Next => {}
