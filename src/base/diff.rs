@@ -9,12 +9,37 @@ const AROUND: usize = 3;
 /// relative, and with `git apply` there.
 pub fn unified_diff(name: &str, old: &str, new: &str) -> String {
     // A first part that both programs take for the folder: one strips it, the other goes there.
-    let name = format!("./{name}");
+    let name = header(&format!("./{name}"));
     TextDiff::from_lines(old, new)
         .unified_diff()
         .context_radius(AROUND)
         .header(&name, &name)
         .to_string()
+}
+
+/// A name as both programs read it: what would end it stands as in C, and behind a blank the name ends with a tab alone.
+fn header(name: &str) -> String {
+    let needs_quotes = |c: char| c.is_control() || c == '"' || c == '\\';
+    if !name.contains(needs_quotes) {
+        let end = if name.contains(' ') { "\t" } else { "" };
+        return format!("{name}{end}");
+    }
+    let mut quoted = "\"".to_owned();
+    for c in name.chars() {
+        match c {
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                let mut bytes = [0; 4];
+                let bytes = c.encode_utf8(&mut bytes).bytes();
+                quoted.extend(bytes.map(|byte| format!("\\{byte:03o}")));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
 }
 
 #[cfg(test)]

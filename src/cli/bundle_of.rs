@@ -43,7 +43,7 @@ pub(super) fn of(run: &Found, kept: Kept) -> Result<(Bundle, Vec<String>), Store
         )),
     }
     files.extend(ids(&run.plan, &kept));
-    let made = report_of::of_run(run, kept, BINS);
+    let made = report_of::of_run(run, kept, BINS, None);
     if made.is_worse {
         doubts.push("results changed after this run ended, and what they were was not kept: the report and `ids` tell of what is there now".to_owned());
     }

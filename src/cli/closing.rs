@@ -78,12 +78,20 @@ fn summary_of(desk: &mut EvalDesk, run: &RunState) -> Option<Summary> {
     let due = desk.counts().map_or(0, |counts| counts.due);
     let progress = desk.progress().ok()?;
     let state = run.evals.get(desk.name());
+    let calls = desk.calls();
+    let mark = run.books.evals.get(desk.name());
+    let mark = mark.map_or(0, |mark| mark.results);
+    let own = match mark {
+        0 => calls.len(),
+        mark => desk.calls_after(mark).len(),
+    };
     Some(Summary {
         asked_again: state.map_or(0, |state| state.retry.ids()),
         degraded: state.map(EvalState::degraded).unwrap_or_default(),
         due,
         eval: desk.name().clone(),
-        calls: desk.calls(),
+        earlier_calls: calls.len().saturating_sub(own),
+        calls,
         progress,
     })
 }
@@ -114,6 +122,8 @@ pub(super) enum Tables {
     Data,
     /// To standard error: something else stands on standard output.
     Words,
+    /// The same in a rehearsal, which names the report behind its own verdict.
+    Rehearsed,
 }
 
 /// Prints how a drive ended, also where the last of it could not be recorded.
@@ -136,7 +146,8 @@ pub(super) fn outcome(
     if shown == Tables::Data && printer.data(&tables).is_err() {
         printer.complain("error: standard output takes no tables");
     }
-    let report_with = reports(plan, &done.state).then(|| report_with(dir));
+    let reports = shown != Tables::Rehearsed && reports(plan, &done.state);
+    let report_with = reports.then(|| report_with(dir));
     results_of::keep_at_the_end(dir, Some(routed), printer);
     let text = summary(
         plan,

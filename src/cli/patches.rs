@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::base::unified_diff;
+use crate::render::quote;
 use crate::report::verdict::{Advice, Analysis, Patch};
 use crate::report::{Judgement, KeptYaml, Report};
 use crate::run::store::Home;
@@ -48,15 +49,43 @@ fn name(yaml: &Path, home: &Home) -> String {
     name.display().to_string()
 }
 
-/// Names the files in which patches are kept: `advice.patch`, or one for each evaluation that has one.
-pub(super) fn name_files(judgements: &mut [Judgement]) {
+/// Names the files in which patches are kept, `advice.patch` or one for each evaluation that has one, and the commands that make
+/// the changes: with the files in this folder, or, in a bundle, beside its own `cluster.yaml`.
+pub(super) fn name_files(
+    judgements: &mut [Judgement],
+    yaml: Option<&KeptYaml>,
+    folder: Option<&Path>,
+) {
     let all = judgements.iter().filter(|one| one.patch.is_some()).count();
     for judged in judgements.iter_mut().filter(|one| one.patch.is_some()) {
-        judged.patch_file = Some(match all {
+        let file = match all {
             1 => "advice.patch".to_owned(),
             _ => format!("advice-{}.patch", judged.evaluation),
-        });
+        };
+        judged.patch_command = match folder {
+            None => Some(format!("patch cluster.yaml < {file}")),
+            Some(folder) => {
+                let path = std::path::absolute(folder.join(&file));
+                let path = path
+                    .ok()
+                    .and_then(|path| quoted(&path.display().to_string()));
+                let patches = yaml.and_then(command);
+                patches
+                    .zip(path)
+                    .map(|(patches, path)| format!("{patches} < {path}"))
+            }
+        };
+        judged.patch_file = Some(file);
     }
+}
+
+/// The program with the file that it is to change, for a shell: so it is found from every folder, whatever its name is.
+pub(super) fn command(yaml: &KeptYaml) -> Option<String> {
+    Some(format!("patch {}", quoted(&yaml.path)?))
+}
+
+fn quoted(path: &str) -> Option<String> {
+    Some(quote(path).ok()?.into_owned())
 }
 
 /// Those files, and their texts.

@@ -1,5 +1,6 @@
 //! Gathers what a report is made of: of a run, or of results that anybody made.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::args::ToldArgs;
@@ -8,7 +9,7 @@ use super::patches::{self, Patched};
 use super::predictions;
 use super::results_of;
 use super::runs::Found as Run;
-use crate::base::{Clock as _, Timestamp};
+use crate::base::{Clock as _, Timestamp, clean};
 use crate::eval::{Expected, Written};
 use crate::facts::DatasetProblem;
 use crate::facts::samples::Samples;
@@ -23,8 +24,8 @@ use crate::report::tables::{
 };
 use crate::report::verdict::{Advice, Analysis, Evidence, analyse};
 use crate::report::{Happened, Judgement, Kept, KeptEval, Report, Subject};
-use crate::run::Phase;
 use crate::run::store::{StoreError, read_samples};
+use crate::run::{Event, Phase};
 use crate::spec::model::Finished;
 use crate::world::{SystemClock, read_answers_at, read_dataset, read_spoken_calls};
 
@@ -47,7 +48,8 @@ pub(super) struct Made {
 }
 
 /// Of a run: all its evaluations, with all results that are there, or that were when it ended. Histograms have so many `bins`.
-pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
+/// Its files are for this `folder`, or for a bundle.
+pub(super) fn of_run(run: &Run, kept: Kept, bins: usize, folder: Option<&Path>) -> Made {
     let plan = &run.plan;
     let speed = plan.shares.speed;
     let samples = read_samples(run.dir.path(), SystemClock.now());
@@ -74,6 +76,7 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
             doubts: one.doubts.clone(),
             patch,
             patch_file: None,
+            patch_command: None,
             no_patch,
             command: command(run, name, &analysis),
             analysis,
@@ -81,7 +84,7 @@ pub(super) fn of_run(run: &Run, kept: Kept, bins: usize) -> Made {
         })
     });
     let mut judgements: Vec<Judgement> = judged.collect();
-    patches::name_files(&mut judgements);
+    patches::name_files(&mut judgements, yaml.as_ref(), folder);
     let at = run.records.last().map(|record| record.at);
     let report = Report {
         subject: Subject::Run {
@@ -170,6 +173,7 @@ fn of_eval(run: &Run, eval: &EvalPlan, kept: KeptEval, samples: &Samples) -> Jud
         .filter(|one| results_of::is_done(one, expected.as_ref()))
         .map(|one| (one.id.clone(), one.at))
         .collect();
+    let earlier = earlier(run, eval, &ends);
     let order = match &expected {
         Some(set) => set.ids().to_vec(),
         None => Vec::new(),
@@ -204,9 +208,11 @@ fn of_eval(run: &Run, eval: &EvalPlan, kept: KeptEval, samples: &Samples) -> Jud
     }
     .at_speed(run.plan.shares.speed);
     let times = times(&found);
-    let tables = evaluation(found);
+    let mut tables = evaluation(found);
+    tables.earlier = earlier;
     let known = Known {
-        tables: Some(&tables),
+        // Of what is left of results nothing is said that holds for all of them.
+        tables: matches!(known.ends, Ends::Written(_)).then_some(&tables),
         ..known
     };
     let (evidence, doubts) = (evidence(&known), doubts(&known));
@@ -216,6 +222,32 @@ fn of_eval(run: &Run, eval: &EvalPlan, kept: KeptEval, samples: &Samples) -> Jud
         doubts,
         times,
     }
+}
+
+/// In a millisecond; marks are as exact as file systems are.
+const NANOSECONDS: u64 = 1_000_000;
+
+/// How many of these results, each with when it was written, were there before the run's first client: by that time, or, of lines of
+/// a file, by what the journal counted then.
+fn earlier(run: &Run, eval: &EvalPlan, ends: &[(String, Option<Timestamp>)]) -> usize {
+    let Some(mark) = run.state.books.evals.get(&eval.name) else {
+        return 0;
+    };
+    let times: Option<Vec<Timestamp>> = ends.iter().map(|(_, at)| *at).collect();
+    if let Some(times) = times {
+        return times
+            .iter()
+            .filter(|at| at.0 <= mark.results / NANOSECONDS)
+            .count();
+    }
+    let before = run.records.iter().take_while(
+        |record| !matches!(&record.event, Event::Started { unit, .. } if *unit == eval.unit),
+    );
+    let counted = before.filter_map(|record| match &record.event {
+        Event::EvalProgress { eval: of, done, .. } if *of == eval.name => Some(*done),
+        _ => None,
+    });
+    counted.last().unwrap_or(0)
 }
 
 /// The key of the model that drives the tools: the required one of that name, or the only one that is no expert of the client's.
@@ -279,7 +311,7 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
     let unknown = evidence
         .as_ref()
         .and_then(|evidence| strangers(&more, evidence));
-    if let Some(why) = unknown {
+    if let Some(why) = unknown.or_else(|| never_asked(told, &tables)) {
         return Err(why);
     }
     if evidence.is_some() && more.concurrency.is_none() {
@@ -294,6 +326,7 @@ pub(super) fn of_results(place: &Path, told: &ToldArgs, bins: usize) -> Result<M
         command: None,
         patch: None,
         patch_file: None,
+        patch_command: None,
         no_patch: None,
         followed: None,
     });
@@ -324,6 +357,31 @@ fn strangers(told: &Told, evidence: &Evidence) -> Option<String> {
     Some(format!(
         "error: --gpus {model}={count}: no call to `{model}` is told of\nhelp: there are calls to {}",
         names.join(", ")
+    ))
+}
+
+/// An orchestrator of which no call is told.
+fn never_asked(told: &ToldArgs, tables: &Evaluation) -> Option<String> {
+    let model = told.orchestrator.as_ref()?;
+    let own = tables.orchestrator.as_ref();
+    if own.is_some_and(|own| own.row.model.as_ref() == Some(model)) {
+        return None;
+    }
+    let servers = tables.servers.iter().chain(&tables.experts);
+    let others = servers.chain(own.map(|own| &own.row));
+    let names: BTreeSet<&str> = others.filter_map(|row| row.model.as_deref()).collect();
+    let help = if names.is_empty() {
+        "name a log of its calls with `--call-log FILE` or `--client-log FILE`".to_owned()
+    } else {
+        let names: Vec<String> = names.into_iter().map(clean).collect();
+        format!(
+            "there are calls to {}; `--call-log FILE` or `--client-log FILE` names a log of more",
+            names.join(", ")
+        )
+    };
+    Some(format!(
+        "error: --orchestrator {0}: no call to `{0}` is told of\nhelp: {help}",
+        clean(model)
     ))
 }
 

@@ -29,7 +29,12 @@ pub(super) fn of(run: &Run, printer: Printer) -> Result<Kept, FileError> {
     match kept(run) {
         Ok(Some(kept)) => return Ok(kept),
         Ok(None) => {}
-        Err(error) => printer.complain(&format!("warning: {error}")),
+        Err(error) => {
+            printer.complain(&format!("warning: {error}"));
+            if let Some(help) = error.help() {
+                printer.complain(&format!("help: {help}"));
+            }
+        }
     }
     now(run, None)
 }

@@ -29,6 +29,15 @@ impl Clock {
         }
     }
 
+    /// A moment of the cluster as one here.
+    pub(in crate::report) fn here(self, at: Timestamp) -> Timestamp {
+        let back = Self {
+            speed: 1.0 / self.speed,
+            ..self
+        };
+        back.moment(at)
+    }
+
     /// A length of time here as one of the cluster.
     pub(in crate::report) fn length(self, length: Millis) -> Millis {
         Millis(nearest(float(length.0) * self.speed))

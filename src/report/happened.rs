@@ -5,12 +5,13 @@ use serde::Serialize;
 
 use super::charts::{Course, MarkKind};
 use super::routing::{Routed, Watched, since, verdict, watched};
-use crate::base::clean;
+use crate::base::{Millis, clean};
 use crate::eval::{Account, Balance};
 use crate::plan::Plan;
 use crate::run::RunState;
 
-/// What happened in a run. Moments are in RFC 3339.
+/// What happened in a run. Moments are in RFC 3339, by the clock of the machine on which it ran; lengths of time in a rehearsal are
+/// the cluster's.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Happened {
     /// Alarms of all its owners, oldest first.
@@ -32,9 +33,15 @@ pub struct Happened {
 pub struct Alarm {
     /// When.
     pub at: String,
+    /// In a rehearsal: how long after the run's begin, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Millis>,
     /// When it was over, as far as something that happened shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over: Option<String>,
+    /// In a rehearsal: how long after the run's begin that was, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_after: Option<Millis>,
     /// Its stable word: `toolorch explain` knows it.
     pub name: String,
     /// Which unit, if one.
@@ -49,7 +56,7 @@ pub struct Alarm {
 pub struct Restarts {
     /// Which.
     pub unit: String,
-    /// Starts beyond the first.
+    /// Starts beyond the first, but for those after a rehearsal had killed a client itself.
     pub again: u64,
     /// When it ended by itself or was given up, and how, oldest first.
     pub ends: Vec<End>,
@@ -60,6 +67,9 @@ pub struct Restarts {
 pub struct End {
     /// When.
     pub at: String,
+    /// In a rehearsal: how long after the run's begin, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Millis>,
     /// How, in words.
     pub words: String,
 }
@@ -99,8 +109,10 @@ impl Happened {
     /// From the fold of the journal, its course, and the books as they were read.
     pub fn of(plan: &Plan, run: &RunState, course: &Course, routed: &Routed) -> Self {
         let alarms = course.alarms.iter().map(|told| Alarm {
-            at: told.at.to_string(),
-            over: told.over.map(|at| at.to_string()),
+            at: course.here_at(told.at).to_string(),
+            after: course.after(told.at),
+            over: told.over.map(|at| course.here_at(at).to_string()),
+            over_after: told.over.and_then(|at| course.after(at)),
             name: told.alarm.clone(),
             unit: told.unit.as_ref().map(ToString::to_string),
             text: clean(&told.text),
@@ -127,10 +139,11 @@ fn restarts(course: &Course) -> Vec<Restarts> {
         let ends = ends.filter(|mark| matches!(mark.kind, MarkKind::Died | MarkKind::GaveUp));
         Restarts {
             unit: lane.unit.to_string(),
-            again: lane.starts.saturating_sub(1),
+            again: lane.starts.saturating_sub(1 + lane.tries()),
             ends: ends
                 .map(|mark| End {
-                    at: mark.at.to_string(),
+                    at: course.here_at(mark.at).to_string(),
+                    after: course.after(mark.at),
                     words: clean(&mark.words),
                 })
                 .collect(),

@@ -23,6 +23,8 @@ pub struct Summary {
     pub degraded: Degraded,
     /// The calls that its results report.
     pub calls: Vec<Call>,
+    /// How many of them are of results that were there before this run.
+    pub earlier_calls: usize,
 }
 
 /// The tables for people; the same results always give the same text.
@@ -49,7 +51,11 @@ pub fn summary_text(summaries: &[Summary]) -> String {
     text.extend(summaries.iter().filter_map(degraded));
     for summary in summaries.iter().filter(|summary| !summary.calls.is_empty()) {
         // Writing to a string cannot fail.
-        let _ = write!(text, "\ncalls of `{}`\n", summary.eval);
+        let earlier = match summary.earlier_calls {
+            0 => String::new(),
+            count => format!(", {count} of them in results that were there before this run"),
+        };
+        let _ = writeln!(text, "\ncalls of `{}`{earlier}", summary.eval);
         text.push_str(&table(&call_rows(&summary.calls), 2));
     }
     text
@@ -262,6 +268,7 @@ mod tests {
                 due,
                 degraded: Degraded::default(),
                 calls: Vec::new(),
+                earlier_calls: 0,
             };
             super::asked_again(&summary).unwrap_or_default()
         };
@@ -317,6 +324,7 @@ mod tests {
                     call("Qwen/Qwen3-32B-FP8", 1821, 2250.0),
                     untimed,
                 ],
+                earlier_calls: 3,
             },
             Summary {
                 eval: EvalName::new("frames"),
@@ -328,6 +336,7 @@ mod tests {
                 asked_again: 0,
                 degraded: Degraded::default(),
                 calls: Vec::new(),
+                earlier_calls: 0,
             },
         ];
         insta::assert_snapshot!(summary_text(&summaries), @r"
@@ -340,7 +349,7 @@ mod tests {
         asked again of `hle`: 2 in error, 1 left
         in answers of `hle`: searches without results 3, invalid tool calls 1, questions without any tool call 1, calls to Nebius 2
 
-        calls of `hle`
+        calls of `hle`, 3 of them in results that were there before this run
         model               replica         calls  failed    mean     P50     P90     P99
         Qwen/Qwen3-32B-FP8  all                 3       1  1.25 s  1.25 s  2.05 s  2.23 s
                             127.0.0.1:1820      1       0  250 ms  250 ms  250 ms  250 ms

@@ -10,7 +10,7 @@ use crate::facts::Served;
 /// Where the reports of an evaluation's clients begin: what was there before is not of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BooksMark {
-    /// The newest result, or the length of the file of results.
+    /// When the newest result was written, in nanoseconds, or the length of the file of results.
     pub results: u64,
     /// The length of its call log.
     pub call_log: u64,

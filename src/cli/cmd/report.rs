@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use crate::base::ExitStatus;
+use crate::base::{ExitStatus, clean, cut};
 use crate::cli::args::{ReportArgs, ReportFormat, ToldArgs};
 use crate::cli::printer::Printer;
 use crate::cli::report_of::Made;
@@ -12,7 +12,7 @@ use crate::cli::runs::{self, Found};
 use crate::cli::target::{Target, target};
 use crate::cli::{patches, predictions, report_of, results_of};
 use crate::report::charts::BINS;
-use crate::report::{bins_of, report_html, report_json, report_markdown, report_text};
+use crate::report::{Report, bins_of, report_html, report_json, report_markdown, report_text};
 use crate::run::store::{
     Mode, StoreError, make_own_dir, read_regular, read_regular_text, write_atomically,
 };
@@ -25,6 +25,15 @@ enum Place {
     Named(PathBuf),
     /// Nowhere.
     None,
+}
+
+impl Place {
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Run(folder) | Self::Named(folder) => Some(folder),
+            Self::None => None,
+        }
+    }
 }
 
 pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
@@ -51,7 +60,7 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
                 printer.complain(&format!("error: {error}"));
                 ExitStatus::Refused
             })?;
-            report_of::of_run(found, kept, bins)
+            report_of::of_run(found, kept, bins, place.folder())
         }
     };
     if args.check {
@@ -78,12 +87,9 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
             "wrote report.json, report.md and report.html to `{}`",
             folder.display()
         ));
-        for (name, _) in patches::files(report) {
-            let patch = folder.join(name);
-            printer.say(&format!(
-                "to do as advised, where `.toolorch` is: patch -p0 < {}",
-                patch.display()
-            ));
+        let commands = report.judgements.iter();
+        for command in commands.filter_map(|one| one.patch_command.as_ref()) {
+            printer.say(&format!("to do as advised: {command}"));
         }
     }
     Ok(ExitStatus::Done)
@@ -91,10 +97,7 @@ pub(in crate::cli) fn run(args: &ReportArgs, printer: Printer) -> Result<ExitSta
 
 /// With how many bars the page that is there was made.
 fn kept_bins(place: &Place) -> Option<usize> {
-    let (Place::Run(folder) | Place::Named(folder)) = place else {
-        return None;
-    };
-    bins_of(&read_regular_text(&folder.join("report.html")).ok()?)
+    bins_of(&read_regular_text(&place.folder()?.join("report.html")).ok()?)
 }
 
 /// A run's plan knows what belongs to its results.
@@ -148,7 +151,7 @@ fn better(made: &Made, place: &Place) -> Option<PathBuf> {
 
 /// The files of a report; what it predicts is kept with a run alone, whose next run it is for.
 fn files(made: &Made, place: &Place) -> Vec<(String, String)> {
-    let report = &made.report;
+    let report = &lasting(&made.report);
     let page = report_html(report, &made.charts, &TimeZone::system());
     let mut files = vec![
         ("report.json".to_owned(), report_json(report)),
@@ -160,6 +163,15 @@ fn files(made: &Made, place: &Place) -> Vec<(String, String)> {
         files.extend(predictions::kept(report));
     }
     files
+}
+
+/// Without what became of the results since: that is true when it is said, and what is kept is to stay true.
+fn lasting(report: &Report) -> Report {
+    let mut report = report.clone();
+    for found in &mut report.evaluations {
+        found.changed_since.take_if(|changed| changed.kept);
+    }
+    report
 }
 
 fn write<'a>(made: &Made, place: &'a Place) -> Result<Option<&'a Path>, StoreError> {
@@ -199,23 +211,54 @@ fn remove_old(folder: &Path, files: &[(String, String)]) {
     }
 }
 
+/// Why files may not be what would be written.
+const WHY_OTHERS: &str = "help: results, samples, logs, the options of this command or toolorch changed since, or somebody changed the files";
+
+/// So many characters of a line say what differs.
+const SHOWN: usize = 60;
+
+/// The first line that differs, from a few characters before they part.
+fn first_difference(there: &str, new: &str) -> String {
+    let same = there.lines().zip(new.lines());
+    let same = same.take_while(|(one, other)| one == other).count();
+    let (there, new) = (there.lines().nth(same), new.lines().nth(same));
+    let (one, other) = (there.unwrap_or_default(), new.unwrap_or_default());
+    let letters = one.chars().zip(other.chars());
+    let letters = letters.take_while(|(one, other)| one == other).count();
+    let part = |line: &str| {
+        let from = letters.saturating_sub(SHOWN / 3);
+        let part: String = line.chars().skip(from).collect();
+        format!("`{}`", cut(&clean(part.trim()), SHOWN))
+    };
+    let is = there.map_or_else(
+        || "is missing".to_owned(),
+        |line| format!("is {}", part(line)),
+    );
+    let would = new.map_or_else(
+        || "would not be there".to_owned(),
+        |line| format!("would be {}", part(line)),
+    );
+    format!("line {} {is}, and {would}", same + 1)
+}
+
 /// Compares the files that are there with what would be written now.
 fn check(made: &Made, place: &Place, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let (Place::Run(folder) | Place::Named(folder)) = place else {
+    let Some(folder) = place.folder() else {
         printer.complain(
             "error: reports on a folder of results are kept where `--out` says\nhelp: name the folder that has them: --check --out DIR",
         );
         return Err(ExitStatus::Usage);
     };
     let mut status = ExitStatus::Done;
+    let mut differs = false;
     let files = files(made, place);
     if let Place::Run(_) = place {
         for path in predictions::stale(folder, &files) {
             printer.complain(&format!(
-                "error: `{}` predicts what this report does not advise: results, samples or toolorch changed since",
+                "error: `{}` predicts what this report does not advise",
                 path.display()
             ));
-            status = ExitStatus::Refused;
+            (status, differs) = (ExitStatus::Refused, true);
         }
     }
     for (name, text) in files {
@@ -223,13 +266,20 @@ fn check(made: &Made, place: &Place, printer: Printer) -> Result<ExitStatus, Exi
         let shown = path.display();
         let words = match read_regular(&path) {
             Ok(bytes) if bytes == text.as_bytes() => continue,
-            Ok(_) => format!(
-                "error: `{shown}` is not what would be written now: results, logs or toolorch changed since, or somebody changed it"
-            ),
+            Ok(bytes) => {
+                differs = true;
+                format!(
+                    "error: `{shown}` is not what would be written now: {}",
+                    first_difference(&String::from_utf8_lossy(&bytes), &text)
+                )
+            }
             Err(error) => format!("error: cannot read `{shown}`: {error}"),
         };
         printer.complain(&words);
         status = ExitStatus::Refused;
+    }
+    if differs {
+        printer.complain(WHY_OTHERS);
     }
     if status == ExitStatus::Done {
         printer.say(&format!(
@@ -238,4 +288,26 @@ fn check(made: &Made, place: &Place, printer: Printer) -> Result<ExitStatus, Exi
         ));
     }
     Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_difference;
+
+    #[test]
+    fn what_differs_is_shown_in_few_words() {
+        let long = format!("{}<b>12 calls</b>{}", "x".repeat(500), "y".repeat(500));
+        let said = [
+            first_difference("a\n  \"done\": 12,\nc", "a\n  \"done\": 13,\nc"),
+            first_difference("a\n", "a\nb\n"),
+            first_difference("a\nb\n", "a\n"),
+            first_difference(&long, &long.replace("12", "13")),
+        ];
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        line 2 is `"done": 12,`, and would be `"done": 13,`
+        line 2 is missing, and would be `b`
+        line 2 is `b`, and would not be there
+        line 1 is `xxxxxxxxxxxxxxxx<b>12 calls</b>yyyyyyyyyyyyyyyyyyyyyyyyyyyy…`, and would be `xxxxxxxxxxxxxxxx<b>13 calls</b>yyyyyyyyyyyyyyyyyyyyyyyyyyyy…`
+        "#);
+    }
 }

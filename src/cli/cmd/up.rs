@@ -466,8 +466,11 @@ fn drive(
                 return Ok(outcome.code);
             }
             let stop = format!("toolorch down {}", wanted.args.cluster.file.display());
-            let data = !wanted.caller_stops && wanted.args.events != EventFormat::Json;
-            let shown = if data { Tables::Data } else { Tables::Words };
+            let shown = match wanted.args.events {
+                _ if wanted.caller_stops => Tables::Rehearsed,
+                EventFormat::Json => Tables::Words,
+                _ => Tables::Data,
+            };
             let ending = (stop.as_str(), shown);
             Ok(closing::outcome(&plan, &dir, &mut done, ending, printer))
         }

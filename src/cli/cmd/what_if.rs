@@ -90,10 +90,14 @@ fn patch_text(outcome: &Outcome, yaml: Option<&KeptYaml>, home: &Home) -> String
         return String::new();
     }
     match patches::diff(patch, yaml, home) {
+        Ok(diff) if diff.is_empty() => "  nothing changes in the YAML\n".to_owned(),
         Ok(diff) => {
             let lines = diff.lines().map(|line| format!("    {}\n", clean(line)));
+            let command = yaml.and_then(patches::command);
+            let command = command.unwrap_or_else(|| "patch -p0".to_owned());
             format!(
-                "  as a patch, for `patch -p0`:\n{}",
+                "  as a patch, for `{}`:\n{}",
+                clean(&command),
                 lines.collect::<String>()
             )
         }

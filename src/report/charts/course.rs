@@ -158,6 +158,23 @@ impl Course {
         })
     }
 
+    /// A moment of it by the clock here.
+    pub fn here_at(&self, at: Timestamp) -> Timestamp {
+        self.clock().here(at)
+    }
+
+    /// In a rehearsal: how long after its begin a moment is.
+    pub fn after(&self, at: Timestamp) -> Option<Millis> {
+        self.speed.map(|_| at.since(self.here.0))
+    }
+
+    fn clock(&self) -> Clock {
+        Clock {
+            from: self.here.0,
+            speed: self.speed.unwrap_or(1.0),
+        }
+    }
+
     /// How often servers and clients were started again: starts beyond the first of each unit, but for those after a rehearsal
     /// had killed a client itself.
     pub fn restarts(&self) -> u64 {

@@ -12,6 +12,8 @@ use crate::knowledge::series::{Counter, Distribution, Gauge};
 use crate::plan::Plan;
 use crate::plan::plan_tests::clean;
 use crate::report::charts::{Charts, Classes, Course, MarkKind, Recorded, Words};
+use crate::report::happened::Happened;
+use crate::report::routing::Routed;
 use crate::run::{Event, GaveUp, Record, RunState, StopWhy, Verdict};
 
 const WORDS: Words = Words {
@@ -565,6 +567,7 @@ fn a_rehearsal_is_told_by_the_clusters_clock() {
             (20, progress(5)),
             (21, exit("eval-hle", 137)),
             (22, start("eval-hle", 2)),
+            (29, alarm("slow-server", "m-0")),
             (30, progress(9)),
             (31, exit("eval-hle", 137)),
         ]
@@ -588,6 +591,21 @@ fn a_rehearsal_is_told_by_the_clusters_clock() {
     };
     assert_eq!(marks(&played), [MarkKind::Tried, MarkKind::Died]);
     assert_eq!((played.restarts(), played.tries()), (0, 1));
+    // Forms without charts have moments of the clock here, and lengths of the cluster's time.
+    let told = records(events());
+    let state = RunState::fold(&told);
+    let found = Happened::of(&plan, &state, &played, &Routed::default());
+    let alarm = &found.alarms[0];
+    assert_eq!(
+        (&alarm.at, alarm.after),
+        (&at(29).to_string(), Some(Millis::from_secs(29 * 60)))
+    );
+    let client = &found.restarts[0];
+    assert_eq!((client.unit.as_str(), client.again), ("eval-hle", 0));
+    assert_eq!(
+        (&client.ends[0].at, client.ends[0].after),
+        (&at(31).to_string(), Some(Millis::from_secs(31 * 60)))
+    );
     // Without a rehearsal nobody kills clients to try something.
     plan.shares.speed = None;
     let real = course(&plan, &records(events()), &samples);

@@ -135,6 +135,13 @@ fn told(source: Source) -> &'static str {
 /// How the questions came out, in sentences, and whether that is what a run left.
 pub(in crate::report) fn outcome_lines(found: &Evaluation) -> Vec<String> {
     let mut lines = accuracy_lines(&found.accuracy);
+    lines.extend((found.earlier > 0).then(|| {
+        format!(
+            "{} of the {} there before this run: tables made of results have their calls as well, the servers' own counters and the books do not",
+            found.earlier,
+            if found.accuracy.done == 1 { "1 result was".to_owned() } else { format!("{} results were", found.accuracy.done) }
+        )
+    }));
     lines.extend(found.changed_since.as_ref().map(changed));
     lines
 }
@@ -230,16 +237,29 @@ fn head(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|&cell| cell.to_owned()).collect()
 }
 
-/// A name, of which no column gets wider than a line: what is longer is cut, and stands whole in the JSON.
 fn name(text: Option<&String>) -> String {
-    text.map_or_else(|| "all".to_owned(), |text| short(text))
+    text.map_or_else(|| "all".to_owned(), |text| clean(text))
 }
 
 /// So many columns of a name.
-const WIDEST: usize = 80;
+pub(in crate::report) const WIDEST: usize = 80;
+/// Columns of names from outside.
+const NAMES: [&str; 4] = ["tool", "model", "replica", "of"];
 
-fn short(text: &str) -> String {
-    cut(&clean(text), WIDEST)
+/// A table of which no column of names gets wider than a line: what is longer is cut, and stands whole in the JSON.
+pub(super) fn narrow(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let mut rows = rows.to_vec();
+    let Some((head, body)) = rows.split_first_mut() else {
+        return rows;
+    };
+    for row in body {
+        for (cell, name) in row.iter_mut().zip(head.iter()) {
+            if NAMES.contains(&name.as_str()) {
+                *cell = cut(cell, WIDEST);
+            }
+        }
+    }
+    rows
 }
 
 /// A name of a row, or how many names it is of.
@@ -379,7 +399,7 @@ fn server_times(rows: &[ServerTimes]) -> Vec<Vec<String>> {
     let mut all = vec![head(&columns)];
     all.extend(rows.iter().map(|found| {
         let model = match found.replica {
-            None => short(&found.model),
+            None => clean(&found.model),
             Some(_) => String::new(),
         };
         row([
@@ -470,6 +490,7 @@ fn rounds(found: &Rounds) -> String {
 
 fn beginnings(found: &Evaluation) -> Vec<String> {
     let said = looked_at(found).filter_map(|(who, row)| {
+        let who = cut(&who, WIDEST);
         Some(match row.cold.as_ref()? {
             Cold::Not => format!("{who}: none"),
             Cold::Unknown { why } => format!("{who}: cannot be said: {}", clean(why)),

@@ -1,7 +1,7 @@
 //! What happened in a run, as blocks.
 
 use super::blocks::{Block, counted};
-use crate::base::clean;
+use crate::base::{Millis, clean};
 use crate::report::happened::{Alarm, Book, Happened, Restarts};
 use crate::report::routing::{elsewhere_line, watched_lines};
 
@@ -57,10 +57,19 @@ fn some(mut lines: Vec<String>, what: &str) -> Vec<String> {
 fn alarm(alarm: &Alarm) -> String {
     let unit = alarm.unit.as_ref();
     let unit = unit.map_or_else(String::new, |unit| format!(" of {unit}"));
-    let over = alarm.over.as_ref();
-    let over = over.map_or_else(String::new, |at| format!("; over at {at}"));
+    let over = match (&alarm.over, alarm.over_after) {
+        (None, _) => String::new(),
+        (Some(at), None) => format!("; over at {at}"),
+        (Some(_), Some(after)) => format!("; over after {after}"),
+    };
     let (name, text) = (&alarm.name, clean(&alarm.text));
-    format!("{} alarm `{name}`{unit}: {text}{over}", alarm.at)
+    let at = moment(&alarm.at, alarm.after);
+    format!("{at} alarm `{name}`{unit}: {text}{over}")
+}
+
+/// No clock on a wall shows moments of a rehearsal: they are told from its begin on, as on the page.
+fn moment(at: &str, after: Option<Millis>) -> String {
+    after.map_or_else(|| at.to_owned(), |after| format!("after {after}"))
 }
 
 fn restarts(found: &Restarts) -> String {
@@ -77,7 +86,8 @@ fn restarts(found: &Restarts) -> String {
         } else {
             String::new()
         };
-        format!("; {} {}{rest}", end.at, clean(&end.words))
+        let at = moment(&end.at, end.after);
+        format!("; {at} {}{rest}", clean(&end.words))
     });
     format!("{}: {again}{last}", found.unit)
 }
@@ -109,6 +119,7 @@ mod tests {
     fn alarms_starts_anew_and_books_are_said() {
         let end = |words: &str| End {
             at: "2025-12-31T21:10:00.000Z".to_owned(),
+            after: None,
             words: words.to_owned(),
         };
         let restarted = |unit: &str, again, ends: Vec<End>| Restarts {
@@ -128,7 +139,9 @@ mod tests {
         let mut found = Happened {
             alarms: vec![Alarm {
                 at: "2025-12-31T21:09:00.000Z".to_owned(),
+                after: None,
                 over: Some("2025-12-31T21:11:00.000Z".to_owned()),
+                over_after: None,
                 name: "no-progress".to_owned(),
                 unit: Some("orchestrator-1".to_owned()),
                 text: "it does not answer".to_owned(),
@@ -181,6 +194,16 @@ mod tests {
         model       balance                                      served  ours  reported  failed
         org/even    balanced                                        104     4        98       2
         org/silent  cannot be told: the client reports no calls       ?     ?        98       2
+        ");
+        // A rehearsal goes faster than the clock here.
+        let minutes = |count: u64| Some(Millis::from_secs(60 * count));
+        (found.alarms[0].after, found.alarms[0].over_after) = (minutes(29), minutes(31));
+        found.restarts[0].ends[1].after = minutes(30);
+        found.restarts.truncate(1);
+        insta::assert_snapshot!(text(trouble(&found)), @r"
+        what went wrong on the way
+          after 29m 00s alarm `no-progress` of orchestrator-1: it does not answer; over after 31m 00s
+          orchestrator-1: started again 2 times; after 30m 00s ended by itself with code 1, and so 1 before
         ");
         found.alarms = vec![found.alarms[0].clone(); 12];
         found.restarts.clear();

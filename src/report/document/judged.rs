@@ -71,9 +71,11 @@ fn patch_lines(judged: &Judgement) -> Option<String> {
     if let Some(why) = &judged.no_patch {
         return Some(format!("  not to be had as a patch: {}", clean(why)));
     }
-    let file = judged.patch_file.as_ref()?;
+    let file = clean(judged.patch_file.as_ref()?);
+    let command = judged.patch_command.as_ref();
+    let command = command.map(|command| format!(": `{}`", clean(command)));
     Some(format!(
-        "  the same as a patch, kept beside this report: `patch -p0 < {0}`, `git apply {0}`",
-        clean(file)
+        "  the same as a patch, kept beside this report as `{file}`{}",
+        command.unwrap_or_default()
     ))
 }

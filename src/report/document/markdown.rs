@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::blocks::{Block, blocks};
+use super::blocks::{Block, blocks, narrow};
 use super::model::Report;
 
 /// The report as Markdown.
@@ -27,7 +27,7 @@ fn markdown(block: &Block, title: &str) -> String {
         Block::Code(lines) => format!("```diff\n{}\n```\n", lines.join("\n")),
         Block::Table { left, rows } => {
             let mut text = String::new();
-            for (index, row) in rows.iter().enumerate() {
+            for (index, row) in narrow(rows).iter().enumerate() {
                 // Writing to a string cannot fail.
                 let cells: Vec<String> = row.iter().map(|cell| escaped(cell)).collect();
                 let _ = writeln!(text, "| {} |", cells.join(" | "));

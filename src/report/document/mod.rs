@@ -8,7 +8,7 @@ mod markdown;
 mod model;
 mod text;
 
-pub(in crate::report) use blocks::{Block, of_evaluation, outcome_lines, state_of_run};
+pub(in crate::report) use blocks::{Block, WIDEST, of_evaluation, outcome_lines, state_of_run};
 pub(in crate::report) use happened::calls;
 pub use json::{report_json, report_schema};
 pub(in crate::report) use judged::{PREDICTED, part, predicted, sentences};

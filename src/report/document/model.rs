@@ -61,12 +61,15 @@ pub struct Judgement {
     /// The command that asks what another change would bring, with the advised one filled in; none without advice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// The advised change of the YAML as a unified diff, for `patch -p0` and `git apply`; none without advice.
+    /// The advised change of the YAML as a unified diff, for `patch` and `git apply`; none without advice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<String>,
     /// The file beside the report in which it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_file: Option<String>,
+    /// What makes the change, for a shell: in any folder, or, in a bundle, in the bundle's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_command: Option<String>,
     /// Why there is none although something is advised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_patch: Option<String>,

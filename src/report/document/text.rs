@@ -1,6 +1,6 @@
 //! A report for a terminal.
 
-use super::blocks::{Block, blocks};
+use super::blocks::{Block, blocks, narrow};
 use super::model::Report;
 use crate::report::summary::table;
 
@@ -36,7 +36,7 @@ pub(super) fn of(blocks: &[Block]) -> String {
                     text.push('\n');
                 }
             }
-            Block::Table { left, rows } => text.push_str(&table(rows, *left)),
+            Block::Table { left, rows } => text.push_str(&table(&narrow(rows), *left)),
         }
     }
     text
@@ -186,6 +186,8 @@ mod tests {
             command: Some("toolorch what-if hle-oss-1-0000 --move 2 coder:orchestrator".to_owned()),
             patch: patch.map(str::to_owned),
             patch_file: patch.map(|_| "advice.patch".to_owned()),
+            patch_command: patch
+                .map(|_| "patch '/w/my c/x.yaml' < /w/report/advice.patch".to_owned()),
             no_patch: no_patch.map(str::to_owned),
             followed: None,
         };
@@ -206,7 +208,7 @@ mod tests {
         advice
           no move of GPUs is advised, because it is not known whether more replicas would help
             check with `toolorch what-if hle-oss-1-0000 --move 2 coder:orchestrator`
-            the same as a patch, kept beside this report: `patch -p0 < advice.patch`, `git apply advice.patch`
+            the same as a patch, kept beside this report as `advice.patch`: `patch '/w/my c/x.yaml' < /w/report/advice.patch`
             --- ./x
             +++ ./x
             @@ -1,1 +1,1 @@
@@ -260,6 +262,7 @@ mod tests {
                 command: None,
                 patch: None,
                 patch_file: None,
+                patch_command: None,
                 no_patch: None,
                 followed: Some(Followed {
                     run: "hle-oss-3-00ff".to_owned(),

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::base::{Millis, Timestamp, float};
+use crate::base::{Millis, Timestamp, cut, float};
 use crate::report::charts::{Charts, Frame};
+use crate::report::document::WIDEST;
 use crate::report::draw::{amount, elapsed, escaped, moments, nice};
 
 /// What all sections are made of.
@@ -86,11 +87,11 @@ fn short(model: &str) -> &str {
 
 /// The short name of a model as HTML; pointing at it tells the whole.
 pub(super) fn model(name: &str) -> String {
-    let short = short(name);
+    let short = cut(short(name), WIDEST);
     if short == name {
         return escaped(name);
     }
-    let (short, name) = (escaped(short), escaped(name));
+    let (short, name) = (escaped(&short), escaped(name));
     format!("<span class=\"h\" title=\"{name}\">{short}</span>")
 }
 

@@ -104,7 +104,10 @@ fn tiles(course: &Course) -> String {
         tiles.push((
             "Questions per minute",
             amount(pace.mean),
-            format!("of {}, {} finished", pace.eval, pace.finished),
+            format!(
+                "of {}: {} from its client's launch to the last one",
+                pace.eval, pace.finished
+            ),
         ));
     }
     let lanes = course.groups.iter().flat_map(|group| &group.lanes);

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::parts::{Page, dot, lines, marked, model};
-use crate::report::document::{Block, Report, of_evaluation};
+use crate::base::cut;
+use crate::report::document::{Block, Report, WIDEST, of_evaluation};
 use crate::report::draw::escaped;
 
 pub(super) fn section(page: &Page<'_>, report: &Report) -> String {
@@ -62,12 +63,13 @@ fn table(page: &Page<'_>, left: usize, rows: &[Vec<String>]) -> String {
             let cell = match head[column].as_str() {
                 "model" if parted && cell.is_empty() => {
                     let replica = row.get(1).map_or("", String::as_str);
-                    format!("<td class=\"w part\">{}</td>", escaped(replica))
+                    format!("<td class=\"w part\">{}</td>", named(replica))
                 }
                 "model" => {
                     let dot = dot(page.charts.classes.find(cell));
                     format!("<td{}>{dot}{}</td>", class(column), model(cell))
                 }
+                "tool" | "of" => format!("<td{}>{}</td>", class(column), named(cell)),
                 _ => format!("<td{}>{}</td>", class(column), escaped(cell)),
             };
             out.push_str(&cell);
@@ -75,4 +77,14 @@ fn table(page: &Page<'_>, left: usize, rows: &[Vec<String>]) -> String {
         out.push_str("</tr>");
     }
     out + "</tbody></table></div>"
+}
+
+/// A name that is no model's; pointing at one that is cut tells the whole.
+fn named(name: &str) -> String {
+    let short = cut(name, WIDEST);
+    if short == name {
+        return escaped(name);
+    }
+    let (short, name) = (escaped(&short), escaped(name));
+    format!("<span class=\"h\" title=\"{name}\">{short}</span>")
 }

@@ -8,9 +8,10 @@ use sha2::{Digest as _, Sha256};
 use super::night::Night;
 use super::page::{SCRIPT_HASH, report_html};
 use crate::base::Millis;
+use crate::eval::{Answer, Names, Written};
 use crate::report::charts::{BINS, Charts, Classes, Told, spreads};
 use crate::report::tables::{Found, Times, Whose, evaluation};
-use crate::report::{Report, Subject};
+use crate::report::{Report, Subject, report_text};
 
 const HOUR: Millis = Millis::from_secs(3600);
 
@@ -212,6 +213,62 @@ fn names_from_outside_are_nothing_but_words() {
     assert_eq!(page.chars().find(|c| hidden(*c)), None);
 }
 
+/// Where weights lie deep, the last part of a name tells a model from others, and its hue is that of the charts.
+#[test]
+fn a_long_name_keeps_its_hue_its_last_part_and_its_whole() {
+    let folder = "/home/of/somebody/rehearsals/hle-oss/".repeat(3);
+    let model = format!("{folder}models/ckpt/nvidia/Nemotron-Orchestrator-8B/");
+    let (mut names, mut classes) = (Names::default(), Classes::default());
+    let text = format!(
+        "{{\"correct\": true, \"all_tool_responses\": {{\"turn_0_response\": [{{\"tool\": \"{}\", \"model\": \"{model}\", \"_query_llm_ms\": 80, \"_retrieval_ms\": 20}}]}}}}",
+        "t".repeat(90)
+    );
+    let found = Found {
+        name: "hle".to_owned(),
+        place: "out".to_owned(),
+        expected: None,
+        written: vec![Written {
+            id: "1".to_owned(),
+            at: None,
+            answer: Answer::read(text.as_bytes(), &[], &mut names),
+        }],
+        logged: None,
+        orchestrator: None,
+        server_times: Vec::new(),
+        whose: Whose::Anybody,
+        changed: None,
+    };
+    classes.know(&model);
+    let report = Report {
+        subject: Subject::Results {
+            place: "out".to_owned(),
+        },
+        happened: None,
+        evaluations: vec![evaluation(found)],
+        judgements: Vec::new(),
+    };
+    let charts = Charts {
+        classes,
+        ..Charts::default()
+    };
+    let page = report_html(&report, &charts, &TimeZone::UTC);
+    let (_, tables) = page.split_once("<section id=\"tables\">").unwrap();
+    let (before, after) = tables.split_once(&format!("title=\"{model}\"")).unwrap();
+    assert!(
+        before.ends_with("<td class=\"w\"><i class=\"dot c0\"></i><span class=\"h\" "),
+        "{before}"
+    );
+    assert!(
+        after.starts_with(">Nemotron-Orchestrator-8B</span>"),
+        "{after}"
+    );
+    // Other names are as wide as in the other forms.
+    let tool = format!("title=\"{}\">{}…</span>", "t".repeat(90), "t".repeat(79));
+    assert!(tables.contains(&tool), "{tables}");
+    let text = report_text(&report);
+    assert!(!text.contains(&model) && text.contains('…'), "{text}");
+}
+
 /// A rehearsal says so at once, and tells everything by the cluster's clock.
 #[test]
 fn a_rehearsal_has_one_clock() {
@@ -233,7 +290,7 @@ fn a_rehearsal_has_one_clock() {
     </div>
     <div>
     <dt>Questions per minute</dt>
-    <dd>6.35<small>of hle, 1851 finished</small>
+    <dd>6.35<small>of hle: 1851 from its client&#39;s launch to the last one</small>
     </dd>
     </div>
     <div>

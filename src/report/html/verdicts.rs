@@ -94,9 +94,15 @@ fn advice(prediction: &Prediction, because: &str, judged: &Judgement) -> String 
     );
     if let Some(file) = &judged.patch_file {
         let file = escaped(file);
+        let command = judged
+            .patch_command
+            .as_ref()
+            .map(|command| escaped(command));
+        let command = command.map(|command| format!(": <code>{command}</code>"));
         let _ = write!(
             out,
-            "<p>Kept beside this report: <code>patch -p0 &lt; {file}</code></p>"
+            "<p>Kept beside this report as <code>{file}</code>{}</p>",
+            command.unwrap_or_default()
         );
     }
     if let Some(why) = &judged.no_patch {

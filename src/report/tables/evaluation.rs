@@ -120,6 +120,10 @@ pub struct Evaluation {
     /// What became of its results after the run had ended, where they are others now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_since: Option<Changed>,
+    /// Results that were there before its run's first client: tables made of results have their calls as well, and servers' counters
+    /// and the books do not.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub earlier: usize,
     /// How the questions came out.
     pub accuracy: Accuracy,
     /// The orchestrator's rounds for each question, where results tell of them.
@@ -141,6 +145,11 @@ pub struct Evaluation {
     pub server_times: Vec<ServerTimes>,
     /// What cannot be said, and why.
     pub unsaid: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The tables of what was found. Pure: the same results and logs give the same tables.
@@ -197,6 +206,7 @@ pub fn evaluation(mut found: Found) -> Evaluation {
         name,
         results: place,
         changed_since: changed,
+        earlier: 0,
         rounds: Rounds::of(written.iter().filter(wanted)),
         tools: by_tool(calls()),
         experts: by_model(calls()),

@@ -239,16 +239,16 @@ fn a_full_cache_and_a_long_end_are_told() {
         window.kv = Some(0.99);
         window.preemptions = Some(1.0);
     }
-    assert_snapshot!(text(&evidence(vec![class("answer", vec![full])])), @r#"
+    assert_snapshot!(text(&evidence(vec![class("answer", vec![full])])), @r"
     limited by: answer, KV-limited
       answer  KV-limited  KV cache full in 100 % of samples, 17 preemptions per 100 calls, 3.0 calls waiting
     calls that one server runs at once, at most: answer 6 (seen: further calls waited)
     10 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
-    60 questions an hour
+    60 questions an hour in its steady time, 1.84 h of 2.00 h
     no move of GPUs is advised, because the KV cache of answer is full, and how much more replicas would bring cannot be told from that; fewer questions at once or shorter contexts relieve it
     time left: about 1h 19m (1h 12m to 2h 05m)
     2.0 GPU hours, 0.0 of them idle (0 %); 1m 00s of GPU time per question
-    "#);
+    ");
     let mut end = evidence(vec![class("answer", vec![steady("answer-0")])]);
     // One question was begun at the start and is still there; all others are over.
     end.client.total = Some(41);
@@ -259,17 +259,17 @@ fn a_full_cache_and_a_long_end_are_told() {
         began: Some(at(0)),
         ended: None,
     });
-    assert_snapshot!(text(&end), @r#"
-    limited by: the last questions, for 69 % of the time fewer than half as many as could be under way
+    assert_snapshot!(text(&end), @r"
+    limited by: the last questions, for 69 % of the time fewer than half as many were under way as could be
       answer  not limiting  4.0 calls running on 1 replica, 0 waiting
     calls that one server runs at once, at most: answer not known
     61 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
-    62 questions an hour
+    62 questions an hour in its steady time, 28 min of 2.00 h
     question `the last one` has taken 2h 00m so far; the median is 10m 00s
     no move of GPUs is advised, because few questions are left and servers have room; start the longest questions first, or cap their rounds
     time left: about 1h 11m (2m 23s to 6h 05m)
     2.0 GPU hours, 0.0 of them idle (0 %); 3m 00s of GPU time per question
-    "#);
+    ");
 }
 
 #[test]
@@ -278,13 +278,13 @@ fn who_stands_still_has_no_time_left_to_tell() {
     still.until = at(MINUTES + 9);
     assert!(matches!(eta(&still), Eta::Left { .. }));
     still.until = at(MINUTES + 60);
-    assert_snapshot!(text(&still), @r#"
+    assert_snapshot!(text(&still), @r"
     limited by: not known, because no question was finished for 1h 00m
       answer  not limiting  4.0 calls running on 1 replica, 0 waiting
     calls that one server runs at once, at most: answer not known
     60 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
     questions under way and the times of questions disagree by 35 % (Little's law): not all of them were seen, or the run was not steady
-    39 questions an hour
+    39 questions an hour in its steady time, 2.84 h of 3.00 h
     question `q121` has taken 1h 09m so far; the median is 10m 00s
     question `q122` has taken 1h 08m so far; the median is 10m 00s
     question `q123` has taken 1h 07m so far; the median is 10m 00s
@@ -292,7 +292,7 @@ fn who_stands_still_has_no_time_left_to_tell() {
     no move of GPUs is advised, because it is not known whether more replicas would help
     time left: not known
     3.0 GPU hours, 0.0 of them idle (0 %); 1m 30s of GPU time per question
-    "#);
+    ");
     still.client.tasks.clear();
     assert!(matches!(eta(&still), Eta::Unknown { .. }));
 }
@@ -374,17 +374,17 @@ fn what_was_not_seen_and_has_little_of_the_time_is_no_veto() {
         "{:?}",
         found.limit
     );
-    assert_snapshot!(text(&with_unseen(5.0)), @r#"
+    assert_snapshot!(text(&with_unseen(5.0)), @r"
     limited by: not known, because whether calls wait at retrieval was not measured, and up to 50 % of the questions' time may be with it
       orchestrator  not limiting  5.0 calls running on 1 replica, 0 waiting
       retrieval     not known     not measured, 1 replica: 50 % of the questions' time at most
     calls that one server runs at once, at most: orchestrator not known
     50 % of the questions' time is at no server that was measured: the client itself, its tools, the judge, retrieval
-    60 questions an hour
+    60 questions an hour in its steady time, 1.84 h of 2.00 h
     no move of GPUs is advised, because it is not known whether more replicas would help
     time left: about 1h 21m (1h 13m to 2h 24m)
     4.0 GPU hours, 0.0 of them idle (0 %), 2.0 of them not measured; 2m 00s of GPU time per question
-    "#);
+    ");
     // How long calls wait at the orchestrator was measured.
     assert_eq!(found.at_most, None);
 }
@@ -543,20 +543,20 @@ fn errors_absence_and_others_are_told() {
         length: Millis::from_secs(3600),
     }];
     bad.client.gone = true;
-    assert_snapshot!(text(&bad), @r#"
+    assert_snapshot!(text(&bad), @r"
     limited by: the client: 49 % of the questions' time is at servers, and no call waits there
       answer  not limiting  4.0 calls running on 1 replica, 0 waiting
     calls that one server runs at once, at most: answer not known
     51 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
     questions under way and the times of questions disagree by 23 % (Little's law): not all of them were seen, or the run was not steady
-    60 questions an hour, those that ended in an error included (60)
+    60 questions an hour in its steady time, 1.84 h of 2.00 h, those that ended in an error included (60)
     60 questions ended in an error
     for 20m 00s (30m 00s to 50m 00s of the run) no client was running
     evaluation `frames` used the same servers for 1h 00m of this time: what servers counted, and GPU hours, are of both
     no move of GPUs is advised, because servers have room for more calls; a higher `concurrency` of the evaluation uses it
     time left: not known, because no client is running for the 80 questions that are left
     2.0 GPU hours, 0.0 of them idle (0 %); 2m 00s of GPU time per answered question
-    "#);
+    ");
     // Half of the finished questions are answers, and each costs twice as much.
     let cost = cost(&bad).unwrap();
     assert!((cost.per_question.unwrap() - 2.0 / 60.0).abs() < 1e-9);

@@ -6,6 +6,7 @@ use super::judge::{Judged, Limit, Verdict, at_servers};
 use super::model::Estimate;
 use super::moves::{Move, UNUSED, plural};
 use super::numbers::ratio;
+use super::words::percent;
 use crate::base::{clean, float, nearest};
 
 /// Calls wait now and then before all seats are taken, for they come by chance. Up to this share hardly any does.
@@ -61,8 +62,8 @@ fn limit(analysis: &Analysis) -> String {
             )
         }
         Limit::Tail => format!(
-            "Its end limits it: for {:.0} % of the time fewer than half of the questions were under way.",
-            100.0 * analysis.tail_share.unwrap_or_default()
+            "The last questions limit it: for {} of the time fewer than half as many were under way as could be.",
+            percent(analysis.tail_share.unwrap_or_default())
         ),
         Limit::Balanced if waits(analysis).len() > 1 => {
             format!("Calls wait for {} alike.", names(&waits(analysis)))

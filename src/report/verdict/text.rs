@@ -112,7 +112,7 @@ fn limit(analysis: &Analysis) -> String {
             )
         }
         Limit::Tail => format!(
-            "the last questions, for {} of the time fewer than half as many as could be under way",
+            "the last questions, for {} of the time fewer than half as many were under way as could be",
             analysis.tail_share.map_or_else(String::new, percent)
         ),
         Limit::Balanced => "no single class of servers".to_owned(),
@@ -316,8 +316,26 @@ fn bounds(analysis: &Analysis) -> Vec<String> {
     let most = most.map_or_else(String::new, |(most, why)| {
         format!("; {} at most {why}", pace.number(most))
     });
-    lines.push(format!("{}{}{most}", pace.questions(now), errors(analysis)));
+    lines.push(format!(
+        "{}{}{}{most}",
+        pace.questions(now),
+        steady(analysis),
+        errors(analysis)
+    ));
     lines
+}
+
+/// Which part of the run is judged, where that is not all of it.
+fn steady(analysis: &Analysis) -> String {
+    let (steady, whole) = (analysis.phases.steady, analysis.phases.whole);
+    if steady == whole {
+        return String::new();
+    }
+    format!(
+        " in its steady time, {} of {}",
+        lasting(steady.length().as_secs_f64()),
+        lasting(whole.length().as_secs_f64())
+    )
 }
 
 /// Those of the finished questions that came out as an error.

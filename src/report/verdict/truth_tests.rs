@@ -243,19 +243,19 @@ fn without_counters_of_the_queue_nobody_advises() {
         }
     }
     let found = analyse(&evidence);
-    assert_snapshot!(verdict_text(&found), @r#"
+    assert_snapshot!(verdict_text(&found), @r"
     limited by: not known, because whether calls wait at orchestrator was not measured, and 91 % of the questions' time is with it
       orchestrator  not known     57.4 calls under way on 4 replicas, by the client's times
       answer        not limiting  4.4 calls running on 8 replicas, 0 waiting
       coder         idle          0.8 calls running on 8 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 8 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
-    1190 questions an hour; 1290 at most at the capacity of orchestrator
+    1190 questions an hour in its steady time, 26 min of 35 min; 1290 at most at the capacity of orchestrator
     for the last 18 % of the run fewer than half as many questions were under way as could be
     the slowest questions: `q334` 22m 15s, `q239` 18m 15s, `q352` 16m 01s; the median is 2m 19s
     no move of GPUs is advised, because it is not known whether more replicas would help
       5, 6, 8 replicas of orchestrator would bring at most 1.22×, 1.44×, 1.84×, if all of its time were waiting; if none is, nothing
     11.6 GPU hours, 7.4 of them idle (63 %); 1m 09s of GPU time per question
-    "#);
+    ");
     let asked = what_if(&evidence, &["2 coder:orchestrator".parse().unwrap()]);
     assert_snapshot!(what_if_text(&asked), @r#"
     at most 1.44× as many questions an hour, and maybe no more than now: whether calls wait at orchestrator was not measured
@@ -267,13 +267,13 @@ fn without_counters_of_the_queue_nobody_advises() {
 #[test]
 fn the_kinds_read_so() {
     let text = |kind: fn(u64) -> Setting| verdict_text(&analyse(&Run::evidence(&kind(1))));
-    assert_snapshot!(text(queue), @r#"
+    assert_snapshot!(text(queue), @r"
     limited by: orchestrator, queue-limited
       orchestrator  queue-limited  29.5 calls running on 4 replicas, 27.2 waiting, 48 % of a call's time
       answer        not limiting   4.4 calls running on 8 replicas, 0 waiting
       coder         idle           0.8 calls running on 8 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 8 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
-    1190 questions an hour; 1290 at most at the capacity of orchestrator
+    1190 questions an hour in its steady time, 26 min of 35 min; 1290 at most at the capacity of orchestrator
     for 29m 00s from the beginning 26.7 calls waited at orchestrator, while 10 GPUs of others were idle
     for the last 18 % of the run fewer than half as many questions were under way as could be
     the slowest questions: `q334` 22m 15s, `q239` 18m 15s, `q352` 16m 01s; the median is 2m 19s
@@ -281,19 +281,19 @@ fn the_kinds_read_so() {
       models.orchestrator.replicas: 4 → 9
       models.coder.replicas: 8 → 3
     11.6 GPU hours, 7.4 of them idle (63 %); 1m 09s of GPU time per question
-    "#);
-    assert_snapshot!(text(decode), @r#"
+    ");
+    assert_snapshot!(text(decode), @r"
     limited by: orchestrator, decode-limited
       orchestrator  decode-limited  53.3 calls running on 4 replicas, 0 waiting
       answer        not limiting    6.7 calls running on 8 replicas, 0 waiting
       coder         idle            1.2 calls running on 8 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
-    1770 questions an hour
+    1770 questions an hour in its steady time, 17 min of 23 min
     for the last 17 % of the run fewer than half as many questions were under way as could be
     the slowest questions: `q234` 13m 35s, `q291` 9m 30s, `q325` 8m 51s; the median is 1m 34s
     no move of GPUs is advised, because no call waits at orchestrator; shorter answers or fewer rounds make questions faster, and a higher `concurrency` makes more of them at once
     7.7 GPU hours, 4.4 of them idle (56 %); 46 s of GPU time per question
-    "#);
+    ");
     assert_snapshot!(text(client), @r#"
     limited by: the client: 24 % of the questions' time is at servers, and no call waits there
       orchestrator  not limiting  12.7 calls running on 4 replicas, 0 waiting

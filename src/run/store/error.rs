@@ -88,6 +88,7 @@ fn what(path: &Path) -> &'static str {
     match path.file_name().and_then(|name| name.to_str()) {
         Some("owner.json") => "the file that names the run's owner",
         Some("plan.json") => "the run's plan",
+        Some("results.json.gz") => "what the run kept of its results",
         _ => "the journal",
     }
 }
@@ -127,6 +128,11 @@ impl StoreError {
             Some(ErrorKind::FileTooLarge) => Some("let files grow: `ulimit -f unlimited`"),
             _ if matches!(self, Self::Damaged { path, .. } if path.ends_with("plan.json")) => {
                 Some("`toolorch up` with the YAML writes it anew and goes on with what runs")
+            }
+            _ if matches!(self, Self::Damaged { path, .. } if path.ends_with("results.json.gz")) => {
+                Some(
+                    "the report is of the results that are there now, as far as they are the run's; remove the file, and the next report keeps them, if all are there",
+                )
             }
             _ if self.is_in_the_way() => Some("move it away"),
             _ if matches!(self, Self::Damaged { .. }) => Some(
@@ -191,6 +197,7 @@ mod tests {
         };
         insta::assert_snapshot!(said("/r/journal.2.jsonl"), @"the journal is damaged: `/r/journal.2.jsonl` line 1: expected value; `toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs");
         insta::assert_snapshot!(said("/r/owner.json"), @"the file that names the run's owner is damaged: `/r/owner.json` line 1: expected value; `toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs");
+        insta::assert_snapshot!(said("/r/results.json.gz"), @"what the run kept of its results is damaged: `/r/results.json.gz` line 1: expected value; the report is of the results that are there now, as far as they are the run's; remove the file, and the next report keeps them, if all are there");
         insta::assert_snapshot!(said("/r/plan.json"), @"the run's plan is damaged: `/r/plan.json` line 1: expected value; `toolorch up` with the YAML writes it anew and goes on with what runs");
     }
 

@@ -117,6 +117,7 @@ fn advice_can_be_read_on_every_screen() {
             analysis,
             patch: None,
             patch_file: None,
+            patch_command: None,
             no_patch: None,
             command: Some("toolorch what-if hle-oss-3-7f2e --move 3 coder:orchestrator".to_owned()),
             followed: None,
@@ -148,7 +149,7 @@ fn advice_can_be_read_on_every_screen() {
     Calls wait for orchestrator: a call spends 47 % of its time in the queue.
     Move 3 GPUs from coder to orchestrator.
     ");
-    insta::assert_snapshot!(said("#verdict"), @r#"
+    insta::assert_snapshot!(said("#verdict"), @r"
     What limited it
     Model by model
     orchestrator
@@ -161,7 +162,7 @@ fn advice_can_be_read_on_every_screen() {
     idle
     3.2 calls running on 8 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 8 (--max-num-seqs), coder 8 (--max-num-seqs), answer 8 (--max-num-seqs)
-    720 questions an hour
+    720 questions an hour in its steady time, 1.87 h of 2.00 h
     What stands out
     for 2h 00m from the beginning nine of ten questions were at orchestrator, while 16 GPUs of others were idle
     Advice
@@ -183,7 +184,7 @@ fn advice_can_be_read_on_every_screen() {
     Time and cost
     time left: about 40m 05s (36m 26s to 1h 00m)
     40.0 GPU hours, 0.0 of them idle (0 %); 1m 40s of GPU time per question
-    "#);
+    ");
     // What is too long for a phone is moved inside its box.
     let moves = "(({scrollWidth, clientWidth}) => scrollWidth > clientWidth)(document.querySelector('.patch pre'))";
     assert_eq!(browser.value(moves), false);

@@ -278,12 +278,25 @@ fn what_results_alone_do_not_tell_is_named_with_what_would() {
     let all = [
         guess(&["--call-log", "two.jsonl"]),
         guess(&["--call-log", "none.jsonl"]),
-        guess(&["--call-log", "two.jsonl", "--orchestrator", "C"]),
     ];
     insta::assert_snapshot!(all.join("\n"), @r"
     how long the orchestrator took: it may be any of `A`, `B`; name it with `--orchestrator MODEL`
     how long the orchestrator took: every model of the log answers for a tool, or judges; name it with `--orchestrator MODEL`
-    how long the orchestrator took: the log has no call to `C`
+    ");
+    let nobody = [
+        said(&place, 2, &["out", "--orchestrator", "C"]),
+        said(
+            &place,
+            2,
+            &["out", "--call-log", "two.jsonl", "--orchestrator", "C"],
+        ),
+    ];
+    insta::assert_snapshot!(nobody.join("\n"), @r"
+    error: --orchestrator C: no call to `C` is told of
+    help: there are calls to Qwen/Qwen3-32B-FP8, gpt_oss, openai/gpt-oss-20b; `--call-log FILE` or `--client-log FILE` names a log of more
+
+    error: --orchestrator C: no call to `C` is told of
+    help: there are calls to A, B, Qwen/Qwen3-32B-FP8, gpt_oss, openai/gpt-oss-20b; `--call-log FILE` or `--client-log FILE` names a log of more
     ");
     let text = said(
         &place,
@@ -436,9 +449,10 @@ fn kept_files_are_held_to_what_would_be_written_now() {
         "out/e.json",
         r#"{"id": "e", "status": "done", "correct": true}"#,
     );
-    insta::assert_snapshot!(said(&place, 3, &check), @r"
-    error: `kept/report.json` is not what would be written now: results, logs or toolorch changed since, or somebody changed it
-    error: `kept/report.md` is not what would be written now: results, logs or toolorch changed since, or somebody changed it
-    error: `kept/report.html` is not what would be written now: results, logs or toolorch changed since, or somebody changed it
-    ");
+    insta::assert_snapshot!(said(&place, 3, &check), @r#"
+    error: `kept/report.json` is not what would be written now: line 13 is `"done": 4,`, and would be `"done": 5,`
+    error: `kept/report.md` is not what would be written now: line 5 is `- 3 right: 100.0 % of the 3 answered`, and would be `- 4 right: 100.0 % of the 4 answered`
+    error: `kept/report.html` is not what would be written now: line 197 is `right" style="flex:60 1 0"></i><i class="error" style="flex…`, and would be `right" style="flex:66.7 1 0"></i><i class="error" style="fl…`
+    help: results, samples, logs, the options of this command or toolorch changed since, or somebody changed the files
+    "#);
 }

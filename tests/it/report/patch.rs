@@ -17,10 +17,11 @@ fn edit(model: &str, key: &str, from: &str, to: &str) -> Edit {
 }
 
 #[track_caller]
-fn done(folder: &Path, command: &str) {
+fn done(folder: &Path, yaml: &Path, command: &str) {
     let output = Command::new("sh")
         .args(["-c", command])
         .current_dir(folder)
+        .env("YAML", yaml)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -37,22 +38,28 @@ fn a_patch_is_taken_by_patch_and_by_git() {
     ];
     let wanted = edited(&text, &edits).unwrap();
     assert_eq!(wanted.lines().count(), text.lines().count());
-    let diff = unified_diff("c/night.yaml", &text, &wanted);
-    for command in [
-        "patch -p0 < advice.patch",
-        "sed 's/^/    /' advice.patch | patch -p0",
-        "git init -q . && git apply advice.patch",
+    for name in [
+        "c/night.yaml",
+        "my cluster/night 2.yaml",
+        "c/a\tb\n\"c\\.yaml",
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let inside = |name: &str| folder.path().join(name);
-        fs::create_dir(inside("c")).unwrap();
-        fs::write(inside("c/night.yaml"), &text).unwrap();
-        fs::write(inside("advice.patch"), &diff).unwrap();
-        done(folder.path(), command);
-        assert_eq!(
-            fs::read_to_string(inside("c/night.yaml")).unwrap(),
-            wanted,
-            "{command}"
-        );
+        let diff = unified_diff(name, &text, &wanted);
+        for command in [
+            "patch -p0 < advice.patch",
+            "patch \"$YAML\" < advice.patch",
+            "sed 's/^/    /' advice.patch | patch -p0",
+            "sed 's/^/    /' advice.patch | patch \"$YAML\"",
+            "git init -q . && git apply advice.patch",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let inside = |name: &str| folder.path().join(name);
+            let yaml = inside(name);
+            fs::create_dir_all(yaml.parent().unwrap()).unwrap();
+            fs::write(&yaml, &text).unwrap();
+            fs::write(inside("advice.patch"), &diff).unwrap();
+            done(folder.path(), &yaml, command);
+            let now = fs::read_to_string(&yaml).unwrap();
+            assert_eq!(now, wanted, "{name}: {command}");
+        }
     }
 }
