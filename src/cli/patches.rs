@@ -102,3 +102,55 @@ pub(super) fn is_one(name: &str) -> bool {
             .extension()
             .is_some_and(|end| end == "patch")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::verdict::{Evidence, analyse};
+
+    fn judged(name: &str) -> Judgement {
+        Judgement {
+            evaluation: name.to_owned(),
+            speed: None,
+            doubts: Vec::new(),
+            analysis: analyse(&Evidence::default()),
+            command: None,
+            patch: Some("--- ./x\n".to_owned()),
+            patch_file: None,
+            patch_command: None,
+            no_patch: None,
+            followed: None,
+        }
+    }
+
+    #[test]
+    fn commands_can_be_pasted_anywhere_whatever_folders_are_called() {
+        let yaml = |path: &str| KeptYaml {
+            path: path.to_owned(),
+            text: String::new(),
+        };
+        let said = |names: &[&str], yaml: Option<&KeptYaml>, folder: Option<&str>| {
+            let mut all: Vec<Judgement> = names.iter().map(|name| judged(name)).collect();
+            name_files(&mut all, yaml, folder.map(Path::new));
+            let commands = all.into_iter().map(|one| one.patch_command);
+            let commands: Vec<String> = commands.map(Option::unwrap_or_default).collect();
+            commands.join("\n")
+        };
+        let plain = yaml("/w/c/x.yaml");
+        let hard = yaml("/w/my c/it's\n.yaml");
+        let all = [
+            said(&["hle"], Some(&plain), Some("/w/.toolorch/report")),
+            said(&["hle", "frames"], Some(&hard), Some("/w/my runs")),
+            said(&["hle"], Some(&plain), None),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @r"
+        patch /w/c/x.yaml < /w/.toolorch/report/advice.patch
+        patch $'/w/my c/it\'s\n.yaml' < '/w/my runs/advice-hle.patch'
+        patch $'/w/my c/it\'s\n.yaml' < '/w/my runs/advice-frames.patch'
+        patch cluster.yaml < advice.patch
+        ");
+        let relative = said(&["hle"], Some(&plain), Some("out"));
+        let here = std::env::current_dir().unwrap();
+        assert!(relative.ends_with(&format!("{}/out/advice.patch", here.display())));
+    }
+}

@@ -55,7 +55,13 @@ pub(super) fn marked(line: &str) -> String {
         if is_name && index + 1 == parts.len() {
             let _ = write!(out, "`{part}");
         } else if is_name {
-            let _ = write!(out, "<code>{part}</code>");
+            // An option breaks nowhere: browsers would break it behind its first dash.
+            let class = if part.starts_with('-') {
+                " class=\"n\""
+            } else {
+                ""
+            };
+            let _ = write!(out, "<code{class}>{part}</code>");
         } else {
             out.push_str(&part);
         }

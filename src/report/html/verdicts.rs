@@ -36,9 +36,6 @@ fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
         parts.push("<h4>Model by model</h4>".to_owned());
         parts.push(classes(page, &said.classes));
     }
-    if !said.notes.is_empty() {
-        parts.push(html(page, &Block::Lines(said.notes)));
-    }
     parts.push(told("what stands out", said.stands_out));
     parts.push(match &judged.analysis.advice {
         Advice::Change {
@@ -55,6 +52,11 @@ fn of_evaluation(page: &Page<'_>, judged: &Judgement) -> String {
     });
     parts.push(told("time and cost", said.time_and_cost));
     parts.push(told(PREDICTED, predicted(judged)));
+    if !said.notes.is_empty() {
+        // Whoever asks how sure it is finds it below what follows from it.
+        parts.push("<h4 class=\"rests\">What that rests on</h4>".to_owned());
+        parts.push(html(page, &Block::Lines(said.notes)));
+    }
     parts.concat()
 }
 

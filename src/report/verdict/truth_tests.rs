@@ -294,43 +294,43 @@ fn the_kinds_read_so() {
     no move of GPUs is advised, because no call waits at orchestrator; shorter answers or fewer rounds make questions faster, and a higher `concurrency` makes more of them at once
     7.7 GPU hours, 4.4 of them idle (56 %); 46 s of GPU time per question
     ");
-    assert_snapshot!(text(client), @r#"
+    assert_snapshot!(text(client), @r"
     limited by: the client: 24 % of the questions' time is at servers, and no call waits there
       orchestrator  not limiting  12.7 calls running on 4 replicas, 0 waiting
       answer        idle          2.0 calls running on 8 replicas, 0 waiting
       coder         idle          0.3 calls running on 8 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
     76 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
-    526 questions an hour
+    526 questions an hour in its steady time, 58 min of 1.40 h
     for the last 23 % of the run fewer than half as many questions were under way as could be
     the slowest questions: `q335` 47m 44s, `q227` 37m 08s, `q166` 36m 08s; the median is 5m 37s
     no move of GPUs is advised, because servers have room for more calls; a higher `concurrency` of the evaluation uses it
     28.1 GPU hours, 21.1 of them idle (75 %); 2m 48s of GPU time per question
-    "#);
-    assert_snapshot!(text(balanced), @r#"
+    ");
+    assert_snapshot!(text(balanced), @r"
     limited by: no single class of servers
       orchestrator  not limiting  22.3 calls running on 4 replicas, 0 waiting
       answer        not limiting  19.5 calls running on 4 replicas, 0 waiting
       coder         not limiting  19.1 calls running on 4 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 256 (`--max-num-seqs`), coder 256 (`--max-num-seqs`)
-    2070 questions an hour
+    2070 questions an hour in its steady time, 15 min of 23 min
     for the last 26 % of the run fewer than half as many questions were under way as could be
     the slowest questions: `q327` 13m 01s, `q288` 8m 47s, `q203` 8m 29s; the median is 1m 18s
     no move of GPUs is advised, because no class has GPUs to spare for one that lacks them
     4.5 GPU hours, 0.7 of them idle (15 %); 27 s of GPU time per question
-    "#);
-    assert_snapshot!(text(crowded), @r#"
+    ");
+    assert_snapshot!(text(crowded), @r"
     limited by: no single class of servers
       orchestrator  queue-limited  14.6 calls running on 4 replicas, 18.3 waiting, 56 % of a call's time
       answer        queue-limited  11.8 calls running on 4 replicas, 4.5 waiting, 28 % of a call's time
       coder         not limiting   11.4 calls running on 4 replicas, 1.5 waiting
     calls that one server runs at once, at most: orchestrator 4 (`--max-num-seqs`), answer 4 (`--max-num-seqs`), coder 4 (`--max-num-seqs`)
-    1310 questions an hour; 1440 at most at the capacity of orchestrator
+    1310 questions an hour in its steady time, 24 min of 29 min; 1440 at most at the capacity of orchestrator
     for the last 10 % of the run fewer than half as many questions were under way as could be
     the slowest questions: `q275` 17m 56s, `q186` 15m 13s, `q125` 12m 03s; the median is 2m 15s
     no move of GPUs is advised, because no class has GPUs to spare for one that lacks them
     5.9 GPU hours, 0.5 of them idle (9 %); 35 s of GPU time per question
-    "#);
+    ");
 }
 
 #[test]

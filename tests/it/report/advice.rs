@@ -161,8 +161,6 @@ fn advice_can_be_read_on_every_screen() {
     answer
     idle
     3.2 calls running on 8 replicas, 0 waiting
-    calls that one server runs at once, at most: orchestrator 8 (--max-num-seqs), coder 8 (--max-num-seqs), answer 8 (--max-num-seqs)
-    720 questions an hour in its steady time, 1.87 h of 2.00 h
     What stands out
     for 2h 00m from the beginning nine of ten questions were at orchestrator, while 16 GPUs of others were idle
     Advice
@@ -184,6 +182,9 @@ fn advice_can_be_read_on_every_screen() {
     Time and cost
     time left: about 40m 05s (36m 26s to 1h 00m)
     40.0 GPU hours, 0.0 of them idle (0 %); 1m 40s of GPU time per question
+    What that rests on
+    calls that one server runs at once, at most: orchestrator 8 (--max-num-seqs), coder 8 (--max-num-seqs), answer 8 (--max-num-seqs)
+    720 questions an hour in its steady time, 1.87 h of 2.00 h
     ");
     // What is too long for a phone is moved inside its box.
     let moves = "(({scrollWidth, clientWidth}) => scrollWidth > clientWidth)(document.querySelector('.patch pre'))";

@@ -449,10 +449,18 @@ fn kept_files_are_held_to_what_would_be_written_now() {
         "out/e.json",
         r#"{"id": "e", "status": "done", "correct": true}"#,
     );
-    insta::assert_snapshot!(said(&place, 3, &check), @r#"
+    let differs = said(&place, 3, &check);
+    // Where the page differs hangs on its style.
+    let lines = differs
+        .lines()
+        .map(|line| match line.split_once(": line ") {
+            Some((file, _)) if file.contains(".html") => file,
+            _ => line,
+        });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
     error: `kept/report.json` is not what would be written now: line 13 is `"done": 4,`, and would be `"done": 5,`
     error: `kept/report.md` is not what would be written now: line 5 is `- 3 right: 100.0 % of the 3 answered`, and would be `- 4 right: 100.0 % of the 4 answered`
-    error: `kept/report.html` is not what would be written now: line 197 is `right" style="flex:60 1 0"></i><i class="error" style="flex…`, and would be `right" style="flex:66.7 1 0"></i><i class="error" style="fl…`
+    error: `kept/report.html` is not what would be written now
     help: results, samples, logs, the options of this command or toolorch changed since, or somebody changed the files
     "#);
 }
