@@ -121,6 +121,8 @@ fn a_client_that_dies_in_silence_goes_on_within_seconds() {
     assert!(kill["finished"].as_u64().unwrap() >= 15, "{kill}");
     assert!(kill["back_after"].as_u64().unwrap() < 5_000, "{kill}");
     assert!(said.err.contains("SIGKILL inferred"), "{}", said.err);
+    let named = said.err.matches("\nwhat limited it, and all tables: ");
+    assert_eq!(named.count(), 1, "{}", said.err);
     // It is judged in the cluster's time, with the cluster's GPUs.
     let said = scene.expect(0, &["report", "silent-death-rehearsal", "--format", "json"]);
     let report: Value = serde_json::from_str(&said.out).unwrap();
