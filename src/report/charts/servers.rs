@@ -25,6 +25,8 @@ pub struct ClassSeries {
     pub running: Vec<Option<f64>>,
     /// Requests at servers that hang: these count them as being computed.
     pub stuck: Vec<Option<f64>>,
+    /// Where a server hangs that shows no requests: how many are there, nobody knows.
+    pub frozen: Vec<bool>,
     /// Requests in the queue.
     pub waiting: Vec<Option<f64>>,
     /// The share of the KV cache that is used, on average over its servers.
@@ -43,6 +45,7 @@ impl ClassSeries {
             tokens: none(),
             running: none(),
             stuck: none(),
+            frozen: vec![false; frame.pieces()],
             waiting: none(),
             kv: none(),
             kv_most: none(),
@@ -206,11 +209,31 @@ fn add(
     let over = |value: &dyn Fn(&Stretch<'_>) -> Option<(f64, f64)>| over(stretches, frame, value);
     let running = |one: &Stretch<'_>| one.requests(Gauge::Running, Distribution::Inference);
     let hung = |one: &Stretch<'_>| hangs(one.point.at());
-    let moving = over(&|one| running(one).map(|seen| if hung(one) { (0.0, 0.0) } else { seen }));
+    // What it shows stands still, too: no requests there says nothing.
+    let is_frozen =
+        |one: &Stretch<'_>| hung(one) && running(one).is_none_or(|(_, last)| last <= 0.0);
+    let moving = over(&|one| {
+        if hung(one) {
+            return (!is_frozen(one)).then_some((0.0, 0.0));
+        }
+        running(one)
+    });
     plus(&mut sum.running, &moving);
     if stretches.iter().any(hung) {
-        let stuck = over(&|one| running(one).map(|seen| if hung(one) { seen } else { (0.0, 0.0) }));
+        let stuck = over(&|one| {
+            if hung(one) {
+                return running(one).filter(|_| !is_frozen(one));
+            }
+            running(one).map(|_| (0.0, 0.0))
+        });
         plus(&mut sum.stuck, &stuck);
+    }
+    for one in stretches.iter().filter(|one| is_frozen(one)) {
+        for (piece, _) in frame.touched(one.from.max(frame.from), one.point.at()) {
+            if let Some(frozen) = sum.frozen.get_mut(piece) {
+                *frozen = true;
+            }
+        }
     }
     let waiting = over(&|one| one.requests(Gauge::Waiting, Distribution::Queue));
     plus(&mut sum.waiting, &waiting);

@@ -19,18 +19,24 @@ pub(super) fn since(
     let own = points
         .skip_while(|point| point.at() > found)
         .take_while(|point| point.generation() == generation);
-    let still = own.take_while(|point| !point.begins() && stands_still(*point));
+    let mut own = own.peekable();
+    // A server that stands still shows what it did last. Where that was nothing, none of its looks can tell it from one without calls;
+    // but that one answers the probes, and counts them.
+    let idly = own.peek().is_some_and(|point| !is_busy(*point));
+    let still =
+        own.take_while(|point| !point.begins() && !has_moved(*point) && (idly || is_busy(*point)));
     let last = still.last()?;
     Some(Timestamp(last.at().0.saturating_sub(last.span().0)))
 }
 
-fn stands_still(point: Point<'_>) -> bool {
+fn has_moved(point: Point<'_>) -> bool {
     let mut counters = Counter::ALL.iter();
-    let moved = counters.any(|counter| point.count(*counter).is_some_and(|more| more > 0.0));
-    let busy = point
-        .mean(Gauge::Running)
-        .is_some_and(|running| running > 0.0);
-    busy && !moved
+    counters.any(|counter| point.count(*counter).is_some_and(|more| more > 0.0))
+}
+
+fn is_busy(point: Point<'_>) -> bool {
+    let running = point.mean(Gauge::Running);
+    running.is_some_and(|running| running > 0.0)
 }
 
 /// When which server hung.

@@ -553,6 +553,46 @@ fn a_hang_begins_with_the_last_sign_of_life() {
     insta::assert_snapshot!(by_second(&course, &one.stuck), @"- - 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 3.0 - - - - - - - - - - 0.0 0.0 0.0 0.0 0.0");
 }
 
+/// One that stood still before the first look at it shows nothing; its standstill is no less one, and of its requests nobody knows.
+#[test]
+fn a_hang_before_the_first_look_is_seen_by_its_still_counters() {
+    let all = [
+        look(5, 0.0, 0.0),
+        look(10, 0.0, 400.0),
+        look(15, 0.0, 0.0),
+        look(20, 0.0, 0.0),
+        look(25, 0.0, 0.0),
+    ];
+    let stalled = Event::Judged {
+        unit: UnitId::new("m-0"),
+        generation: Generation(1),
+        liveness: Liveness::Stalled,
+        why: "no counter moved".to_owned(),
+    };
+    let records = records(vec![
+        (0, took()),
+        (1, start("m-0", 1)),
+        ready_at("m-0", 1, 2),
+        (26, stalled),
+        (30, alarm("x", "m-0")),
+    ]);
+    let course = course(&clean(YAML), &records, &looks(&all));
+    let hung = course.groups[0].lanes[0].spans.iter();
+    let mut hung = hung.filter(|span| format!("{:?}", span.doing) == "Hung");
+    let second = |moment: Timestamp| moment.since(at(0)).as_secs();
+    let hung = hung.next().map(|span| (second(span.from), second(span.to)));
+    assert_eq!(hung, Some((10, 30)));
+    let one = &course.servers[0];
+    insta::assert_snapshot!(by_second(&course, &one.running), @"- - 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 - - - - - - - - - - - - - - - - - - - -");
+    insta::assert_snapshot!(by_second(&course, &one.stuck), @"- - 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 - - - - - - - - - - - - - - - - - - - -");
+    let frozen: Vec<Option<f64>> = one
+        .frozen
+        .iter()
+        .map(|frozen| Some(f64::from(u8::from(*frozen))))
+        .collect();
+    insta::assert_snapshot!(by_second(&course, &frozen), @"0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 1.0 0.0 0.0 0.0 0.0 0.0");
+}
+
 /// In a rehearsal all is told by the cluster's clock, and the kill that belongs to it is no death.
 #[test]
 fn a_rehearsal_is_told_by_the_clusters_clock() {

@@ -16,6 +16,8 @@ const LOOKS: &str = "<li><i class=\"look\"></i>a look at its servers</li>";
 const LEAST: f64 = 0.05;
 /// Nor has a KV cache of which never more than this share was used.
 const LITTLE: f64 = 0.1;
+/// How high a server is shown that hangs and tells none of its requests.
+const STRIP: f64 = 0.06;
 /// So few looks are shown one by one: between them nothing was seen.
 const FEW: usize = 40;
 
@@ -25,8 +27,9 @@ pub(super) fn section(page: &Page<'_>, course: &Course) -> String {
         .servers
         .iter()
         .filter(|one| ClassSeries::has(&one.running) || ClassSeries::has(&one.kv));
-    let (shown, idle): (Vec<_>, Vec<_>) =
-        known.partition(|one| most(&requests(one)) >= LEAST || most(&one.kv_most) > LITTLE);
+    let (shown, idle): (Vec<_>, Vec<_>) = known.partition(|one| {
+        most(&requests(one)) >= LEAST || most(&one.kv_most) > LITTLE || is_frozen(one)
+    });
     if shown.is_empty() && idle.is_empty() {
         return String::new();
     }
@@ -53,13 +56,20 @@ fn key(shown: &[&ClassSeries]) -> String {
     };
     let parts = [
         (!shown.is_empty(), COMPUTED),
-        (any(|one| &one.stuck), STUCK),
+        (
+            any(|one| &one.stuck) || shown.iter().any(|one| is_frozen(one)),
+            STUCK,
+        ),
         (any(|one| &one.waiting), WAITING),
         (shown.iter().any(|one| one.looks.len() <= FEW), LOOKS),
     ];
     let parts = parts.iter().filter(|(is_there, _)| *is_there);
     let parts: String = parts.map(|(_, part)| *part).collect();
     format!("<ul class=\"key\" style=\"margin-top:.6rem\">{parts}</ul>")
+}
+
+fn is_frozen(one: &ClassSeries) -> bool {
+    one.frozen.contains(&true)
 }
 
 /// All requests of a class: computed, stuck and waiting.
@@ -101,12 +111,21 @@ fn of_requests(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
     let (top, rows) = upright(most(&all).max(1.0), 4);
     let scale = Scale::Linear { from: 0.0, to: top };
     let hover = bands(course.frame.pieces(), |range| {
-        let running = mean(&one.running[range.clone()])?;
+        let running = mean(&one.running[range.clone()]);
+        let frozen = one.frozen[range.clone()].contains(&true);
         let mut words = page.pieces(&course.frame, &range);
-        let _ = write!(words, "\n{} being computed", amount(running));
+        let running = match running {
+            Some(running) => format!("{} being computed", amount(running)),
+            None if frozen => "nothing known of what is computed".to_owned(),
+            None => return None,
+        };
+        let _ = write!(words, "\n{running}");
         let more = |series: &[Option<f64>]| mean(&series[range.clone()]);
-        if let Some(stuck) = more(&one.stuck) {
+        if let Some(stuck) = more(&one.stuck).filter(|stuck| *stuck > 0.0 || !frozen) {
             let _ = write!(words, ", {} at a server that hangs", amount(stuck));
+        }
+        if frozen {
+            words.push_str(", a server hangs and tells none of its requests");
         }
         if let Some(waiting) = more(&one.waiting) {
             let _ = write!(words, ", {} waiting", amount(waiting));
@@ -126,6 +145,12 @@ fn of_requests(page: &Page<'_>, course: &Course, one: &ClassSeries) -> String {
         shape("stuck", area(&computed, Some(&one.running), scale));
     }
     shape("fill", area(&one.running, None, scale));
+    // A strip at the foot: it has a time, and no height.
+    let strip = one
+        .frozen
+        .iter()
+        .map(|frozen| frozen.then_some(STRIP * top));
+    shape("stuck", area(&strip.collect::<Vec<_>>(), None, scale));
     shape("look", looks(course, &one.looks));
     let plot = Plot {
         label: "requests running and waiting".to_owned(),

@@ -103,6 +103,13 @@ pub(super) fn windows(
         .collect()
 }
 
+/// Each step of a server adds what was between two tokens of each of its requests, so that calls which were begun before, go on, or
+/// are given up count for what was computed of them. How long prompts take is told when a request ends.
+fn computed(point: Point<'_>) -> Option<f64> {
+    let tokens = point.sum(Distribution::BetweenTokens)?;
+    Some(tokens + point.sum(Distribution::Prefill).unwrap_or(0.0))
+}
+
 fn window(point: Point<'_>, clock: Clock, until: Timestamp) -> Option<Window> {
     let from = Timestamp(point.at().0.saturating_sub(point.span().0)).max(clock.from);
     let at = point.at().min(until);
@@ -121,6 +128,7 @@ fn window(point: Point<'_>, clock: Clock, until: Timestamp) -> Option<Window> {
         // Simulated servers count in the time that they play.
         queue_seconds: point.sum(Distribution::Queue),
         inference_seconds: point.sum(Distribution::Inference),
+        computed_seconds: computed(point),
         generated: point.count(Counter::GenerationTokens),
         prompt: point.count(Counter::PromptTokens),
     })

@@ -165,11 +165,13 @@ pub(super) fn beside(
         needs.any(|name| known.eval.requires.contains(name))
     });
     let both = shared.filter_map(|eval| {
-        let (first, last) = Known { eval, ..*known }.span()?;
+        let other = Known { eval, ..*known };
+        let (first, last) = other.span()?;
         let (first, last) = (first.max(from), last.min(until));
         (first < last).then(|| Beside {
             evaluation: eval.name.to_string(),
             length: clock.length(last.since(first)),
+            concurrency: other.workers(),
         })
     });
     both.collect()

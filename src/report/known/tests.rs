@@ -243,10 +243,40 @@ fn a_run_between_two_looks_is_known_by_what_was_counted_in_between() {
     let class = &judged.classes[0].measured;
     near(class.running, 4.0 * 10.0);
     near(class.waiting, 4.0 * 2.5);
-    // One look in between is worth more than what was counted.
+    // One look in between, which found 8, is worth less than what was counted: twice 200 s.
     let judged = analyse(&found(&samples(&[9, 24, 31])));
     assert_eq!(judged.looks, Some(1));
-    near(judged.classes[0].measured.running, 4.0 * 8.0);
+    near(judged.classes[0].measured.running, 4.0 * 20.0);
+}
+
+/// Of calls that were given up, or go on, no time of a finished call tells.
+#[test]
+fn what_was_between_tokens_is_known_of_all_calls() {
+    let (plan, _) = planned(HLE);
+    let mut samples = Samples::default();
+    for (seconds, all) in [(5, true), (20, false)] {
+        let Line::Server(mut line) = sample("orchestrator-0", seconds, all) else {
+            panic!("no server");
+        };
+        let sum = |sum: f64| crate::facts::samples::Spread {
+            sum: crate::facts::samples::Amount(sum),
+            ..line.spread[&Distribution::Queue].clone()
+        };
+        let (tokens, prefill) = (sum(290.0), sum(6.0));
+        line.spread.insert(Distribution::BetweenTokens, tokens);
+        line.spread.insert(Distribution::Prefill, prefill);
+        samples.take(Line::Server(line));
+    }
+    let found = evidence_of(&plan, &samples, Ends::Counted).unwrap();
+    let window = found.classes[0].series[0].windows[0];
+    assert_eq!(
+        (window.inference_seconds, window.computed_seconds),
+        (Some(200.0), Some(296.0))
+    );
+    near(
+        analyse(&found).classes[0].measured.running,
+        4.0 * 296.0 / 15.0,
+    );
 }
 
 #[track_caller]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::evidence::Evidence;
-use super::judge::{Judged, Limit, Verdict};
+use super::judge::{Judged, Limit, Verdict, waiting};
 use super::measured::Measured;
 use super::model::Model;
 use super::moves::{Move, UNUSED, moved};
@@ -12,6 +12,7 @@ use super::patch::{patch, unused};
 use super::phases::Phases;
 use super::prediction::Prediction;
 use super::text_moves::said;
+use super::words::who_waits;
 use crate::base::ceil;
 
 /// A change is worth its work from this factor, at the lower end of its interval.
@@ -46,23 +47,20 @@ pub(super) fn advice(
     classes: &[Judged],
     limit: &Limit,
 ) -> Advice {
-    match receiver(evidence, limit).and_then(|to| best(evidence, phases, classes, to)) {
+    match receiver(evidence, classes, limit).and_then(|to| best(evidence, phases, classes, to)) {
         Ok(advice) => advice,
         Err(why) => Advice::Nothing { why },
     }
 }
 
 /// The class that would have GPUs if there were any, or why none would.
-fn receiver(evidence: &Evidence, limit: &Limit) -> Result<usize, String> {
+fn receiver(evidence: &Evidence, classes: &[Judged], limit: &Limit) -> Result<usize, String> {
     let why = match limit {
         Limit::Class {
             class,
             verdict: Verdict::QueueLimited,
         } => {
-            let mut classes = evidence.classes.iter();
-            let (index, one) = classes
-                .by_ref()
-                .enumerate()
+            let (index, one) = (evidence.classes.iter().enumerate())
                 .find(|(_, one)| one.name == *class)
                 .ok_or_else(|| format!("{class} is not known"))?;
             return if one.gpus_per_replica == 0 {
@@ -84,7 +82,9 @@ fn receiver(evidence: &Evidence, limit: &Limit) -> Result<usize, String> {
             "the KV cache of {class} is full, and how much more replicas would bring cannot be told from that; fewer questions at once or shorter contexts relieve it"
         ),
         Limit::Class { class, .. } => {
-            format!("no call waits at {class}; shorter answers or fewer rounds make questions faster, and a higher `concurrency` makes more of them at once")
+            let own = classes.iter().filter(|one| one.measured.class == *class);
+            let who = who_waits(waiting(own));
+            format!("{who} at {class}; shorter answers or fewer rounds make questions faster, and a higher `concurrency` makes more of them at once")
         }
         Limit::Client => "servers have room for more calls; a higher `concurrency` of the evaluation uses it".to_owned(),
         Limit::Tail => {

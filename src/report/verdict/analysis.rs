@@ -5,13 +5,15 @@ use serde::Serialize;
 
 use super::advice::{Advice, advice};
 use super::cost::{Cost, cost};
+use super::counted::ENOUGH;
 use super::eta::{Eta, eta, stalled};
 use super::evidence::Evidence;
 use super::findings::{Findings, findings};
-use super::judge::{Judged, Limit, limit, tail_share, verdict};
-use super::measured::{Questions, all_measured, floor_hours};
-use super::numbers::{between, ratio};
+use super::judge::{Judged, Limit, Verdict, limit, tail_share, verdict};
+use super::measured::{Measured, Questions, all_measured, floor_hours};
+use super::numbers::between;
 use super::phases::{Phases, Span, phases};
+use super::standstill::{disturbed, has_stood_still};
 use super::sums::Blocks;
 use super::what_if::bound;
 use crate::base::float;
@@ -29,6 +31,8 @@ pub struct Analysis {
     pub classes: Vec<Judged>,
     /// Its parts.
     pub phases: Phases,
+    /// What is judged: its steady time, or all of it.
+    pub judged: Span,
     /// How often its servers were looked at in the judged time; 0 where that was only before and after, and none where nothing
     /// was sampled.
     pub looks: Option<usize>,
@@ -60,23 +64,31 @@ pub struct AtMost {
 /// Judges a run.
 pub fn analyse(evidence: &Evidence) -> Analysis {
     let phases = phases(evidence);
-    let all = Blocks::of(evidence, &phases).all();
-    let (questions, measured) = all_measured(evidence, &phases, &all);
-    let judged = |measured| Judged {
-        verdict: verdict(&measured, &questions),
-        measured,
+    let judged = judged(evidence, &phases);
+    let all = Blocks::of(evidence, judged).all();
+    let (questions, measured) = all_measured(evidence, judged, &all);
+    let of_class = |measured: Measured| {
+        let found = verdict(&measured, &questions);
+        // Questions that it kept were with it, and nobody counted them.
+        let waited = matches!(found, Verdict::QueueLimited | Verdict::KvLimited);
+        let kept = !waited && has_stood_still(evidence, &measured.class, judged);
+        Judged {
+            verdict: if kept { Verdict::Unknown } else { found },
+            measured,
+        }
     };
-    let classes: Vec<Judged> = measured.into_iter().map(judged).collect();
+    let classes: Vec<Judged> = measured.into_iter().map(of_class).collect();
     let wall = between(evidence.began, evidence.until);
-    let limit = match stalled(evidence).or_else(|| disturbed(evidence)) {
+    let looks = looks(evidence, judged);
+    let limit = match stalled(evidence).or_else(|| disturbed(evidence, judged)) {
         Some(why) => Limit::Unknown { why },
-        None => limit(&questions, &classes, &phases, wall, unseen(evidence)),
+        None => limit(&questions, &classes, &phases, wall, unseen(evidence, looks)),
     };
     Analysis {
         findings: findings(evidence, &questions),
         advice: advice(evidence, &phases, &classes, &limit),
         at_most: at_most(evidence, &classes, &limit),
-        looks: looks(evidence, phases.steady),
+        looks,
         tail_share: tail_share(&phases, wall),
         floor_hours: floor_hours(evidence),
         eta: eta(evidence),
@@ -86,33 +98,17 @@ pub fn analyse(evidence: &Evidence) -> Analysis {
         questions,
         classes,
         phases,
+        judged,
     }
 }
 
-/// From this share of a class's time on in which its servers did not work, what was measured says little of a run in which they do.
-const DISTURBED: f64 = 0.25;
-
-/// Why nothing can be said where a class of servers was not there for much of the run.
-fn disturbed(evidence: &Evidence) -> Option<String> {
-    let wall = between(evidence.began, evidence.until);
-    let share = |class: &super::evidence::Class| {
-        let of_class = |replica: &str| {
-            let name = replica.rsplit_once('-').map(|(name, _)| name);
-            replica == class.name || name == Some(class.name.as_str())
-        };
-        let incidents = evidence.incidents.iter();
-        let own = incidents.filter(|incident| of_class(&incident.replica));
-        let lost: f64 = own.map(|one| one.span.length().as_secs_f64()).sum();
-        ratio(lost, wall * float(class.replicas))
-    };
-    evidence.classes.iter().find_map(|class| {
-        let lost = share(class).filter(|lost| *lost >= DISTURBED)?;
-        Some(format!(
-            "the servers of {} did not work for {:.0} % of their time",
-            class.name,
-            lost * 100.0
-        ))
-    })
+/// What is judged: the steady time, or all of the run where looks are too far apart to tell its parts. Over all of it, what was
+/// counted and the questions are of the same time.
+fn judged(evidence: &Evidence, phases: &Phases) -> Span {
+    match looks(evidence, phases.steady) {
+        Some(few) if float(few) < ENOUGH => phases.whole,
+        _ => phases.steady,
+    }
 }
 
 /// Looks at that server of which there are most.
@@ -126,11 +122,13 @@ fn looks(evidence: &Evidence, judged: Span) -> Option<usize> {
 }
 
 /// Why nothing is known of servers.
-fn unseen(evidence: &Evidence) -> &'static str {
+fn unseen(evidence: &Evidence, looks: Option<usize>) -> &'static str {
     if evidence.until <= evidence.began {
         "results do not tell, and a run of `toolorch up` would"
     } else if evidence.classes.iter().all(|one| one.series.is_empty()) {
         "none of them was sampled while it ran"
+    } else if looks.is_some_and(|looks| looks > 0 && float(looks) < ENOUGH) {
+        "they do not count how long they compute, and were sampled too seldom"
     } else {
         "they do not say how many calls wait"
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::evidence::Evidence;
 use super::numbers::{between, ratio};
 use super::phases::Span;
+use super::standstill::still_share;
 use super::sums::Sums;
 use crate::base::float;
 
@@ -36,11 +37,16 @@ pub fn cost(evidence: &Evidence) -> Option<Cost> {
     };
     let (mut all, mut idle, mut unseen) = (0.0, 0.0, 0.0);
     for class in &evidence.classes {
-        let own = float(class.gpus()) * hours;
-        all += own;
-        match Sums::of(class, run).idle.rate() {
-            Some(share) => idle += own * share,
-            None => unseen += own,
+        let own = float(class.gpus_per_replica) * hours;
+        all += float(class.replicas) * own;
+        unseen += float(class.replicas.saturating_sub(class.series.len())) * own;
+        for series in &class.series {
+            // Who stands still has calls, and is no more idle than at work.
+            let worked = 1.0 - still_share(evidence, &series.replica, run);
+            match Sums::of_all(std::slice::from_ref(series), run).idling(1.0) {
+                Some(share) => idle += own * share * worked,
+                None => unseen += own,
+            }
         }
     }
     let ended = evidence.client.tasks.iter();

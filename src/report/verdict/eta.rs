@@ -284,10 +284,12 @@ fn wound_up(
 /// The share of a question's time in which it waits for a place at a server, as far as that was seen.
 fn waiting(evidence: &Evidence) -> f64 {
     let parts = phases(evidence);
-    let blocks = Blocks::of(evidence, &parts).all();
+    let blocks = Blocks::of(evidence, parts.steady).all();
     let classes = evidence.classes.iter().zip(&blocks.classes);
-    let waiting =
-        classes.filter_map(|(class, sums)| Some(sums.waiting.rate()? * float(class.replicas)));
+    let waiting = classes.filter_map(|(class, sums)| {
+        let each = sums.queueing(float(class.series.len()))?;
+        Some(each * float(class.replicas))
+    });
     let waiting: f64 = waiting.sum();
     let all = blocks.flow.under_way.rate();
     all.and_then(|all| ratio(waiting, all))

@@ -93,6 +93,8 @@ pub struct Beside {
     pub evaluation: String,
     /// For how long both ran.
     pub length: Millis,
+    /// Questions that its client has under way at once, where that is known.
+    pub concurrency: Option<usize>,
 }
 
 /// A question.
@@ -233,6 +235,8 @@ pub struct Window {
     pub queue_seconds: Option<f64>,
     /// What those had been computed, in seconds, all together.
     pub inference_seconds: Option<f64>,
+    /// What all were computed since the first look, those that go on or were given up among them, in seconds.
+    pub computed_seconds: Option<f64>,
     /// Tokens written.
     pub generated: Option<f64>,
     /// Tokens of prompts read.

@@ -27,6 +27,7 @@ fn series(name: &str, each: impl Fn(u64) -> (f64, f64, f64, f64)) -> Series {
             finished: Some(finished),
             queue_seconds: Some(0.0),
             inference_seconds: Some(finished * time),
+            computed_seconds: None,
             generated: Some(finished * 100.0),
             prompt: None,
         }
@@ -518,16 +519,20 @@ fn imbalance_is_told_against_the_others_and_beyond_chance() {
         failed: 43,
         calls: 812,
     });
-    assert_eq!(
-        analyse(&down).limit,
-        Limit::Unknown {
-            why: "the servers of a did not work for 25 % of their time".to_owned()
-        }
-    );
+    let limit = |down: &Evidence| match analyse(down).limit {
+        Limit::Unknown { why } => why,
+        limit => panic!("{limit:?}"),
+    };
+    assert_snapshot!(limit(&down), @"a-2 stood still for 82 % of the judged time, and questions that had asked there did not go on");
     assert_snapshot!(what_stands_out(&analyse(&down)), @r#"
     a-2 stood still for 1h 30m (20m 00s to 1h 50m of the run), with up to 7 calls on it
     43 of 812 calls failed
     "#);
+    // Nobody waits for an answer of a server that is gone; but a quarter of them is much.
+    down.incidents[0].trouble = Trouble::Ended;
+    assert_snapshot!(limit(&down), @"the servers of a did not work for 27 % of the judged time");
+    down.incidents[0].span.until = at(90);
+    assert!(!matches!(analyse(&down).limit, Limit::Unknown { .. }));
 }
 
 #[test]
@@ -541,13 +546,14 @@ fn errors_absence_and_others_are_told() {
     bad.beside = vec![Beside {
         evaluation: "frames".to_owned(),
         length: Millis::from_secs(3600),
+        concurrency: Some(10),
     }];
     bad.client.gone = true;
     assert_snapshot!(text(&bad), @r"
-    limited by: the client: 49 % of the questions' time is at servers, and no call waits there
+    limited by: the client: at most 49 % of the questions' time is at servers, and no call waits there
       answer  not limiting  4.0 calls running on 1 replica, 0 waiting
     calls that one server runs at once, at most: answer not known
-    51 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
+    70 % of the questions' time is at no server that was measured: the client itself, its tools, the judge
     questions under way and the times of questions disagree by 23 % (Little's law): not all of them were seen, or the run was not steady
     60 questions an hour in its steady time, 1.84 h of 2.00 h, those that ended in an error included (60)
     60 questions ended in an error

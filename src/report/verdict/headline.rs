@@ -2,11 +2,11 @@
 
 use super::advice::Advice;
 use super::analysis::Analysis;
-use super::judge::{Judged, Limit, Verdict, at_servers};
+use super::judge::{Judged, Limit, Verdict, said_at_servers, waiting};
 use super::model::Estimate;
 use super::moves::{Move, UNUSED, plural};
 use super::numbers::ratio;
-use super::words::percent;
+use super::words::{percent, who_waits};
 use crate::base::{clean, float, nearest};
 
 /// Calls wait now and then before all seats are taken, for they come by chance. Up to this share hardly any does.
@@ -55,10 +55,10 @@ fn limit(analysis: &Analysis) -> String {
     match &analysis.limit {
         Limit::Class { class, verdict } => of_class(class, *verdict, analysis),
         Limit::Client => {
-            let share = at_servers(&analysis.questions).unwrap_or_default();
+            let share = said_at_servers(&analysis.questions);
             format!(
-                "The client limits it: {:.0} % of its questions are at servers, and nobody waits there.",
-                100.0 * share
+                "The client limits it: {share} of its questions are at servers, and {} there.",
+                nobody_waits(waiting(&analysis.classes))
             )
         }
         Limit::Tail => format!(
@@ -88,8 +88,17 @@ fn of_class(class: &str, verdict: Verdict, analysis: &Analysis) -> String {
         }
         Verdict::KvLimited => format!("The KV cache of `{class}` is full."),
         _ => format!(
-            "Questions spend their time with the tokens of `{class}`, and nobody waits for a place there."
+            "Questions spend their time with the tokens of `{class}`, and {} for a place there.",
+            nobody_waits(waiting(judged))
         ),
+    }
+}
+
+fn nobody_waits(calls: f64) -> &'static str {
+    if calls <= 0.0 {
+        "nobody waits"
+    } else {
+        who_waits(calls)
     }
 }
 

@@ -4,8 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::measured::{Measured, Questions};
+use super::moves::plural;
 use super::numbers::ratio;
 use super::phases::Phases;
+use super::shared::part;
+use super::words::percent;
 use crate::base::float;
 
 /// Someone waits in so many of the looks, or …
@@ -127,7 +130,8 @@ pub(super) fn verdict(class: &Measured, questions: &Questions) -> Verdict {
 
 /// The share of the questions under way that is with this class.
 pub(super) fn main_share(class: &Measured, questions: &Questions) -> Option<f64> {
-    ratio(class.in_flight?, questions.under_way?)
+    let (calls, all) = part(class, questions.shared.as_ref(), questions.under_way)?;
+    ratio(calls, all)
 }
 
 /// The most of the questions' time that can be with a class whose queue is not known; none where nobody can tell.
@@ -135,9 +139,24 @@ pub(super) fn possible_share(class: &Measured, questions: &Questions) -> Option<
     main_share(class, questions).or(class.most_share)
 }
 
+/// Calls that wait for a place at these.
+pub(super) fn waiting<'a>(classes: impl IntoIterator<Item = &'a Judged>) -> f64 {
+    let classes = classes.into_iter();
+    classes.filter_map(|one| one.measured.waiting).sum()
+}
+
 /// The share of the questions under way that is at servers.
 pub(super) fn at_servers(questions: &Questions) -> Option<f64> {
     questions.elsewhere.map(|elsewhere| 1.0 - elsewhere)
+}
+
+/// The same in words: of this evaluation's own, of which no more is known where others asked the same servers.
+pub(super) fn said_at_servers(questions: &Questions) -> String {
+    let mixed = questions.shared.as_ref().filter(|one| !one.told_apart);
+    match mixed.and_then(|shared| shared.most_at_servers) {
+        Some(most) => format!("at most {}", percent(most)),
+        None => percent(at_servers(questions).unwrap_or_default()),
+    }
 }
 
 /// The share of the run that its end took.
@@ -188,18 +207,24 @@ pub(super) fn limit(
     if questions.under_way.is_none() {
         return unknown("how many questions are under way is not known");
     }
-    if at_servers(questions).is_some_and(|share| share < AT_SERVERS) {
-        return Limit::Client;
-    }
     let decoding = classes
         .iter()
         .find(|one| one.verdict == Verdict::DecodeLimited);
-    match decoding {
-        Some(one) => Limit::Class {
+    if let Some(one) = decoding {
+        return Limit::Class {
             class: one.measured.class.clone(),
             verdict: one.verdict,
-        },
-        None => Limit::Balanced,
+        };
+    }
+    let few = |share: Option<f64>| share.is_some_and(|share| share < AT_SERVERS);
+    let mixed = questions.shared.as_ref().filter(|one| !one.told_apart);
+    match mixed {
+        Some(shared) if few(shared.most_at_servers) => Limit::Client,
+        Some(shared) if questions.elsewhere.is_none() || few(at_servers(questions)) => {
+            unknown(&shared.why())
+        }
+        None if few(at_servers(questions)) => Limit::Client,
+        _ => Limit::Balanced,
     }
 }
 
@@ -216,7 +241,14 @@ fn hidden_queue(class: &Measured, questions: &Questions) -> String {
         ),
         (None, None) => String::new(),
     };
-    format!("whether calls wait at {name} was not measured{share}")
+    match class.looks {
+        Some(looks) if looks > 0 && class.running.is_none() => format!(
+            "{name} does not count how long it computes and was sampled only {} time{}{share}",
+            looks,
+            plural(looks)
+        ),
+        _ => format!("whether calls wait at {name} was not measured{share}"),
+    }
 }
 
 /// The class that is waited for, of several the one with the most of its seats taken.

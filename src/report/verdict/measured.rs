@@ -7,14 +7,16 @@ use serde::Serialize;
 use super::evidence::{Class, Evidence, Seats, SeatsBy};
 use super::network::seats_of;
 use super::numbers::ratio;
-use super::phases::Phases;
+use super::phases::Span;
+use super::shared::{Shared, of_all, part};
+use super::standstill::stood_still;
 use super::sums::{Block, Flow, Sums};
-use crate::base::float;
+use crate::base::{float, nearest};
 
 /// A look finds someone waiting by chance; fewer such looks say nothing of seats.
 const FULL_LOOKS: usize = 5;
 
-/// One class over the steady time; what is unknown is none.
+/// One class over the judged time; what is unknown is none.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct Measured {
     /// Its name.
@@ -37,6 +39,8 @@ pub struct Measured {
     pub waiting: Option<f64>,
     /// Calls under way: those two, or else what the client's times say by Little's law.
     pub in_flight: Option<f64>,
+    /// Of these, by the client's own times, those of this evaluation, where others use the same servers.
+    pub own: Option<f64>,
     /// Its share of all the time that the client's own times account for.
     pub time_share: Option<f64>,
     /// Where its calls under way are not known: no more than this share of the questions' time can be with it.
@@ -53,7 +57,9 @@ pub struct Measured {
     pub cache_full: Option<f64>,
     /// Calls that had to give their cache back, of each that was answered.
     pub preempted: Option<f64>,
-    /// The share of looks that found a replica with nothing to do.
+    /// How often each replica was looked at; none where it was never seen.
+    pub looks: Option<usize>,
+    /// The share of time in which a replica had nothing to do.
     pub idle: Option<f64>,
     /// Tokens of an answer that nine of ten do not exceed.
     pub answer_tokens: Option<f64>,
@@ -102,11 +108,9 @@ pub(super) fn seats(class: &Class) -> Option<Seats> {
 pub(super) fn measured(class: &Class, sums: &Sums, flow: &Flow, evidence: &Evidence) -> Measured {
     let throughput = flow.throughput();
     let all = float(class.replicas);
-    // Who was looked at only before and after: by Little's law its counters tell what looks in between would have found.
-    let running = sums.running.rate().or_else(|| sums.inference.rate());
-    let running = running.map(|running| running * all);
-    let waiting = sums.waiting.rate().or_else(|| sums.queue.rate());
-    let waiting = waiting.map(|waiting| waiting * all);
+    let servers = float(class.series.len());
+    let running = sums.computing(servers).map(|running| running * all);
+    let waiting = sums.queueing(servers).map(|waiting| waiting * all);
     let seats = seats(class);
     let finished = sums.finished.rate().map(|rate| rate * all);
     let visits = match (finished, throughput, class.calls) {
@@ -130,6 +134,9 @@ pub(super) fn measured(class: &Class, sums: &Sums, flow: &Flow, evidence: &Evide
         demand: visits.zip(service).map(|(visits, time)| visits * time),
         running,
         waiting,
+        own: (class.calls.filter(|_| !evidence.beside.is_empty()))
+            .and_then(|calls| ratio(calls.seconds(), float(evidence.client.done)))
+            .and_then(|each| Some(each * throughput?)),
         in_flight: running
             .zip(waiting)
             .map(|(running, waiting)| running + waiting)
@@ -145,9 +152,15 @@ pub(super) fn measured(class: &Class, sums: &Sums, flow: &Flow, evidence: &Evide
             (Some(preempted), Some(finished)) => ratio(preempted, finished),
             _ => None,
         },
-        idle: sums.idle.rate(),
+        looks: looks(class, sums),
+        idle: sums.idling(servers),
         answer_tokens: class.answer_tokens,
     }
+}
+
+fn looks(class: &Class, sums: &Sums) -> Option<usize> {
+    let servers = float(class.series.len());
+    (!class.series.is_empty()).then(|| nearest(sums.running.each(servers)))
 }
 
 /// Questions under way (N): as they were seen, else as many as the client may have, and no more than there are.
@@ -185,6 +198,10 @@ pub struct Questions {
     pub elsewhere: Option<f64>,
     /// Classes of which nobody knows how many calls were under way.
     pub unseen: Vec<String>,
+    /// Other evaluations that the same servers worked for at the same time.
+    pub shared: Option<Shared>,
+    /// Servers at which questions were while they stood still: that is part of `elsewhere`, too.
+    pub stood_still: Vec<String>,
     /// How far N is from X times the mean time of questions that were seen to begin and end, as a share of N.
     pub gap: Option<f64>,
     /// No more than so many per second, whatever the queues are (N over the time without waiting for anyone else).
@@ -194,18 +211,17 @@ pub struct Questions {
 }
 
 impl Questions {
-    pub(super) fn of(
-        flow: &Flow,
-        classes: &[Measured],
-        evidence: &Evidence,
-        phases: &Phases,
-    ) -> Self {
+    pub(super) fn of(flow: &Flow, classes: &[Measured], evidence: &Evidence, judged: Span) -> Self {
         let under_way = questions_at_once(flow, evidence);
         let throughput = flow.throughput();
         let time = under_way.zip(throughput).and_then(|(n, x)| ratio(n, x));
-        let known: f64 = classes.iter().filter_map(|class| class.in_flight).sum();
+        let shared = Shared::of(evidence, classes, under_way);
+        let known = classes
+            .iter()
+            .filter_map(|class| part(class, shared.as_ref(), under_way));
+        let known: f64 = known.map(|(calls, _)| calls).sum();
         let any = classes.iter().any(Measured::knows_queue);
-        let elsewhere = under_way
+        let elsewhere = of_all(shared.as_ref(), under_way)
             .filter(|_| any)
             .and_then(|n| ratio((n - known).max(0.0), n));
         let unseen = classes.iter().filter(|class| class.in_flight.is_none());
@@ -213,6 +229,8 @@ impl Questions {
         // What was not seen may wait, and that is no time without waiting.
         let free =
             elsewhere.filter(|_| classes.iter().all(|one| one.knows_queue() || one.gpus == 0));
+        // What others asked is no part of this evaluation's time.
+        let free = free.filter(|_| shared.is_none());
         let bound_by_questions = time.zip(free).and_then(|(time, elsewhere)| {
             let computed: f64 = classes.iter().filter_map(|class| class.demand).sum();
             ratio(under_way?, computed + elsewhere * time)
@@ -227,36 +245,38 @@ impl Questions {
             time,
             elsewhere,
             unseen,
-            gap: gap(under_way, throughput, evidence, phases),
+            shared,
+            stood_still: stood_still(evidence, judged),
+            gap: gap(under_way, throughput, evidence, judged),
             bound_by_questions,
             bound_by_seats: seats.min_by(|one, other| one.1.total_cmp(&other.1)),
         }
     }
 }
 
-/// Little's law over questions, checked: N = X·R with the times of those that ended in the steady time.
-fn gap(n: Option<f64>, x: Option<f64>, evidence: &Evidence, phases: &Phases) -> Option<f64> {
+/// Little's law over questions, checked: N = X·R with the times of those that ended in the judged time.
+fn gap(n: Option<f64>, x: Option<f64>, evidence: &Evidence, judged: Span) -> Option<f64> {
     let tasks = evidence.client.tasks.iter();
     let times: Vec<f64> = tasks
-        .filter(|task| task.ended.is_some_and(|ended| phases.steady.has(ended)))
+        .filter(|task| task.ended.is_some_and(|ended| judged.has(ended)))
         .filter_map(|task| Some(super::numbers::between(task.began?, task.ended?)))
         .collect();
     let (n, x) = (n?, x?);
     ratio((n - x * super::numbers::mean(&times)?).abs(), n)
 }
 
-/// All classes over the steady time.
+/// All classes over the judged time.
 pub(super) fn all_measured(
     evidence: &Evidence,
-    phases: &Phases,
+    judged: Span,
     all: &Block,
 ) -> (Questions, Vec<Measured>) {
     let mut classes: Vec<Measured> = evidence
         .classes
         .iter()
-        .map(|class| measured(class, &Sums::of(class, phases.steady), &all.flow, evidence))
+        .map(|class| measured(class, &Sums::of(class, judged), &all.flow, evidence))
         .collect();
-    let questions = Questions::of(&all.flow, &classes, evidence, phases);
+    let questions = Questions::of(&all.flow, &classes, evidence, judged);
     for class in classes.iter_mut().filter(|class| class.in_flight.is_none()) {
         class.most_share = questions.elsewhere;
     }

@@ -7,6 +7,7 @@
 mod advice;
 mod analysis;
 mod cost;
+mod counted;
 mod curve;
 mod eta;
 mod evidence;
@@ -18,6 +19,8 @@ mod judge;
 mod lives;
 #[cfg(test)]
 mod log_tests;
+#[cfg(test)]
+mod looks_tests;
 mod measured;
 mod model;
 mod moves;
@@ -28,8 +31,10 @@ mod numbers;
 mod patch;
 mod phases;
 mod prediction;
+mod shared;
 #[cfg(test)]
 mod simulated;
+mod standstill;
 mod starvation;
 mod sums;
 mod text;
@@ -58,6 +63,7 @@ pub use moves::{InvalidMove, Move};
 pub use patch::{Change, Patch};
 pub use phases::{Cold, Phases, Span};
 pub use prediction::{Compared, Prediction, compare};
+pub use shared::Shared;
 pub use starvation::{Silent, Starved};
 #[cfg(test)]
 use text::verdict_text;

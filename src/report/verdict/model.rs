@@ -65,7 +65,7 @@ impl<'a> Model<'a> {
                 return Err(unmeasured(class, &sums));
             }
         }
-        let blocks = Blocks::of(evidence, phases);
+        let blocks = Blocks::of(evidence, phases.steady);
         let all = blocks.all();
         if all.flow.done < FEWEST_DONE {
             return Err(format!(

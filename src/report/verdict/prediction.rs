@@ -101,7 +101,7 @@ pub fn compare(prediction: &Prediction, after: &Evidence) -> Compared {
     if let Some(why) = otherwise(prediction, after) {
         return Compared::Otherwise { why };
     }
-    let flow = Blocks::of(after, &phases(after)).all().flow;
+    let flow = Blocks::of(after, phases(after).steady).all().flow;
     let done = nearest(flow.done);
     let too_little = Compared::TooLittle { done };
     let measured = flow

@@ -72,6 +72,8 @@ impl Server {
     }
 
     fn advance(&mut self, class: &Servers, now: f64) {
+        let computed = (now - self.now) * float(self.running.len());
+        add(&mut self.window.computed_seconds, computed);
         if !self.running.is_empty() {
             let tokens = (now - self.now) / self.gap(class);
             self.tokens += tokens;
@@ -109,6 +111,7 @@ impl Server {
             &mut self.window.finished,
             &mut self.window.queue_seconds,
             &mut self.window.inference_seconds,
+            &mut self.window.computed_seconds,
             &mut self.window.generated,
             &mut self.window.preemptions,
         ] {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::evidence::{Class, Evidence};
+use super::evidence::{Class, Evidence, Window};
 use super::measured::Questions;
 use super::numbers::{between, ratio};
 use super::phases::{Span, under_way};
@@ -62,7 +62,7 @@ impl Load {
         for series in &class.series {
             let mut own = vec![(0.0, 0.0, 0.0); count];
             for window in series.windows.iter().filter(|one| run.has(one.at)) {
-                let (Some(running), Some(waiting)) = (window.running, window.waiting) else {
+                let Some((running, waiting)) = calls(window) else {
                     continue;
                 };
                 let until = between(run.from, window.at);
@@ -91,6 +91,24 @@ impl Load {
     fn in_flight(&self, bucket: usize) -> Option<f64> {
         Some(self.running[bucket]? + self.waiting[bucket]?)
     }
+}
+
+/// Calls of a look, computed and waiting. What was counted since the one before says more of a long time than a moment at its end.
+fn calls(window: &Window) -> Option<(f64, f64)> {
+    let length = window.length.as_secs_f64();
+    let counted = |all: Option<f64>| {
+        all.filter(|_| length > BUCKET)
+            .and_then(|all| ratio(all, length))
+    };
+    let most = |seen: Option<f64>, all: Option<f64>| Some(seen?.max(counted(all).unwrap_or(0.0)));
+    let computed = window.computed_seconds.or(window.inference_seconds);
+    let running = most(window.running, computed)?;
+    // It worked, and nobody knows for how long of that.
+    let worked = window.finished.is_some_and(|calls| calls > 0.0);
+    if running <= 0.0 && worked && length > BUCKET {
+        return None;
+    }
+    Some((running, most(window.waiting, window.queue_seconds)?))
 }
 
 fn buckets(run: Span) -> usize {

@@ -1,8 +1,9 @@
 //! What was sampled, added up: by class, and by blocks of time that can be drawn again.
 
-use super::evidence::{Class, Evidence, Window};
+use super::counted::Looks;
+use super::evidence::{Class, Evidence, Series, Window};
 use super::numbers::{between, ratio};
-use super::phases::{Phases, Span, under_way};
+use super::phases::{Span, under_way};
 use crate::base::{Chance, Millis, Timestamp, float, floor};
 
 /// Blocks are so long, in seconds …
@@ -18,14 +19,14 @@ pub(super) struct Total {
 }
 
 impl Total {
-    fn add(&mut self, value: Option<f64>, length: f64) {
+    pub(super) fn add(&mut self, value: Option<f64>, length: f64) {
         if let Some(value) = value {
             self.value += value;
             self.seconds += length;
         }
     }
 
-    fn join(&mut self, other: Self) {
+    pub(super) fn join(&mut self, other: Self) {
         self.value += other.value;
         self.seconds += other.seconds;
     }
@@ -39,13 +40,12 @@ impl Total {
 /// What one class did, by one of its replicas on average.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Sums {
-    pub(super) running: Total,
-    /// The square of it: what requests see, as opposed to looks.
-    pub(super) squared: Total,
-    pub(super) waiting: Total,
+    pub(super) running: Looks,
+    pub(super) waiting: Looks,
     pub(super) finished: Total,
     pub(super) queue: Total,
     pub(super) inference: Total,
+    pub(super) computed: Total,
     pub(super) preempted: Total,
     /// The share of looks that found someone waiting.
     pub(super) waited: Total,
@@ -61,16 +61,15 @@ const FULL: f64 = 0.95;
 impl Sums {
     fn add(&mut self, window: &Window) {
         let length = window.length.as_secs_f64();
-        let gauge = |value: Option<f64>| value.map(|value| value * length);
+        self.look(window, length);
+        self.count(window, 1.0, length);
+    }
+
+    /// What the look at its end found, which stands for so long.
+    fn look(&mut self, window: &Window, length: f64) {
         let share = |value: Option<bool>| value.map(|value| if value { length } else { 0.0 });
-        self.running.add(gauge(window.running), length);
-        self.squared
-            .add(gauge(window.running.map(|value| value * value)), length);
-        self.waiting.add(gauge(window.waiting), length);
-        self.finished.add(window.finished, length);
-        self.queue.add(window.queue_seconds, length);
-        self.inference.add(window.inference_seconds, length);
-        self.preempted.add(window.preemptions, length);
+        self.running.add(window.running, length);
+        self.waiting.add(window.waiting, length);
         self.waited
             .add(share(window.waiting.map(|value| value > 0.0)), length);
         self.full
@@ -79,13 +78,23 @@ impl Sums {
             .add(share(window.running.map(|value| value <= 0.0)), length);
     }
 
+    /// This share of what was counted since the look before, and so long.
+    fn count(&mut self, window: &Window, part: f64, length: f64) {
+        let part = |counted: Option<f64>| counted.map(|counted| counted * part);
+        self.finished.add(part(window.finished), length);
+        self.queue.add(part(window.queue_seconds), length);
+        self.inference.add(part(window.inference_seconds), length);
+        self.computed.add(part(window.computed_seconds), length);
+        self.preempted.add(part(window.preemptions), length);
+    }
+
     pub(super) fn join(&mut self, other: &Self) {
         self.running.join(other.running);
-        self.squared.join(other.squared);
         self.waiting.join(other.waiting);
         self.finished.join(other.finished);
         self.queue.join(other.queue);
         self.inference.join(other.inference);
+        self.computed.join(other.computed);
         self.preempted.join(other.preempted);
         self.waited.join(other.waited);
         self.full.join(other.full);
@@ -94,10 +103,23 @@ impl Sums {
 
     /// All of one class within some time.
     pub(super) fn of(class: &Class, span: Span) -> Self {
+        Self::of_all(&class.series, span)
+    }
+
+    /// All of these replicas within some time. What was counted between two looks belongs to it as far as that time does: looks of a
+    /// fast rehearsal are minutes apart.
+    pub(super) fn of_all(series: &[Series], span: Span) -> Self {
         let mut sums = Self::default();
-        let windows = class.series.iter().flat_map(|series| &series.windows);
-        for window in windows.filter(|window| span.has(window.at)) {
-            sums.add(window);
+        for window in series.iter().flat_map(|series| &series.windows) {
+            let length = window.length.as_secs_f64();
+            if span.has(window.at) {
+                sums.look(window, length);
+            }
+            let from = Timestamp(window.at.0.saturating_sub(window.length.0)).max(span.from);
+            let within = between(from, window.at.min(span.until));
+            if let Some(part) = ratio(within, length).filter(|part| *part > 0.0) {
+                sums.count(window, part, within);
+            }
         }
         sums
     }
@@ -116,7 +138,7 @@ impl Sums {
 
     /// How many others a request is computed with, itself included.
     pub(super) fn company(&self) -> Option<f64> {
-        ratio(self.squared.rate()?, self.running.rate()?)
+        ratio(self.running.square()?, self.running.rate()?)
     }
 }
 
@@ -144,21 +166,20 @@ impl Flow {
     }
 }
 
-/// A piece of the steady time: the client, and each class.
+/// A piece of the judged time: the client, and each class.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Block {
     pub(super) flow: Flow,
     pub(super) classes: Vec<Sums>,
 }
 
-/// The steady time in pieces.
+/// The judged time in pieces.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Blocks(pub(super) Vec<Block>);
 
 impl Blocks {
     /// Cuts it: into pieces of five minutes, or into twelve where that would be fewer.
-    pub(super) fn of(evidence: &Evidence, phases: &Phases) -> Self {
-        let span = phases.steady;
+    pub(super) fn of(evidence: &Evidence, span: Span) -> Self {
         let whole_length = span.length().as_secs_f64();
         let length = BLOCK.min(whole_length / BLOCKS);
         if length <= 0.0 {

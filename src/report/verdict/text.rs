@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 
 use super::advice::Advice;
 use super::analysis::Analysis;
+use super::counted::ENOUGH;
 use super::eta::Eta;
 use super::evidence::SeatsBy;
-use super::judge::{Judged, Limit, Verdict, at_servers};
+use super::judge::{Judged, Limit, Verdict, said_at_servers, waiting};
 use super::moves::{counted, plural};
 use super::text_findings::findings;
 use super::text_moves::{estimate, moves_text, patch};
-use super::words::{GpuTime, Pace, about, few, lasting, percent};
-use crate::base::{Millis, clean};
+use super::words::{GpuTime, Pace, about, few, lasting, percent, who_waits};
+use crate::base::{Millis, clean, float};
 
 /// Time at no server is named from this share on.
 const ELSEWHERE: f64 = 0.1;
@@ -105,10 +106,10 @@ fn limit(analysis: &Analysis) -> String {
     match &analysis.limit {
         Limit::Class { class, verdict } => format!("{class}, {}", verdict.word()),
         Limit::Client => {
-            let share = at_servers(&analysis.questions).unwrap_or_default();
+            let share = said_at_servers(&analysis.questions);
             format!(
-                "the client: {:.0} % of the questions' time is at servers, and no call waits there",
-                share * 100.0
+                "the client: {share} of the questions' time is at servers, and {} there",
+                who_waits(waiting(&analysis.classes))
             )
         }
         Limit::Tail => format!(
@@ -221,22 +222,20 @@ fn seats_by(by: SeatsBy) -> &'static str {
     }
 }
 
-/// From so many looks on numbers rest on enough of them.
-const ENOUGH_LOOKS: usize = 6;
-
 /// What numbers rest on, where that is little.
 fn looks(analysis: &Analysis) -> Option<String> {
-    match analysis.looks? {
-        0 => Some(
-            "the run was too short for samples of its servers: these are averages of what they counted from its begin to its end"
-                .to_owned(),
-        ),
-        few if few < ENOUGH_LOOKS => Some(format!(
-            "its servers were sampled only {few} time{}: these numbers are rough",
-            plural(few)
-        )),
-        _ => None,
-    }
+    let looks = analysis.looks.filter(|looks| float(*looks) < ENOUGH)?;
+    let seldom = match looks {
+        0 => "the run was too short for samples of its servers".to_owned(),
+        few => format!("its servers were sampled only {few} time{}", plural(few)),
+    };
+    let counted = analysis.classes.iter();
+    let counted = counted.filter(|one| one.measured.running.is_some()).count();
+    Some(if counted > 0 {
+        format!("{seldom}: these are averages of what they counted from its begin to its end")
+    } else {
+        format!("{seldom}, and they do not count how long they compute")
+    })
 }
 
 /// What the client's own times say, where counters do not say it.
@@ -284,8 +283,11 @@ fn elsewhere(analysis: &Analysis) -> Option<String> {
         .elsewhere
         .filter(|share| *share > ELSEWHERE)?;
     let own = ["the client itself", "its tools", "the judge"].map(str::to_owned);
-    let unseen = analysis.questions.unseen.iter().cloned();
-    let who: Vec<String> = own.into_iter().chain(unseen).collect();
+    let questions = &analysis.questions;
+    let still = questions.stood_still.iter();
+    let still = still.map(|name| format!("{name} while it stood still"));
+    let unseen = questions.unseen.iter().cloned();
+    let who: Vec<String> = still.chain(own).chain(unseen).collect();
     Some(format!(
         "{:.0} % of the questions' time is at no server that was measured: {}",
         share * 100.0,
@@ -327,7 +329,7 @@ fn bounds(analysis: &Analysis) -> Vec<String> {
 
 /// Which part of the run is judged, where that is not all of it.
 fn steady(analysis: &Analysis) -> String {
-    let (steady, whole) = (analysis.phases.steady, analysis.phases.whole);
+    let (steady, whole) = (analysis.judged, analysis.phases.whole);
     if steady == whole {
         return String::new();
     }

@@ -39,24 +39,24 @@ fn setting(seed: u64) -> Setting {
     }
 }
 
-fn queue(seed: u64) -> Setting {
+pub(super) fn queue(seed: u64) -> Setting {
     setting(seed)
 }
 
-fn decode(seed: u64) -> Setting {
+pub(super) fn decode(seed: u64) -> Setting {
     let mut setting = setting(seed);
     setting.classes[0].seats = 256;
     setting
 }
 
-fn client(seed: u64) -> Setting {
+pub(super) fn client(seed: u64) -> Setting {
     Setting {
         delay: 120.0,
         ..decode(seed)
     }
 }
 
-fn balanced(seed: u64) -> Setting {
+pub(super) fn balanced(seed: u64) -> Setting {
     let mut setting = decode(seed);
     setting.classes[0].tokens = 700.0;
     setting.classes[1] = servers("answer", 4, 256, 1400.0);
@@ -74,7 +74,7 @@ fn crowded(seed: u64) -> Setting {
     setting
 }
 
-fn expected(limit: &Limit) -> String {
+pub(super) fn expected(limit: &Limit) -> String {
     match limit {
         Limit::Class { class, verdict } => format!("{class}, {}", verdict.word()),
         other => format!("{other:?}"),
@@ -269,7 +269,7 @@ fn the_kinds_read_so() {
     let text = |kind: fn(u64) -> Setting| verdict_text(&analyse(&Run::evidence(&kind(1))));
     assert_snapshot!(text(queue), @r"
     limited by: orchestrator, queue-limited
-      orchestrator  queue-limited  29.5 calls running on 4 replicas, 27.2 waiting, 48 % of a call's time
+      orchestrator  queue-limited  29.6 calls running on 4 replicas, 27.7 waiting, 48 % of a call's time
       answer        not limiting   4.4 calls running on 8 replicas, 0 waiting
       coder         idle           0.8 calls running on 8 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 8 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
@@ -284,9 +284,9 @@ fn the_kinds_read_so() {
     ");
     assert_snapshot!(text(decode), @r"
     limited by: orchestrator, decode-limited
-      orchestrator  decode-limited  53.3 calls running on 4 replicas, 0 waiting
-      answer        not limiting    6.7 calls running on 8 replicas, 0 waiting
-      coder         idle            1.2 calls running on 8 replicas, 0 waiting
+      orchestrator  decode-limited  53.0 calls running on 4 replicas, 0 waiting
+      answer        not limiting    6.9 calls running on 8 replicas, 0 waiting
+      coder         idle            1.3 calls running on 8 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 64 (`--max-num-seqs`), coder 64 (`--max-num-seqs`)
     1770 questions an hour in its steady time, 17 min of 23 min
     for the last 17 % of the run fewer than half as many questions were under way as could be
@@ -310,8 +310,8 @@ fn the_kinds_read_so() {
     assert_snapshot!(text(balanced), @r"
     limited by: no single class of servers
       orchestrator  not limiting  22.3 calls running on 4 replicas, 0 waiting
-      answer        not limiting  19.5 calls running on 4 replicas, 0 waiting
-      coder         not limiting  19.1 calls running on 4 replicas, 0 waiting
+      answer        not limiting  19.3 calls running on 4 replicas, 0 waiting
+      coder         not limiting  18.9 calls running on 4 replicas, 0 waiting
     calls that one server runs at once, at most: orchestrator 256 (`--max-num-seqs`), answer 256 (`--max-num-seqs`), coder 256 (`--max-num-seqs`)
     2070 questions an hour in its steady time, 15 min of 23 min
     for the last 26 % of the run fewer than half as many questions were under way as could be
@@ -321,9 +321,9 @@ fn the_kinds_read_so() {
     ");
     assert_snapshot!(text(crowded), @r"
     limited by: no single class of servers
-      orchestrator  queue-limited  14.6 calls running on 4 replicas, 18.3 waiting, 56 % of a call's time
-      answer        queue-limited  11.8 calls running on 4 replicas, 4.5 waiting, 28 % of a call's time
-      coder         not limiting   11.4 calls running on 4 replicas, 1.5 waiting
+      orchestrator  queue-limited  14.5 calls running on 4 replicas, 18.1 waiting, 56 % of a call's time
+      answer        queue-limited  11.9 calls running on 4 replicas, 4.6 waiting, 28 % of a call's time
+      coder         not limiting   11.5 calls running on 4 replicas, 1.5 waiting
     calls that one server runs at once, at most: orchestrator 4 (`--max-num-seqs`), answer 4 (`--max-num-seqs`), coder 4 (`--max-num-seqs`)
     1310 questions an hour in its steady time, 24 min of 29 min; 1440 at most at the capacity of orchestrator
     for the last 10 % of the run fewer than half as many questions were under way as could be

@@ -13,6 +13,17 @@ pub(super) fn few(calls: f64) -> String {
     }
 }
 
+/// How many wait where that is what is said first: `no call waits`. It is beside the number that `few` tells.
+pub(super) fn who_waits(calls: f64) -> &'static str {
+    if calls <= 0.0 {
+        "no call waits"
+    } else if calls < 0.095 {
+        "hardly any call waits"
+    } else {
+        "few calls wait"
+    }
+}
+
 /// A number of which three digits count.
 pub(super) fn about(number: f64) -> String {
     let size = number.abs().max(1.0).log10().floor();

@@ -34,6 +34,7 @@ fn class(name: &str, node: &str, replicas: usize, load: [f64; 4]) -> Class {
         finished: Some(count),
         queue_seconds: Some(waiting * 15.0),
         inference_seconds: Some(count * length),
+        computed_seconds: None,
         generated: Some(count * 900.0),
         prompt: Some(count * 9000.0),
     });
