@@ -1,5 +1,6 @@
 //! What a word on the command line means: a cluster by its YAML or its name, or one of its runs.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::printer::Printer;
@@ -49,9 +50,11 @@ fn by_name(runs: &[RunDir], word: &Path) -> Option<Meant> {
 fn of_yaml(runs: &[RunDir], file: &Path, printer: Printer) -> Result<ClusterName, ExitStatus> {
     let shown = file.display();
     let bytes = read_at_most(file, MAX_BYTES as u64).map_err(|error| {
-        printer.complain(&format!(
-            "error: cannot read `{shown}`: {error}\nhelp: a cluster's name, or a run's, does as well: toolorch runs"
-        ));
+        printer.complain(&if error.kind() == ErrorKind::NotFound {
+            unknown(runs, &shown.to_string())
+        } else {
+            format!("error: cannot read `{shown}`: {error}\nhelp: a cluster's name, or a run's, does as well: toolorch runs")
+        });
         ExitStatus::Usage
     })?;
     let parsed = spec::parse(Source::new(shown.to_string(), &bytes), &[]);
@@ -71,6 +74,25 @@ fn of_yaml(runs: &[RunDir], file: &Path, printer: Printer) -> Result<ClusterName
         "warning: `{shown}` has errors (toolorch check {shown}): what is known of `{cluster}` comes from its run"
     ));
     Ok(cluster.clone())
+}
+
+/// So many runs are named, the last ones first; `toolorch runs` lists them all.
+const NAMED: usize = 5;
+
+/// That a word is nothing, and what would be something.
+fn unknown(runs: &[RunDir], word: &str) -> String {
+    let names = runs.iter().rev().take(NAMED);
+    let names: Vec<String> = names.map(|run| format!("`{}`", run.id())).collect();
+    let there = match names.as_slice() {
+        [] => {
+            "there is no run here; one that was started in another folder is kept there".to_owned()
+        }
+        names => format!(
+            "runs here: {}; `toolorch runs` lists them all",
+            names.join(", ")
+        ),
+    };
+    format!("error: `{word}` is no run, no cluster that ever ran here, and no file\nhelp: {there}")
 }
 
 /// The cluster of the last run that follows this YAML.

@@ -408,8 +408,8 @@ fn what_cannot_be_done_says_why_and_what_to_do() {
     error: there are no results in `other`: none of its 1 JSON objects is one
     help: a result is a file `ID.json`, or a line of a `.jsonl`, with one of the keys `status`, `correct`, `calls`, `all_tool_calls` and `all_tool_responses`
 
-    error: cannot read `nowhere`: No such file or directory (os error 2)
-    help: a cluster's name, or a run's, does as well: toolorch runs
+    error: `nowhere` is no run, no cluster that ever ran here, and no file
+    help: there is no run here; one that was started in another folder is kept there
 
     error: cannot take questions from `gone.jsonl`: there is no such file
 

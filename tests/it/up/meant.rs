@@ -66,7 +66,10 @@ fn a_broken_yaml_does_not_keep_the_cluster_up() {
     assert!(is_down(&said.err, "other"), "{}", said.err);
     let unknown = scene.expect(2, &["down", "nobody"]);
     assert!(
-        unknown.err.contains("a cluster's name, or a run's"),
+        unknown
+            .err
+            .contains("`nobody` is no run, no cluster that ever ran here, and no file")
+            && unknown.err.contains(&run),
         "{}",
         unknown.err
     );
