@@ -215,6 +215,54 @@ mod tests {
     use crate::run::StopWhy;
 
     #[test]
+    fn only_an_end_that_was_seen_settles_a_start() {
+        let unit = UnitId::new("a");
+        let mut state = RunState::default();
+        let mut settled = |event: Option<Event>| {
+            if let Some(event) = event {
+                state.apply(&Record {
+                    v: Record::FORMAT,
+                    seq: state.seq + 1,
+                    at: Timestamp(state.seq),
+                    epoch: Epoch(1),
+                    event,
+                });
+            }
+            state.is_settled(&UnitId::new("a"))
+        };
+        let intended = |generation| Event::LaunchIntended {
+            unit: UnitId::new("a"),
+            generation: Generation(generation),
+            launch: LaunchId::new("l"),
+            script: None,
+        };
+        let stopped = |generation| Event::Stopped {
+            unit: UnitId::new("a"),
+            generation: Generation(generation),
+        };
+        assert!(settled(None), "it was never started");
+        assert!(!settled(Some(intended(1))), "it may have been");
+        let failed = Event::LaunchFailed {
+            unit,
+            generation: Generation(1),
+            why: "no answer".to_owned(),
+        };
+        assert!(!settled(Some(failed)), "nobody knows what came of it");
+        assert!(settled(Some(stopped(1))));
+        assert!(!settled(Some(intended(2))));
+        assert!(!settled(Some(stopped(1))), "of the start before");
+        let took = Event::OwnerTook {
+            host: "h".to_owned(),
+            pid: 1,
+            yaml: None,
+        };
+        assert!(settled(Some(stopped(2))) && settled(Some(took)));
+        state.rebuilt = true;
+        assert!(state.is_settled(&UnitId::new("a")));
+        assert!(!state.is_settled(&UnitId::new("b")), "who knows");
+    }
+
+    #[test]
     fn a_stop_that_an_earlier_owner_began_uses_nothing_of_the_budget() {
         let unit = UnitId::new("a");
         let took = || Event::OwnerTook {

@@ -39,6 +39,8 @@ pub struct UnitState {
     pub exit: Option<Exit>,
     /// When nothing was left of a start that nobody ended.
     pub died: Option<Timestamp>,
+    /// The last start of which it was seen that nothing is left.
+    pub gone: Generation,
     /// It is not started, whoever owns the run, until it is undrained.
     pub drained: bool,
 }
@@ -238,6 +240,7 @@ impl RunState {
                 state.phase = UnitPhase::Exited;
                 state.exit = Some(exit.clone());
                 state.died = (!exit.requested).then_some(at);
+                state.gone = exit.generation;
             }),
             Event::StopIntended {
                 unit,
@@ -254,6 +257,7 @@ impl RunState {
                 self.change(unit, *generation, |state| {
                     state.phase = UnitPhase::Stopped;
                     state.died = state.died_by_itself().then_some(at);
+                    state.gone = *generation;
                 });
             }
             Event::Drained { unit } => self.units.entry(unit.clone()).or_default().drained = true,
@@ -299,6 +303,18 @@ impl RunState {
                 plan.place(unit, place);
             }
         }
+    }
+
+    /// Whether it was ever started, as far as the journal can tell: each start is on record before it happens.
+    pub fn may_have_started(&self, id: &UnitId) -> bool {
+        let unit = self.units.get(id);
+        self.rebuilt || unit.is_some_and(|unit| unit.generation > Generation(0))
+    }
+
+    /// Whether nothing of it can live: it was never started, or the end of its last start was seen.
+    pub fn is_settled(&self, id: &UnitId) -> bool {
+        let ended = |unit: &UnitState| unit.gone == unit.generation && unit.gone > Generation(0);
+        !self.may_have_started(id) || self.units.get(id).is_some_and(ended)
     }
 
     /// The unit's state; a unit without records is planned.

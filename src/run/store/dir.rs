@@ -16,6 +16,7 @@ use crate::run::{Phase, RunState};
 /// The file of a run that names the place of its units' state.
 const STATE_ROOT: &str = "state-root";
 const PLAN: &str = "plan.json";
+const FORMER: &str = "former.json";
 const DOWN_LOCK: &str = "down.lock";
 const SCRIPTS: &str = "scripts";
 const LOGS: &str = "logs";
@@ -144,7 +145,7 @@ impl Home {
         for name in [SCRIPTS, LOGS, REPORT] {
             make_dir(&staged.path().join(name))?;
         }
-        Recorded::new(run.id.clone(), &run.path).write(staged.path())?;
+        Recorded::new(run.id.clone(), &run.path, staged.path()).write(staged.path())?;
         match fs::rename(staged.path(), run.path()) {
             Err(_) if run.path().exists() => return Ok(None),
             other => other.map_err(StoreError::io("create", run.path()))?,
@@ -246,6 +247,12 @@ impl RunDir {
         self.copy_of.as_deref()
     }
 
+    /// Whether this is the directory in which the run was made or last taken, be it seen from another machine: a copy of it
+    /// is another one.
+    pub fn is_its_own(&self) -> bool {
+        Recorded::of(&self.path).is_some_and(|it| it.is_in(&self.path))
+    }
+
     /// Records where the run is now, so that a copy of it can be told.
     ///
     /// # Errors
@@ -254,7 +261,7 @@ impl RunDir {
         if Recorded::of(&self.path).is_some_and(|it| it.is_of(&self.path)) {
             return Ok(());
         }
-        Recorded::new(self.id.clone(), &self.path).write(&self.path)
+        Recorded::new(self.id.clone(), &self.path, &self.path).write(&self.path)
     }
 
     /// Refuses where something else stands in the place of a file of the run: it would be taken for one that is not there.
@@ -287,6 +294,11 @@ impl RunDir {
     /// The plan that it follows.
     pub fn plan(&self) -> PathBuf {
         self.path.join(PLAN)
+    }
+
+    /// The machines that earlier plans had and the last has not.
+    pub fn former(&self) -> PathBuf {
+        self.path.join(FORMER)
     }
 
     /// The scripts that were rendered for it.
@@ -472,6 +484,7 @@ mod tests {
         copy(&first, &copied);
         let seen = home(&copied).runs().unwrap();
         assert_eq!(seen[0].copy_of(), Some(run.path()));
+        assert!(run.is_its_own() && !seen[0].is_its_own());
         assert_eq!(seen[0].id(), run.id());
         assert_eq!(latest(&copied), None);
         let own = current(&home(&copied));

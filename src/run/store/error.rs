@@ -89,6 +89,7 @@ fn what(path: &Path) -> &'static str {
         Some("owner.json") => "the file that names the run's owner",
         Some("plan.json") => "the run's plan",
         Some("results.json.gz") => "what the run kept of its results",
+        Some("former.json") => "the list of machines that earlier plans of the run had",
         _ => "the journal",
     }
 }
@@ -133,6 +134,9 @@ impl StoreError {
                 Some(
                     "the report is of the results that are there now, as far as they are the run's; remove the file, and the next report keeps them, if all are there",
                 )
+            }
+            _ if matches!(self, Self::Damaged { path, .. } if path.ends_with("former.json")) => {
+                Some("move it away: then nobody asks those machines what of the run lives there")
             }
             _ if self.is_in_the_way() => Some("move it away"),
             _ if matches!(self, Self::Damaged { .. }) => Some(
@@ -199,6 +203,7 @@ mod tests {
         insta::assert_snapshot!(said("/r/owner.json"), @"the file that names the run's owner is damaged: `/r/owner.json` line 1: expected value; `toolorch up --rebuild` with the YAML goes on with what runs and with all results; `toolorch down` stops what runs");
         insta::assert_snapshot!(said("/r/results.json.gz"), @"what the run kept of its results is damaged: `/r/results.json.gz` line 1: expected value; the report is of the results that are there now, as far as they are the run's; remove the file, and the next report keeps them, if all are there");
         insta::assert_snapshot!(said("/r/plan.json"), @"the run's plan is damaged: `/r/plan.json` line 1: expected value; `toolorch up` with the YAML writes it anew and goes on with what runs");
+        insta::assert_snapshot!(said("/r/former.json"), @"the list of machines that earlier plans of the run had is damaged: `/r/former.json` line 1: expected value; move it away: then nobody asks those machines what of the run lives there");
     }
 
     #[test]

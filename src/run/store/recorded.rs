@@ -29,19 +29,23 @@ pub(super) struct Recorded {
     pub(super) host: String,
     /// The run's directory, as it was last taken; empty where that is not known.
     path: PathBuf,
+    /// Its number in its file system, the same from each machine that shares it; none where that is not known.
+    #[serde(default)]
+    inode: Option<u64>,
 }
 
 impl Recorded {
     /// Its name.
     pub(super) const FILE: &str = "run.json";
 
-    /// Of a run that is made or taken here and now.
-    pub(super) fn new(run: RunId, path: &Path) -> Self {
+    /// Of a run that is made or taken here and now; `place` is where its directory stands at this moment.
+    pub(super) fn new(run: RunId, path: &Path, place: &Path) -> Self {
         Self {
             v: FORMAT,
             run,
             host: host_name(),
             path: path.to_owned(),
+            inode: inode(place),
         }
     }
 
@@ -83,6 +87,7 @@ impl Recorded {
             run: run?,
             host: host.unwrap_or_default(),
             path: path.map(Path::to_owned).unwrap_or_default(),
+            inode: None,
         })
     }
 
@@ -98,8 +103,17 @@ impl Recorded {
 
     /// Whether it says this of a run in this directory.
     pub(super) fn is_of(&self, path: &Path) -> bool {
-        self.path == path
+        self.path == path && self.is_in(path)
     }
+
+    /// Whether this is the very directory, from whatever machine it is seen, and no copy of it.
+    pub(super) fn is_in(&self, path: &Path) -> bool {
+        self.inode.is_some() && self.inode == inode(path)
+    }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|found| found.ino())
 }
 
 /// Directories are called by it, and removed.
