@@ -370,9 +370,10 @@ pub(super) struct DownArgs {
     /// The cluster's YAML, its name, or a run's; without it the only live run, else the last one of the only cluster.
     #[arg(value_name = "CLUSTER.yaml|NAME")]
     pub(super) file: Option<PathBuf>,
-    /// The host on which the run was started is gone for good, and all that ran there with it: it is over without a look.
-    #[arg(long, value_name = "HOST")]
-    pub(super) gone: Option<String>,
+    /// This machine is gone for good, and all that ran there with it: a node, or the host on which the run was started. All
+    /// else is ended as ever. Can be given several times.
+    #[arg(long, value_name = "HOST|NODE")]
+    pub(super) gone: Vec<String>,
 }
 
 #[derive(Debug, Args)]

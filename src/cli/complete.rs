@@ -44,7 +44,8 @@ pub(super) fn leave(
         )),
         _ if plan.when_done == WhenDone::Down => {
             let file = Some(file.clone());
-            down::run(&DownArgs { file, gone: None }, printer)?;
+            let gone = Vec::new();
+            down::run(&DownArgs { file, gone }, printer)?;
         }
         _ => printer.say(&format!(
             "servers of `{}` keep running; to stop: toolorch down {}",

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::former::Former;
 use super::printer::Printer;
 use crate::base::{ExitStatus, NodeName, UnitId, sha256};
 use crate::plan::{Access, Plan, PlanNode};
@@ -23,9 +26,85 @@ pub(super) fn of(
     dir: &RunDir,
     printer: Printer,
 ) -> Result<Arc<Fleet>, ExitStatus> {
-    let wanted = wanted(plan);
+    let stations = stations(wanted(plan), dir, printer)?;
+    Ok(Arc::new(Fleet::new(plan, files, stations, dir.logs())))
+}
+
+/// Where these units of a plan are. Nothing is connected yet.
+///
+/// # Errors
+/// The system gives no thread: said.
+pub(super) fn of_units(
+    plan: &Plan,
+    units: &BTreeSet<UnitId>,
+    dir: &RunDir,
+    printer: Printer,
+) -> Result<Arc<Fleet>, ExitStatus> {
+    let mut wanted = wanted(plan);
+    wanted.retain(|wanted| wanted.units(plan).iter().any(|unit| units.contains(*unit)));
+    let stations = stations(wanted, dir, printer)?;
+    Ok(Arc::new(Fleet::new(
+        plan,
+        &FileSet::new(),
+        stations,
+        dir.logs(),
+    )))
+}
+
+/// All machines on which something of a run was ever started.
+pub(super) struct Machines {
+    planned: Vec<Wanted>,
+    former: Vec<Former>,
+}
+
+impl Machines {
+    /// Those of a plan, and those of earlier ones.
+    pub(super) fn new(plan: &Plan, mut former: Vec<Former>) -> Self {
+        let planned = wanted(plan);
+        for Former { wanted, .. } in &mut former {
+            if planned.iter().any(|planned| planned.name == wanted.name) {
+                let place = wanted.access.host().unwrap_or("this machine");
+                wanted.name = NodeName::new(format!("{} at {place}", wanted.name));
+            }
+        }
+        Self { planned, former }
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Wanted> {
+        let former = self.former.iter().map(|former| &former.wanted);
+        self.planned.iter().chain(former)
+    }
+
+    /// How to ask them. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// The system gives no thread: said.
+    pub(super) fn fleet(
+        self,
+        plan: &Plan,
+        dir: &RunDir,
+        printer: Printer,
+    ) -> Result<Arc<Fleet>, ExitStatus> {
+        let (former, open): (Vec<_>, Vec<_>) = (self.former.into_iter())
+            .map(|former| (former.wanted, former.open))
+            .unzip();
+        let planned = stations(self.planned, dir, printer)?;
+        let fleet = Fleet::new(plan, &FileSet::new(), planned, dir.logs());
+        let former = stations(former, dir, printer)?;
+        Ok(Arc::new(
+            fleet.with_former(former.into_iter().zip(open).collect()),
+        ))
+    }
+}
+
+fn stations(
+    wanted: Vec<Wanted>,
+    dir: &RunDir,
+    printer: Printer,
+) -> Result<Vec<Station>, ExitStatus> {
     if wanted.is_empty() {
-        return Ok(Arc::default());
+        return Ok(Vec::new());
     }
     let transports = transports(&wanted).map_err(|error| printer.internal(error))?;
     let mark = (dir.record(), digest_of(&dir.record()));
@@ -37,12 +116,7 @@ pub(super) fn of(
             Some(jobs) => station.with_jobs(jobs),
         })
     });
-    Ok(Arc::new(Fleet::new(
-        plan,
-        files,
-        stations.collect(),
-        dir.logs(),
-    )))
+    Ok(stations.collect())
 }
 
 /// All machines of a plan that are asked.
@@ -63,14 +137,26 @@ pub(super) fn transports(wanted: &[Wanted]) -> Result<Transports, TransportError
 }
 
 /// A machine that is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Wanted {
     pub(super) name: NodeName,
     access: Access,
     /// The job of each unit that is in one, if jobs are submitted there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     jobs: Option<BTreeMap<UnitId, String>>,
 }
 
 impl Wanted {
+    /// Whoever asks the one asks the other: all that the run has there bears the run's mark.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        (&self.access, self.jobs.is_some()) == (&other.access, other.jobs.is_some())
+    }
+
+    /// A person may call it so: its name, or the host to which ssh goes.
+    pub(super) fn is_called(&self, word: &str) -> bool {
+        self.name.as_str() == word || self.access.host() == Some(word)
+    }
+
     fn node(node: &PlanNode) -> Self {
         Self {
             name: node.name.clone(),
@@ -211,6 +297,25 @@ mod tests {
             })
             .collect();
         RunState::fold(&records)
+    }
+
+    #[test]
+    fn a_former_machine_of_the_same_name_has_one_of_its_own() {
+        let plan = clean(YAML);
+        let before = clean(&YAML.replace("x: { gpus: 0 }", "x: { gpus: 0, ssh: { host: v } }"));
+        let former = wanted(&before).into_iter().map(|wanted| Former {
+            wanted,
+            open: BTreeSet::new(),
+        });
+        let machines = Machines::new(&plan, former.take(1).collect());
+        let names: Vec<&str> = machines.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["x", "x at v"]);
+        let called = |word| {
+            let called = machines.iter().filter(|it| it.is_called(word));
+            called.map(|it| it.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!((called("x"), called("v")), (vec!["x"], vec!["x at v"]));
+        assert_eq!(called("w"), [] as [&str; 0]);
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod fetching;
 mod flag_cache;
 mod fleet;
 mod forecast;
+mod former;
+mod given_up;
 mod inspecting;
 mod ledger;
 mod load;

@@ -60,6 +60,8 @@ pub(super) fn end(
             scripts: folder.path(),
             units,
             fleet: Arc::default(),
+            settled: BTreeSet::new(),
+            given_up: BTreeSet::new(),
             printer,
         };
         if !stop.units.is_empty() {

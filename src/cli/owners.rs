@@ -117,7 +117,8 @@ fn watched(run: &RunDir, rebuild: bool) -> Result<Option<Obstacle>, StoreError> 
 pub(super) struct Elsewhere {
     /// The host on which the run was last watched.
     pub(super) host: String,
-    /// As far as the journal can be read.
+    /// Those that are neither reached over ssh nor in SLURM jobs, as far as the journal can be read; all in a copy of the run's
+    /// folder.
     pub(super) units: Vec<UnitId>,
 }
 
@@ -151,9 +152,12 @@ pub(super) fn elsewhere(run: &RunDir) -> Result<Option<Elsewhere>, StoreError> {
         }
         (None, _) => return Ok(None),
     };
+    // What is reached over ssh, or in jobs, is reached from anywhere; by a copy of the run's folder it is not touched.
+    let plan = runs::read_plan(run).ok().filter(|_| run.is_its_own());
+    let far = |unit: &UnitId| (plan.as_ref()).is_some_and(|plan| plan.elsewhere(unit).is_some());
     let units = state.units.iter();
     let units: Vec<UnitId> = units
-        .filter(|(_, unit)| unit.phase.may_live())
+        .filter(|(unit, seen)| seen.phase.may_live() && !far(unit))
         .map(|(unit, _)| unit.clone())
         .collect();
     let over = matches!(state.phase, Phase::Ended(_)) || (units.is_empty() && whole);
@@ -172,6 +176,7 @@ impl Elsewhere {
         let names: Vec<&str> = self.units.iter().map(UnitId::as_str).collect();
         let units = match names.as_slice() {
             [] => "units of it may live there".to_owned(),
+            [name] => format!("a unit of it may live there: {name}"),
             names => format!(
                 "{} units of it may live there: {}",
                 names.len(),

@@ -273,7 +273,7 @@ impl<'a> Driver<'a> {
             // Its windows are empty now; a failure would show as a session in `tmux ls`, no more.
             let _ = self
                 .launchers
-                .release(&self.ground.run, &BTreeSet::new())
+                .release(&self.ground.run, &BTreeMap::new())
                 .await;
             self.ground.fleet.clear_all().await;
         } else if jobs_are_empty {

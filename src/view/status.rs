@@ -321,7 +321,7 @@ impl Status {
         let mut lines = vec![self.watcher.text(self.living, self.at.0, zone)];
         if let Some(host) = &self.units_on {
             lines.push(format!(
-                "its units live on `{host}`: from here only what was recorded last can be told"
+                "units of it live on `{host}`: from here only what was recorded last can be told"
             ));
         }
         if !self.unwatched.is_empty() {
@@ -826,12 +826,12 @@ mod tests {
         let heard = story.now();
         insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @r"
         night-1-abcd: running for 0ms, since 00:00:00
-        `toolorch down` did not come to its end: pid 6 on desk is gone since about 00:00:00; `toolorch down` once more ends the run, `toolorch up` goes on with it
+        `toolorch down` did not come to its end: pid 6 on desk is gone since about 00:00:00; `toolorch down` once more stops what is left, `toolorch up` goes on with it
         ");
         story.die("retrieval", 143, "bye");
         insta::assert_snapshot!(head(&story, Some(Seen::Gone { heard })), @r"
         night-1-abcd: nothing of it runs, begun at 00:00:00
-        `toolorch down` did not come to its end: pid 6 on desk is gone since about 00:00:00; `toolorch down` once more ends the run, `toolorch up` goes on with it
+        `toolorch down` did not come to its end: pid 6 on desk is gone since about 00:00:00; `toolorch down` once more stops what is left, `toolorch up` goes on with it
         ");
     }
 

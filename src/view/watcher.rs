@@ -243,7 +243,7 @@ impl Watcher {
                 moment(since)
             ),
             Self::CutShort { host, pid, since } => format!(
-                "`toolorch down` did not come to its end: pid {pid} on {host} is gone since about {}; `toolorch down` once more ends the run, `toolorch up` goes on with it",
+                "`toolorch down` did not come to its end: pid {pid} on {host} is gone since about {}; `toolorch down` once more stops what is left, `toolorch up` goes on with it",
                 moment(since)
             ),
             Self::Left {

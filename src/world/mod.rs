@@ -54,7 +54,7 @@ pub use facts::{
 pub use files::{FileError, books, read_dataset, read_identity, write_identity};
 pub use fill::{FILL_IN, answer_fill_in, fill_in};
 pub use fleet::{
-    ClientSeen, Clients, Fleet, Greeting, Marked, Pace, SeenThere, SharedFiles, Station,
+    ClientSeen, Clients, Fleet, Greeting, Left, Marked, Pace, SeenThere, SharedFiles, Station,
     StationError, begin_rounds,
 };
 pub use launcher::{LaunchError, LaunchJob, Launched, Launchers};

@@ -12,6 +12,7 @@ mod clients_on_nodes;
 mod cluster;
 mod containers;
 mod cuts;
+mod ends;
 mod in_slurm;
 mod kills;
 mod life;

@@ -4,23 +4,25 @@ use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::sync::Arc;
 
-use crate::base::{Epoch, ExitStatus, Millis, UnitId};
+use crate::base::{Epoch, ExitStatus, Millis, NodeName, UnitId};
 use crate::cli::args::DownArgs;
+use crate::cli::fleet::Machines;
+use crate::cli::given_up::{Forgotten, GivenUp};
 use crate::cli::ledger::Ledger;
 use crate::cli::meant::Meant;
 use crate::cli::printer::Printer;
 use crate::cli::runs::{self, Found};
-use crate::cli::stopping::{Ended, Stop};
+use crate::cli::stopping::{Ended, Stop, named};
 use crate::cli::unit_scripts::{GRACE, stop_scripts};
-use crate::cli::{changes, detach, fleet, orphans, owners, results_of};
+use crate::cli::{changes, detach, former, orphans, owners, results_of};
 use crate::facts::{Known, Listener, Observation};
-use crate::render::{FileSet, LIBRARY};
+use crate::render::{LIBRARY, quote};
 use crate::run::store::{RunDir, failpoint, open_lock};
 use crate::run::{Event, Phase, StopWhy};
 use crate::world::{self, Fleet, UnitDirs};
 
 pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatus, ExitStatus> {
-    let (word, gone) = (args.file.as_deref(), args.gone.as_deref());
+    let (word, gone) = (args.file.as_deref(), args.gone.as_slice());
     let meant = runs::meant(word, printer)?;
     let cluster = match &meant {
         Some(Meant::Run(dir)) => {
@@ -62,45 +64,30 @@ pub(in crate::cli) fn run(args: &DownArgs, printer: Printer) -> Result<ExitStatu
 /// Stops everything of this run, and proves it.
 pub(in crate::cli) fn run_in(dir: RunDir, printer: Printer) -> Result<ExitStatus, ExitStatus> {
     let (found, unread) = runs::read_anyway(dir, printer)?;
-    end(found, unread, None, printer)
+    end(found, unread, &[], printer)
 }
 
 fn end(
     found: Found,
     unread: Option<ExitStatus>,
-    gone: Option<&str>,
+    gone: &[String],
     printer: Printer,
 ) -> Result<ExitStatus, ExitStatus> {
     let _turn = wait_for_turn(&found, printer);
-    if unread.is_none() && nothing_lives(&found) {
+    let machines = machines_of(&found, printer)?;
+    if unread.is_none() && machines.iter().next().is_none() && nothing_lives(&found) {
         return was_down(&found, printer);
     }
-    if let Some(host) = gone {
-        return forget(found, unread, host, printer);
-    }
-    owners::be_here(&found.dir, "nothing was stopped", printer)?;
+    let given_up = GivenUp::of(&found, &machines, gone, printer)?;
     let (found, mut ledger) = Ledger::open(found, unread, printer)?;
+    let fleet = if given_up.all {
+        Arc::default()
+    } else {
+        machines_of(&found, printer)?.fleet(&found.plan, &found.dir, printer)?
+    };
     let dirs = UnitDirs::of_run(&found.dir);
-    let fleet = fleet::of(&found.plan, &FileSet::new(), &found.dir, printer)?;
-    let starting: BTreeSet<UnitId> = world::starts(found.dir.id())
-        .into_iter()
-        .map(|(_, unit)| unit)
-        .collect();
-    let may_live = |unit: &UnitId| starting.contains(unit) || may_live(&found, unit);
-    let there: Vec<(UnitId, Millis)> = (units_of(&found).into_iter())
-        .filter(|(unit, _)| {
-            let elsewhere = fleet.of(unit).is_some();
-            elsewhere || dirs.observe(unit) != Observation::Never || may_live(unit)
-        })
-        .collect();
-    let mut living: Vec<UnitId> = (there.iter())
-        .map(|(unit, _)| unit.clone())
-        .filter(|unit| {
-            let lives =
-                !matches!(dirs.observe(unit), Observation::Exited(_)) && fleet.of(unit).is_none();
-            lives || may_live(unit)
-        })
-        .collect();
+    let there = units_there(&found, &fleet, &given_up);
+    let living = living(&found, &fleet, &there);
     for unit in &living {
         ledger.note(Event::StopIntended {
             unit: unit.clone(),
@@ -109,25 +96,41 @@ fn end(
         });
     }
     failpoint("down-before-stop");
-    let here = fleet.is_empty();
-    let (stopped, processes) = stop(&found, there, ledger.epoch(), fleet, printer)?;
+    let here = fleet.is_empty() && !given_up.is_any();
+    let settled = settled(&found, unread);
+    let asking = Asking {
+        units: there,
+        epoch: ledger.epoch(),
+        fleet,
+        settled,
+        given_up: given_up.nodes.clone(),
+    };
+    let (ended, processes) = asking.stop(&found, printer)?;
     failpoint("down-after-stop");
     world::end_notified(found.dir.id());
+    let forgotten = given_up.forgotten(&ended);
     // What could not be proved may live.
-    living.retain(|unit| !stopped.unproved.contains(unit));
-    let mut problems = stopped.problems;
-    for unit in living {
-        let generation = found.state.unit(&unit).generation;
+    let living: BTreeSet<UnitId> = living.into_iter().collect();
+    let stopped: BTreeSet<UnitId> = living.difference(&ended.unproved).cloned().collect();
+    for unit in stopped.iter().chain(&given_up.units) {
+        let (unit, generation) = (unit.clone(), found.state.unit(unit).generation);
         ledger.note(Event::Stopped { unit, generation });
     }
+    let mut problems = ended.problems;
     problems.extend(left(&processes));
     failpoint("down-before-end");
     if problems.is_empty() {
         problems.extend(dirs.clear(&UnitId::new(detach::CONTROLLER)).err());
+        problems.extend(former::forget(&found.dir).err().map(|why| why.to_string()));
     }
-    for problem in &problems {
-        printer.complain(&format!("error: {problem}"));
+    let seen = stopped.difference(&forgotten.all()).cloned().collect();
+    if !problems.is_empty() || forgotten.is_any() {
+        tell_stopped(&seen, printer);
     }
+    for remark in &ended.remarks {
+        printer.complain(&format!("warning: {remark}"));
+    }
+    tell_problems(&found, &problems, &ended.silent, printer);
     if problems.is_empty() {
         let strangers = strangers(&found);
         for stranger in &strangers {
@@ -138,13 +141,10 @@ fn end(
         } else {
             ""
         };
-        printer.say(&format!(
-            "`{}` is down: no process with its mark{port} and no session is left",
-            found.dir.id()
-        ));
+        printer.say(&forgotten.words(found.dir.id(), port));
         // How a run ended stays what it was.
         if !matches!(found.state.phase, Phase::Ended(_)) {
-            ledger.note(ended(&found));
+            ledger.note(ended_by(&found, &forgotten));
         }
     }
     let unrecorded = ledger.close();
@@ -152,35 +152,77 @@ fn end(
     status(&found, problems.is_empty(), unrecorded, printer)
 }
 
-/// Ends a run of which nothing can be seen any more, by the word of whoever asks.
-fn forget(
-    found: Found,
-    unread: Option<ExitStatus>,
-    host: &str,
-    printer: Printer,
-) -> Result<ExitStatus, ExitStatus> {
-    let there = owners::elsewhere(&found.dir).map_err(|error| runs::store(&error, printer))?;
-    let Some(there) = there.filter(|there| there.host == host) else {
-        printer.complain(&format!(
-            "error: nothing of `{}` is known to live on `{host}`\nhelp: without --gone `toolorch down` ends what lives here, and says what lives elsewhere",
-            found.dir.id()
-        ));
-        return Err(ExitStatus::Usage);
-    };
-    let (found, mut ledger) = Ledger::open(found, unread, printer)?;
-    for unit in there.units {
-        let generation = found.state.unit(&unit).generation;
-        ledger.note(Event::Stopped { unit, generation });
+/// Where not all was, or not all by its own word.
+fn tell_stopped(units: &BTreeSet<UnitId>, printer: Printer) {
+    if !units.is_empty() {
+        printer.say(&format!("stopped: {}", named(units)));
     }
-    printer.say(&format!(
-        "`{}` is over without a look: what ran on `{host}` is said to be gone",
-        found.dir.id()
-    ));
-    let summary = format!("down without a look: `{host}` is said to be gone");
-    ledger.note(Event::RunEnded { code: 0, summary });
-    let unrecorded = ledger.close();
-    results_of::keep_at_the_end(&found.dir, None, printer);
-    status(&found, true, unrecorded, printer)
+}
+
+/// What is not as it should be, and what to do about machines that do not answer.
+fn tell_problems(
+    found: &Found,
+    problems: &[String],
+    silent: &BTreeSet<NodeName>,
+    printer: Printer,
+) {
+    for problem in problems {
+        printer.complain(&format!("error: {problem}"));
+    }
+    let id = found.dir.id();
+    for node in silent {
+        printer.complain(&format!(
+            "help: once it answers: toolorch down {id}\n      if `{node}` never comes back: toolorch down --gone {} {id}",
+            quote(node.as_str()).unwrap_or_default()
+        ));
+    }
+}
+
+/// Whom to ask: only they can tell what they have left.
+fn machines_of(found: &Found, printer: Printer) -> Result<Machines, ExitStatus> {
+    let former = former::of(&found.dir).map_err(|error| runs::store(&error, printer))?;
+    Ok(Machines::new(&found.plan, former))
+}
+
+/// What is to be stopped: all that is elsewhere, and what of this machine ever ran.
+fn units_there(found: &Found, fleet: &Fleet, given_up: &GivenUp) -> Vec<(UnitId, Millis)> {
+    let dirs = UnitDirs::of_run(&found.dir);
+    let starting = starting(found);
+    let mut units = units_of(found);
+    units.retain(|(unit, _)| {
+        fleet.of(unit).is_some()
+            || !given_up.units.contains(unit)
+                && (dirs.observe(unit) != Observation::Never
+                    || starting.contains(unit)
+                    || may_live(found, unit))
+    });
+    units
+}
+
+/// Those of them whose end is to be recorded.
+fn living(found: &Found, fleet: &Fleet, there: &[(UnitId, Millis)]) -> Vec<UnitId> {
+    let dirs = UnitDirs::of_run(&found.dir);
+    let starting = starting(found);
+    let units = there.iter().map(|(unit, _)| unit.clone());
+    units
+        .filter(|unit| {
+            let lives =
+                !matches!(dirs.observe(unit), Observation::Exited(_)) && fleet.of(unit).is_none();
+            lives || starting.contains(unit) || may_live(found, unit)
+        })
+        .collect()
+}
+
+fn starting(found: &Found) -> BTreeSet<UnitId> {
+    let starts = world::starts(found.dir.id()).into_iter();
+    starts.map(|(_, unit)| unit).collect()
+}
+
+/// Units of which nothing can live, whoever does not answer; none is known where the journal is not.
+fn settled(found: &Found, unread: Option<ExitStatus>) -> BTreeSet<UnitId> {
+    let units = found.plan.units.iter().map(|unit| &unit.id);
+    let settled = units.filter(|unit| unread.is_none() && found.state.is_settled(unit));
+    settled.cloned().collect()
 }
 
 /// Units of the plan, those that an earlier plan had, and whatever else carries the run's mark, each with the time between TERM and KILL.
@@ -195,35 +237,43 @@ fn units_of(found: &Found) -> Vec<(UnitId, Millis)> {
         .collect()
 }
 
-/// Stops the units, by their own scripts or, where one is gone, by scripts that can do nothing else; answers what could not
-/// be stopped, and which processes are left.
-fn stop(
-    found: &Found,
+/// Who is asked, and for what.
+struct Asking {
     units: Vec<(UnitId, Millis)>,
     epoch: Option<Epoch>,
     fleet: Arc<Fleet>,
-    printer: Printer,
-) -> Result<(Ended, Vec<u32>), ExitStatus> {
-    let scripts = found.dir.scripts();
-    let gone = |(unit, _): &(UnitId, Millis)| !scripts.join(format!("units/{unit}.sh")).exists();
-    let without_library = !scripts.join(LIBRARY).exists();
-    let spare = (without_library || units.iter().any(gone)).then(|| {
-        let names: Vec<&UnitId> = units.iter().map(|(unit, _)| unit).collect();
-        stop_scripts(&found.plan.cluster, &names)
-    });
-    let spare = spare.transpose().map_err(|why| printer.internal(why))?;
-    let stop = Stop {
-        run: found.dir.id(),
-        epoch,
-        scripts: spare
-            .as_ref()
-            .map_or(scripts.as_path(), |spare| spare.path()),
-        units,
-        fleet,
-        printer,
-    };
-    let ended = stop.everything()?;
-    Ok((ended, stop.processes()))
+    settled: BTreeSet<UnitId>,
+    given_up: BTreeSet<NodeName>,
+}
+
+impl Asking {
+    /// Stops the units, by their own scripts or, where one is gone, by scripts that can do nothing else; answers what could
+    /// not be stopped, and which processes are left.
+    fn stop(self, found: &Found, printer: Printer) -> Result<(Ended, Vec<u32>), ExitStatus> {
+        let scripts = found.dir.scripts();
+        let gone =
+            |(unit, _): &(UnitId, Millis)| !scripts.join(format!("units/{unit}.sh")).exists();
+        let without_library = !scripts.join(LIBRARY).exists();
+        let spare = (without_library || self.units.iter().any(gone)).then(|| {
+            let names: Vec<&UnitId> = self.units.iter().map(|(unit, _)| unit).collect();
+            stop_scripts(&found.plan.cluster, &names)
+        });
+        let spare = spare.transpose().map_err(|why| printer.internal(why))?;
+        let stop = Stop {
+            run: found.dir.id(),
+            epoch: self.epoch,
+            scripts: spare
+                .as_ref()
+                .map_or(scripts.as_path(), |spare| spare.path()),
+            units: self.units,
+            fleet: self.fleet,
+            settled: self.settled,
+            given_up: self.given_up,
+            printer,
+        };
+        let ended = stop.everything()?;
+        Ok((ended, stop.processes()))
+    }
 }
 
 /// The exit code; `unrecorded` is what kept it from being recorded.
@@ -258,8 +308,6 @@ fn may_live(found: &Found, unit: &UnitId) -> bool {
 /// Its end is recorded, and nothing of it came back.
 fn nothing_lives(found: &Found) -> bool {
     matches!(found.state.phase, Phase::Ended(_))
-        // What other machines have left only they can tell.
-        && found.plan.jobs.is_empty() && found.plan.reached().next().is_none()
         && world::find_marked(&format!("{}/", found.dir.id())).is_empty()
         && world::starts(found.dir.id()).is_empty()
 }
@@ -291,7 +339,7 @@ fn wait_for_turn(found: &Found, printer: Printer) -> Option<File> {
     Some(file)
 }
 
-fn ended(found: &Found) -> Event {
+fn ended_by(found: &Found, forgotten: &Forgotten) -> Event {
     let before = found
         .state
         .owner
@@ -302,6 +350,10 @@ fn ended(found: &Found) -> Event {
         Some(before) => format!("down; before that: {before}"),
         None => "down".to_owned(),
     };
+    let gone = forgotten
+        .hosts()
+        .map(|host| format!("; `{host}` is said to be gone"));
+    let summary = summary + &gone.collect::<String>();
     Event::RunEnded { code: 0, summary }
 }
 

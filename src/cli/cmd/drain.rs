@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::base::{Clock, Epoch, ExitStatus, Millis, UnitId};
 use crate::cli::args::DrainArgs;
-use crate::cli::owners;
 use crate::cli::printer::Printer;
 use crate::cli::refresh::as_seen_now;
 use crate::cli::runs::{self, Found};
-use crate::cli::runtime;
+use crate::cli::stopping::{Ended, Stop, named};
+use crate::cli::{fleet, owners};
 use crate::plan::{EvalPlan, Plan, UnitKind};
 use crate::run::store::{
     Ask, Durability, Journal, Owner, Request, StoreError, Watch, read_requests,
 };
 use crate::run::{Event, Phase, RunState, StopWhy, UnitPhase};
-use crate::world::{Launchers, SystemClock};
+use crate::world::SystemClock;
 
 /// How often it is looked whether a request was heeded.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -201,9 +201,6 @@ fn held(plan: &Plan, state: &RunState, units: &[UnitId], watched: bool) -> Vec<S
     lines
 }
 
-/// A unit, and why it could not be stopped, if it could not.
-type Stopped = (UnitId, Result<(), String>);
-
 /// Who did what was asked.
 enum By {
     /// The controller that watches.
@@ -317,36 +314,50 @@ impl Wish {
                     why,
                 })?;
             }
-            for (unit, stopped) in self.stop(&living, epoch)? {
-                let generation = state.unit(&unit).generation;
-                match stopped {
-                    Ok(()) => note(Event::Stopped { unit, generation })?,
-                    Err(why) => {
-                        printer.complain(&format!("error: `{unit}` could not be stopped: {why}"));
-                        all = Err(ExitStatus::Refused);
-                    }
+            let ended = self.stop(&living, epoch, printer)?;
+            for unit in living {
+                if !ended.unproved.contains(unit) {
+                    let (unit, generation) = (unit.clone(), state.unit(unit).generation);
+                    note(Event::Stopped { unit, generation })?;
                 }
+            }
+            if !ended.problems.is_empty() {
+                let names = named(&ended.unproved);
+                printer.complain(&format!(
+                    "error: not all of it is known to be stopped: {names}"
+                ));
+                for problem in &ended.problems {
+                    printer.complain(&format!("error: {problem}"));
+                }
+                printer.complain("help: it is not started again until it is undrained; the same command tries once more to stop it");
+                all = Err(ExitStatus::Refused);
             }
         }
         journal.leave(SystemClock.now()).map_err(failed)?;
         all
     }
 
-    /// Stops units by their scripts, all at once.
-    fn stop(&self, units: &[&UnitId], epoch: Epoch) -> Result<Vec<Stopped>, ExitStatus> {
-        let runtime = runtime::single().map_err(|_| ExitStatus::Internal)?;
-        let (run, scripts) = (self.found.dir.id(), self.found.dir.scripts());
-        let launchers = Launchers::default();
-        let stops = units.iter().filter_map(|id| {
-            let unit = self.found.plan.unit(id)?;
-            let stop = launchers.stop(run, &unit.id, Some(epoch), &scripts, unit.grace);
-            Some(async {
-                (
-                    unit.id.clone(),
-                    stop.await.map_err(|error| error.to_string()),
-                )
-            })
-        });
-        Ok(runtime.block_on(futures_util::future::join_all(stops)))
+    /// Stops units by their scripts, wherever they are.
+    fn stop(
+        &self,
+        living: &[&UnitId],
+        epoch: Epoch,
+        printer: Printer,
+    ) -> Result<Ended, ExitStatus> {
+        let Found { dir, plan, .. } = &self.found;
+        let units = living.iter().map(|unit| (*unit).clone()).collect();
+        let fleet = fleet::of_units(plan, &units, dir, printer)?;
+        let planned = plan.units.iter().filter(|unit| units.contains(&unit.id));
+        let stop = Stop {
+            run: dir.id(),
+            epoch: Some(epoch),
+            scripts: &dir.scripts(),
+            units: planned.map(|unit| (unit.id.clone(), unit.grace)).collect(),
+            fleet,
+            settled: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            printer,
+        };
+        stop.units_alone()
     }
 }

@@ -88,7 +88,9 @@ pub(in crate::cli) fn look(found: &Found) -> Result<Status, StoreError> {
     let there = owners::elsewhere(&found.dir)?;
     let status = Status::new(&found.plan, &as_seen_now(found), now).watcher_seen(seen);
     if let Some(there) = there {
-        return Ok(status.with_units_on(&there.host));
+        return Ok(status
+            .with_units_on(&there.host)
+            .with_unwatched(unwatched(found)));
     }
     Ok(match seen {
         Seen::Unrecorded { .. } => status,

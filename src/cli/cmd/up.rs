@@ -14,8 +14,8 @@ use crate::cli::notify::Notifying;
 use crate::cli::printer::Printer;
 use crate::cli::weights::{self, Brought};
 use crate::cli::{
-    changes, closing, complete, detach, drained, fleet, forecast, obstacles, origin, owners,
-    past_calls, rebuild, runs, runtime, templates,
+    changes, closing, complete, detach, drained, fleet, forecast, former, obstacles, origin,
+    owners, past_calls, rebuild, runs, runtime, templates,
 };
 use crate::facts::Observation;
 use crate::plan::{Plan, UnknownNames, select};
@@ -356,6 +356,7 @@ fn take(
     })?;
     failpoint("scripts-after-write");
     let bytes = files.get("plan.json").map_or(&[][..], |file| &file.bytes);
+    former::keep(dir, plan, &state).map_err(failed)?;
     write_atomically(&dir.plan(), bytes, Mode::Private).map_err(failed)?;
     make_dir(&dir.logs()).map_err(failed)?;
     failpoint("plan-after-write");

@@ -12,4 +12,4 @@ pub use greeting::Greeting;
 pub use rounds::{ClientSeen, Clients, Pace, begin_rounds};
 pub use shared::{SeenThere, SharedFiles};
 pub use station::{Marked, Station, StationError};
-pub use stations::Fleet;
+pub use stations::{Fleet, Left};

@@ -444,6 +444,12 @@ impl Station {
     /// # Errors
     /// Something of it lives there, or [`StationError`].
     pub async fn clear(&self) -> Result<(), StationError> {
+        /// Scripts that never were there as a whole started nothing; units leave a state beside them.
+        const UNUSED: &str = r#"[[ ! -d $1 || -e $1/$2 ]] || { rm -rf -- "$1" && { rmdir -- "${1%/*}" 2>/dev/null || :; }; }"#;
+        let scripts = self.scripts().await?;
+        let scripts = scripts.to_string_lossy();
+        let words = ["bash", "-c", UNUSED, "bash", &*scripts, MANIFEST];
+        self.ask(&words, Vec::new(), LOOK).await?;
         self.node_script(&["clear", self.run.as_str()], Vec::new(), LOOK)
             .await
             .map(drop)

@@ -32,6 +32,55 @@ struct Post {
     station: Arc<Station>,
     units: Vec<UnitId>,
     files: FileSet,
+    /// Units that may live there although the plan has them elsewhere, or nowhere; none for a machine of the plan.
+    former: Option<BTreeSet<UnitId>>,
+}
+
+impl Post {
+    fn unseen(&self, why: String) -> Left {
+        Left::Unseen {
+            node: self.station.node().clone(),
+            units: self.units.iter().cloned().collect(),
+            former: self.former.clone(),
+            why,
+        }
+    }
+}
+
+/// What is left of a run on a machine, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// Something still lives there.
+    Lives {
+        /// Whose it is.
+        unit: UnitId,
+        /// What, and where.
+        words: String,
+    },
+    /// The machine could not be asked.
+    Unseen {
+        /// Which.
+        node: NodeName,
+        /// Units that the plan has there.
+        units: BTreeSet<UnitId>,
+        /// Units of an earlier plan that may live there, if it is a machine of such a one.
+        former: Option<BTreeSet<UnitId>>,
+        /// Why it could not.
+        why: String,
+    },
+}
+
+impl Left {
+    /// As far as it is about these units; none if it is not.
+    #[must_use]
+    pub fn about(mut self, ours: impl Fn(&UnitId) -> bool) -> Option<Self> {
+        match &mut self {
+            Self::Lives { unit, .. } if !ours(unit) => return None,
+            Self::Lives { .. } => {}
+            Self::Unseen { units, .. } => units.retain(ours),
+        }
+        Some(self)
+    }
 }
 
 impl Fleet {
@@ -55,10 +104,27 @@ impl Fleet {
                 files: part(files, &units, sessions.get(&node), station.jobs()),
                 station: Arc::new(station),
                 units,
+                former: None,
             };
             fleet.posts.insert(node, post);
         }
         fleet
+    }
+
+    /// The same, and machines that only an earlier plan had, each with the units that may live there.
+    #[must_use]
+    pub fn with_former(mut self, stations: Vec<(Station, BTreeSet<UnitId>)>) -> Self {
+        for (station, open) in stations {
+            let node = station.node().clone();
+            let post = Post {
+                station: Arc::new(station),
+                units: Vec::new(),
+                files: FileSet::new(),
+                former: Some(open),
+            };
+            self.posts.insert(node, post);
+        }
+        self
     }
 
     /// Everything runs on this machine.
@@ -120,35 +186,61 @@ impl Fleet {
         }
     }
 
-    /// Raises the fence on all nodes at once; answers with those that could not be asked.
-    pub async fn raise_fences(&self, epoch: Epoch) -> BTreeSet<NodeName> {
+    /// Raises the fence on all nodes at once; answers with those that could not be asked, and why.
+    pub async fn raise_fences(&self, epoch: Epoch) -> BTreeMap<NodeName, String> {
         let raised = self.posts.values().map(|post| async move {
-            let failed = post.station.raise_fence(epoch).await.is_err();
-            failed.then(|| post.station.node().clone())
+            let error = post.station.raise_fence(epoch).await.err()?;
+            Some((post.station.node().clone(), error.to_string()))
         });
         join_all(raised).await.into_iter().flatten().collect()
     }
 
-    /// What of the run still lives on its nodes, and which of them could not be asked, so that nobody knows; each with the
-    /// units that it is about.
-    pub async fn left(&self) -> Vec<(BTreeSet<UnitId>, String)> {
+    /// What of the run still lives on those of its machines that are to be asked, and which could not be, so that nobody
+    /// knows. One that was silent a moment ago is not waited for again.
+    pub async fn left(
+        &self,
+        silent: &BTreeMap<NodeName, String>,
+        asks: impl Fn(&Station) -> bool,
+    ) -> Vec<Left> {
+        let asks = &asks;
         let looks = self.posts.values().map(|post| async {
+            if let Some(why) = silent.get(post.station.node()) {
+                return vec![post.unseen(why.clone())];
+            }
+            if !asks(&post.station) {
+                return Vec::new();
+            }
             let (place, what) = (post.station.place(), post.station.marks_are());
             match post.station.marks().await {
                 Ok(marked) => {
                     let left = marked.into_iter().map(|Marked { pid, unit }| {
                         let words = format!("{what} {pid} of `{unit}` still lives on {place}");
-                        (BTreeSet::from([unit]), words)
+                        Left::Lives { unit, words }
                     });
                     left.collect()
                 }
-                Err(error) => {
-                    let words = format!("{error}: what of the run lives there is not known");
-                    vec![(post.units.iter().cloned().collect(), words)]
-                }
+                Err(error) => vec![post.unseen(error.to_string())],
             }
         });
         join_all(looks).await.concat()
+    }
+
+    /// Units that live where the plan does not have them, on machines that are not `silent`; jobs are ended as a whole.
+    pub async fn strays(&self, silent: &BTreeMap<NodeName, String>) -> Vec<(Arc<Station>, UnitId)> {
+        let nodes = self.posts.values().filter(|post| {
+            post.station.jobs().is_none() && !silent.contains_key(post.station.node())
+        });
+        let looks = nodes.map(|post| async {
+            let marked = post.station.marks().await.unwrap_or_default();
+            let units: BTreeSet<UnitId> = marked.into_iter().map(|marked| marked.unit).collect();
+            let strays = units.into_iter().filter(|unit| !post.units.contains(unit));
+            strays.map(|unit| (post.station.clone(), unit)).collect()
+        });
+        join_all(looks)
+            .await
+            .into_iter()
+            .flat_map(|found: Vec<_>| found)
+            .collect()
     }
 
     /// Puts scripts and fence on all nodes at once, then looks at each of their units.

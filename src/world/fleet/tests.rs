@@ -1,6 +1,6 @@
 //! A node is played by this machine with a state directory of its own: the same bash, another way there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -161,6 +161,13 @@ async fn nothing_is_there_until_something_is_put_there() {
     assert_eq!(yard.seen().await, Observation::Never);
     let scripts = yard.station().scripts().await.unwrap();
     assert!(scripts.join(".epoch-3").exists());
+    // What was cut short by a full disk never was a whole set.
+    for name in ["MANIFEST", "lib/unit.sh"] {
+        std::fs::remove_file(scripts.join(name)).unwrap();
+    }
+    yard.station().clear().await.unwrap();
+    assert!(!scripts.parent().unwrap().exists());
+    yard.fleet.sight(Epoch(3), |_| true).await;
     yard.station().clear().await.unwrap();
     assert!(!scripts.exists());
 }
@@ -182,6 +189,46 @@ async fn the_end_of_a_log_that_stands_there_alone_is_kept() {
     assert!(!launched.log.exists());
     let kept = std::fs::read_to_string(yard.job(1).log).unwrap();
     assert_eq!(kept, "the key is [KEY]\n");
+}
+
+#[tokio::test]
+async fn what_lives_where_no_plan_has_it_is_found() {
+    let yard = Yard::new();
+    yard.fleet.sight(Epoch(1), |_| false).await;
+    let launchers = Launchers::reaching(yard.fleet.clone());
+    launchers.launch(&yard.job(1)).await.unwrap();
+    assert_eq!(yard.fleet.strays(&BTreeMap::new()).await.len(), 0);
+    let elsewhere = Elsewhere(yard.dir.path().join("state"));
+    let mark = (yard.dir.path().join("mark"), sha256(b"n-1"));
+    let node = NodeName::new("before");
+    let station = Station::new(node.clone(), yard.run.clone(), Arc::new(elsewhere), mark);
+    let before = Fleet::default().with_former(vec![(station, BTreeSet::new())]);
+    assert_eq!(
+        before
+            .strays(&BTreeMap::from([(node, String::new())]))
+            .await
+            .len(),
+        0,
+        "it is silent"
+    );
+    let strays = before.strays(&BTreeMap::new()).await;
+    let [(station, unit)] = strays.as_slice() else {
+        panic!("{strays:?}")
+    };
+    let grace = crate::base::Millis::from_secs(5);
+    Launchers::stop_at(station, &yard.run, unit, Some(Epoch(1)), grace)
+        .await
+        .unwrap();
+    assert_eq!(before.left(&BTreeMap::new(), |_| true).await, []);
+    before.clear_all().await;
+    assert!(
+        !yard
+            .dir
+            .path()
+            .join("state")
+            .join(yard.run.as_str())
+            .exists()
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The launchers of this machine's run, and one start of one unit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{process, slurm, tmux};
 use crate::base::{Epoch, Generation, LaunchId, Millis, NodeName, RunId, UnitId};
 use crate::facts::GpuSeen;
 use crate::spec::model::LauncherKind;
-use crate::world::fleet::{Fleet, StationError};
+use crate::world::fleet::{Fleet, Station, StationError};
 use crate::world::gpus;
 use crate::world::transport::{Command, LocalTransport, Transport, TransportError};
 
@@ -212,30 +212,32 @@ impl Launchers {
         scripts: &std::path::Path,
         grace: Millis,
     ) -> Result<(), LaunchError> {
+        if let Some(station) = self.fleet.of(unit) {
+            return Self::stop_at(station, run, unit, epoch, grace).await;
+        }
+        let stop = Command::new(["bash", &unit_script(scripts, unit)]);
+        stop_by(&self.local, stop, run, unit, epoch, grace).await
+    }
+
+    /// The same of a unit on this machine, whatever the plan says.
+    ///
+    /// # Errors
+    /// What was tried and what went wrong.
+    pub async fn stop_at(
+        station: &Station,
+        run: &RunId,
+        unit: &UnitId,
+        epoch: Option<Epoch>,
+        grace: Millis,
+    ) -> Result<(), LaunchError> {
         /// A node on which nothing was ever started has no scripts.
         const IF_THERE: &str = r#"[[ -f $0 ]] || exit 0; exec bash "$0" "$@""#;
-        if let Some(station) = self.fleet.of(unit)
-            && let Some(job) = station.job_of(unit)
-        {
+        if let Some(job) = station.job_of(unit) {
             return Ok(station.stop_in_job(job, unit, epoch, grace).await?);
         }
-        let (transport, mut stop): (&dyn Transport, _) = match self.fleet.of(unit) {
-            None => {
-                let script = unit_script(scripts, unit);
-                (&self.local, Command::new(["bash", &script]))
-            }
-            Some(station) => {
-                let script = unit_script(&station.scripts().await?, unit);
-                let stop = Command::new(["bash", "-c", IF_THERE, &script]);
-                (station.transport(), stop)
-            }
-        };
-        stop.argv
-            .extend(["stop", "--run", run.as_str()].map(str::to_owned));
-        stop.argv.extend(epoch_args(epoch));
-        let limit = Duration::from(grace) + Duration::from_secs(30);
-        let command = format!("{unit}.sh stop");
-        expect_success(transport, &stop, limit, command).await
+        let script = unit_script(&station.scripts().await?, unit);
+        let stop = Command::new(["bash", "-c", IF_THERE, &script]);
+        stop_by(station.transport(), stop, run, unit, epoch, grace).await
     }
 
     /// What is seen of the memory of the GPUs of this unit's node; nothing where nobody can tell.
@@ -265,13 +267,13 @@ impl Launchers {
     pub async fn release(
         &self,
         run: &RunId,
-        silent: &BTreeSet<NodeName>,
+        silent: &BTreeMap<NodeName, String>,
     ) -> Result<(), LaunchError> {
         tmux::end_server(&self.local, run).await?;
         let answering = self
             .fleet
             .iter()
-            .filter(|(station, _)| !silent.contains(station.node()));
+            .filter(|(station, _)| !silent.contains_key(station.node()));
         let nodes = answering.map(|(station, _)| async move {
             match station.jobs() {
                 Some(_) => Ok(station.end_jobs().await?),
@@ -280,6 +282,23 @@ impl Launchers {
         });
         join_all(nodes).await.into_iter().collect()
     }
+}
+
+/// Has a unit's script, at the end of this command, stop it.
+async fn stop_by(
+    transport: &dyn Transport,
+    mut script: Command,
+    run: &RunId,
+    unit: &UnitId,
+    epoch: Option<Epoch>,
+    grace: Millis,
+) -> Result<(), LaunchError> {
+    let words = ["stop", "--run", run.as_str()].map(str::to_owned);
+    script
+        .argv
+        .extend(words.into_iter().chain(epoch_args(epoch)));
+    let limit = Duration::from(grace) + Duration::from_secs(30);
+    expect_success(transport, &script, limit, format!("{unit}.sh stop")).await
 }
 
 /// Runs a command that must end with 0.

@@ -159,7 +159,7 @@ fn a_host_of_another_name_is_here_where_marks_of_the_run_are() {
     owned_on(&scene, "called-otherwise", Some("another-boot"));
     let status = scene.expect(0, &["status", YAML]).out;
     assert!(status.starts_with(&format!("{run}: running")), "{status}");
-    assert!(!status.contains("its units live on"), "{status}");
+    assert!(!status.contains("units of it live on"), "{status}");
     scene.expect(0, &["drain", "chat", YAML, "--yes"]);
     assert!(!lives(&before));
     scene.expect(0, &["down", YAML]);
@@ -200,7 +200,7 @@ fn what_may_live_on_another_host_is_neither_started_nor_said_to_be_gone() {
     let status = scene.expect(0, &["status", YAML]).out;
     assert!(
         status.contains(
-            "its units live on `login1`: from here only what was recorded last can be told"
+            "units of it live on `login1`: from here only what was recorded last can be told"
         ) && status.contains("ready"),
         "{status}"
     );
@@ -230,7 +230,7 @@ fn what_may_live_on_another_host_is_neither_started_nor_said_to_be_gone() {
     let down = scene.expect(0, &["down", "--gone", "login1", YAML]);
     assert!(
         down.err
-            .contains("is over without a look: what ran on `login1` is said to be gone"),
+            .contains("is over; without a look: what ran on `login1` is said to be gone: `chat-0`, `eval-sums`"),
         "{}",
         down.err
     );
