@@ -305,14 +305,32 @@ impl Station {
     /// # Errors
     /// [`StationError`].
     pub async fn marks(&self) -> Result<Vec<Marked>, StationError> {
-        let said = self
-            .node_script(&["marks", self.run.as_str()], Vec::new(), LOOK)
-            .await?;
-        let said = said.unwrap_or_default();
+        let words = ["marks", self.run.as_str()];
+        let said = match (
+            self.node_script(&words, Vec::new(), LOOK).await?,
+            &self.post,
+        ) {
+            (Some(said), _) => said,
+            (None, Post::Node) => self.marks_without_scripts().await?,
+            (None, Post::Queue(_)) => String::new(),
+        };
         let mut marked: Vec<Marked> = said.lines().filter_map(marked).collect();
         marked.sort_unstable();
         marked.dedup();
         Ok(marked)
+    }
+
+    /// Where no scripts of the run are its servers may still be: somebody tidied `/tmp`.
+    async fn marks_without_scripts(&self) -> Result<String, StationError> {
+        const BY_ENVIRONMENT: &str = r#"
+            for file in $(grep -lsz -- "^TOOLORCH_UNIT=$1/" /proc/[1-9]*/environ); do
+              while IFS= read -r -d '' pair; do
+                [[ $pair == "TOOLORCH_UNIT=$1/"* ]] || continue
+                pid=${file#/proc/} pair=${pair#*"=$1/"}; echo "${pid%/*} ${pair%%/*}"
+              done 2>/dev/null <"$file"
+            done; true"#;
+        let words = ["bash", "-c", BY_ENVIRONMENT, "bash", self.run.as_str()];
+        self.ask(&words, Vec::new(), LOOK).await
     }
 
     /// Whether it does anything at all.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
+use super::station::Marked;
 use super::{ClientSeen, Clients, Fleet, Pace, Station, begin_rounds};
 use crate::base::{Epoch, Generation, LaunchId, NodeName, RunId, UnitId, sha256};
 use crate::facts::Observation;
@@ -307,6 +308,34 @@ async fn a_unit_whose_state_is_gone_is_unknown_while_it_lives() {
     );
     std::fs::rename(yard.dir.path().join("aside"), state.join("s")).unwrap();
     yard.stop(&launchers, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_lives_is_seen_where_somebody_tidied_its_state_away() {
+    let yard = Yard::new();
+    let launchers = Launchers::reaching(yard.fleet.clone());
+    launchers.launch(&yard.job(1)).await.unwrap();
+    let since = Instant::now();
+    let running = loop {
+        match yard.seen().await {
+            Observation::Running(running) => break running,
+            other => assert!(since.elapsed() < Duration::from_secs(20), "{other:?}"),
+        }
+    };
+    let state = yard.dir.path().join("state").join(yard.run.as_str());
+    let aside = yard.dir.path().join("aside");
+    std::fs::rename(&state, &aside).unwrap();
+    let marked = yard.station().marks().await.unwrap();
+    assert!(
+        marked.contains(&Marked {
+            pid: running.pid,
+            unit: UnitId::new("s")
+        }),
+        "{marked:?}"
+    );
+    std::fs::rename(aside, state).unwrap();
+    yard.stop(&launchers, 1).await.unwrap();
+    assert_eq!(yard.station().marks().await.unwrap(), []);
 }
 
 #[tokio::test]
