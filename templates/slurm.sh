@@ -3,7 +3,8 @@
 # `toolorch render`.  It needs bash, coreutils, flock and SLURM's own commands.  Its folder is one that compute nodes see, too.
 #
 #   bash lib/slurm.sh start RUN JOB UNIT GENERATION LAUNCH EPOCH LOG
-#                      has slurm/JOB.sbatch start the unit, in the job that is there or in one that is submitted; prints its id
+#                      has slurm/JOB.sbatch start the unit, in the job that is there or in one that is submitted; prints its id,
+#                      and what it was submitted with, an option a line.  One that waits with other options is submitted anew
 #   bash lib/slurm.sh stop RUN JOB UNIT EPOCH GRACE   ends the unit; exit 0 when nothing of it is left.  EPOCH may be -
 #   bash lib/slurm.sh look RUN [UNIT…]       what SLURM says of the run's jobs, and what these last said of their units
 #   bash lib/slurm.sh marks RUN              `JOB-ID UNIT` for each unit of a job that is not over
@@ -13,11 +14,11 @@
 #   bash lib/slurm.sh passed RUN UNIT        what is kept of those, in the same form
 #   bash lib/slurm.sh beat RUN               keeps the line on standard input as the owner's sign of life
 #   bash lib/slurm.sh clear RUN              removes what the run left here, if no job of it is left
-# Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 69 no SLURM here, 73 superseded by a later owner, 78 it will never be done as
-#   it is asked for.
+# Exit codes: 0 done, 1 it cannot be done (said), 64 usage, 69 no SLURM here, 73 superseded by a later owner, 75 SLURM does not answer and
+#   nothing was submitted: the same may be asked again, 78 it will never be done as it is asked for.
 #
-# Beside .scripts/ each job has a folder jobs/JOB/: units.ID says which units its script knows, want/UNIT what is to run,
-# taken/UNIT.GENERATION (a link, made once by one job, or by a stop that came first: `none`) which job started that, done/UNIT what
+# Beside .scripts/ each job has a folder jobs/JOB/: units.ID says which units its script knows, asked.ID what it asked SLURM for,
+# want/UNIT what is to run, taken/UNIT.GENERATION (a link, made once by one job, or by a stop that came first: `none`) which job started that, done/UNIT what
 # was stopped, ran/UNIT how a start ended, seen/ID.RESTART what its node showed last, load.ID.RESTART what lib/sample.sh said there.
 set -u
 umask 077
@@ -69,10 +70,10 @@ fence() { # EPOCH: whoever was superseded starts and stops nothing
     ((${file##*-} <= $1)) || refuse 73 "superseded: epoch $1 asks, epoch ${file##*-} owns the run"
   done
 }
-queue() { # -> QUEUE: `ID|NAME|STATE|REASON|NODES|START|LEFT` of the run's jobs, those that ended lately included; false, with WORDS
+queue() { # -> QUEUE: `ID|NAME|STATE|REASON|NODES|START|LEFT|LIMIT|PARTITION` of the run's jobs, those that ended lately included; false, with WORDS
   local said rc line
   QUEUE=() WORDS=''
-  said=$(timeout --kill-after=2 20 squeue -h -t all -u "$(id -un)" -o '%i|%j|%T|%r|%N|%S|%L' 2>&1); rc=$?
+  said=$(timeout --kill-after=2 20 squeue -h -t all -u "$(id -un)" -o '%i|%j|%T|%r|%N|%S|%L|%l|%P' 2>&1); rc=$?
   if ((rc)); then
     WORDS=${said##*$'\n'}; ((rc != 124)) || WORDS='squeue did not answer for 20 s'
     return 1
@@ -111,20 +112,35 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   glance
   if age "$BASE/jobs/$job/id" && ((AGE < 3)); then { read -r id <"$BASE/jobs/$job/id"; } 2>/dev/null; elif shows "$BASE/jobs/$job"; then id=$SHOWN; fi
   if [[ -z $id ]]; then
-    living "$job" || refuse 1 "the queue cannot be read, so nothing is submitted: $WORDS"
+    living "$job" || refuse 75 "SLURM does not answer, so nothing is submitted: $WORDS"
     # One that was submitted to follow another is no duplicate of it.
     if ((${#IDS[@]} > 1)) && [[ "$(cat -- "$BASE/jobs/$job/next" 2>/dev/null)" != "${IDS[*]:0:2}" ]]; then scancel "${IDS[@]:1}"; fi
     id=${IDS[0]-}
+    [[ -z $id ]] || ! is_waiting "$id" || asks_the_same "$job" || has_begun "$job" || make_room "$job" "$unit"
   fi
   [[ -z $id ]] || knows "$BASE/jobs/$job/units.$id" "$unit" || make_room "$job" "$unit"
   if [[ -z $id ]]; then
     submit "$job"
     put "$BASE/jobs/$job/units.$id" "$(sed -n 's/^UNITS=(\(.*\))$/\1/p' "$SCRIPTS/slurm/$job.sbatch")"
+    put "$BASE/jobs/$job/asked.$id" "$(asked_by "$SCRIPTS/slurm/$job.sbatch")"
   fi
   put "$BASE/jobs/$job/id" "$id" && put "$BASE/jobs/$job/given/$unit" "$3 $id" || exit 1
   # The job for which others waited made room for this one.
   for unit in "${WAITED[@]}"; do put "$BASE/jobs/$job/given/${unit% *}" "${unit#* } $id"; done
   printf '%s\n' "$id"
+  if [[ -f $BASE/jobs/$job/asked.$id ]]; then cat -- "$BASE/jobs/$job/asked.$id"; fi
+}
+# SCRIPT: when SLURM tells it to end follows from its units
+asked_by() { sed -n '/^#SBATCH --signal=/!s/^#SBATCH //p' -- "$1"; }
+asks_the_same() { # JOB: its script asks for what its job was submitted with, as far as anybody knows
+  [[ ! -f $BASE/jobs/$1/asked.$id || $(<"$BASE/jobs/$1/asked.$id") == "$(asked_by "$SCRIPTS/slurm/$1.sbatch")" ]]
+}
+has_begun() { # JOB: a job took a start of it that is wanted
+  local want verb generation rest
+  for want in "$BASE/jobs/$1"/want/*; do
+    { read -r verb generation rest <"$want"; } 2>/dev/null && [[ $verb == run && -L $BASE/jobs/$1/taken/${want##*/}.$generation ]] && return
+  done
+  return 1
 }
 is_asked() { [[ -f $BASE/jobs/$1/asked || -f $BASE/jobs/$1/id ]]; } # JOB: it was submitted from here, or that was tried
 knows() { # FILE UNIT: its job was submitted with that unit, as far as anybody knows
@@ -146,22 +162,26 @@ make_room() { # JOB UNIT -> id='', WAITED: a job goes on with the script with wh
     ((SECONDS < end)) || refuse 1 "job $id, which does not know \`$2\`, was cancelled and is not over"
     scancel "${IDS[@]}" 2>/dev/null; sleep 0.3
   done
-  ((${#IDS[@]} == 0)) || refuse 1 "the queue cannot be read, so nothing is submitted: $WORDS"
+  ((${#IDS[@]} == 0)) || refuse 75 "SLURM does not answer, so nothing is submitted: $WORDS"
   id=''
 }
 submit() { # JOB -> id.  An answer that does not come is no proof that nothing was accepted
-  local job=$1 said rc end=$((SECONDS + 20))
+  local job=$1 said rc lost='' end=$((SECONDS + 20))
   put "$BASE/jobs/$job/asked" "$BASHPID" || exit 1
   said=$(cd "$BASE" && timeout --kill-after=2 60 sbatch --parsable --job-name="$RUN.$job" --output="$BASE/jobs/$job/%j.log" \
     "$SCRIPTS/slurm/$job.sbatch" --run "$RUN" --share "$BASE" --scripts "$SCRIPTS" --wanted "$BASE/jobs/$job" </dev/null 2>&1); rc=$?
   id=${said##*$'\n'}; id=${id%%;*}
   [[ $rc == 0 && $id =~ ^[0-9]+$ ]] && return
+  # A refusal is one: only an answer that was lost may come true later.
+  [[ $rc != 124 && $said != *[Tt]imed\ out* && $said != *ontact\ slurm* ]] || lost=1
   while :; do
     if living "$job" && ((${#IDS[@]})); then id=${IDS[0]}; return; fi
-    # A refusal is one: only an answer that was lost may come true later.
-    if ((SECONDS >= end)) || [[ $rc != 124 && $said != *[Tt]imed\ out* && $said != *ontact\ slurm* ]]; then break; fi
+    [[ -n $lost ]] || break
+    ((SECONDS < end)) || break
     sleep 2
   done
+  # Whoever asks again has the queue read first.
+  [[ -z $lost ]] || refuse 75 "sbatch did not reach SLURM (exit code $rc): ${said//$'\n'/; }"
   ((rc)) || refuse 78 "sbatch names no job: ${said//$'\n'/; }; does an option of \`slurm.extra\` keep it from submitting?"
   refuse 1 "sbatch refused (exit code $rc): ${said//$'\n'/; }"
 }
@@ -179,6 +199,7 @@ speaks() { # its node shows it and did so a moment ago: SLURM need not be asked
   glance
   file=$(grep -lsF "\"launch\":\"$LAUNCH\"" -- "$DIR"/seen/*) && age "${file%%$'\n'*}" && ((AGE < 15))
 }
+gone() { put "$DIR/done/$UNIT" "$GENERATION 0"; } # nothing of it is left: whoever looks need not ask for its job
 verb_stop() { # JOB UNIT EPOCH GRACE
   local end looks=0 log
   is_name "$1"; is_name "$2"; fence "$3"; is_number "$4"
@@ -193,11 +214,11 @@ verb_stop() { # JOB UNIT EPOCH GRACE
     return 0
   fi
   while :; do
-    ended && return
+    if ended; then gone; return; fi
     if ((looks++ % 10 == 0)) && ! speaks && living "$1"; then
-      ((${#IDS[@]})) || return 0
+      ((${#IDS[@]})) || { gone; return; }
       # A job that was requeued: nothing of it runs.
-      ! is_waiting "${IDS[@]}" || { wants "$DIR" || scancel "${IDS[@]}"; return 0; }
+      ! is_waiting "${IDS[@]}" || { wants "$DIR" || scancel "${IDS[@]}"; gone; return; }
     fi
     ((SECONDS < end)) || break
     sleep 0.5
@@ -229,7 +250,11 @@ verb_look() {
   if speak; then rc=-; else queue; rc=$?; fi
   read -r line </proc/sys/kernel/hostname
   printf 'format 1\nhost %s\nbase %s\nqueue %s %s\n' "$line" "$BASE" "$rc" "$WORDS"
-  for line in "${QUEUE[@]}"; do printf 'job %s\n' "$line"; done
+  for line in "${QUEUE[@]}"; do
+    # What does not fit its partition may be its time: then with what that allows.
+    [[ $line != *'|PENDING|Partition'* ]] || line+="|$(timeout 5 sinfo -h -p "${line##*|}" -o %l 2>/dev/null | head -n 1)"
+    printf 'job %s\n' "$line"
+  done
   for dir in "$BASE"/jobs/*/; do
     dir=${dir%/}; name=${dir##*/}
     for file in id now over ends; do
@@ -246,6 +271,7 @@ verb_look() {
       read -r _ generation _ <<<"$line"
       { read -r line <"$dir/given/$unit"; } 2>/dev/null && printf 'given %s %s %s\n' "$name" "$unit" "$line"
       { read -r line <"$dir/ran/$unit"; } 2>/dev/null && printf 'ran %s %s %s\n' "$name" "$unit" "$line"
+      { read -r line <"$dir/done/$unit"; } 2>/dev/null && printf 'done %s %s %s\n' "$name" "$unit" "$line"
       line=${TAKERS[$dir/taken/$unit.$generation]-}; [[ -z $line || $line == none ]] || printf 'taken %s %s %s\n' "$name" "$unit" "${line/./ }"
     done
     for file in "$dir"/seen/*; do

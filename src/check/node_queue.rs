@@ -6,6 +6,7 @@ use super::Ctx;
 use crate::base::FieldPath;
 use crate::diag::{Code, Diagnostic, Place, Report};
 use crate::facts::{Known, NodeLook};
+use crate::knowledge::slurm;
 use crate::plan::{Access, JobPlan};
 
 /// How the words of `State=IDLE+DRAIN` begin that keep jobs away. One that is powered down to save energy is woken for a job.
@@ -146,6 +147,20 @@ fn of_partition(
                 .at(Place::Value(path), "sbatch would refuse the job")
                 .help("`sinfo -s` lists them"),
         );
+    }
+    let column = |row: &&String, place| row.split('|').nth(place).map(str::to_owned);
+    let allowed = rows.iter().filter_map(|row| column(row, 2)).next();
+    if let (Some(time), Some(most)) = (&job.options.time, allowed) {
+        let limits = slurm::time_limit(time).zip(slurm::time_limit(&most));
+        if limits.is_some_and(|(asked, most)| asked > most) {
+            let own = pool.and_then(|pool| pool.slurm.as_ref()?.time.as_ref());
+            let above = own.map_or_else(FieldPath::root, |_| origin(job));
+            let title = format!("partition `{name}` allows {most} at most, less than `time`");
+            return Some(Diagnostic::error(Code("E0722"), title).at(
+                Place::Value(above.key("slurm").key("time")),
+                "its jobs would never begin",
+            ));
+        }
     }
     let up = rows.iter().any(|row| row.split('|').nth(1) == Some("up"));
     (!up).then(|| {

@@ -517,6 +517,15 @@ fn slurm_is_asked_about_what_it_gives_out() {
 
     note: 1 note in a.yaml
     ");
+    let short = said(JOBS, answered(&fine.replace("1-00:00:00", "30:00")));
+    let short: Vec<&str> = short.lines().take(5).collect();
+    assert_snapshot!(short.join("\n"), @r"
+    error[E0722]: partition `main` allows 30:00 at most, less than `time`
+     --> a.yaml:4:33
+      |
+    4 | slurm: { partition: main, time: '01:00:00' }
+      |                                 ^^^^^^^^^^ its jobs would never begin
+    ");
     let few = fine.replace("h100:8", "h100:4");
     let down = fine
         .replace(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::detach::CONTROLLER;
 use super::unit_scripts::stop_only;
-use crate::base::{Generation, UnitId, sha256};
+use crate::base::{UnitId, sha256};
 use crate::facts::Observation;
 use crate::plan::Plan;
 use crate::render::FileSet;
@@ -43,8 +43,8 @@ fn look(dir: &RunDir, plan: &Plan, state: &RunState) -> BTreeMap<UnitId, Observa
         .chain(state.units.keys())
         .map(|unit| match plan.elsewhere(unit) {
             None => (unit.clone(), dirs.observe(unit)),
-            // Each start is written down before it is asked for.
-            Some(_) if !state.rebuilt && state.unit(unit).generation == Generation(0) => {
+            // Each start is written down before it is asked for, and each end when it is proved.
+            Some(_) if !state.rebuilt && !state.unit(unit).phase.may_live() => {
                 (unit.clone(), Observation::Never)
             }
             Some(node) => {

@@ -157,6 +157,7 @@ fn seen(dirs: &UnitDirs, plan: &Plan, unit: &UnitId, observation: Observation) -
             unit: unit.clone(),
             generation,
             handle: Handle {
+                submitted: None,
                 launcher: plan
                     .unit(unit)
                     .map_or(LauncherKind::Process, |unit| unit.launcher),

@@ -193,6 +193,12 @@ const ROWS: &[AlarmInfo] = &[
          same model. Nothing is done. Look at its GPU: clock, temperature and errors (`nvidia-smi -q`), or who else uses it.",
     ),
     row(
+        "slurm-away",
+        "SLURM does not answer, and servers are to be submitted",
+        "Neither `squeue` nor `sbatch` reaches slurmctld. What is to be submitted waits for it, for as long as it takes, and uses nothing of \
+         its restart budget; what runs is watched through the shared folder. Nothing is to be done unless it lasts: then ask who runs SLURM.",
+    ),
+    row(
         "stalled",
         "an evaluation shows no sign of work",
         "No finished question, no line of output and no token of any server for `limits.stall`. Its client is stopped and started \

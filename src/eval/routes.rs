@@ -230,6 +230,7 @@ mod tests {
             unit: unit.into(),
             generation: Generation(1),
             handle: Handle {
+                submitted: None,
                 launcher: LauncherKind::Process,
                 native: "7".to_owned(),
                 address: address.map(str::to_owned),

@@ -97,6 +97,9 @@ pub struct Exit {
     pub signal: Option<String>,
     /// Whether somebody asked for it.
     pub requested: bool,
+    /// The SLURM job that somebody cancelled with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<u64>,
     /// Why a start was refused: the port's owner, a missing variable.
     pub reason: Option<String>,
     /// The last lines of its log, control characters stripped.
@@ -115,6 +118,7 @@ impl Exit {
             code: None,
             signal: None,
             requested: false,
+            cancelled: None,
             reason: None,
             tail: Vec::new(),
             cause: None,

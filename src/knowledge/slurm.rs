@@ -1,5 +1,7 @@
 //! The states of SLURM jobs, and the reasons for which they wait.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::base::Millis;
 
 /// What a state means for the units of a job.
@@ -164,6 +166,50 @@ pub fn time_limit(text: &str) -> Option<Millis> {
     (seconds > 0 && seconds < u64::MAX / 1000).then(|| Millis::from_secs(seconds))
 }
 
+/// What a job's script asks SLURM for, an option a line, as `lib/slurm.sh` keeps it of each job that was submitted. When SLURM tells it to
+/// end follows from its units, and is none of it.
+pub fn asked_by(script: &[u8]) -> String {
+    let script = String::from_utf8_lossy(script);
+    let options = script
+        .lines()
+        .filter_map(|line| line.strip_prefix("#SBATCH "));
+    let options = options.filter(|option| !option.starts_with("--signal="));
+    options.collect::<Vec<_>>().join("\n")
+}
+
+/// What a job was submitted with and would be no more, in words: `time 01:00:00, not 00:10:00`.
+pub fn kept(was: &str, now: &str) -> String {
+    let read = |asked: &str| -> BTreeMap<String, String> {
+        let options = asked.lines().map(|line| line.trim_start_matches("--"));
+        let split = |option: &str| match option.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.trim_matches('\'').to_owned()),
+            None => (option.to_owned(), "yes".to_owned()),
+        };
+        options.map(split).collect()
+    };
+    let (was, now) = (read(was), read(now));
+    let names: BTreeSet<&String> = was.keys().chain(now.keys()).collect();
+    let value = |of: &BTreeMap<String, String>, name| {
+        of.get(name).map_or("none", String::as_str).to_owned()
+    };
+    let differ = names
+        .into_iter()
+        .filter(|name| was.get(*name) != now.get(*name));
+    let words =
+        differ.map(|name| format!("{name} {}, not {}", value(&was, name), value(&now, name)));
+    words.collect::<Vec<_>>().join("; ")
+}
+
+/// The time limit among what a job was submitted with.
+pub fn limit_of(asked: &str) -> Option<Millis> {
+    let mut lines = asked.lines();
+    time_limit(
+        lines
+            .find_map(|line| line.strip_prefix("--time="))?
+            .trim_matches('\''),
+    )
+}
+
 /// Options of jobs that are written from the YAML and the plan; a second one would win or lose, nobody knows which.
 pub const OURS: &[&str] = &[
     "array",
@@ -218,6 +264,20 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(seconds(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_job_keeps_is_told_by_option() {
+        let was = asked_by(b"#!/bin/bash\n#SBATCH --time=01:00:00\n#SBATCH --signal=B:TERM@30\n#SBATCH --partition='a b'\nX=1\n");
+        assert_eq!(was, "--time=01:00:00\n--partition='a b'");
+        assert_eq!(limit_of(&was), Some(Millis::from_secs(3600)));
+        let now =
+            asked_by(b"#SBATCH --time=00:10:00\n#SBATCH --signal=B:TERM@70\n#SBATCH --exclusive\n");
+        assert_eq!(
+            kept(&was, &now),
+            "exclusive none, not yes; partition a b, not none; time 01:00:00, not 00:10:00"
+        );
+        assert_eq!(kept(&was, &was), "");
     }
 
     #[test]

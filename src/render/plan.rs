@@ -132,8 +132,9 @@ impl Names {
     }
 }
 
-/// Seconds before the time limit at which a job is told to stop, beside its units' grace: SLURM's timing is as coarse.
-const SIGNAL_SLACK_S: u64 = 60;
+/// Seconds before the time limit at which a job is told to stop, beside its units' grace: for their scripts to sweep, and for the job to say
+/// so. SLURM's timing is coarse to one side only: the signal comes up to 60 s earlier than it should (`--signal` in sbatch(1)).
+const SIGNAL_SLACK_S: u64 = 20;
 
 fn group_context(plan: &Plan, job: &JobPlan, file: &str, units: &[&Unit]) -> GroupContext {
     let grace = units.iter().map(|unit| unit.grace.0.div_ceil(1000)).max();
@@ -218,7 +219,7 @@ mod tests {
         #SBATCH --ntasks=1
         #SBATCH --gres=gpu:4
         #SBATCH --time=12:00:00
-        #SBATCH --signal=B:TERM@70
+        #SBATCH --signal=B:TERM@30
         #SBATCH --export=NIL
         #SBATCH --no-requeue
         #SBATCH --open-mode=append

@@ -4,6 +4,7 @@ use super::RunState;
 use super::event::Event;
 use crate::base::{EvalName, Timestamp, UnitId};
 use crate::facts::Liveness;
+use crate::spec::model::LauncherKind;
 
 /// An alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +45,9 @@ impl AlarmState {
             Event::EvalResumed { eval, .. } => is(&["held"]) && of_eval(eval),
             Event::EvalWaits { eval, waits: None } => is(&["starvation"]) && of_eval(eval),
             Event::LaunchIntended { unit, .. } => is(OF_CLIENTS) && about(unit),
+            Event::Launched { handle, .. } => {
+                is(&["slurm-away"]) && handle.launcher == LauncherKind::Slurm
+            }
             Event::Judged {
                 unit,
                 liveness: Liveness::Well,

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{RunState, UnitState};
-use crate::base::{EvalName, UnitId, sha256};
+use crate::base::{EvalName, UnitId, clean, sha256};
+use crate::knowledge::slurm;
 use crate::plan::Plan;
 use crate::render::{FileSet, LIBRARY, state_format};
 
@@ -18,6 +19,8 @@ pub struct Changes {
     pub added: BTreeSet<UnitId>,
     /// They carry the run's mark, and neither its journal nor the plan knows them. They are left alone.
     pub strange: BTreeSet<UnitId>,
+    /// What each SLURM job would be submitted with now, by its name: see [`slurm::asked_by`].
+    pub submits: BTreeMap<String, String>,
 }
 
 /// Why units cannot be watched by this release.
@@ -49,7 +52,14 @@ impl Changes {
         if !live.is_empty() {
             same_format(files, there(LIBRARY))?;
         }
-        let mut changes = Self::default();
+        let jobs = plan.jobs.iter().filter_map(|job| {
+            let script = files.get(&format!("slurm/{}.sbatch", job.name))?;
+            Some((job.name.clone(), slurm::asked_by(&script.bytes)))
+        });
+        let mut changes = Self {
+            submits: jobs.collect(),
+            ..Self::default()
+        };
         for unit in live {
             let path = script_path(unit);
             match files.get(&path).filter(|_| plan.unit(unit).is_some()) {
@@ -73,6 +83,14 @@ impl Changes {
             changes.added = servers.filter(|unit| !known(unit)).collect();
         }
         Ok(changes)
+    }
+
+    /// What the job of a unit was submitted with and would be no more, in words; none where that is the same, or not known.
+    pub fn kept_by_job(&self, plan: &Plan, unit: &UnitId, state: &UnitState) -> Option<String> {
+        let was = state.handle.as_ref()?.submitted.as_ref()?;
+        let job = plan.jobs.iter().find(|job| job.units.contains(unit))?;
+        let now = self.submits.get(&job.name)?;
+        (was != now).then(|| clean(&slurm::kept(was, now)))
     }
 
     /// Nothing is to be done.

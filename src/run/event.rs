@@ -441,6 +441,9 @@ pub struct Handle {
     pub port: Option<Port>,
     /// Its log.
     pub log: String,
+    /// What its SLURM job was submitted with, an option a line, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted: Option<String>,
 }
 
 /// What a client waits for, for longer than usual.

@@ -89,6 +89,13 @@ pub enum Act {
         /// Which.
         unit: UnitId,
     },
+    /// A SLURM job that runs goes on with what it was submitted with.
+    JobKept {
+        /// Its id.
+        job: String,
+        /// What it would be submitted with no more.
+        what: String,
+    },
     /// A server ran, and does no more.
     StartedAgain {
         /// Which.
@@ -178,6 +185,7 @@ impl Act {
                 | Self::StaysDrained { .. }
                 | Self::LeftAlone { .. }
                 | Self::Unseen { .. }
+                | Self::JobKept { .. }
                 | Self::HeldAgainst { .. }
                 | Self::AskedAgain { later: true, .. }
         )
@@ -258,6 +266,7 @@ impl Outlook<'_> {
             }
             acts.extend(act);
         }
+        acts.extend(self.jobs_kept());
         for eval in &self.plan.evals {
             self.client(eval, &away, &mut acts);
         }
@@ -276,7 +285,8 @@ impl Outlook<'_> {
         let replaced = self.changes.replaced.get(&unit);
         let seen = self.seen(&unit);
         let ending = state.phase == UnitPhase::Stopping;
-        if state.queued.is_some() && self.grows(&unit) {
+        let kept = || self.changes.kept_by_job(self.plan, &unit, &state);
+        if state.queued.is_some() && (self.grows(&unit) || kept().is_some()) {
             return Some(Act::QueuedAnew { unit });
         }
         match seen {
@@ -315,6 +325,20 @@ impl Outlook<'_> {
                 Some(Act::StartedAgain { unit, why })
             }
         }
+    }
+
+    /// Jobs that run, and go on with what they were submitted with.
+    fn jobs_kept(&self) -> Vec<Act> {
+        let units = self.plan.servers().map(|unit| &unit.id);
+        let kept = units.filter_map(|unit| {
+            let state = self.state.unit(unit);
+            let runs = state.phase.may_live() && state.queued.is_none();
+            let what = self.changes.kept_by_job(self.plan, unit, &state);
+            Some((state.handle?.native, what.filter(|_| runs)?))
+        });
+        let jobs: BTreeMap<String, String> = kept.collect();
+        let act = |(job, what)| Act::JobKept { job, what };
+        jobs.into_iter().map(act).collect()
     }
 
     /// Its job gets a server that it was not submitted with.
@@ -439,7 +463,7 @@ impl Outlook<'_> {
         }
         why.extend(self.changes.replaced.get(&eval.unit).cloned());
         if eval.on_move != OnMove::Ignore {
-            let moved = self.state.moved(self.plan, &eval.name);
+            let moved = self.state.moved(&self.placed(), &eval.name);
             why.extend(moved.iter().map(|unit| match self.plan.unit(unit) {
                 Some(_) => format!("{unit} moves"),
                 None => format!("{unit} goes"),
@@ -449,6 +473,15 @@ impl Outlook<'_> {
             why.extend(unknown.iter().map(|unit| format!("{unit} is new")));
         }
         why
+    }
+
+    /// The plan with each server that goes on where it was told to listen.
+    fn placed(&self) -> Plan {
+        let mut state = self.state.clone();
+        (state.units).retain(|unit, _| !self.changes.replaced.contains_key(unit));
+        let mut plan = self.plan.clone();
+        state.place_units(&mut plan);
+        plan
     }
 
     /// A client does not run.

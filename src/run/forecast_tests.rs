@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use insta::assert_snapshot;
 
 use super::*;
-use crate::base::{ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Timestamp, UnitId};
+use crate::base::{
+    ConfigName, Epoch, EvalName, Generation, LaunchId, Millis, Place, Timestamp, UnitId,
+};
 use crate::facts::{Exit, Facts, Observation, RunningUnit};
 use crate::plan::{Plan, plan};
+use crate::run::Handle;
+use crate::spec::model::LauncherKind;
 
 /// What `up` asks of an owner.
 pub(super) const UP: Asked = Asked {
@@ -547,5 +551,100 @@ services:
     assert_snapshot!(case.lines(), @r"
     started in addition: b
       waits anew: a; its job is submitted again, and its place in the queue is lost
+    ");
+}
+
+/// A unit of a pool whose job was submitted with an hour, and that listens where SLURM chose.
+fn in_pool(waits: bool) -> Case {
+    let yaml = "
+version: 1
+name: t
+slurm: { time: '00:10:00' }
+pools: { h: { nodes: 1, gpus: 0 } }
+services:
+  a: { node: h, port: 9001, command: [a] }
+client_config: { format: toolorchestra, path: c.json }
+evals:
+  e: { command: [client, '{config}'], results: out, requires: [a] }
+when_done: keep
+";
+    let (unit, generation) = (UnitId::new("a"), Generation(1));
+    let mut case = Case {
+        plan: plan_of(yaml),
+        before: plan_of(yaml),
+        state: RunState::default(),
+        changes: Changes::default(),
+        seen: BTreeMap::new(),
+        results: BTreeMap::new(),
+        asked: UP,
+    }
+    .event(intended("a"))
+    .event(Event::Launched {
+        unit: unit.clone(),
+        generation,
+        handle: Handle {
+            launcher: LauncherKind::Slurm,
+            native: "58".to_owned(),
+            address: None,
+            port: None,
+            log: String::new(),
+            submitted: Some("--nodes=1\n--time=01:00:00".to_owned()),
+        },
+    });
+    case = if waits {
+        case.event(Event::Queued {
+            unit,
+            generation,
+            why: "job 58: the nodes are busy".to_owned(),
+            starts: None,
+        })
+    } else {
+        let place = Place::new("gpu31", 9001);
+        let named = [(unit.clone(), "gpu31:9001".to_owned())].into();
+        case.event(ready("a"))
+            .event(Event::Placed {
+                unit,
+                generation,
+                place,
+            })
+            .event(intended("eval-e"))
+            .event(Event::ConfigWritten {
+                config: ConfigName::new("default"),
+                path: "c.json".to_owned(),
+                sha256: String::new(),
+                endpoints: 1,
+                named,
+            })
+            .sees("a", running("l"))
+            .sees("eval-e", running("l"))
+            .missing(4)
+    };
+    let job = case.plan.jobs[0].name.clone();
+    let now = "--nodes=1\n--time=00:10:00".to_owned();
+    case.changes.submits.insert(job, now);
+    case
+}
+
+#[test]
+fn a_job_that_waits_is_submitted_anew_with_what_is_asked_for_now_and_one_that_runs_keeps_it() {
+    assert_snapshot!(in_pool(true).lines(), @"waits anew: a; its job is submitted again, and its place in the queue is lost");
+    let runs = in_pool(false);
+    assert!(runs.forecast().changes_nothing());
+    assert_snapshot!(runs.lines(), @r"
+    kept until they end, since a job that runs cannot be changed: job 58 (time 01:00:00, not 00:10:00)
+      nothing changes
+    ");
+}
+
+#[test]
+fn a_server_that_listens_where_slurm_chose_does_not_move() {
+    let mut same = in_pool(false);
+    same.changes.submits.clear();
+    assert_snapshot!(same.lines(), @"nothing changes");
+    let mut replaced = in_pool(false).replaced("a", "command");
+    replaced.changes.submits.clear();
+    assert_snapshot!(replaced.lines(), @r"
+    restarted: a (command)
+      client restarted: eval-e (a moves); questions in flight are asked again
     ");
 }

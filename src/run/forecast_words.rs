@@ -121,10 +121,14 @@ fn words(act: &Act) -> Words {
             let head = "left as it is until it can be looked at";
             line(13, head, format!("{unit} ({why})"), "")
         }
+        Act::JobKept { job, what } => {
+            let head = "kept until they end, since a job that runs cannot be changed";
+            line(14, head, format!("job {job} ({what})"), "")
+        }
         Act::HeldAgainst { eval } => {
             let why =
                 format!("calls to undeclared places are held against the results of `{eval}`");
-            line(14, "ends with exit code 7", why, "")
+            line(15, "ends with exit code 7", why, "")
         }
     }
 }

@@ -113,6 +113,15 @@ pub enum UnitPhase {
     GaveUp(GaveUp),
 }
 
+impl UnitState {
+    /// Nothing of its last start was ever handed over: the launcher refused it, or the queue does not answer.
+    pub fn never_sent(&self) -> bool {
+        let failed = (self.exit.as_ref()).is_some_and(|exit| exit.generation == self.generation);
+        let unsent = self.phase == UnitPhase::Intended && self.queued.is_some();
+        self.handle.is_none() && (unsent || (self.phase == UnitPhase::Stopping && failed))
+    }
+}
+
 impl UnitPhase {
     /// Something of it may be running.
     pub fn may_live(&self) -> bool {
@@ -146,7 +155,10 @@ impl RunState {
                 generation,
                 handle,
             } => self.change(unit, *generation, |state| {
-                state.handle = Some(handle.clone());
+                // What waited until the queue answered now waits in it, if at all.
+                if state.handle.replace(handle.clone()).is_none() {
+                    state.queued = None;
+                }
                 if state.phase == UnitPhase::Intended {
                     state.phase = UnitPhase::Launched;
                 }

@@ -22,7 +22,9 @@ impl Task {
     fn shift(&mut self, length: Millis) {
         match self {
             Self::Unseen { until, .. } => shift_if(until, length),
-            Self::Emerging { until: at } | Self::Backoff { at } => *at = *at + length,
+            Self::Emerging { until: at } | Self::Backoff { at } | Self::Unsent { at } => {
+                *at = *at + length;
+            }
             Self::Rising { ladder, deadline } => {
                 *deadline = *deadline + length;
                 if let Some(ladder) = ladder {

@@ -98,7 +98,11 @@ const REFUSALS: [i32; 2] = [64, 78];
 /// a server comes up: one that was ready has shown that its settings work.
 fn permanent_cause(exit: &Exit, rising: bool) -> Option<String> {
     if exit.requested && exit.reason.is_none() {
-        return Some("somebody stopped it; run `toolorch up` again to start it".to_owned());
+        let who = match exit.cancelled {
+            Some(job) => format!("its SLURM job {job} was cancelled (scancel)"),
+            None => "somebody stopped it".to_owned(),
+        };
+        return Some(format!("{who}; run `toolorch up` again to start it"));
     }
     if let (Some(code), Some(reason)) = (exit.code, &exit.reason)
         && REFUSALS.contains(&code)

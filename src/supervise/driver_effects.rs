@@ -213,7 +213,7 @@ impl Driver<'_> {
             self.send(Input::LaunchDone {
                 unit: id,
                 generation,
-                result: Err(LaunchFailure::passing(why)),
+                result: Err(LaunchFailure::Passing(why)),
             });
             return;
         }
@@ -463,9 +463,10 @@ async fn start(
 ) {
     let result = launchers.launch(&job).await;
     failpoint(points(&unit, job.generation).1);
-    let result = result.map_err(|error| LaunchFailure {
-        why: error.to_string(),
-        permanent: matches!(error, LaunchError::Never { .. }),
+    let result = result.map_err(|error| match error {
+        LaunchError::Never { .. } => LaunchFailure::Permanent(error.to_string()),
+        LaunchError::Later { .. } => LaunchFailure::Later(error.to_string()),
+        _ => LaunchFailure::Passing(error.to_string()),
     });
     let result = result.map(|launched| Handle {
         launcher: unit.launcher,
@@ -474,6 +475,7 @@ async fn start(
             .as_ref()
             .map_or(unit.port, |place| Some(Port(place.port))),
         address: place.map(|place| place.host),
+        submitted: launched.submitted,
         log: launched.log.to_string_lossy().into_owned(),
     });
     let _ = sender.send(Input::LaunchDone {

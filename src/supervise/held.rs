@@ -181,9 +181,13 @@ impl Brain {
             None => matches!(state.phase, UnitPhase::Ready(_)) && !self.is_unreached(unit),
             Some(Task::Unseen { .. } | Task::Foreign | Task::Emerging { .. }) => true,
             Some(Task::Rising { .. }) => state.ready_after.is_some() && state.refuted.is_none(),
-            Some(Task::Stopping(_) | Task::Backoff { .. } | Task::Clearing(_) | Task::Anew) => {
-                false
-            }
+            Some(
+                Task::Stopping(_)
+                | Task::Backoff { .. }
+                | Task::Clearing(_)
+                | Task::Anew
+                | Task::Unsent { .. },
+            ) => false,
         }
     }
 

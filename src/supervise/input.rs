@@ -11,19 +11,13 @@ use crate::run::{BooksMark, Handle};
 
 /// A start that a launcher could not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaunchFailure {
-    /// What was tried and what went wrong.
-    pub why: String,
+pub enum LaunchFailure {
+    /// Another try may go well; whether something was started is not known.
+    Passing(String),
     /// Another try would end the same way.
-    pub permanent: bool,
-}
-
-impl LaunchFailure {
-    /// Another try may go well.
-    pub fn passing(why: String) -> Self {
-        let permanent = false;
-        Self { why, permanent }
-    }
+    Permanent(String),
+    /// Nothing was started, since the queue does not answer: the same start is asked for again.
+    Later(String),
 }
 
 /// One piece of news.

@@ -16,7 +16,13 @@ impl Brain {
         let Some(job) = self.plan.jobs.iter().find(|job| job.units.contains(unit)) else {
             return;
         };
-        let limit = job.options.time.as_deref().and_then(slurm::time_limit);
+        // It ends when it was submitted to end, whatever the plan says by now.
+        let state = self.state.unit(unit);
+        let submitted = state.handle.and_then(|handle| handle.submitted);
+        let limit = match submitted.as_deref().and_then(slurm::limit_of) {
+            Some(limit) => Some(limit),
+            None => job.options.time.as_deref().and_then(slurm::time_limit),
+        };
         let ahead = limit.map_or(AHEAD, |limit| AHEAD.min(Millis(limit.0 / 2)));
         let Some(until) = running.until.filter(|until| until.since(now) < ahead) else {
             return;

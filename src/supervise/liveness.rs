@@ -293,7 +293,7 @@ impl Vital {
         match look.door {
             Door::Unknown(_) => return (None, Moved::default()),
             Door::Unreached(why) => return (self.goes_away(why), Moved::default()),
-            _ if self.is_away() => return (Some(self.comes_back(now)), Moved::default()),
+            door if self.is_away() => return (self.shows(&door, now), Moved::default()),
             _ => {}
         }
         if look.door == Door::Closed {
@@ -316,8 +316,16 @@ impl Vital {
 
     fn goes_away(&mut self, why: String) -> Option<(Liveness, String)> {
         let known = self.is_away();
+        self.closed = None;
         self.door = Door::Unreached(why.clone());
         (!known).then_some((Liveness::Unreached, why))
+    }
+
+    /// An answer proves that it is within reach again. A port that is closed may be that of a tunnel which comes to its end, and
+    /// silence that of one which hangs: the next look, later by then, tells.
+    fn shows(&mut self, door: &Door, now: Timestamp) -> Option<(Liveness, String)> {
+        let since = *self.closed.get_or_insert(now);
+        (*door == Door::Answers || now.since(since) >= LOOK_EVERY).then(|| self.comes_back(now))
     }
 
     /// What it did meanwhile was not seen.

@@ -48,6 +48,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tunnels;
+mod unsent;
 mod unshown;
 mod verdicts;
 mod watch;

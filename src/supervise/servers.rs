@@ -211,6 +211,7 @@ impl Brain {
                 Some(Task::Backoff { .. }) => self.start(&unit, now),
                 Some(Task::Clearing(_)) => self.look_at_gpus(&unit),
                 Some(Task::Rising { .. }) => self.rise(&unit, now),
+                Some(Task::Unsent { .. }) => self.ask_again(&unit, now),
                 Some(Task::Emerging { .. }) => {
                     let state = self.state.unit(&unit);
                     self.adopt_nothing(&unit, &state, now);
@@ -372,6 +373,7 @@ impl Brain {
             *deadline = now + timeout.unwrap_or_default();
         }
         let unit = unit.clone();
+        let permanent = matches!(result, Err(LaunchFailure::Permanent(_)));
         match result {
             Ok(handle) => self.record(
                 Event::Launched {
@@ -381,8 +383,17 @@ impl Brain {
                 },
                 now,
             ),
-            Err(failure) if *self.phase(&unit) == UnitPhase::Intended => {
-                let LaunchFailure { why, permanent } = failure;
+            Err(LaunchFailure::Later(why))
+                if matches!(
+                    self.tasks.get(&unit),
+                    Some(Task::Rising { ladder: None, .. })
+                ) =>
+            {
+                self.put_off(&unit, &why, now);
+            }
+            Err(LaunchFailure::Passing(why) | LaunchFailure::Permanent(why))
+                if *self.phase(&unit) == UnitPhase::Intended =>
+            {
                 let then = if permanent {
                     Then::GiveUp(GaveUp::Permanent { why: why.clone() })
                 } else {

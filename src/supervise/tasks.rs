@@ -41,6 +41,11 @@ pub(super) enum Task {
     Clearing(Clearing),
     /// It was gone when this owner came, and is started like one that never was.
     Anew,
+    /// Its start waits for a queue that does not answer, or with what was asked for before: it is asked for again at this time.
+    Unsent {
+        /// When.
+        at: Timestamp,
+    },
     /// It is being stopped.
     Stopping(Stop),
 }
@@ -54,7 +59,7 @@ impl Task {
                 let rung = ladder.as_ref().and_then(Ladder::wakes);
                 Some(rung.map_or(*deadline, |at| at.min(*deadline)))
             }
-            Self::Backoff { at } | Self::Emerging { until: at } => Some(*at),
+            Self::Backoff { at } | Self::Emerging { until: at } | Self::Unsent { at } => Some(*at),
             Self::Clearing(clearing) => clearing.wakes(),
             Self::Stopping(stop) => stop.wakes(),
             Self::Foreign | Self::Anew => None,

@@ -29,9 +29,13 @@ impl Brain {
             Some(Task::Unseen { .. } | Task::Foreign | Task::Emerging { .. }) => true,
             // One that a new owner found proves itself again.
             Some(Task::Rising { .. }) => self.state.unit(tunnel).ready_after.is_some(),
-            Some(Task::Stopping(_) | Task::Backoff { .. } | Task::Clearing(_) | Task::Anew) => {
-                false
-            }
+            Some(
+                Task::Stopping(_)
+                | Task::Backoff { .. }
+                | Task::Clearing(_)
+                | Task::Anew
+                | Task::Unsent { .. },
+            ) => false,
         };
         (!stands).then(|| format!("its tunnel `{tunnel}` is down"))
     }

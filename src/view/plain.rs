@@ -1,6 +1,6 @@
 //! One line per event, for logs and pipes: `08:12:03 orchestrator-0 ready after 41.2s`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use super::{wall, words};
 use crate::base::clean;
 use crate::base::{EvalName, Millis, Timestamp, UnitId};
 use crate::facts::Liveness;
-use crate::run::{Event, InQueue, OutsideSeen, Record, RunState};
+use crate::run::{Event, GaveUp, InQueue, OutsideSeen, Record, RunState};
 
 /// How much an event matters to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -276,6 +276,8 @@ pub struct Plain<W> {
     zone: TimeZone,
     least: Weight,
     progress: BTreeMap<EvalName, Progress>,
+    /// Why starts were refused: units of one job meet the same refusal, which is written once.
+    refusals: BTreeSet<String>,
 }
 
 /// What was last written of an evaluation, and what was held back since.
@@ -296,12 +298,29 @@ impl<W: Write> Plain<W> {
             zone,
             least,
             progress: BTreeMap::new(),
+            refusals: BTreeSet::new(),
         }
     }
 
     fn write(&mut self, record: &Record) {
-        let line = line(record, &self.zone);
+        let line = self.said_before(&record.event).map_or_else(
+            || line(record, &self.zone),
+            |said| format!("{} {said}", wall::time(record.at, &self.zone)),
+        );
         self.put(&line);
+    }
+
+    /// What is left to say of a refusal whose reason is written already.
+    fn said_before(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::LaunchFailed { unit, why, .. } => (!self.refusals.insert(why.clone()))
+                .then(|| format!("{unit} could not be started, for the same reason as above")),
+            Event::GaveUp {
+                unit,
+                why: GaveUp::Permanent { why },
+            } if self.refusals.contains(why) => Some(format!("{unit} given up")),
+            _ => None,
+        }
     }
 
     fn put(&mut self, line: &str) {
@@ -382,7 +401,7 @@ impl<W: Write> View for Plain<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{GaveUp, Verdict};
+    use crate::run::Verdict;
     use crate::view::testing::{DAWN, Story};
 
     fn shown(story: &Story, least: Weight) -> String {
@@ -456,6 +475,28 @@ mod tests {
         00:00:41 the controller stood still for 10m 00s; what happened meanwhile was not seen
         00:00:41 no longer watched (SIGTERM); what was started goes on
         00:00:41 run ended, exit 6: gave up
+        ");
+    }
+
+    #[test]
+    fn a_refusal_that_several_units_meet_is_told_once() {
+        let mut story = Story::begun();
+        let why = "SLURM here: Invalid partition name; change `slurm.partition`";
+        for unit in ["orchestrator-0", "orchestrator-1"] {
+            let generation = crate::base::Generation(1);
+            story.tell(Event::LaunchFailed {
+                unit: UnitId::new(unit),
+                generation,
+                why: why.to_owned(),
+            });
+            let why = why.to_owned();
+            story.give_up(unit, GaveUp::Permanent { why });
+        }
+        insta::assert_snapshot!(shown(&story, Weight::Loud), @r"
+        00:00:00 orchestrator-0 could not be started: SLURM here: Invalid partition name; change `slurm.partition`
+        00:00:00 orchestrator-0 given up
+        00:00:00 orchestrator-1 could not be started, for the same reason as above
+        00:00:00 orchestrator-1 given up
         ");
     }
 

@@ -31,15 +31,8 @@ pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
         let text = words::eval(eval, plan, run, &super::pace::Pace::default()).text;
         let _ = writeln!(out, "{:width$}  {text}", eval.name.as_str());
     }
-    for unit in plan.servers() {
-        let state = run.unit(&unit.id);
-        if let UnitPhase::GaveUp(why) = &state.phase {
-            let exit = state.exit.filter(|_| matches!(why, GaveUp::Budget { .. }));
-            let last = exit.map_or_else(String::new, |exit| {
-                format!("; the last one ended {}", words::ended(&exit))
-            });
-            let _ = writeln!(out, "{} given up: {}{last}", unit.id, words::gave_up(why));
-        }
+    for (why, units) in given_up(plan, run) {
+        let _ = writeln!(out, "{} given up: {why}", units.join(", "));
     }
     if !ending.tables.trim().is_empty() {
         let _ = write!(out, "\n{}\n\n", ending.tables.trim_end());
@@ -61,12 +54,33 @@ pub fn summary(plan: &Plan, run: &RunState, ending: &Ending) -> String {
     out
 }
 
+/// Why servers were given up, each reason once with all whose reason it is.
+fn given_up<'a>(plan: &'a Plan, run: &RunState) -> Vec<(String, Vec<&'a str>)> {
+    let mut all: Vec<(String, Vec<&str>)> = Vec::new();
+    for unit in plan.servers() {
+        let state = run.unit(&unit.id);
+        let UnitPhase::GaveUp(why) = &state.phase else {
+            continue;
+        };
+        let exit = state.exit.filter(|_| matches!(why, GaveUp::Budget { .. }));
+        let last = exit.map_or_else(String::new, |exit| {
+            format!("; the last one ended {}", words::ended(&exit))
+        });
+        let text = format!("{}{last}", words::gave_up(why));
+        match all.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, units)) => units.push(unit.id.as_str()),
+            None => all.push((text, vec![unit.id.as_str()])),
+        }
+    }
+    all
+}
+
 fn left_running(plan: &Plan, run: &RunState, stop_with: &str) -> String {
     let living = |is_server: bool, waits: bool| {
         let units = plan.units.iter();
         let of_kind = units.filter(|unit| unit.port.is_some() == is_server);
         let states = of_kind.map(|unit| run.unit(&unit.id));
-        let living = states.filter(|unit| unit.phase.may_live());
+        let living = states.filter(|unit| unit.phase.may_live() && !unit.never_sent());
         living.filter(|unit| unit.queued.is_some() == waits).count()
     };
     let count = |count: usize, what: &str| {
@@ -89,17 +103,31 @@ fn left_running(plan: &Plan, run: &RunState, stop_with: &str) -> String {
         "wait in the queue"
     };
     let waiting = count(waiting, "server").map(|what| format!("{what} {wait}"));
+    let servers = plan.servers().map(|unit| run.unit(&unit.id));
+    let unsent = servers.filter(|unit| unit.never_sent() && unit.queued.is_some());
+    let was = |unsent: usize| if unsent == 1 { "was" } else { "were" };
+    let unsent = unsent.count();
+    let unsent =
+        count(unsent, "server").map(|what| format!("{what} {} not submitted", was(unsent)));
     let left: Vec<String> = [running, waiting].into_iter().flatten().collect();
-    if left.is_empty() {
-        return "nothing of this run is left running\n".to_owned();
-    }
-    format!("{}; to stop: {stop_with}\n", left.join(", "))
+    let said = if left.is_empty() {
+        "nothing of this run is left running".to_owned()
+    } else {
+        left.join(", ")
+    };
+    let unsent = unsent.map_or_else(String::new, |unsent| format!("; {unsent}"));
+    let stop = if left.is_empty() {
+        String::new()
+    } else {
+        format!("; to stop: {stop_with}")
+    };
+    format!("{said}{unsent}{stop}\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::UnitId;
+    use crate::base::{Generation, LaunchId, UnitId};
     use crate::run::{Event, StopWhy, Verdict};
     use crate::view::testing::{Story, plan};
 
@@ -180,6 +208,52 @@ mod tests {
             starts: None,
         });
         insta::assert_snapshot!(left_running(&plan(2), &story.state, "toolorch down"), @"1 server keeps running, 1 server waits in the queue; to stop: toolorch down");
+    }
+
+    #[test]
+    fn what_was_never_started_does_not_run() {
+        let mut story = Story::begun();
+        story.start("orchestrator-0").ready("orchestrator-0");
+        let intended = |unit: &str| Event::LaunchIntended {
+            unit: UnitId::new(unit),
+            generation: Generation(1),
+            launch: LaunchId::new("l"),
+            script: None,
+        };
+        let (unit, generation) = (UnitId::new("orchestrator-1"), Generation(1));
+        story.tell(intended(unit.as_str()));
+        story.tell(Event::Queued {
+            unit,
+            generation,
+            why: "SLURM does not answer".to_owned(),
+            starts: None,
+        });
+        insta::assert_snapshot!(left_running(&plan(2), &story.state, "toolorch down"), @"1 server keeps running; 1 server was not submitted; to stop: toolorch down");
+        let unit = UnitId::new("retrieval");
+        story.tell(intended(unit.as_str()));
+        story.tell(Event::LaunchFailed {
+            unit: unit.clone(),
+            generation,
+            why: "no space left on device".to_owned(),
+        });
+        story.tell(Event::StopIntended {
+            unit,
+            generation,
+            why: StopWhy::Remnants,
+        });
+        insta::assert_snapshot!(left_running(&plan(2), &story.state, "toolorch down"), @"1 server keeps running; 1 server was not submitted; to stop: toolorch down");
+    }
+
+    #[test]
+    fn those_that_were_given_up_for_one_reason_share_a_line() {
+        let mut story = Story::begun();
+        for unit in ["orchestrator-0", "orchestrator-1"] {
+            let why = "change `slurm.partition`".to_owned();
+            story.give_up(unit, GaveUp::Permanent { why });
+        }
+        let text = text(&story, ExitStatus::GaveUp, "");
+        let lines = text.lines().filter(|line| line.contains("given up"));
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"orchestrator-0, orchestrator-1 given up: change `slurm.partition`");
     }
 
     #[test]

@@ -243,6 +243,7 @@ impl Story {
             unit: unit.clone(),
             generation,
             handle: Handle {
+                submitted: None,
                 launcher: LauncherKind::Process,
                 native: "pid 77".to_owned(),
                 address: None,

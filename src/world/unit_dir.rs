@@ -299,6 +299,7 @@ impl UnitDirs {
                 code: state.text("exit_code").parse().ok(),
                 signal: state.filled("signal"),
                 requested: state.text("requested") == "1",
+                cancelled: None,
                 reason: state.filled("reason"),
                 tail: self.tail(unit, Path::new(state.text("log"))),
                 cause: self.cause(unit, Path::new(state.text("log"))).map(Box::new),

@@ -122,4 +122,9 @@ pub(super) const ROWS: &[CodeInfo] = &[
         text: "Units are started and watched by bash scripts, which need `flock`, `setsid`, `stat`, `timeout`, `find` and `grep`; with \
                `launcher: tmux` tmux as well. The machine's PATH has none that may be executed.",
     },
+    CodeInfo {
+        code: "E0722",
+        title: "more time than the partition allows",
+        text: "`slurm.time` is longer than the partition's `MaxTime`, as `sinfo -o %l` tells it: SLURM may take the job, and never lets it begin.",
+    },
 ];

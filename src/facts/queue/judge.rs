@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::look::{Asked, Incarnation, Job, QueueSeen, Record, Shown, Want};
+use super::look::{Asked, Incarnation, Job, QueueSeen, Record, Shown, Told, Want};
 use crate::base::{Timestamp, UnitId};
 use crate::facts::{Exit, NodeSeen, Observation, Queued};
 use crate::knowledge::slurm::{self, JobStage};
@@ -92,6 +92,9 @@ impl QueueSeen {
         let Some(taken) = want.taken else {
             return (self.untaken(name, job, want), None);
         };
+        if want.stop && want.gone {
+            return (want.ended(true, None), None);
+        }
         let again =
             |(now, _): &(Incarnation, u64)| now.id == taken.id && now.restart > taken.restart;
         if job.now.as_ref().is_some_and(again) {
@@ -113,7 +116,7 @@ impl QueueSeen {
         }
         let observation = match (shown, seen) {
             (Some(shown), None) if shown.age_s <= SILENT_S && want.ran.is_some() => {
-                want.refused_itself()
+                want.refused_itself(&format!("{}/jobs/{name}/{}.log", self.base, taken.id))
             }
             (Some(shown), Some(Observation::Exited(exit))) => Want::exited(shown, exit, &standing),
             (Some(shown), seen) => want.living(shown, seen, &standing),
@@ -133,8 +136,7 @@ impl QueueSeen {
             Standing::Over { id, state } if want.given == Some(*id) => {
                 let began = job.now.is_some_and(|(now, _)| now.id == *id);
                 match state.as_str() {
-                    // Whoever cancels a job that waits means what it is for.
-                    "CANCELLED" if !began => want.ended(true, None),
+                    "CANCELLED" if !began => want.cancelled(*id),
                     _ if !began => want.ended(false, Some(self.in_vain(&standing))),
                     _ => want.ended(false, Some(standing.to_string())),
                 }
@@ -161,10 +163,16 @@ impl QueueSeen {
 impl Want {
     fn queued(&self, record: &Record) -> Observation {
         let reason = slurm::reason(&record.reason);
+        let words = match &record.too_long {
+            Some((limit, most, partition)) => {
+                format!("`slurm.time` is {limit}, and its partition `{partition}` allows {most}")
+            }
+            None => reason.words.to_owned(),
+        };
         Observation::Queued(Queued {
             generation: self.generation,
             launch: self.launch.clone(),
-            why: format!("job {}: {} ({})", record.id, reason.words, record.reason),
+            why: format!("job {}: {words} ({})", record.id, record.reason),
             starts: record.start.clone(),
             never: reason.never,
         })
@@ -174,16 +182,20 @@ impl Want {
     fn exited(shown: &Shown, exit: Exit, standing: &Standing) -> Observation {
         match standing {
             // Who cancels a job means its units.
-            Standing::Over { state, .. } if shown.told && state == "CANCELLED" => {
-                let reason = None;
-                Observation::Exited(Exit { reason, ..exit })
+            Standing::Over { state, id } if shown.told.is_some() && state == "CANCELLED" => {
+                let (reason, cancelled) = (None, Some(*id));
+                Observation::Exited(Exit {
+                    reason,
+                    cancelled,
+                    ..exit
+                })
             }
-            Standing::Over { .. } | Standing::Waiting(_) if shown.told => {
-                let reason = Some(standing.to_string());
+            Standing::Over { .. } | Standing::Waiting(_) if shown.told.is_some() => {
+                let reason = Some(standing.told(shown));
                 Observation::Exited(Exit { reason, ..exit })
             }
             // Only its job's own end says why.
-            _ if shown.told && exit.requested => Observation::Unknown {
+            _ if shown.told.is_some() && exit.requested => Observation::Unknown {
                 why: "its job was told to end".to_owned(),
             },
             _ => Observation::Exited(exit),
@@ -194,7 +206,7 @@ impl Want {
     fn living(&self, shown: &Shown, seen: Option<Observation>, standing: &Standing) -> Observation {
         match standing {
             Standing::Over { .. } | Standing::Waiting(_) => {
-                self.ended(false, Some(standing.to_string()))
+                self.ended(false, Some(standing.told(shown)))
             }
             Standing::Suspended(_) => Observation::Unknown {
                 why: standing.to_string(),
@@ -228,13 +240,22 @@ impl Want {
     }
 
     /// Its script ended, and the node has no trace of that start.
-    fn refused_itself(&self) -> Observation {
+    fn refused_itself(&self, log: &str) -> Observation {
         let code = self.ran.unwrap_or_default();
-        let reason =
-            format!("its script ended with {code} before it began; its job's log says why");
+        let reason = format!(
+            "its script ended with {code} before it began; its job's log may say why: {log}"
+        );
         Observation::Exited(Exit {
             code: Some(code),
             ..self.exit(false, Some(reason))
+        })
+    }
+
+    /// Whoever cancels a job that waits means what it is for.
+    fn cancelled(&self, id: u64) -> Observation {
+        Observation::Exited(Exit {
+            cancelled: Some(id),
+            ..self.exit(true, None)
         })
     }
 
@@ -247,6 +268,28 @@ impl Want {
             requested,
             reason,
             ..Exit::of(self.generation, self.launch.clone())
+        }
+    }
+}
+
+impl Standing {
+    /// Why its units ended, where its node showed that it was told to end: SLURM says of a script that ends before its time is over that
+    /// it failed.
+    fn told(&self, shown: &Shown) -> String {
+        let (id, told) = match (self, shown.told) {
+            (Self::Over { id, state }, Some(told))
+                if matches!(state.as_str(), "FAILED" | "COMPLETED" | "TIMEOUT" | "") =>
+            {
+                (id, told)
+            }
+            _ => return self.to_string(),
+        };
+        match told {
+            Told::BeforeLimit(seconds) => format!(
+                "its SLURM job {id} came to its time limit, {seconds} s before which it was told to end"
+            ),
+            Told::ByNext => format!("the job that follows its SLURM job {id} has begun (`renew`)"),
+            Told::Plainly => self.to_string(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Generation, LaunchId, Place, UnitId, clean};
+use crate::knowledge::slurm;
 
 /// One beginning of a job's script: a job that is requeued keeps its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) struct Record {
     pub(super) reason: String,
     /// When it may start, by SLURM's estimate.
     pub(super) start: Option<String>,
+    /// It asks for more time than its partition allows: both, and the partition's name.
+    pub(super) too_long: Option<(String, String, String)>,
 }
 
 /// What a unit's file says is to run.
@@ -32,9 +35,22 @@ pub(super) struct Want {
     pub(super) log: String,
     /// The code with which its script ended.
     pub(super) ran: Option<i32>,
+    /// It was stopped, and nothing of it was left.
+    pub(super) gone: bool,
     /// The job that was there, or submitted, for this start.
     pub(super) given: Option<u64>,
     pub(super) taken: Option<Incarnation>,
+}
+
+/// By whom a job was told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// By somebody; SLURM may say why.
+    Plainly,
+    /// By SLURM, so many seconds before its time was over.
+    BeforeLimit(u64),
+    /// By the job that takes its place.
+    ByNext,
 }
 
 /// What a job's node showed last.
@@ -42,8 +58,8 @@ pub(super) struct Want {
 pub(super) struct Shown {
     pub(super) age_s: u64,
     pub(super) by: Incarnation,
-    /// The job was told to end.
-    pub(super) told: bool,
+    /// The job was told to end, and why.
+    pub(super) told: Option<Told>,
     pub(super) text: String,
 }
 
@@ -174,7 +190,7 @@ impl QueueSeen {
             let _ = job.does(rest);
         }
         // Other lines are for people, and for later releases.
-        if !matches!(kind, "want" | "given" | "ran" | "taken") {
+        if !matches!(kind, "want" | "given" | "ran" | "done" | "taken") {
             return Some(());
         }
         let (unit, rest) = rest.split_once(' ')?;
@@ -191,8 +207,10 @@ impl QueueSeen {
         let (generation, number) = rest.split_once(' ')?;
         if generation == want.generation.to_string() && kind == "given" {
             want.given = number.parse().ok();
-        } else if generation == want.generation.to_string() {
+        } else if generation == want.generation.to_string() && kind == "ran" {
             want.ran = number.parse().ok();
+        } else if generation == want.generation.to_string() {
+            want.gone = number == "0";
         }
         Some(())
     }
@@ -238,6 +256,7 @@ impl Want {
             launch,
             log,
             ran: None,
+            gone: false,
             given: None,
             taken: None,
         })
@@ -252,10 +271,19 @@ impl Shown {
             id: words.next()?.parse().ok()?,
             restart: words.next()?.parse().ok()?,
         };
+        let told = match words.next()? {
+            "0" => None,
+            "next" => Some(Told::ByNext),
+            told => {
+                let seconds = told.strip_prefix("limit-");
+                let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+                Some(seconds.map_or(Told::Plainly, Told::BeforeLimit))
+            }
+        };
         Some(Self {
             age_s,
             by,
-            told: words.next()? == "1",
+            told,
             text: String::new(),
         })
     }
@@ -272,11 +300,20 @@ impl Incarnation {
 }
 
 impl Record {
-    /// `ID|NAME|STATE|REASON|NODES|START|LEFT`
+    /// `ID|NAME|STATE|REASON|NODES|START|LEFT|LIMIT|PARTITION`, and what that partition allows where it is asked.
     fn read(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split('|').collect();
         let [id, name, state, reason, _, start, ..] = words.as_slice() else {
             return None;
+        };
+        let too_long = match words.get(7..) {
+            Some(&[limit, partition, most, ..]) => {
+                let limits = slurm::time_limit(limit).zip(slurm::time_limit(most));
+                limits
+                    .filter(|(limit, most)| limit > most)
+                    .map(|_| (clean(limit), clean(most), clean(partition)))
+            }
+            _ => None,
         };
         let estimate = Some(clean(start)).filter(|start| !matches!(start.as_str(), "" | "N/A"));
         Some(Self {
@@ -286,6 +323,7 @@ impl Record {
             state: clean(state),
             reason: clean(reason),
             start: estimate,
+            too_long,
         })
     }
 }

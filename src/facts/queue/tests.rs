@@ -21,9 +21,11 @@ fn seen(text: &str) -> String {
         Observation::Running(running) => format!("running {:?}", running.listening),
         Observation::Exited(exit) => {
             let asked = if exit.requested { " as asked" } else { "" };
+            let with = exit.cancelled.map(|job| format!(", with job {job}"));
             format!(
-                "ended {:?}{asked}: {}",
+                "ended {:?}{asked}{}: {}",
                 exit.code,
+                with.unwrap_or_default(),
                 exit.reason.as_deref().unwrap_or("-")
             )
         }
@@ -49,7 +51,7 @@ fn what_waits_is_told_with_its_reason() {
     // It was cancelled before it began; or it was of an earlier start, and the next job is on its way.
     let over = format!("{}{WANT}", job("CANCELLED", "None"));
     insta::assert_snapshot!(seen(&over), @"Never");
-    insta::assert_snapshot!(seen(&format!("{over}{given}")), @"ended None as asked: -");
+    insta::assert_snapshot!(seen(&format!("{over}{given}")), @"ended None as asked, with job 7: -");
     let failed = format!(
         "base /home/u/.toolorch/slurm/r\n{}{WANT}{given}",
         job("FAILED", "NonZeroExitCode")
@@ -101,7 +103,8 @@ fn a_start_that_left_no_trace_has_ended_with_its_script() {
     let before = at_work.replace(taken, &format!("ran g m-0 1 0\n{taken}"));
     insta::assert_snapshot!(seen(&before), @"unknown: the unit script is at work");
     let ended = at_work.replace(taken, &format!("ran g m-0 2 73\n{taken}"));
-    insta::assert_snapshot!(seen(&ended), @"ended Some(73): its script ended with 73 before it began; its job's log says why");
+    let ended = format!("base /runs/r/slurm\n{ended}");
+    insta::assert_snapshot!(seen(&ended), @"ended Some(73): its script ended with 73 before it began; its job's log may say why: /runs/r/slurm/jobs/g/7.log");
 }
 
 #[test]
@@ -136,9 +139,45 @@ fn a_job_that_was_told_to_end_says_why_when_it_is_over() {
     let seen_in = |state| seen(&format!("{}{WANT}{taken}{told}", job(state, "None")));
     insta::assert_snapshot!(seen_in("COMPLETING"), @"unknown: its job was told to end");
     // A person meant its units, too; SLURM did not.
-    insta::assert_snapshot!(seen_in("CANCELLED"), @"ended Some(0) as asked: -");
+    insta::assert_snapshot!(seen_in("CANCELLED"), @"ended Some(0) as asked, with job 7: -");
     insta::assert_snapshot!(seen_in("PENDING"), @"ended Some(0) as asked: its SLURM job 7 was requeued");
     insta::assert_snapshot!(seen_in("PREEMPTED"), @"ended Some(0) as asked: its SLURM job 7 is over: another job took its node (PREEMPTED)");
+}
+
+#[test]
+fn a_job_that_comes_to_its_time_limit_did_not_fail() {
+    let taken = "taken g m-0 7 0\n";
+    let told = shown(
+        "exited",
+        ",\"exit_code\":0,\"requested\":true,\"reason\":\"its SLURM job was told to end\"",
+    )
+    .replace("seen g 2 7 0 0", "seen g 2 7 0 limit-76");
+    let seen_in = |state| seen(&format!("{}{WANT}{taken}{told}", job(state, "None")));
+    insta::assert_snapshot!(seen_in("FAILED"), @"ended Some(0) as asked: its SLURM job 7 came to its time limit, 76 s before which it was told to end");
+    insta::assert_snapshot!(seen_in("PREEMPTED"), @"ended Some(0) as asked: its SLURM job 7 is over: another job took its node (PREEMPTED)");
+    let next = told.replace("limit-76", "next");
+    let next = seen(&format!("{}{WANT}{taken}{next}", job("FAILED", "None")));
+    insta::assert_snapshot!(next, @"ended Some(0) as asked: the job that follows its SLURM job 7 has begun (`renew`)");
+}
+
+#[test]
+fn what_was_stopped_stays_so_when_its_job_is_no_longer_asked_for() {
+    let stop = "want g m-0 stop 2 l-2 3 10 /l\ntaken g m-0 7 0\n";
+    let old = shown("stopping", "").replace("seen g 2", "seen g 99");
+    insta::assert_snapshot!(seen(&format!("queue - \n{stop}{old}")), @"unknown: its node has shown nothing for 99 s; its job runs, and has not begun with it yet");
+    let done = stop.replace("taken", "done g m-0 2 0\ntaken");
+    insta::assert_snapshot!(seen(&format!("queue - \n{done}{old}")), @"ended None as asked: -");
+    let before = stop.replace("taken", "done g m-0 1 0\ntaken");
+    assert!(seen(&format!("queue - \n{before}{old}")).contains("unknown"));
+}
+
+#[test]
+fn a_time_limit_that_its_partition_does_not_allow_is_named() {
+    let asks = "queue 0 \njob 7|r.g|PENDING|PartitionConfig||N/A|5:00|5:00|short";
+    let of = |most: &str| seen(&format!("{asks}{most}\nid g 7\n{WANT}"));
+    insta::assert_snapshot!(of("|1:00"), @"job 7: `slurm.time` is 5:00, and its partition `short` allows 1:00 (PartitionConfig) None true");
+    insta::assert_snapshot!(of("|infinite"), @"job 7: it does not fit the partition (PartitionConfig) None true");
+    insta::assert_snapshot!(of(""), @"job 7: it does not fit the partition (PartitionConfig) None true");
 }
 
 #[test]

@@ -5,7 +5,9 @@ use insta::assert_snapshot;
 use super::story::Story;
 use crate::base::{Millis, Place};
 use crate::facts::{Door, Observation, Queued};
-use crate::run::UnitPhase;
+use crate::run::{Handle, UnitPhase};
+use crate::spec::model::LauncherKind;
+use crate::supervise::{Input, LaunchFailure};
 
 const POOL: &str = "
 slurm: { time: '01:00:00' }
@@ -145,4 +147,103 @@ fn a_server_that_its_node_shows_and_that_is_silent_is_ended() {
         story.see("a", seen.clone());
     }
     assert!(story.told().contains("stop a #1"));
+}
+
+fn put_off(story: &mut Story) {
+    let why = "SLURM here: SLURM does not answer, so nothing is submitted: Unable to contact slurm controller";
+    story.feed(Input::LaunchDone {
+        unit: "a".into(),
+        generation: story.generation("a"),
+        result: Err(LaunchFailure::Later(why.to_owned())),
+    });
+}
+
+#[test]
+fn a_queue_that_does_not_answer_is_waited_for_and_uses_nothing_of_the_budget() {
+    let mut story = Story::new(POOL);
+    story.begin(&[], &[]);
+    for _ in 0..200 {
+        put_off(&mut story);
+        story.secs(10);
+    }
+    let told = story.told();
+    let first: Vec<&str> = told.lines().take(6).collect();
+    assert_snapshot!(first.join("\n"), @r"
+        0ms a #1 start intended
+        0ms -> launch a #1
+        0ms alarm slurm-away: SLURM here: SLURM does not answer, so nothing is submitted: Unable to contact slurm controller; what is to be submitted waits until it answers, and nothing that runs is taken for dead
+        0ms a #1 queued: SLURM does not answer; it is submitted when it does
+      10.0s -> launch a #1
+      20.0s -> launch a #1
+    ");
+    assert_eq!(told.lines().count(), 204);
+    submitted(&mut story);
+    story.skip();
+    assert_eq!(story.brain.state().unit(&"a".into()).starts.len(), 1);
+    let alarms = &story.brain.state().alarms;
+    assert!(alarms.iter().all(|alarm| alarm.over.is_some()));
+    let waits = queued(&story, "job 7: the nodes are busy (Resources)", false);
+    story.see("a", waits);
+    assert_snapshot!(story.told(), @"33m 20s a #1 queued: job 7: the nodes are busy (Resources)");
+}
+
+#[test]
+fn what_waits_for_a_queue_is_stopped_at_once() {
+    let mut story = Story::new(POOL);
+    story.begin(&[], &[]);
+    put_off(&mut story);
+    story.secs(5).skip();
+    story.feed(Input::Drain {
+        units: vec!["a".into()],
+    });
+    assert!(story.told().contains("-> stop a #1"));
+    // What was asked for meanwhile comes to nothing.
+    put_off(&mut story);
+    story.stopped("a").secs(60);
+    assert!(!story.told().contains("launch a"));
+}
+
+/// A start in a job that was submitted with a time limit of an hour.
+fn submitted(story: &mut Story) {
+    let handle = Handle {
+        launcher: LauncherKind::Slurm,
+        native: "7".to_owned(),
+        address: None,
+        port: None,
+        log: "/logs/a.log".to_owned(),
+        submitted: Some("--time=01:00:00".to_owned()),
+    };
+    let generation = story.generation("a");
+    story.launch_done("a", generation, Ok(handle));
+}
+
+#[test]
+fn what_waits_with_other_options_is_asked_for_once_more_by_the_next_owner() {
+    let mut story = Story::new(POOL);
+    story.begin(&[], &[]);
+    submitted(&mut story);
+    let waits = queued(&story, "job 7: others come first (Priority)", false);
+    story.see("a", waits.clone());
+    let job = story.brain.plan().jobs[0].name.clone();
+    for asks in ["--time=01:00:00", "--time=00:10:00"] {
+        let goal = story.all();
+        story.owner(goal);
+        let submits = &mut story.brain.wishes.changes.submits;
+        submits.insert(job.clone(), asks.to_owned());
+        story.skip().begin(&[("a", waits.clone())], &[]);
+        let asked = story.told().contains("-> launch a #1");
+        assert_eq!(asked, asks.contains("10"), "{asks}");
+    }
+    assert_eq!(story.brain.state().unit(&"a".into()).starts.len(), 1);
+}
+
+#[test]
+fn the_end_of_a_job_is_told_by_what_it_was_submitted_with() {
+    // By the plan's four minutes it would be told two minutes before.
+    let mut story = Story::new(&POOL.replace("01:00:00", "00:04:00"));
+    story.begin(&[], &[]);
+    submitted(&mut story);
+    let seen = runs_on(&story, "gpu31", 29);
+    story.see("a", seen);
+    assert!(story.told().contains("alarm time-limit"));
 }

@@ -441,3 +441,30 @@ fn a_controller_that_stood_still_judges_from_then_on() {
     let told = story.told();
     assert!(!told.contains("stop"), "{told}");
 }
+
+#[test]
+fn a_port_that_closes_while_it_is_out_of_reach_is_no_return() {
+    let mut story = Story::new(MODELS);
+    story.begin(&[], &[("e", ten(0, 0))]);
+    story.comes_up("m-0").comes_up("m-1");
+    story.prepared("e", ten(0, 0)).client_runs("e").skip();
+    let away = Door::Unreached("no answer".to_owned());
+    for door in [
+        away.clone(),
+        Door::Closed,
+        away.clone(),
+        Door::Silent,
+        away,
+        Door::Closed,
+    ] {
+        story.secs(5).looked("m-0", door, None);
+    }
+    assert!(!story.told().contains("Well"), "{}", story.told());
+    // Twice in a row it is its own port that is closed, and what that means is judged as ever.
+    story.secs(5).looked("m-0", Door::Closed, None);
+    assert!(
+        story
+            .told()
+            .contains("m-0 #1 Well: it is within reach again")
+    );
+}

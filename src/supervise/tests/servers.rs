@@ -343,11 +343,10 @@ fn a_launch_that_was_refused_for_good_is_not_tried_again() {
     let mut story = Story::new(ONE);
     story.begin(&[], &[]).skip();
     let why = "SLURM here: no such partition; change `slurm.partition`".to_owned();
-    let permanent = true;
     story.feed(Input::LaunchDone {
         unit: "a".into(),
         generation: Generation(1),
-        result: Err(LaunchFailure { why, permanent }),
+        result: Err(LaunchFailure::Permanent(why)),
     });
     story.stopped("a");
     assert_snapshot!(story.told(), @r#"

@@ -287,6 +287,7 @@ impl Story {
 
     pub(super) fn launched(&mut self, unit: &str) -> &mut Self {
         let handle = Handle {
+            submitted: None,
             launcher: LauncherKind::Process,
             native: "7".to_owned(),
             address: None,
@@ -306,7 +307,7 @@ impl Story {
         self.feed(Input::LaunchDone {
             unit,
             generation,
-            result: result.map_err(LaunchFailure::passing),
+            result: result.map_err(LaunchFailure::Passing),
         })
     }
 

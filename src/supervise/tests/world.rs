@@ -739,6 +739,7 @@ impl World {
         }
         let result = if reported {
             Ok(Handle {
+                submitted: None,
                 launcher: LauncherKind::Process,
                 native: "7".to_owned(),
                 address: None,
@@ -746,7 +747,7 @@ impl World {
                 log: String::new(),
             })
         } else {
-            Err(LaunchFailure::passing("no answer".to_owned()))
+            Err(LaunchFailure::Passing("no answer".to_owned()))
         };
         if appears {
             let appear = Happening::Appear(unit.clone(), generation, launch, fate);

@@ -11,5 +11,6 @@ mod tests;
 pub use greeting::Greeting;
 pub use rounds::{ClientSeen, Clients, Pace, begin_rounds};
 pub use shared::{SeenThere, SharedFiles};
+pub(super) use station::Again;
 pub use station::{Marked, Station, StationError};
 pub use stations::{Fleet, Left};

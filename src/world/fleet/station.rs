@@ -29,6 +29,8 @@ const CANCEL: Duration = Duration::from_secs(90);
 
 /// The exit code of scripts for what will never be done as it is asked for.
 const NEVER: i32 = 78;
+/// That of what may be asked again as it is, later.
+const LATER: i32 = 75;
 
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +50,20 @@ pub enum StationError {
         place: String,
         /// What it said.
         words: String,
-        /// Asked again it would say the same.
-        permanent: bool,
+        /// What becomes of it when it is asked again.
+        again: Again,
     },
+}
+
+/// What becomes of a request that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Another one may go well.
+    Maybe,
+    /// Nothing was done, and the very same may be asked later.
+    Later,
+    /// It would be refused again.
+    Never,
 }
 
 /// A process of a run on a node, and the unit that it is of.
@@ -473,7 +486,8 @@ impl Station {
             .map(drop)
     }
 
-    /// Has a unit started in its job, which is submitted unless it is there; answers with the job's id.
+    /// Has a unit started in its job, which is submitted unless it is there; answers with the job's id, and with what it
+    /// was submitted with where that is known.
     ///
     /// # Errors
     /// [`StationError`].
@@ -482,13 +496,19 @@ impl Station {
         job: &str,
         unit: &UnitId,
         start: &[&str],
-    ) -> Result<u32, StationError> {
+    ) -> Result<(u32, Option<String>), StationError> {
         let mut words = vec!["start", self.run.as_str(), job, unit.as_str()];
         words.extend(start);
         let said = self.node_script(&words, Vec::new(), SUBMIT).await?;
         let said = said.unwrap_or_default();
-        let id = said.trim().parse();
-        id.map_err(|_| self.refused(format!("it answered `{}`", clean(said.trim()))))
+        let said = said.trim();
+        let (id, submitted) = match said.split_once('\n') {
+            Some((id, asked)) => (id, Some(asked.to_owned())),
+            None => (said, None),
+        };
+        let id = id.parse();
+        let id = id.map_err(|_| self.refused(format!("it answered `{}`", clean(said))))?;
+        Ok((id, submitted))
     }
 
     /// Ends a unit in its job; done when nothing of it is left.
@@ -570,7 +590,11 @@ impl Station {
                 Err(StationError::Refused {
                     place: self.place(),
                     words,
-                    permanent: code == Some(NEVER),
+                    again: match code {
+                        Some(NEVER) => Again::Never,
+                        Some(LATER) => Again::Later,
+                        _ => Again::Maybe,
+                    },
                 })
             }
             Err(source) => Err(self.failed(source)),
@@ -586,7 +610,7 @@ impl Station {
         StationError::Refused {
             place: self.place(),
             words,
-            permanent: false,
+            again: Again::Maybe,
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Launched {
     pub pid: u32,
     /// Where its log is, on its node.
     pub log: PathBuf,
+    /// What its SLURM job was submitted with, an option a line.
+    pub submitted: Option<String>,
 }
 
 /// Why a unit could not be started or stopped.
@@ -77,6 +79,14 @@ pub enum LaunchError {
         /// Who refused.
         place: String,
         /// Why, and what to do.
+        words: String,
+    },
+    /// Nothing was started, and the same start may be asked for later.
+    #[error("{place}: {words}")]
+    Later {
+        /// Who put it off.
+        place: String,
+        /// Why.
         words: String,
     },
     /// No such launcher here.
@@ -179,7 +189,12 @@ impl Launchers {
             LauncherKind::Slurm => return Err(LaunchError::Absent("slurm")),
         };
         let log = job.log.clone();
-        Ok(Launched { pid, log })
+        let submitted = None;
+        Ok(Launched {
+            pid,
+            log,
+            submitted,
+        })
     }
 
     async fn launch_in_tmux(

@@ -2,7 +2,7 @@
 
 use super::launchers::{LaunchError, LaunchJob, Launched};
 use crate::knowledge::slurm;
-use crate::world::fleet::{Station, StationError};
+use crate::world::fleet::{Again, Station, StationError};
 
 /// Asks for the start; the job may wait for hours before it happens.
 pub(super) async fn launch(
@@ -14,31 +14,37 @@ pub(super) async fn launch(
     let (generation, epoch) = (job.generation.to_string(), job.epoch.unwrap_or_default());
     let (epoch, path) = (epoch.to_string(), log.to_string_lossy());
     let start = [&generation, job.launch.as_str(), &epoch, &path];
-    let pid = station.start_in_job(name, &job.unit, &start).await;
-    let pid = pid.map_err(refused)?;
-    Ok(Launched { pid, log })
+    let told = station.start_in_job(name, &job.unit, &start).await;
+    let (pid, submitted) = told.map_err(refused)?;
+    Ok(Launched {
+        pid,
+        log,
+        submitted,
+    })
 }
 
 /// Whether asking again may help.
 fn refused(error: StationError) -> LaunchError {
-    match error {
-        StationError::Refused {
+    let StationError::Refused {
+        place,
+        words,
+        again,
+    } = error
+    else {
+        return error.into();
+    };
+    match (again, slurm::submission(&words)) {
+        (Again::Later, _) => LaunchError::Later { place, words },
+        (_, Some(key)) => LaunchError::Never {
+            place,
+            words: format!("{words}; change {key}"),
+        },
+        (Again::Never, None) => LaunchError::Never { place, words },
+        (Again::Maybe, None) => StationError::Refused {
             place,
             words,
-            permanent,
-        } => match slurm::submission(&words) {
-            Some(key) => LaunchError::Never {
-                place,
-                words: format!("{words}; change {key}"),
-            },
-            None if permanent => LaunchError::Never { place, words },
-            None => StationError::Refused {
-                place,
-                words,
-                permanent,
-            }
-            .into(),
-        },
-        error @ StationError::Transport { .. } => error.into(),
+            again,
+        }
+        .into(),
     }
 }

@@ -191,6 +191,21 @@ fn slurmctld_may_be_away_while_a_server_dies() {
 }
 
 #[test]
+fn slurmctld_may_be_away_when_servers_are_to_start() {
+    let site = site(YAML);
+    site.slurmctld(Service::Kill);
+    let going = site.go(Site::words("up --no-eval --events plain"));
+    Site::says(&going, 1, "alarm slurm-away: ");
+    site.slurmctld(Service::Start);
+    let said = going.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!said.err.contains("could not be started"), "{}", said.err);
+    assert!(!said.err.contains("start 2"), "{}", said.err);
+    assert_eq!(jobs(&site), ["1 RUNNING", "2 RUNNING"]);
+    goes_down(&site);
+}
+
+#[test]
 fn a_node_that_slurm_gave_up_and_one_without_power_get_another_job() {
     let site = site(YAML);
     let going = up(&site);
@@ -259,7 +274,8 @@ fn a_job_that_is_requeued_or_makes_room_begins_anew_and_one_that_a_person_ends_d
     let all = jobs(&site);
     let last = all.last().unwrap().split(' ').next().unwrap();
     site.exec(["scancel", last]);
-    Site::says(&going, 1, "m-0 given up: somebody stopped it");
+    let words = format!("m-0 given up: its SLURM job {last} was cancelled");
+    Site::says(&going, 1, &words);
     assert_eq!(servers(&site, FIRST), [] as [u32; 0]);
     goes_down(&site);
 }

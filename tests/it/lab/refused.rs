@@ -124,12 +124,35 @@ fn the_next_owner_has_a_queued_start_begin() {
     let site = site(YAML, false);
     let (other, first) = queued(&site);
     assert_eq!(first.end().code, 130);
+    let ours = || site.exec(["squeue", "-h", "-t", "PD", "-o", "%i %l"]);
+    let before = ours();
+    assert!(before.ends_with(" 1:00:00"), "{before}");
+    // With what the YAML asks for by now, and no more often than that changes.
+    site.write("cluster.yaml", &YAML.replace("01:00:00", "00:30:00"));
     let second = site.up();
-    Site::says(&second, 1, "the nodes are busy");
+    Site::says(&second, 1, "waits anew: m-0");
+    let changed = until("another job", || {
+        Some(ours()).filter(|job| job.ends_with(" 30:00"))
+    });
+    Lab::signal(&second, Signal::INT);
+    second.end();
+    let third = site.up();
+    Site::says(&third, 1, "the nodes are busy");
+    assert_eq!(ours(), changed);
     site.exec(["scancel", &other]);
-    let said = second.end();
+    let said = third.end();
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(!said.err.contains("ended"), "{}", said.err);
+    // One that runs keeps it.
+    site.write("cluster.yaml", YAML);
+    let said = site.toolorch(0, "plan");
+    let words = "(time 00:30:00, not 01:00:00)";
+    assert!(
+        said.out.contains(words) || said.err.contains(words),
+        "{}{}",
+        said.out,
+        said.err
+    );
     site.goes_down();
 }
 
