@@ -110,7 +110,12 @@ verb_start() { # JOB UNIT GENERATION LAUNCH EPOCH LOG
   exec {lock}>"$BASE/jobs/$job/.lock" && flock -w 90 "$lock" 2>/dev/null
   # Its job was there a moment ago, or shows that it is there: SLURM need not be asked, and may be away.
   glance
-  if age "$BASE/jobs/$job/id" && ((AGE < 3)); then { read -r id <"$BASE/jobs/$job/id"; } 2>/dev/null; elif shows "$BASE/jobs/$job"; then id=$SHOWN; fi
+  if shows "$BASE/jobs/$job"; then
+    id=$SHOWN
+  elif age "$BASE/jobs/$job/id" && ((AGE < 3)); then
+    { read -r id <"$BASE/jobs/$job/id"; } 2>/dev/null
+    asks_the_same "$job" || id=''
+  fi
   if [[ -z $id ]]; then
     living "$job" || refuse 75 "SLURM does not answer, so nothing is submitted: $WORDS"
     # One that was submitted to follow another is no duplicate of it.

@@ -373,7 +373,6 @@ impl Brain {
             *deadline = now + timeout.unwrap_or_default();
         }
         let unit = unit.clone();
-        let permanent = matches!(result, Err(LaunchFailure::Permanent(_)));
         match result {
             Ok(handle) => self.record(
                 Event::Launched {
@@ -383,34 +382,41 @@ impl Brain {
                 },
                 now,
             ),
-            Err(LaunchFailure::Later(why))
-                if matches!(
-                    self.tasks.get(&unit),
-                    Some(Task::Rising { ladder: None, .. })
-                ) =>
-            {
-                self.put_off(&unit, &why, now);
-            }
-            Err(LaunchFailure::Passing(why) | LaunchFailure::Permanent(why))
-                if *self.phase(&unit) == UnitPhase::Intended =>
-            {
-                let then = if permanent {
-                    Then::GiveUp(GaveUp::Permanent { why: why.clone() })
-                } else {
-                    Then::Again
-                };
-                self.record(
-                    Event::LaunchFailed {
-                        unit: unit.clone(),
-                        generation,
-                        why,
-                    },
-                    now,
-                );
-                self.stop_unlaunched(&unit, then, now);
-            }
-            Err(_) => {}
+            Err(failure) => self.launch_failed(&unit, generation, failure, now),
         }
         self.stop_after_launch(&unit, now);
+    }
+
+    /// One that was asked for once more, from the queue, is launched already.
+    fn launch_failed(
+        &mut self,
+        unit: &UnitId,
+        generation: Generation,
+        failure: LaunchFailure,
+        now: Timestamp,
+    ) {
+        let rises = matches!(
+            self.tasks.get(unit),
+            Some(Task::Rising { ladder: None, .. })
+        );
+        let waits = matches!(self.phase(unit), UnitPhase::Intended | UnitPhase::Launched);
+        let (why, then) = match failure {
+            LaunchFailure::Later(why) if rises => return self.put_off(unit, &why, now),
+            LaunchFailure::Permanent(why) if waits => {
+                let gave_up = GaveUp::Permanent { why: why.clone() };
+                (why, Then::GiveUp(gave_up))
+            }
+            LaunchFailure::Passing(why) if waits => (why, Then::Again),
+            _ => return,
+        };
+        self.record(
+            Event::LaunchFailed {
+                unit: unit.clone(),
+                generation,
+                why,
+            },
+            now,
+        );
+        self.stop_unlaunched(unit, then, now);
     }
 }

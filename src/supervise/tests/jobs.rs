@@ -235,6 +235,16 @@ fn what_waits_with_other_options_is_asked_for_once_more_by_the_next_owner() {
         assert_eq!(asked, asks.contains("10"), "{asks}");
     }
     assert_eq!(story.brain.state().unit(&"a".into()).starts.len(), 1);
+    // What it waited with is cancelled by then.
+    let why = "SLURM here: Invalid partition name; change `slurm.partition`".to_owned();
+    story.feed(Input::LaunchDone {
+        unit: "a".into(),
+        generation: story.generation("a"),
+        result: Err(LaunchFailure::Permanent(why)),
+    });
+    story.stopped("a");
+    let phase = story.brain.state().unit(&"a".into()).phase;
+    assert!(matches!(phase, UnitPhase::GaveUp(_)), "{phase:?}");
 }
 
 #[test]
