@@ -107,6 +107,7 @@ impl Fleet {
                 unit,
                 generation: Generation(1),
                 handle: Handle {
+                    submitted: None,
                     launcher: LauncherKind::Process,
                     native: pid.to_string(),
                     address: None,

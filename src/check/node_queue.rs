@@ -148,10 +148,9 @@ fn of_partition(
                 .help("`sinfo -s` lists them"),
         );
     }
-    let column = |row: &&String, place| row.split('|').nth(place).map(str::to_owned);
-    let allowed = rows.iter().filter_map(|row| column(row, 2)).next();
+    let allowed = rows.iter().find_map(|row| row.split('|').nth(2));
     if let (Some(time), Some(most)) = (&job.options.time, allowed) {
-        let limits = slurm::time_limit(time).zip(slurm::time_limit(&most));
+        let limits = slurm::time_limit(time).zip(slurm::time_limit(most));
         if limits.is_some_and(|(asked, most)| asked > most) {
             let own = pool.and_then(|pool| pool.slurm.as_ref()?.time.as_ref());
             let above = own.map_or_else(FieldPath::root, |_| origin(job));

@@ -503,9 +503,25 @@ models:
   m: { model: Qwen/Qwen3-8B, node: gpu-1, port: 1800 }
 ";
 
+/// What SLURM says of these jobs' node and partition.
+const QUEUE: &str = "slurm\tgpu-1\tNodeName=gpu-1 Gres=gpu:h100:8(S:0-1) State=IDLE\npartition\tmain\tmain*|up|1-00:00:00|4|idle|gpu:8\n";
+
+#[test]
+fn more_time_than_a_partition_allows_is_told_at_time() {
+    let short = said(JOBS, answered(&QUEUE.replace("1-00:00:00", "30:00")));
+    let short: Vec<&str> = short.lines().take(5).collect();
+    assert_snapshot!(short.join("\n"), @r"
+    error[E0722]: partition `main` allows 30:00 at most, less than `time`
+     --> a.yaml:4:33
+      |
+    4 | slurm: { partition: main, time: '01:00:00' }
+      |                                 ^^^^^^^^^^ its jobs would never begin
+    ");
+}
+
 #[test]
 fn slurm_is_asked_about_what_it_gives_out() {
-    let fine = "slurm\tgpu-1\tNodeName=gpu-1 Gres=gpu:h100:8(S:0-1) State=IDLE\npartition\tmain\tmain*|up|1-00:00:00|4|idle|gpu:8\n";
+    let fine = QUEUE;
     assert_snapshot!(said(JOBS, answered(fine)), @r"
     note[N0720]: what only the job will show: vLLM and its flags, memory in use, limits, paths and clock of nodes that SLURM gives out
      --> a.yaml:5:10
@@ -516,15 +532,6 @@ fn slurm_is_asked_about_what_it_gives_out() {
       = help: `srun -p PARTITION -w NODE --pty bash`, then the rendered script by hand, shows it before
 
     note: 1 note in a.yaml
-    ");
-    let short = said(JOBS, answered(&fine.replace("1-00:00:00", "30:00")));
-    let short: Vec<&str> = short.lines().take(5).collect();
-    assert_snapshot!(short.join("\n"), @r"
-    error[E0722]: partition `main` allows 30:00 at most, less than `time`
-     --> a.yaml:4:33
-      |
-    4 | slurm: { partition: main, time: '01:00:00' }
-      |                                 ^^^^^^^^^^ its jobs would never begin
     ");
     let few = fine.replace("h100:8", "h100:4");
     let down = fine

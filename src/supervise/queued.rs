@@ -27,8 +27,8 @@ impl Brain {
             self.stop(unit, StopWhy::Drained, Then::Rest, now);
         } else if state.phase.may_live() {
             self.note_queued(unit, queued, now);
-            let changes = &self.wishes.changes;
-            if changes.kept_by_job(&self.plan, unit, state).is_some() {
+            let kept = self.wishes.changes.kept_by_job(&self.plan, unit, state);
+            if self.goal.start_servers && kept.is_some() {
                 self.ask_again(unit, now);
             } else {
                 self.queued(unit, queued, now);
@@ -54,20 +54,16 @@ impl Brain {
             return;
         };
         let deadline = now + server.ready.timeout;
-        match self.tasks.get_mut(unit) {
+        if let Some(Task::Unsent { at }) = self.tasks.get_mut(unit) {
             // The queue answers again, and is still to be told of this start.
-            Some(Task::Unsent { at }) => {
-                *at = now;
-                return;
-            }
-            _ => {
-                let rising = Task::Rising {
-                    ladder: None,
-                    deadline,
-                };
-                self.tasks.insert(unit.clone(), rising);
-            }
+            *at = now;
+            return;
         }
+        let rising = Task::Rising {
+            ladder: None,
+            deadline,
+        };
+        self.tasks.insert(unit.clone(), rising);
         // The estimate moves with every look of the scheduler.
         let known = self.state.unit(unit).queued;
         let is_known = |known: &InQueue| {

@@ -185,8 +185,8 @@ impl Want {
             Standing::Over { state, id } if shown.told.is_some() && state == "CANCELLED" => {
                 let (reason, cancelled) = (None, Some(*id));
                 Observation::Exited(Exit {
-                    reason,
                     cancelled,
+                    reason,
                     ..exit
                 })
             }
