@@ -71,6 +71,8 @@ fn a_taken_port_is_told_and_the_server_comes_up_when_it_is_free_and_elsewhere_wh
     vacate(&site);
     let said = going.end();
     assert_eq!(said.code, 0, "{}", said.err);
+    // Each refused start has its reason, also where its node shows it late.
+    assert!(!said.err.contains("before it began"), "{}", said.err);
     site.goes_down();
 
     // With `port: auto` it takes another one: both looked at the same moment, and the other was first.

@@ -145,6 +145,9 @@ fn a_link_that_is_cut_and_an_ssh_that_hangs_are_no_death_of_a_server() {
     Site::says(&going, 1, "alarm m-0 out-of-reach");
     Site::says(&going, 1, "alarm tunnel-research-secure-11 tunnel-silent");
     Site::says(&going, 2, "tunnel-research-secure-11 ready after");
+    // The end of its tunnel is no answer of a server.
+    Site::says(&going, 1, "tunnel-research-secure-05 ended");
+    assert!(!going.err().contains("m-0 well"), "{}", going.err());
     site.link(CUT, Link::Carry);
     Site::says(&going, 2, "tunnel-research-secure-05 ready after");
     std::fs::remove_file(site.home().join("c/hold")).unwrap();
