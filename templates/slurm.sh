@@ -215,7 +215,10 @@ verb_stop() { # JOB UNIT EPOCH GRACE
   end=$((SECONDS + $4 + 25)) IDS=() WORDS=''
   # It has not begun: now no job can begin it.  One that waits for nobody else goes.
   if ln -s none "$DIR/taken/$UNIT.$GENERATION" 2>/dev/null; then
-    if ! wants "$DIR" && living "$1" && ((${#IDS[@]})) && is_waiting "${IDS[@]}"; then scancel "${IDS[@]}"; fi
+    if ! wants "$DIR" && living "$1" && ((${#IDS[@]})) && is_waiting "${IDS[@]}"; then
+      # Who starts it again shall not take this job for its own.
+      rm -f -- "$DIR/id"; scancel "${IDS[@]}"
+    fi
     return 0
   fi
   while :; do
@@ -223,7 +226,7 @@ verb_stop() { # JOB UNIT EPOCH GRACE
     if ((looks++ % 10 == 0)) && ! speaks && living "$1"; then
       ((${#IDS[@]})) || { gone; return; }
       # A job that was requeued: nothing of it runs.
-      ! is_waiting "${IDS[@]}" || { wants "$DIR" || scancel "${IDS[@]}"; gone; return; }
+      ! is_waiting "${IDS[@]}" || { wants "$DIR" || { rm -f -- "$DIR/id"; scancel "${IDS[@]}"; }; gone; return; }
     fi
     ((SECONDS < end)) || break
     sleep 0.5
@@ -297,6 +300,7 @@ verb_marks() {
       done
     done
   done
+  return 0
 }
 verb_end() {
   local end=$((SECONDS + 50)) again=0 line id name state left over

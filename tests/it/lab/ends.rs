@@ -124,8 +124,6 @@ when_done: keep
     site.toolorch(0, "drain m");
     until("the queue", || (jobs() == other).then_some(()));
 
-    // For three seconds a start believes in the job that was submitted last.
-    site.exec(["sleep", "4"]);
     site.toolorch(0, "drain --undo m");
     let going = site.up();
     waits();
