@@ -89,6 +89,10 @@ fn write(found: &Found, bundle: &Bundle, path: &Path) -> Result<(), StoreError> 
     let files = files.map(|file| (file.name.clone(), file.text.clone().into_bytes()));
     let last = found.records.last();
     let at = last.map_or(Timestamp::default(), |record| record.at);
+    // As for a report: where it is to be is made.
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+    }
     let bytes =
         tar_gz(found.dir.id().as_str(), files, at).map_err(StoreError::io("write", path))?;
     write_atomically(path, &bytes, Mode::Shared)

@@ -54,7 +54,6 @@ pub fn readme_text(about: &About, bundle: &Bundle) -> String {
         let what: Vec<&str> = masked.what.iter().map(String::as_str).collect();
         let _ = writeln!(out, "- `{}`: {}", masked.file, what.join(", "));
     }
-    out.push_str("\nTo try the same without GPUs: `toolorch rehearse cluster.yaml`.\n");
     out
 }
 
@@ -112,8 +111,6 @@ mod tests {
         Masked, because it is secret:
 
         - `plan.json`: the value of MY_KEY
-
-        To try the same without GPUs: `toolorch rehearse cluster.yaml`.
         ");
     }
 }

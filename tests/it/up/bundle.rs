@@ -101,6 +101,8 @@ fn an_archive_has_all_of_a_run_but_its_secrets() {
     ");
     assert_eq!(bundle(&[&run]).code, 0);
     assert!(fs::read(scene.path(&archive)).unwrap() == before);
+    assert_eq!(bundle(&[&run, "--out", "new/folder/x.tar.gz"]).code, 0);
+    assert!(fs::read(scene.path("new/folder/x.tar.gz")).unwrap() == before);
     let said = bundle(&["quickstart/out/results"]);
     assert_eq!(said.code, 2);
     insta::assert_snapshot!(said.err, @r"
